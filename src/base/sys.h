@@ -1,0 +1,25 @@
+/* base/sys.h - what the machine is: clock, memory, processors, instruction sets. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t wick_time_ns(void);  /* monotonic */
+double wick_time_ms(void);    /* the same, in milliseconds */
+uint64_t wick_random_seed(void); /* from the system's entropy */
+void wick_random_bytes(void *p, size_t n);
+
+uint64_t wick_memory_total_bytes(void);     /* the machine's, or the cgroup's limit if that is lower */
+uint64_t wick_memory_available_bytes(void); /* what can be used now without swapping, cgroup included */
+uint64_t wick_memory_peak_bytes(void);      /* peak resident set of this process */
+
+/* Threads that can really run at once: affinity, cgroup quota (rounded up), physical cores only; at least 1. */
+unsigned wick_cpu_count(void);
+const char *wick_cpu_name(void); /* "AMD EPYC ..."; static */
+
+typedef struct wick_cpu_features {
+    bool avx2_fma_f16c, avx512 /* F, BW, VL, DQ */, avx512_vnni, avx512_bf16, avx_vnni, amx_int8, amx_bf16;
+    bool neon_dotprod, neon_i8mm;
+} wick_cpu_features;
+/* Asked from the processor and the system once; thread-safe. */
+const wick_cpu_features *wick_cpu_probe(void);
