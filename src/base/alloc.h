@@ -13,18 +13,18 @@
 #include <stdint.h>
 #include "base/status.h"
 
-void *wick_alloc(size_t n);                     /* uninitialised; n == 0 gives a valid unique pointer */
+void *wick_alloc(size_t n); /* uninitialised; n == 0 gives a valid unique pointer */
 void *wick_alloc_zero(size_t count, size_t size);
-void *wick_realloc(void *p, size_t n);          /* on failure the old block stays */
+void *wick_realloc(void *p, size_t n); /* on failure the old block stays */
 void *wick_realloc_array(void *p, size_t count, size_t size);
-void wick_free(void *p);                        /* NULL is fine */
+void wick_free(void *p);                          /* NULL is fine */
 void *wick_alloc_aligned(size_t align, size_t n); /* free with wick_free; align: a power of two, 64 at least */
 char *wick_strdup(const char *s);
 char *wick_strndup(const char *s, size_t n);
 
 /* Tests: the n-th allocation from now fails (1 = the next), and all after it when `forever`; 0 switches it off. */
 void wick_alloc_fail_at(uint64_t n, bool forever);
-uint64_t wick_alloc_count(void);                /* allocations since the process started */
+uint64_t wick_alloc_count(void); /* allocations since the process started */
 
 typedef struct wick_arena {
     struct wick_arena_block *head; /* private */
@@ -34,8 +34,8 @@ typedef struct wick_arena {
 
 void wick_arena_init(wick_arena *a, size_t block_bytes); /* block_bytes 0: 64 KiB; allocates nothing yet */
 void wick_arena_release(wick_arena *a);
-void wick_arena_reset(wick_arena *a);                    /* empties it, keeps one block for reuse */
-void *wick_arena_alloc(wick_arena *a, size_t n);         /* zeroed, aligned to 16 */
+void wick_arena_reset(wick_arena *a);            /* empties it, keeps one block for reuse */
+void *wick_arena_alloc(wick_arena *a, size_t n); /* zeroed, aligned to 16 */
 void *wick_arena_array(wick_arena *a, size_t count, size_t size);
 char *wick_arena_strdup(wick_arena *a, const char *s);
 char *wick_arena_strndup(wick_arena *a, const char *s, size_t n);

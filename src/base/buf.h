@@ -16,7 +16,10 @@ typedef struct wick_buf {
     bool failed;
 } wick_buf;
 
-#define WICK_BUF_INIT {0}
+#define WICK_BUF_INIT \
+    {                 \
+        0             \
+    }
 void wick_buf_init(wick_buf *b, size_t max_bytes);
 void wick_buf_release(wick_buf *b);
 void wick_buf_reset(wick_buf *b); /* n = 0, failed = false, keeps the memory */

@@ -51,7 +51,7 @@ typedef enum wick_dtype {
 #define X(name, text, elems, bytes, gguf) WICK_DTYPE_##name,
     WICK_DTYPES(X)
 #undef X
-    WICK_DTYPE_COUNT
+        WICK_DTYPE_COUNT
 } wick_dtype;
 
 const char *wick_dtype_name(wick_dtype t);
@@ -84,6 +84,6 @@ static inline float wick_bf16_to_f32(uint16_t h)
 }
 uint16_t wick_f32_to_bf16(float f); /* round to nearest even; NaN stays NaN */
 float wick_f16_to_f32(uint16_t h);
-uint16_t wick_f32_to_f16(float f);  /* round to nearest even; overflow to inf */
+uint16_t wick_f32_to_f16(float f); /* round to nearest even; overflow to inf */
 /* n elements of a plain float type (F32, F16, BF16) to float32 */
 void wick_to_f32(wick_dtype t, const void *src, float *dst, uint64_t n);

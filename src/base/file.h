@@ -13,7 +13,7 @@
 typedef struct wick_file {
     const uint8_t *data; /* NULL for an empty file */
     uint64_t n_bytes;
-    char *path;          /* owned */
+    char *path; /* owned */
     int fd;
 } wick_file;
 

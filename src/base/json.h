@@ -1,8 +1,9 @@
 /* base/json.h - typed access to JSON (jansson) with errors that name the file and the key.
  *
  * Getters: a missing key or null gives the default and WICK_OK; a wrong type or a value out of [lo, hi] is
- * WICK_E_BAD_FILE with "<where>: key \"x\": expected ..., got ...". Parsed with duplicate keys refused? No: real
- * files have them, the last wins, as in Python.
+ * WICK_E_BAD_FILE with "<where>: key \"x\": expected ..., got ...". Of duplicate keys the last wins, as
+ * in Python. What Python's json module writes and JSON does not know is read too: Infinity becomes the largest double,
+ * NaN becomes null, an integer of more than 64 bits a double.
  */
 #pragma once
 #include <jansson.h>
@@ -16,9 +17,13 @@ wick_status wick_json_i64(const json_t *o, const char *key, int64_t lo, int64_t 
                           const char *where, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_json_f64(const json_t *o, const char *key, double lo, double hi, double def, double *out,
                           const char *where, wick_err *err) WICK_MUST_CHECK; /* accepts integers; refuses nan and inf */
-wick_status wick_json_bool(const json_t *o, const char *key, bool def, bool *out, const char *where, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_json_bool(const json_t *o, const char *key, bool def, bool *out, const char *where,
+                           wick_err *err) WICK_MUST_CHECK;
 /* The string is borrowed from `o`; NULL if missing. A string with a NUL inside is refused. */
-wick_status wick_json_str(const json_t *o, const char *key, const char **out, const char *where, wick_err *err) WICK_MUST_CHECK;
-wick_status wick_json_obj(const json_t *o, const char *key, const json_t **out, const char *where, wick_err *err) WICK_MUST_CHECK;
-wick_status wick_json_arr(const json_t *o, const char *key, const json_t **out, const char *where, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_json_str(const json_t *o, const char *key, const char **out, const char *where,
+                          wick_err *err) WICK_MUST_CHECK;
+wick_status wick_json_obj(const json_t *o, const char *key, const json_t **out, const char *where,
+                          wick_err *err) WICK_MUST_CHECK;
+wick_status wick_json_arr(const json_t *o, const char *key, const json_t **out, const char *where,
+                          wick_err *err) WICK_MUST_CHECK;
 const char *wick_json_type_name(const json_t *v); /* "an object", "a string", ... */

@@ -39,14 +39,14 @@ void wick_err_prefix(wick_err *err, const char *fmt, ...) WICK_PRINTF(2, 3);
 size_t wick_escape_line(char *dst, size_t cap, const char *src, size_t n);
 
 #define WICK_FAIL(err, kind, subject, ...) wick_err_set((err), (kind), (subject), __VA_ARGS__)
-#define WICK_TRY(call)                                   \
-    do {                                                 \
-        wick_status wick_try_ = (call);                  \
-        if (wick_try_ != WICK_OK) return wick_try_;      \
+#define WICK_TRY(call)                              \
+    do {                                            \
+        wick_status wick_try_ = (call);             \
+        if (wick_try_ != WICK_OK) return wick_try_; \
     } while (0)
 /* Same, for functions with one cleanup path: sets the local `st` and jumps to `done`. */
-#define WICK_TRY_GOTO(call)                \
-    do {                                   \
-        st = (call);                       \
-        if (st != WICK_OK) goto done;      \
+#define WICK_TRY_GOTO(call)           \
+    do {                              \
+        st = (call);                  \
+        if (st != WICK_OK) goto done; \
     } while (0)

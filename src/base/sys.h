@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t wick_time_ns(void);  /* monotonic */
-double wick_time_ms(void);    /* the same, in milliseconds */
+uint64_t wick_time_ns(void);     /* monotonic */
+double wick_time_ms(void);       /* the same, in milliseconds */
 uint64_t wick_random_seed(void); /* from the system's entropy */
 void wick_random_bytes(void *p, size_t n);
 

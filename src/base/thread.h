@@ -11,7 +11,8 @@ typedef struct wick_thread {
     pthread_t id;
     bool started;
 } wick_thread;
-wick_status wick_thread_start(wick_thread *t, const char *name, void *(*fn)(void *), void *arg, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_thread_start(wick_thread *t, const char *name, void *(*fn)(void *), void *arg,
+                              wick_err *err) WICK_MUST_CHECK;
 void wick_thread_join(wick_thread *t); /* nothing if it was not started */
 
 typedef struct wick_lock {
