@@ -1,0 +1,89 @@
+# Verbs over CMake's presets. Everything is built under build/; nothing else is written but by `make install`.
+#   make            build the release program: build/release/wick
+#   make demo       install what is needed, build, and let the shipped model answer
+#   make test       install what is needed, build, and run every test
+SHELL := bash
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+CMAKE_ARGS ?=
+PY := build/venv/bin/python
+WICK := build/release/wick
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: all build demo test unit pytest lint fmt asan tsan cov fuzz bench install clean bootstrap bootstrap-test bootstrap-ci help
+all: build
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+bootstrap:
+	@tools/bootstrap.sh build
+bootstrap-test:
+	@tools/bootstrap.sh test
+bootstrap-ci:
+	@tools/bootstrap.sh ci
+
+build/%/build.ninja: CMakeLists.txt CMakePresets.json
+	@cmake --preset $* $(CMAKE_ARGS) >build/$*.log 2>&1 || { cat build/$*.log; exit 1; }
+
+build: bootstrap ## build the release program
+	@mkdir -p build
+	@[ -f build/release/build.ninja ] || cmake --preset release -DWICK_TESTS=OFF $(CMAKE_ARGS) >build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build build/release -j $(JOBS)
+
+demo: build ## install, build, and answer one request with the shipped model
+	@tools/demo.sh $(WICK)
+
+unit: bootstrap-test
+	@mkdir -p build
+	@cmake --preset release -DWICK_TESTS=ON $(CMAKE_ARGS) >build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build build/release -j $(JOBS)
+	@ctest --test-dir build/release -j $(JOBS) --output-on-failure
+
+pytest: unit
+	@WICK_BIN=$(CURDIR)/$(WICK) WICK_BUILD=$(CURDIR)/build/release $(PY) -m pytest -q -p no:cacheprovider tests
+
+test: unit pytest ## install, build, and run every test
+
+lint: bootstrap-ci ## layers, sizes, names, format, static analysis, shell scripts
+	@tools/lint.sh
+
+fmt: ## rewrite the sources in the house format
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+asan: bootstrap-ci ## unit tests and hostile files under AddressSanitizer and UBSan
+	@mkdir -p build
+	@cmake --preset asan $(CMAKE_ARGS) >build/asan.log 2>&1 || { cat build/asan.log; exit 1; }
+	@cmake --build build/asan -j $(JOBS)
+	@ctest --test-dir build/asan -j $(JOBS) --output-on-failure
+	@WICK_BIN=$(CURDIR)/build/asan/wick WICK_BUILD=$(CURDIR)/build/asan $(PY) -m pytest -q -p no:cacheprovider -m malformed tests
+
+tsan: bootstrap-ci ## unit tests under ThreadSanitizer
+	@mkdir -p build
+	@cmake --preset tsan $(CMAKE_ARGS) >build/tsan.log 2>&1 || { cat build/tsan.log; exit 1; }
+	@cmake --build build/tsan -j $(JOBS)
+	@ctest --test-dir build/tsan -j $(JOBS) --output-on-failure -R '$(TSAN_TESTS)'
+TSAN_TESTS ?= base|engine|capi|backend|server
+
+cov: bootstrap-ci ## unit tests with coverage, printed per folder
+	@mkdir -p build
+	@cmake --preset cov $(CMAKE_ARGS) >build/cov.log 2>&1 || { cat build/cov.log; exit 1; }
+	@cmake --build build/cov -j $(JOBS)
+	@ctest --test-dir build/cov -j $(JOBS) --output-on-failure >build/cov-test.log || { tail -50 build/cov-test.log; exit 1; }
+	@$(PY) tools/coverage.py build/cov
+
+FUZZ_SECONDS ?= 20
+fuzz: bootstrap-ci ## every fuzz target for FUZZ_SECONDS each
+	@mkdir -p build
+	@cmake --preset fuzz $(CMAKE_ARGS) >build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }
+	@cmake --build build/fuzz -j $(JOBS)
+	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+bench: build ## prompt and decode speed of the shipped model
+	@$(WICK) bench models/wick-shell -p 128 -n 32 -r 5
+
+install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
+	@cmake --install build/release --prefix $(PREFIX)
+
+clean: ## remove what was built, but not the Python environment
+	@find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Everything that is checked without running Wick. Prints what it finds; exits non-zero if anything was found.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+fail=0
+step() { printf '%-28s' "lint: $1"; shift; local out; if out=$("$@" 2>&1); then echo ok; else echo FAILED; printf '%s\n' "$out" | head -40; fail=1; fi; }
+
+headers_alone() {
+    local h bad=0
+    for h in $(git ls-files -co --exclude-standard 'src/*.h' 'include/*.h'); do
+        echo "#include \"${h#*/}\"" | gcc -std=c17 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -Iinclude -Isrc \
+            $(pkg-config --cflags jansson libpcre2-8) -fsyntax-only -x c - || { echo "$h does not compile alone"; bad=1; }
+    done
+    echo '#include "wick/wick.h"' | g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only -x c++ - || bad=1
+    return $bad
+}
+format() { git ls-files -co --exclude-standard 'src/*.c' 'src/*.h' 'include/*.h' 'fuzz/*.c' 'examples/*.c' 'tests/*.c' 'bench/*.c' | xargs clang-format --dry-run --Werror; }
+tidy() {
+    [ -f build/release/compile_commands.json ] || cmake --preset release >/dev/null
+    git ls-files -co --exclude-standard 'src/*.c' | grep -v -e '_test\.c$' -e 'kernels/' -e '_avx' -e '_neon' -e 'backend/mlx' |
+        xargs -P 2 -n 8 clang-tidy -p build/release --quiet --warnings-as-errors='*' 2>/dev/null | grep -E 'error:|warning:' && return 1
+    return 0
+}
+scripts() { git ls-files -co --exclude-standard '*.sh' '.ci/run' | xargs shellcheck -S warning; }
+
+step layers python3 tools/check_layers.py
+step sizes python3 tools/check_sizes.py
+step symbols python3 tools/check_symbols.py
+step "headers alone" headers_alone
+step format format
+step "shell scripts" scripts
+step clang-tidy tidy
+exit $fail
