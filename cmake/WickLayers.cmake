@@ -75,6 +75,13 @@ function(wick_add_unit_tests)
       add_executable(${exe} ${t} ${objs})
       if(layer MATCHES "^(engine|capi|server|shell|cli)$")
         target_sources(${exe} PRIVATE ${WICK_BACKEND_LIST} ${WICK_BACKEND_OBJECTS})
+      elseif(layer MATCHES "^backend/([a-z]+)$") # the registry needs a list: of this backend only
+        set(list ${PROJECT_BINARY_DIR}/backend_list_${CMAKE_MATCH_1}.c)
+        file(CONFIGURE OUTPUT ${list} @ONLY CONTENT "#include \"backend/backend.h\"
+extern const wick_backend wick_backend_${CMAKE_MATCH_1};
+const wick_backend *const wick_backends[] = {&wick_backend_${CMAKE_MATCH_1}, NULL};
+")
+        target_sources(${exe} PRIVATE ${list})
       endif()
       target_link_libraries(${exe} PRIVATE wick_flags wick_deps ${WICK_BACKEND_LIBS} PkgConfig::CMOCKA)
       target_compile_definitions(${exe} PRIVATE WICK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
