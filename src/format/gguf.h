@@ -27,6 +27,7 @@ uint64_t wick_gguf_n(const wick_gguf *g);
 wick_str wick_gguf_key(const wick_gguf *g, uint64_t i);
 const wick_gguf_value *wick_gguf_at(const wick_gguf *g, uint64_t i);
 const wick_gguf_value *wick_gguf_get(const wick_gguf *g, const char *key); /* NULL if absent */
+const char *wick_gguf_type_name(wick_gguf_type t); /* "u32", "string", ... */
 /* Element i of an array of numbers or bools, whatever its element type. */
 double wick_gguf_elem_f64(const wick_gguf_value *v, uint64_t i);
 int64_t wick_gguf_elem_i64(const wick_gguf_value *v, uint64_t i);

@@ -40,6 +40,7 @@ typedef struct wick_tensor_dir {
     wick_arena arena;       /* private: names, arrays */
     void **owned;           /* private: inflated members */
     uint32_t n_owned;
+    uint32_t cap_tensors;   /* private */
 } wick_tensor_dir;
 
 /* Opens a container by what it is, not by its name: a .safetensors file, a folder with model.safetensors or
