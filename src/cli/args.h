@@ -1,0 +1,45 @@
+/* cli/args.h - every value that an option of any command can set, with its default (wick_args_init). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "engine/sample.h"
+
+enum { WICK_MAX_OPERANDS = 64 };
+
+typedef struct wick_str_list {
+    const char **item;
+    uint32_t n;
+} wick_str_list;
+
+typedef struct wick_args {
+    const char *operand[WICK_MAX_OPERANDS];
+    uint32_t n_operands;
+    /* common */
+    bool json, verbose, quiet, help, trace;
+    /* model */
+    const char *backend, *device, *precision, *isa, *kv_type, *cache_dir, *chat_template;
+    uint32_t threads, n_ctx, prefill_chunk, max_seqs;
+    uint64_t memory_limit;
+    bool no_prefix_cache, prefer_mlx;
+    const char *mlx_compile, *mlx_lazy_eval;
+    /* sampling; `seen` says which were given, so that a model's own defaults fill the rest */
+    float temperature, top_p, min_p, typical_p, xtc_probability, xtc_threshold, dry_multiplier, dry_base, mirostat_tau,
+        mirostat_eta, repetition_penalty, presence_penalty, frequency_penalty;
+    uint32_t top_k, dry_allowed_length, dry_range, penalty_range, min_keep;
+    int64_t seed;
+    bool seen_temperature, seen_top_p, seen_top_k, seen_min_p, seen_repetition_penalty, seen_seed;
+    const char *sampler_order;
+    wick_str_list logit_bias, stop;
+    uint32_t max_tokens;
+    int64_t logprobs;
+    bool ignore_eos, show_special;
+    /* single commands */
+    const char *tokens, *file, *system, *template_vars, *template_kwargs, *messages, *tools, *format, *prompt_format;
+    uint32_t greedy;
+    bool no_special, plain_text, raw, stream_off, no_stream;
+    wick_str_list bench_prompt, bench_gen, bench_batch, paths;
+    uint32_t repetitions;
+    bool csv, quality, tensors, man, no_warmup;
+    /* environment only */
+    const char *home, *hf_home, *hf_hub_cache, *ollama_models, *no_color, *state_home, *cache_home, *api_key;
+} wick_args;

@@ -1,0 +1,155 @@
+/* cli/chatloop.c - see chatloop.h. History goes to $XDG_STATE_HOME/wick/history (or ~/.local/state), mode 0600. */
+#include "cli/chatloop.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#if __has_include(<editline/readline.h>)
+#include <editline/readline.h>
+#define HAVE_EDITLINE 1
+#endif
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "cli/term.h"
+
+enum { HISTORY_LINES = 1000 };
+
+static char *history_path(const wick_args *a)
+{
+    char *base = a->state_home && *a->state_home ? wick_strdup(a->state_home)
+                 : a->home && *a->home           ? wick_path_join(a->home, ".local/state")
+                                                 : NULL;
+    if (!base) return NULL;
+    char *dir = wick_path_join(base, "wick");
+    char *path = dir && wick_dir_make(dir, NULL) == WICK_OK ? wick_path_join(dir, "history") : NULL;
+    wick_free(base);
+    wick_free(dir);
+    return path;
+}
+
+/* One line without its newline, wick_free()d by the caller; NULL at the end of input. */
+static char *read_line(const char *prompt)
+{
+#ifdef HAVE_EDITLINE
+    if (wick_stdin_is_tty()) {
+        char *l = readline(prompt);
+        char *own = l ? wick_strdup(l) : NULL;
+        if (l && *l) add_history(l);
+        free(l);
+        return own;
+    }
+#endif
+    size_t cap = 0;
+    char *l = NULL;
+    if (wick_stdin_is_tty()) {
+        fputs(prompt, stdout);
+        fflush(stdout);
+    }
+    ssize_t n = getline(&l, &cap, stdin);
+    char *own = NULL;
+    if (n >= 0) {
+        while (n > 0 && (l[n - 1] == '\n' || l[n - 1] == '\r')) l[--n] = '\0';
+        own = wick_strndup(l, (size_t)n);
+    }
+    free(l);
+    return own;
+}
+
+/* """ opens a text of several lines, """ ends it. */
+static char *read_message(void)
+{
+    char *l = read_line(">>> ");
+    if (!l || !wick_starts_with(l, "\"\"\"")) return l;
+    wick_buf b = WICK_BUF_INIT;
+    const char *part = l + 3;
+    for (;;) {
+        size_t n = strlen(part);
+        bool end = wick_ends_with(part, "\"\"\"");
+        wick_buf_add(&b, part, end ? n - 3 : n);
+        wick_free(l);
+        if (end) break;
+        wick_buf_putc(&b, '\n');
+        l = read_line("... ");
+        if (!l) break;
+        part = l;
+    }
+    return wick_buf_take(&b, NULL);
+}
+
+static void say(json_t *messages, const char *role, const char *text)
+{
+    json_t *m = json_object();
+    json_object_set_new(m, "role", json_string(role));
+    json_object_set_new(m, "content", json_string(text));
+    json_array_append_new(messages, m);
+}
+
+/* Returns false for /quit. */
+static bool slash(const char *line, json_t *messages)
+{
+    if (strcmp(line, "/quit") == 0 || strcmp(line, "/bye") == 0 || strcmp(line, "/exit") == 0) return false;
+    if (strcmp(line, "/clear") == 0) {
+        json_array_clear(messages);
+        puts("The conversation is forgotten.");
+    } else if (wick_starts_with(line, "/system ")) {
+        json_array_clear(messages);
+        say(messages, "system", line + 8);
+        puts("New conversation with this system prompt.");
+    } else {
+        if (strcmp(line, "/help") != 0 && strcmp(line, "/?") != 0) printf("No command %.40s.\n", line);
+        puts("/clear          forget the conversation\n/system TEXT    start a new one with a system prompt\n"
+             "/quit           leave (also Ctrl-D)\n\"\"\"             begins and ends a text of several lines\n"
+             "Ctrl-C          stops an answer");
+    }
+    return true;
+}
+
+static void one_turn(json_t *messages, const char *text, wick_turn_fn turn, void *ctx)
+{
+    wick_err err = {0};
+    size_t before = json_array_size(messages);
+    say(messages, "user", text);
+    wick_interrupt_clear();
+    if (turn(ctx, messages, &err) != WICK_OK) {
+        while (json_array_size(messages) > before) json_array_remove(messages, json_array_size(messages) - 1);
+        wick_notice("wick: %s", err.message);
+    }
+    wick_interrupt_clear();
+}
+
+wick_status wick_chat_loop(const wick_args *a, json_t *messages, wick_turn_fn turn, void *ctx, wick_err *err)
+{
+    char *history = history_path(a);
+    (void)err;
+#ifdef HAVE_EDITLINE
+    if (wick_stdin_is_tty()) {
+        using_history();
+        stifle_history(HISTORY_LINES);
+        if (history) read_history(history);
+    }
+#endif
+    if (wick_stdin_is_tty()) wick_notice("Type a message; /help for help, Ctrl-D to leave.");
+    for (bool on = true; on;) {
+        wick_interrupt_clear();
+        char *line = read_message();
+        if (!line) {
+            if (wick_interrupted() && wick_stdin_is_tty()) {
+                fputs("\n(Ctrl-D or /quit leaves)\n", stdout);
+                clearerr(stdin);
+                continue;
+            }
+            break;
+        }
+        if (line[0] == '/')
+            on = slash(line, messages);
+        else if (*line)
+            one_turn(messages, line, turn, ctx);
+        wick_free(line);
+    }
+#ifdef HAVE_EDITLINE
+    if (wick_stdin_is_tty() && history && write_history(history) == 0) chmod(history, 0600);
+#endif
+    wick_free(history);
+    return WICK_OK;
+}

@@ -1,0 +1,239 @@
+/* cli/opt.c - the parser. "--name value", "--name=value", "-n value", "-nvalue", "--" ends options, "-" is an operand.
+ * Flags take no value; "--no-x" exists only where a table says so. */
+#include "cli/opt.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/str.h"
+
+static void *field(wick_args *a, size_t offset)
+{
+    return (char *)a + offset;
+}
+
+static wick_status bad_value(const wick_opt *o, const char *v, const char *why, wick_err *err)
+{
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s %s: %s", o->name, v, why);
+}
+
+static wick_status check_range(const wick_opt *o, const char *v, double x, wick_err *err)
+{
+    if ((o->lo == 0 && o->hi == 0) || (x >= o->lo && x <= o->hi)) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s %s: must be from %g to %g", o->name, v, o->lo, o->hi);
+}
+
+static bool is_choice(const char *choices, const char *v)
+{
+    size_t n = strlen(v);
+    for (const char *c = choices; c && *c;) {
+        size_t len = strcspn(c, "|");
+        if (len == n && memcmp(c, v, n) == 0) return true;
+        c += len + (c[len] == '|');
+    }
+    return false;
+}
+
+static wick_status list_add(wick_str_list *l, const char *v, wick_err *err)
+{
+    const char **grown = wick_realloc_array(l->item, l->n + 1, sizeof *grown);
+    if (!grown) return wick_err_oom(err, "options", 0, 0);
+    l->item = grown;
+    l->item[l->n++] = v;
+    return WICK_OK;
+}
+
+static wick_status set_value(wick_args *a, const wick_opt *o, const char *v, wick_err *err)
+{
+    void *p = field(a, o->offset);
+    double d;
+    int64_t i;
+    uint64_t u;
+    switch (o->kind) {
+    case WICK_OPT_FLAG: *(bool *)p = true; break;
+    case WICK_OPT_STR:
+        if (o->choices && !is_choice(o->choices, v))
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s %s: must be one of %s", o->name, v, o->choices);
+        *(const char **)p = v;
+        break;
+    case WICK_OPT_U32:
+        if (!wick_parse_u64(v, &u) || u > UINT32_MAX) return bad_value(o, v, "must be a whole number, 0 or more", err);
+        WICK_TRY(check_range(o, v, (double)u, err));
+        *(uint32_t *)p = (uint32_t)u;
+        break;
+    case WICK_OPT_I64:
+        if (!wick_parse_i64(v, &i)) return bad_value(o, v, "must be a whole number", err);
+        WICK_TRY(check_range(o, v, (double)i, err));
+        *(int64_t *)p = i;
+        break;
+    case WICK_OPT_F32:
+        if (!wick_parse_f64(v, &d)) return bad_value(o, v, "must be a number", err);
+        WICK_TRY(check_range(o, v, d, err));
+        *(float *)p = (float)d;
+        break;
+    case WICK_OPT_BYTES:
+        if (!wick_parse_bytes(v, &u)) return bad_value(o, v, "must be a size such as 512M or 8G", err);
+        *(uint64_t *)p = u;
+        break;
+    case WICK_OPT_LIST: WICK_TRY(list_add(p, v, err)); break;
+    }
+    if (o->seen_offset) *(bool *)field(a, o->seen_offset) = true;
+    return WICK_OK;
+}
+
+static const wick_opt *find_long(const wick_command *c, const char *name, size_t n)
+{
+    for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+        for (size_t i = 0; i < c->group[g]->n; i++) {
+            const wick_opt *o = &c->group[g]->opt[i];
+            if (strlen(o->name) == n && memcmp(o->name, name, n) == 0) return o;
+        }
+    return NULL;
+}
+
+static const wick_opt *find_short(const wick_command *c, char letter)
+{
+    for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+        for (size_t i = 0; i < c->group[g]->n; i++)
+            if (c->group[g]->opt[i].letter == letter) return &c->group[g]->opt[i];
+    return NULL;
+}
+
+static wick_status unknown_option(const wick_command *c, const char *arg, wick_err *err)
+{
+    const char *best = NULL;
+    size_t best_d = 4;
+    char name[64];
+    size_t n = strcspn(arg, "=");
+    if (n > 2 && n < sizeof name) {
+        memcpy(name, arg + 2, n - 2);
+        name[n - 2] = '\0';
+        for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+            for (size_t i = 0; i < c->group[g]->n; i++) {
+                size_t d = wick_edit_distance(name, c->group[g]->opt[i].name);
+                if (d < best_d) {
+                    best_d = d;
+                    best = c->group[g]->opt[i].name;
+                }
+            }
+    }
+    if (best)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, arg,
+                         "unknown option %s: did you mean --%s? (wick %s --help lists all)", arg, best, c->name);
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, arg, "unknown option %s: wick %s --help lists the options", arg,
+                     c->name);
+}
+
+/* One argument that starts with '-'; *i is moved over a value taken from the next argument. */
+static wick_status parse_option(const wick_command *c, int argc, char **argv, int *i, wick_args *a, wick_err *err)
+{
+    const char *arg = argv[*i], *value = NULL;
+    const wick_opt *o;
+    if (arg[1] == '-') {
+        size_t n = strcspn(arg + 2, "=");
+        o = find_long(c, arg + 2, n);
+        if (arg[2 + n] == '=') value = arg + 3 + n;
+    } else {
+        o = find_short(c, arg[1]);
+        if (arg[2]) value = arg + 2;
+    }
+    if (!o) return unknown_option(c, arg, err);
+    if (o->kind == WICK_OPT_FLAG) {
+        if (value) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s takes no value", o->name);
+        return set_value(a, o, NULL, err);
+    }
+    if (!value) {
+        if (*i + 1 >= argc)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s needs a value: --%s %s", o->name, o->name,
+                             o->arg);
+        value = argv[++*i];
+    }
+    return set_value(a, o, value, err);
+}
+
+static wick_status from_environment(const wick_command *c, wick_args *a, wick_err *err)
+{
+    for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+        for (size_t i = 0; i < c->group[g]->n; i++) {
+            const wick_opt *o = &c->group[g]->opt[i];
+            const char *v = o->env ? getenv(o->env) : NULL;
+            if (!v || !*v) continue;
+            if (set_value(a, o, v, err) != WICK_OK) {
+                wick_err_prefix(err, "environment variable %s", o->env);
+                return WICK_E_BAD_PARAMETER;
+            }
+        }
+    a->home = getenv("HOME");
+    a->hf_home = getenv("HF_HOME");
+    a->hf_hub_cache = getenv("HF_HUB_CACHE");
+    a->ollama_models = getenv("OLLAMA_MODELS");
+    a->no_color = getenv("NO_COLOR");
+    a->state_home = getenv("XDG_STATE_HOME");
+    a->cache_home = getenv("XDG_CACHE_HOME");
+    a->api_key = getenv("WICK_API_KEY");
+    const char *mlx = getenv("WICK_PREFER_MLX");
+    a->prefer_mlx = mlx && *mlx && strcmp(mlx, "0") != 0;
+    return WICK_OK;
+}
+
+wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_args *a, wick_err *err)
+{
+    bool options = true;
+    WICK_TRY(from_environment(c, a, err));
+    for (int i = 0; i < argc; i++) {
+        const char *arg = argv[i];
+        if (options && strcmp(arg, "--") == 0) {
+            options = false;
+        } else if (options && arg[0] == '-' && arg[1]) {
+            WICK_TRY(parse_option(c, argc, argv, &i, a, err));
+        } else {
+            if (a->n_operands >= c->max_operands || a->n_operands >= WICK_MAX_OPERANDS)
+                return WICK_FAIL(err, WICK_E_BAD_PARAMETER, arg, "too many arguments at \"%s\": usage: wick %s %s", arg,
+                                 c->name, c->operands);
+            a->operand[a->n_operands++] = arg;
+        }
+    }
+    if (!a->help && a->n_operands < c->min_operands)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, c->name, "usage: wick %s %s (wick %s --help says more)", c->name,
+                         c->operands, c->name);
+    return WICK_OK;
+}
+
+void wick_args_init(wick_args *a)
+{
+    wick_sampling s;
+    wick_sampling_defaults(&s);
+    memset(a, 0, sizeof *a);
+    a->backend = "auto";
+    a->device = "auto";
+    a->precision = NULL;
+    a->mlx_compile = "on";
+    a->mlx_lazy_eval = "true";
+    a->temperature = s.temperature;
+    a->top_k = s.top_k;
+    a->top_p = s.top_p;
+    a->min_p = s.min_p;
+    a->typical_p = s.typical_p;
+    a->xtc_probability = s.xtc_probability;
+    a->xtc_threshold = s.xtc_threshold;
+    a->dry_multiplier = s.dry_multiplier;
+    a->dry_base = s.dry_base;
+    a->dry_allowed_length = s.dry_allowed_length;
+    a->dry_range = s.dry_range;
+    a->mirostat_tau = s.mirostat_tau;
+    a->mirostat_eta = s.mirostat_eta;
+    a->repetition_penalty = s.repetition_penalty;
+    a->presence_penalty = s.presence_penalty;
+    a->frequency_penalty = s.frequency_penalty;
+    a->penalty_range = s.penalty_range;
+    a->min_keep = s.min_keep;
+    a->sampler_order = "default";
+    a->logprobs = -1;
+    a->repetitions = 5;
+}
+
+void wick_args_release(wick_args *a)
+{
+    wick_str_list *const lists[] = {&a->logit_bias, &a->stop,        &a->bench_prompt,
+                                    &a->bench_gen,  &a->bench_batch, &a->paths};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
+}

@@ -1,0 +1,118 @@
+/* cli/opts.c - the option groups that several commands share, and the list of commands. */
+#include <stddef.h>
+#include <string.h>
+#include "cli/commands.h"
+#include "cli/opt.h"
+
+#define AT(member) offsetof(wick_args, member)
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static const wick_opt common[] = {
+    {"json", 0, WICK_OPT_FLAG, NULL, "print one JSON object on standard output", AT(json), 0, 0, NULL, NULL, 0},
+    {"verbose", 'v', WICK_OPT_FLAG, NULL, "say what happens, and figures at the end, on standard error", AT(verbose), 0,
+     0, NULL, NULL, 0},
+    {"quiet", 'q', WICK_OPT_FLAG, NULL, "no progress bars, no notices", AT(quiet), 0, 0, NULL, NULL, 0},
+    {"help", 'h', WICK_OPT_FLAG, NULL, "this text", AT(help), 0, 0, NULL, NULL, 0},
+};
+const wick_opt_group wick_opts_common = {"Output", common, COUNT(common)};
+
+static const wick_opt model[] = {
+    {"backend", 0, WICK_OPT_STR, "NAME", "auto, cpu or mlx (auto: cpu, or mlx with WICK_PREFER_MLX=1)", AT(backend), 0,
+     0, "auto|cpu|mlx", "WICK_BACKEND", 0},
+    {"device", 0, WICK_OPT_STR, "NAME", "auto, cpu or gpu: what the backend runs on", AT(device), 0, 0, "auto|cpu|gpu",
+     NULL, 0},
+    {"threads", 't', WICK_OPT_U32, "N", "CPU threads (default: the cores this process may use)", AT(threads), 0, 1024,
+     NULL, "WICK_THREADS", 0},
+    {"precision", 0, WICK_OPT_STR, "P", "cpu: fast (default), fine or exact; see docs/PRECISION.md", AT(precision), 0,
+     0, "fast|fine|exact", NULL, 0},
+    {"ctx", 'c', WICK_OPT_U32, "N", "context in tokens (default: the model's, at most 8192, and what memory allows)",
+     AT(n_ctx), 0, 16777216, NULL, NULL, 0},
+    {"kv-type", 0, WICK_OPT_STR, "T", "type of the KV cache: f16 (default), f32, bf16, q8_0, q4_0", AT(kv_type), 0, 0,
+     "f32|f16|bf16|q8_0|q4_0", NULL, 0},
+    {"prefill-chunk", 0, WICK_OPT_U32, "N", "prompt tokens in one step (default 512)", AT(prefill_chunk), 0, 65536,
+     NULL, NULL, 0},
+    {"memory-limit", 0, WICK_OPT_BYTES, "SIZE", "refuse to use more memory than this, for example 6G", AT(memory_limit),
+     0, 0, NULL, NULL, 0},
+    {"chat-template", 0, WICK_OPT_STR, "TEXT|FILE", "a chat template instead of the model's own", AT(chat_template), 0,
+     0, NULL, NULL, 0},
+    {"cpu-isa", 0, WICK_OPT_STR, "NAME", "cpu: portable, avx2, avx512, ... instead of the best one", AT(isa), 0, 0,
+     NULL, "WICK_CPU", 0},
+    {"mlx-compile", 0, WICK_OPT_STR, "on|off", "mlx: compile the step per batch shape", AT(mlx_compile), 0, 0, "on|off",
+     NULL, 0},
+    {"mlx-lazy-eval", 0, WICK_OPT_STR, "true|false", "mlx: one evaluation a step instead of one an op",
+     AT(mlx_lazy_eval), 0, 0, "true|false", NULL, 0},
+};
+const wick_opt_group wick_opts_model = {"Model and backend", model, COUNT(model)};
+
+static const wick_opt sampling[] = {
+    {"max-tokens", 'n', WICK_OPT_U32, "N", "stop after N tokens (default: until the model ends or the context is full)",
+     AT(max_tokens), 0, 0, NULL, NULL, 0},
+    {"temp", 0, WICK_OPT_F32, "T", "temperature; 0 always takes the likeliest token (default 0.8, or the model's)",
+     AT(temperature), 0, 100, NULL, NULL, AT(seen_temperature)},
+    {"top-k", 0, WICK_OPT_U32, "K", "keep the K likeliest tokens; 0: all (default 40)", AT(top_k), 0, 0, NULL, NULL,
+     AT(seen_top_k)},
+    {"top-p", 0, WICK_OPT_F32, "P", "keep the likeliest tokens that make up P (default 0.95)", AT(top_p), 0, 1, NULL,
+     NULL, AT(seen_top_p)},
+    {"min-p", 0, WICK_OPT_F32, "P", "drop tokens less likely than P times the likeliest (default 0.05)", AT(min_p), 0,
+     1, NULL, NULL, AT(seen_min_p)},
+    {"typical-p", 0, WICK_OPT_F32, "P", "locally typical sampling; 1: off", AT(typical_p), 0, 1, NULL, NULL, 0},
+    {"xtc-probability", 0, WICK_OPT_F32, "P", "chance to drop the top choices; 0: off", AT(xtc_probability), 0, 1, NULL,
+     NULL, 0},
+    {"xtc-threshold", 0, WICK_OPT_F32, "P", "what counts as a top choice for it (default 0.1)", AT(xtc_threshold), 0, 1,
+     NULL, NULL, 0},
+    {"dry-multiplier", 0, WICK_OPT_F32, "X", "penalty on repeating a sequence; 0: off", AT(dry_multiplier), 0, 1000,
+     NULL, NULL, 0},
+    {"dry-base", 0, WICK_OPT_F32, "X", "its growth per repeated token (default 1.75)", AT(dry_base), 0, 100, NULL, NULL,
+     0},
+    {"dry-allowed-length", 0, WICK_OPT_U32, "N", "repeats up to this long are free (default 2)", AT(dry_allowed_length),
+     0, 0, NULL, NULL, 0},
+    {"dry-range", 0, WICK_OPT_U32, "N", "tokens it looks back; 0: all", AT(dry_range), 0, 0, NULL, NULL, 0},
+    {"mirostat-tau", 0, WICK_OPT_F32, "X", "mirostat 2 with this target surprise instead of the filters; 0: off",
+     AT(mirostat_tau), 0, 100, NULL, NULL, 0},
+    {"mirostat-eta", 0, WICK_OPT_F32, "X", "its learning rate (default 0.1)", AT(mirostat_eta), 0, 10, NULL, NULL, 0},
+    {"repetition-penalty", 0, WICK_OPT_F32, "X", "divide the logits of recent tokens by X; 1: off",
+     AT(repetition_penalty), 0, 100, NULL, NULL, AT(seen_repetition_penalty)},
+    {"presence-penalty", 0, WICK_OPT_F32, "X", "subtract X from tokens that occurred; 0: off", AT(presence_penalty),
+     -100, 100, NULL, NULL, 0},
+    {"frequency-penalty", 0, WICK_OPT_F32, "X", "subtract X for each occurrence; 0: off", AT(frequency_penalty), -100,
+     100, NULL, NULL, 0},
+    {"penalty-range", 0, WICK_OPT_U32, "N", "recent tokens that the three penalties look at (default 64)",
+     AT(penalty_range), 0, 0, NULL, NULL, 0},
+    {"min-keep", 0, WICK_OPT_U32, "N", "filters keep at least N tokens (default 1)", AT(min_keep), 1, 1000, NULL, NULL,
+     0},
+    {"logit-bias", 0, WICK_OPT_LIST, "ID=X", "add X to the logit of token ID; may be repeated", AT(logit_bias), 0, 0,
+     NULL, NULL, 0},
+    {"seed", 's', WICK_OPT_I64, "N", "seed of the random numbers (default: a new one each time)", AT(seed), 0, 0, NULL,
+     NULL, AT(seen_seed)},
+    {"sampler-order", 0, WICK_OPT_STR, "NAME", "order of the filters: default, mlx or llama; see docs/SAMPLING.md",
+     AT(sampler_order), 0, 0, "default|mlx|llama", NULL, 0},
+    {"stop", 0, WICK_OPT_LIST, "TEXT", "stop before this text; may be repeated", AT(stop), 0, 0, NULL, NULL, 0},
+    {"ignore-eos", 0, WICK_OPT_FLAG, NULL, "go on after the end-of-text token", AT(ignore_eos), 0, 0, NULL, NULL, 0},
+    {"special", 0, WICK_OPT_FLAG, NULL, "show control tokens in the text", AT(show_special), 0, 0, NULL, NULL, 0},
+    {"logprobs", 0, WICK_OPT_I64, "N", "with --json: log probability of each token, and of the N likeliest",
+     AT(logprobs), 0, 20, NULL, NULL, 0},
+};
+const wick_opt_group wick_opts_sampling = {"Sampling", sampling, COUNT(sampling)};
+
+const wick_command *const wick_commands[] = {
+    &wick_cmd_run,
+    &wick_cmd_generate,
+    &wick_cmd_logits,
+    &wick_cmd_tokenize,
+    &wick_cmd_detokenize,
+    &wick_cmd_template,
+    &wick_cmd_inspect,
+    &wick_cmd_discover,
+    &wick_cmd_gpu_info,
+    &wick_cmd_bench,
+    &wick_cmd_completions,
+    &wick_cmd_help,
+    NULL,
+};
+
+const wick_command *wick_command_find(const char *name)
+{
+    for (size_t i = 0; wick_commands[i]; i++)
+        if (strcmp(wick_commands[i]->name, name) == 0) return wick_commands[i];
+    return NULL;
+}

@@ -1,0 +1,387 @@
+/* cli/session.c - see session.h. */
+#include "cli/session.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "base/sys.h"
+#include "cli/term.h"
+
+void wick_discover_opts_from(wick_discover_opts *o, const wick_args *a)
+{
+    memset(o, 0, sizeof *o);
+    o->extra = a->paths.item;
+    o->n_extra = a->paths.n;
+    o->format = a->format;
+    o->home = a->home;
+    o->hf_home = a->hf_home;
+    o->hf_hub_cache = a->hf_hub_cache;
+    o->ollama_models = a->ollama_models;
+}
+
+static wick_dtype kv_dtype(const char *name)
+{
+    static const struct {
+        const char *name;
+        wick_dtype t;
+    } types[] = {{"f32", WICK_DTYPE_F32},
+                 {"f16", WICK_DTYPE_F16},
+                 {"bf16", WICK_DTYPE_BF16},
+                 {"q8_0", WICK_DTYPE_Q8_0},
+                 {"q4_0", WICK_DTYPE_Q4_0}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, name) == 0) return types[i].t;
+    return WICK_DTYPE_F16;
+}
+
+wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_err *err)
+{
+    wick_engine_opts_init(o);
+    o->backend = a->backend;
+    o->prefer_mlx = a->prefer_mlx;
+    o->device.device = a->device;
+    o->device.n_threads = a->threads;
+    o->device.isa = a->isa;
+    o->device.memory_limit_bytes = a->memory_limit;
+    o->device.cache_dir = a->cache_dir;
+    o->device.mlx_compile = strcmp(a->mlx_compile, "on") == 0;
+    o->device.mlx_lazy = strcmp(a->mlx_lazy_eval, "true") == 0;
+    const char *p = a->precision ? a->precision : "fast";
+    o->device.precision = strcmp(p, "exact") == 0  ? WICK_PRECISION_EXACT
+                          : strcmp(p, "fine") == 0 ? WICK_PRECISION_FINE
+                                                   : WICK_PRECISION_FAST;
+    o->device.kv_dtype = a->kv_type                                    ? kv_dtype(a->kv_type)
+                         : o->device.precision == WICK_PRECISION_EXACT ? WICK_DTYPE_F32
+                                                                       : WICK_DTYPE_F16;
+    o->n_ctx = a->n_ctx;
+    o->prefill_chunk = a->prefill_chunk;
+    o->max_seqs = a->max_seqs;
+    o->prefix_cache = !a->no_prefix_cache;
+    o->chat_template = a->chat_template;
+    o->progress = wick_term_progress();
+    (void)err;
+    return WICK_OK;
+}
+
+wick_status wick_session_open(wick_engine **e, const wick_args *a, bool no_tokenizer, wick_err *err)
+{
+    wick_engine_opts o;
+    wick_discover_opts d;
+    char *path;
+    WICK_TRY(wick_engine_opts_from(&o, a, err));
+    o.no_tokenizer = no_tokenizer;
+    wick_discover_opts_from(&d, a);
+    WICK_TRY(wick_resolve_model(&path, a->operand[0], &d, err));
+    double t0 = wick_time_ms();
+    wick_status st = wick_engine_open(e, path, &o, err);
+    if (st == WICK_OK)
+        wick_verbose("loaded %s in %.0f ms on %s, context %u tokens", path, wick_time_ms() - t0,
+                     wick_engine_device_label(*e), wick_engine_ctx(*e));
+    wick_free(path);
+    return st;
+}
+
+static void model_default(const json_t *g, const char *key, bool seen, float *out)
+{
+    const json_t *v = json_object_get(g, key);
+    if (!seen && json_is_number(v)) *out = (float)json_number_value(v);
+}
+
+/* generation_config.json: do_sample false or temperature 0 is greedy; filters only where it names them. */
+static void sampling_from_model(wick_sampling *s, const wick_args *a, const json_t *g)
+{
+    const json_t *k = json_object_get(g, "top_k");
+    model_default(g, "temperature", a->seen_temperature, &s->temperature);
+    model_default(g, "top_p", a->seen_top_p, &s->top_p);
+    model_default(g, "min_p", a->seen_min_p, &s->min_p);
+    model_default(g, "repetition_penalty", a->seen_repetition_penalty, &s->repetition_penalty);
+    if (!a->seen_top_k && json_is_integer(k) && json_integer_value(k) >= 0 && json_integer_value(k) <= INT32_MAX)
+        s->top_k = (uint32_t)json_integer_value(k);
+    if (!a->seen_temperature && json_is_false(json_object_get(g, "do_sample"))) s->temperature = 0;
+}
+
+static wick_status parse_bias(const wick_str_list *l, wick_sampling *s, wick_err *err)
+{
+    wick_logit_bias *b = wick_alloc_zero(l->n, sizeof *b);
+    if (!b) return wick_err_oom(err, "--logit-bias", 0, 0);
+    for (uint32_t i = 0; i < l->n; i++) {
+        char id[32];
+        int64_t n;
+        double x;
+        size_t len = strcspn(l->item[i], "=:");
+        bool ok = len < sizeof id && l->item[i][len];
+        if (ok) {
+            memcpy(id, l->item[i], len);
+            id[len] = '\0';
+            ok = wick_parse_i64(id, &n) && n >= 0 && n <= INT32_MAX && wick_parse_f64(l->item[i] + len + 1, &x);
+        }
+        if (!ok) {
+            wick_free(b);
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "logit-bias",
+                             "--logit-bias %s: must be ID=NUMBER, for example 15=-100", l->item[i]);
+        }
+        b[i].id = (int32_t)n;
+        b[i].bias = (float)x;
+    }
+    s->bias = b;
+    s->n_bias = l->n;
+    return WICK_OK;
+}
+
+wick_status wick_sampling_from(wick_sampling *s, const wick_args *a, const wick_engine *e, wick_err *err)
+{
+    wick_sampling_defaults(s);
+    s->temperature = a->temperature;
+    s->top_k = a->top_k;
+    s->top_p = a->top_p;
+    s->min_p = a->min_p;
+    s->typical_p = a->typical_p;
+    s->xtc_probability = a->xtc_probability;
+    s->xtc_threshold = a->xtc_threshold;
+    s->dry_multiplier = a->dry_multiplier;
+    s->dry_base = a->dry_base;
+    s->dry_allowed_length = a->dry_allowed_length;
+    s->dry_range = a->dry_range;
+    s->mirostat_tau = a->mirostat_tau;
+    s->mirostat_eta = a->mirostat_eta;
+    s->repetition_penalty = a->repetition_penalty;
+    s->presence_penalty = a->presence_penalty;
+    s->frequency_penalty = a->frequency_penalty;
+    s->penalty_range = a->penalty_range;
+    s->min_keep = a->min_keep;
+    s->seed = (uint64_t)a->seed;
+    s->has_seed = a->seen_seed;
+    s->order = strcmp(a->sampler_order, "mlx") == 0     ? WICK_ORDER_MLX
+               : strcmp(a->sampler_order, "llama") == 0 ? WICK_ORDER_LLAMA
+                                                        : WICK_ORDER_DEFAULT;
+    const wick_model *m = wick_engine_model(e);
+    if (json_is_object(m->generation)) sampling_from_model(s, a, m->generation);
+    return a->logit_bias.n ? parse_bias(&a->logit_bias, s, err) : WICK_OK;
+}
+
+void wick_answer_init(wick_answer *r)
+{
+    memset(r, 0, sizeof *r);
+    wick_buf_init(&r->text, 0);
+    r->tokens = json_array();
+}
+
+void wick_answer_release(wick_answer *r)
+{
+    wick_buf_release(&r->text);
+    json_decref(r->tokens);
+    json_decref(r->logprobs);
+}
+
+/* {"id": 5, "token": " a", "logprob": -0.1, "top": [...]} as an element of r->logprobs */
+static void add_logprob(const wick_engine *e, const wick_event *ev, wick_answer *r)
+{
+    const wick_tokenizer *t = wick_engine_tokenizer(e);
+    json_t *top = json_array(), *o = json_object();
+    for (uint32_t i = 0; i <= ev->n_top; i++) {
+        int32_t id = i == 0 ? ev->token : ev->top[i - 1].id;
+        float lp = i == 0 ? ev->logprob : ev->top[i - 1].logprob;
+        json_t *x = i == 0 ? o : json_object();
+        wick_buf b = WICK_BUF_INIT;
+        json_object_set_new(x, "id", json_integer(id));
+        if (t) wick_tokenizer_bytes(t, id, &b);
+        json_object_set_new(x, "token", wick_json_text(b.data, b.n));
+        json_object_set_new(x, "logprob", wick_json_float(lp));
+        wick_buf_release(&b);
+        if (i) json_array_append_new(top, x);
+    }
+    json_object_set_new(o, "top", top);
+    json_array_append_new(r->logprobs, o);
+}
+
+static wick_status pump_events(wick_engine *e, wick_request *q, bool stream, wick_answer *r, wick_err *err)
+{
+    for (;;) {
+        const wick_event *ev = wick_request_next(q, 100);
+        if (wick_interrupted()) wick_request_cancel(q);
+        if (!ev) continue;
+        if (ev->kind == WICK_EVENT_TOKEN || ev->kind == WICK_EVENT_DONE) {
+            if (stream) wick_term_text(ev->text, ev->n_text);
+            wick_buf_add(&r->text, ev->text, ev->n_text);
+        }
+        if (ev->kind == WICK_EVENT_TOKEN && !ev->is_prompt) {
+            json_array_append_new(r->tokens, json_integer(ev->token));
+            if (r->logprobs) add_logprob(e, ev, r);
+        }
+        if (ev->kind == WICK_EVENT_DONE) {
+            r->finish = ev->finish;
+            r->usage = ev->usage;
+            if (ev->stop_string) snprintf(r->stop_string, sizeof r->stop_string, "%s", ev->stop_string);
+            if (ev->finish == WICK_FINISH_ERROR) {
+                if (err) *err = ev->error;
+                return ev->error.kind ? ev->error.kind : WICK_E_INTERNAL;
+            }
+            return r->text.failed ? wick_err_oom(err, "answer", 0, 0) : WICK_OK;
+        }
+    }
+}
+
+wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n, bool stream,
+                                  wick_answer *r, wick_err *err)
+{
+    wick_request_opts o;
+    wick_request *q = NULL;
+    wick_request_opts_init(&o);
+    if (n > UINT32_MAX) return WICK_FAIL(err, WICK_E_LIMIT, "prompt", "the prompt has too many tokens");
+    WICK_TRY(wick_sampling_from(&o.sampling, a, e, err));
+    o.prompt = ids;
+    o.n_prompt = (uint32_t)n;
+    o.max_tokens = a->max_tokens;
+    o.stop = a->stop.item;
+    o.n_stop = a->stop.n;
+    o.ignore_eos = a->ignore_eos;
+    o.show_special = a->show_special;
+    if (a->logprobs >= 0) {
+        o.n_top_logprobs = (uint32_t)a->logprobs;
+        r->logprobs = json_array();
+    }
+    wick_status st = wick_request_new(&q, e, &o, err);
+    if (st == WICK_OK) st = wick_request_submit(q, err);
+    if (st == WICK_OK) st = pump_events(e, q, stream, r, err);
+    wick_request_free(q);
+    wick_free((void *)(uintptr_t)o.sampling.bias);
+    return st;
+}
+
+const char *wick_finish_name(wick_finish f)
+{
+    switch (f) {
+    case WICK_FINISH_EOS:
+    case WICK_FINISH_STOP: return "stop";
+    case WICK_FINISH_LENGTH: return "length";
+    case WICK_FINISH_CANCELLED: return "cancelled";
+    case WICK_FINISH_ERROR: return "error";
+    case WICK_FINISH_NONE: break;
+    }
+    return "none";
+}
+
+static double rate(double n, double ms)
+{
+    return ms > 0 && n > 0 ? n * 1000 / ms : 0;
+}
+
+void wick_answer_figures(const wick_engine *e, const wick_usage *u, char *dst, size_t cap)
+{
+    uint32_t fresh = u->n_prompt - u->n_cached;
+    snprintf(dst, cap, "backend=%s model=%s prompt %u tok %.1f tok/s, decode %u tok %.1f tok/s, first token %.0f ms",
+             wick_engine_backend_name(e), wick_engine_model(e)->name, u->n_prompt, rate(fresh, u->prefill_ms), u->n_gen,
+             rate(u->n_gen > 1 ? u->n_gen - 1 : 0, u->decode_ms), u->first_token_ms);
+}
+
+json_t *wick_answer_json(const wick_engine *e, const wick_answer *r)
+{
+    const wick_usage *u = &r->usage;
+    json_t *o = json_object(), *usage = json_object(), *timings = json_object();
+    json_object_set_new(o, "model", json_string(wick_engine_model(e)->name));
+    json_object_set_new(o, "backend", json_string(wick_engine_backend_name(e)));
+    json_object_set_new(o, "text", wick_json_text(r->text.data, r->text.n));
+    json_object_set(o, "tokens", r->tokens);
+    if (r->logprobs) json_object_set(o, "logprobs", r->logprobs);
+    json_object_set_new(o, "finish_reason", json_string(wick_finish_name(r->finish)));
+    if (r->finish == WICK_FINISH_STOP) json_object_set_new(o, "stop", json_string(r->stop_string));
+    json_object_set_new(usage, "prompt_tokens", json_integer(u->n_prompt));
+    json_object_set_new(usage, "cached_tokens", json_integer(u->n_cached));
+    json_object_set_new(usage, "completion_tokens", json_integer(u->n_gen));
+    json_object_set_new(o, "usage", usage);
+    json_object_set_new(timings, "prompt_tok_s", json_real(rate(u->n_prompt - u->n_cached, u->prefill_ms)));
+    json_object_set_new(timings, "decode_tok_s", json_real(rate(u->n_gen > 1 ? u->n_gen - 1 : 0, u->decode_ms)));
+    json_object_set_new(timings, "first_token_ms", json_real(u->first_token_ms));
+    json_object_set_new(o, "timings", timings);
+    return o;
+}
+
+wick_status wick_session_encode(wick_engine *e, const char *text, size_t n, unsigned flags, int32_t **ids,
+                                size_t *n_ids, wick_err *err)
+{
+    const wick_tokenizer *t = wick_engine_tokenizer(e);
+    if (!t)
+        return WICK_FAIL(
+            err, WICK_E_MODEL_NOT_FOUND, "tokenizer",
+            "%s has no tokenizer: put tokenizer.json or tokenizer.model beside it, or use wick logits --tokens",
+            wick_engine_model(e)->name);
+    return wick_tokenizer_encode(t, text, n, flags, ids, n_ids, err);
+}
+
+wick_status wick_parse_ids(const char *s, const char *option, int32_t **ids, size_t *n, wick_err *err)
+{
+    int32_t *list = wick_realloc_array(NULL, strlen(s) / 2 + 2, sizeof *list);
+    size_t count = 0;
+    if (!list) return wick_err_oom(err, option, 0, 0);
+    for (const char *p = s; *p;) {
+        if (strchr(" ,[]\t\r\n", *p)) {
+            p++;
+            continue;
+        }
+        char *end;
+        long v = strtol(p, &end, 10);
+        if (end == p || v < 0 || v > INT32_MAX) {
+            wick_free(list);
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, option, "--%s: \"%.20s\" is no token id: write ids as 1,17,203",
+                             option, p);
+        }
+        list[count++] = (int32_t)v;
+        p = end;
+    }
+    *ids = list;
+    *n = count;
+    return WICK_OK;
+}
+
+wick_status wick_read_stdin(char **text, size_t *n, wick_err *err)
+{
+    wick_buf b;
+    char chunk[65536];
+    wick_buf_init(&b, 64u << 20);
+    for (size_t got; (got = fread(chunk, 1, sizeof chunk, stdin)) > 0;) wick_buf_add(&b, chunk, got);
+    if (b.failed) {
+        wick_buf_release(&b);
+        return WICK_FAIL(err, WICK_E_LIMIT, "standard input", "standard input: more than 64 MiB");
+    }
+    *text = wick_buf_take(&b, n);
+    return *text ? WICK_OK : wick_err_oom(err, "standard input", 0, 0);
+}
+
+static int write_chunk(const char *p, size_t n, void *ctx)
+{
+    return fwrite(p, 1, n, ctx) == n ? 0 : -1;
+}
+
+wick_status wick_print_json(json_t *v, wick_err *err)
+{
+    int r = v ? json_dump_callback(v, write_chunk, stdout, JSON_REAL_PRECISION(9)) : -2;
+    json_decref(v);
+    if (r == -2) return wick_err_oom(err, "JSON output", 0, 0);
+    if (r != 0) return WICK_FAIL(err, WICK_E_IO, "standard output", "standard output: write failed");
+    fputc('\n', stdout);
+    return WICK_OK;
+}
+
+json_t *wick_json_text(const char *p, size_t n)
+{
+    json_t *v = json_stringn(p ? p : "", n);
+    if (v) return v;
+    wick_buf b = WICK_BUF_INIT;
+    for (size_t i = 0; i < n;) {
+        uint32_t cp;
+        i += wick_utf8_next(p + i, n - i, &cp);
+        wick_buf_utf8(&b, cp == 0xFFFFFFFF ? 0xFFFD : cp);
+    }
+    v = b.failed ? NULL : json_stringn(b.data ? b.data : "", b.n);
+    wick_buf_release(&b);
+    return v ? v : json_string("");
+}
+
+json_t *wick_json_float(float x)
+{
+    return isfinite(x) ? json_real((double)x) : json_null();
+}

@@ -1,0 +1,49 @@
+/* cli/session.h - what several commands do with a model: open it as the options say, run a request, show figures. */
+#pragma once
+#include <jansson.h>
+#include "cli/args.h"
+#include "engine/engine.h"
+#include "hub/discover.h"
+
+void wick_discover_opts_from(wick_discover_opts *o, const wick_args *a);
+/* args to engine options; strings are borrowed from `a`. */
+wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_err *err) WICK_MUST_CHECK;
+/* Resolves a->operand[0] and opens it. */
+wick_status wick_session_open(wick_engine **e, const wick_args *a, bool no_tokenizer, wick_err *err) WICK_MUST_CHECK;
+/* Sampling from the options; what was not given comes from the model's generation_config. Free s->bias with wick_free. */
+wick_status wick_sampling_from(wick_sampling *s, const wick_args *a, const wick_engine *e,
+                               wick_err *err) WICK_MUST_CHECK;
+
+typedef struct wick_answer {
+    wick_buf text;
+    json_t *tokens;   /* array of ids */
+    json_t *logprobs; /* array of objects, or NULL */
+    wick_finish finish;
+    char stop_string[64];
+    wick_usage usage;
+} wick_answer;
+
+void wick_answer_init(wick_answer *r);
+void wick_answer_release(wick_answer *r);
+/* Runs one GENERATE request over the prompt ids; streams to standard output if `stream`. Ctrl-C cancels it (finish says
+ * so; not an error). */
+wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n, bool stream,
+                                  wick_answer *r, wick_err *err) WICK_MUST_CHECK;
+/* "backend=cpu model=x prompt N tok X tok/s, decode M tok Y tok/s, first token Z ms" */
+void wick_answer_figures(const wick_engine *e, const wick_usage *u, char *dst, size_t cap);
+json_t *wick_answer_json(const wick_engine *e, const wick_answer *r);
+const char *wick_finish_name(wick_finish f); /* "stop", "length", "cancelled", "error" */
+/* Tokens of a text as the model reads it: with bos where the tokenizer adds it. Fails where the model has no tokenizer. */
+wick_status wick_session_encode(wick_engine *e, const char *text, size_t n, unsigned flags, int32_t **ids,
+                                size_t *n_ids, wick_err *err) WICK_MUST_CHECK;
+
+/* "1,17,203" or "[1, 17]" -> ids; caller wick_free()s. */
+wick_status wick_parse_ids(const char *s, const char *option, int32_t **ids, size_t *n, wick_err *err) WICK_MUST_CHECK;
+/* All of standard input, at most 64 MiB. */
+wick_status wick_read_stdin(char **text, size_t *n, wick_err *err) WICK_MUST_CHECK;
+/* Prints one line of JSON and frees it. */
+wick_status wick_print_json(json_t *v, wick_err *err) WICK_MUST_CHECK;
+/* A JSON string of bytes that may not be UTF-8: what is invalid becomes U+FFFD. */
+json_t *wick_json_text(const char *p, size_t n);
+/* A JSON number as short as it reads back the same float. */
+json_t *wick_json_float(float x);

@@ -1,0 +1,21 @@
+/* cli/term.h - the terminal: notices, progress bars, Ctrl-C, safe printing of text that comes from models and files.
+ * One process-wide state; main thread only, but for the flag that Ctrl-C sets. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "backend/backend.h"
+#include "cli/args.h"
+
+void wick_term_init(const wick_args *a);
+void wick_term_done(void);
+void wick_notice(const char *fmt, ...) WICK_PRINTF(1, 2);  /* standard error, unless --quiet */
+void wick_verbose(const char *fmt, ...) WICK_PRINTF(1, 2); /* standard error, with --verbose only */
+/* A bar on standard error where that is a terminal; nothing else. */
+wick_progress wick_term_progress(void);
+/* Model text to standard output: escape sequences and other control bytes but \n and \t are made visible when it is a
+ * terminal, and left alone in a pipe. */
+void wick_term_text(const char *p, size_t n);
+
+bool wick_interrupted(void); /* Ctrl-C since the last clear */
+void wick_interrupt_clear(void);
+bool wick_stdin_is_tty(void);

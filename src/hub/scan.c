@@ -1,0 +1,228 @@
+/* hub/scan.c - see scan.h. Looks at names, config.json and the first keys of a GGUF; opens no weights. */
+#include "hub/scan.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/reader.h"
+
+enum { MAX_CONFIG_BYTES = 16 << 20, GGUF_KEYS_LOOKED_AT = 64 };
+
+static wick_status add(wick_scan *s, const wick_found *f)
+{
+    wick_found_list *l = s->out;
+    if (s->format && strcmp(s->format, f->format) != 0) return WICK_OK;
+    for (uint32_t i = 0; i < l->n; i++)
+        if (strcmp(l->item[i].path, f->path) == 0) return WICK_OK;
+    if (l->n == s->cap) {
+        uint32_t cap = s->cap ? s->cap * 2 : 16;
+        wick_found *grown = wick_realloc_array(l->item, cap, sizeof *grown);
+        if (!grown) return wick_err_oom(s->err, "discover", 0, 0);
+        l->item = grown;
+        s->cap = cap;
+    }
+    wick_found *c = &l->item[l->n];
+    memset(c, 0, sizeof *c);
+    l->n++;
+    c->path = wick_strdup(f->path);
+    c->name = wick_strdup(f->name);
+    c->source = wick_strdup(f->source);
+    c->format = wick_strdup(f->format);
+    c->model_type = f->model_type ? wick_strdup(f->model_type) : NULL;
+    c->quantization = f->quantization ? wick_strdup(f->quantization) : NULL;
+    c->mlx = f->mlx;
+    c->n_bytes = f->n_bytes;
+    bool ok = c->path && c->name && c->source && c->format && (c->model_type || !f->model_type) &&
+              (c->quantization || !f->quantization);
+    return ok ? WICK_OK : wick_err_oom(s->err, "discover", 0, 0);
+}
+
+/* True the first time a folder is seen. */
+static bool first_visit(wick_scan *s, const char *dir)
+{
+    struct stat sb;
+    if (stat(dir, &sb) != 0) return false;
+    for (uint32_t i = 0; i < s->n_seen; i++)
+        if (s->seen[i].dev == sb.st_dev && s->seen[i].ino == sb.st_ino) return false;
+    if (s->n_seen == s->seen_cap) {
+        uint32_t cap = s->seen_cap ? s->seen_cap * 2 : 64;
+        void *grown = wick_realloc_array(s->seen, cap, sizeof *s->seen);
+        if (!grown) return false;
+        s->seen = grown;
+        s->seen_cap = cap;
+    }
+    s->seen[s->n_seen].dev = sb.st_dev;
+    s->seen[s->n_seen].ino = sb.st_ino;
+    s->n_seen++;
+    return true;
+}
+
+static uint64_t file_bytes(const char *path)
+{
+    struct stat sb;
+    return stat(path, &sb) == 0 && S_ISREG(sb.st_mode) ? (uint64_t)sb.st_size : 0;
+}
+
+/* general.file_type of GGUF to the name that quantizers use. */
+static const char *gguf_file_type(uint32_t t)
+{
+    static const char *const names[] = {
+        "F32",    "F16",     "Q4_0",   "Q4_1",   NULL,     NULL,     NULL,     "Q8_0",  "Q5_0",    "Q5_1",   "Q2_K",
+        "Q3_K_S", "Q3_K_M",  "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K",  "IQ2_XXS", "IQ2_XS", "Q2_K_S",
+        "IQ3_XS", "IQ3_XXS", "IQ1_S",  "IQ4_NL", "IQ3_S",  "IQ3_M",  "IQ2_S",  "IQ2_M", "IQ4_XS",  "IQ1_M",  "BF16"};
+    return t < sizeof names / sizeof *names ? names[t] : NULL;
+}
+
+/* Width of a GGUF scalar type; 0 for strings, arrays and unknown ones. */
+static unsigned gguf_scalar_bytes(uint32_t type)
+{
+    static const unsigned char width[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+    return type < sizeof width ? width[type] : 0;
+}
+
+static char *read_string(wick_reader *r, uint64_t max)
+{
+    uint64_t n = wick_read_u64(r);
+    const uint8_t *p = n <= max ? wick_read_bytes(r, n) : NULL;
+    if (!p) {
+        r->failed = true;
+        return NULL;
+    }
+    return wick_strndup((const char *)p, (size_t)n);
+}
+
+/* The two keys that the listing shows; stops at the first array, which comes after them in every writer's order. */
+static void gguf_skim(const wick_file *f, char **arch, const char **quant)
+{
+    wick_reader r;
+    wick_reader_init(&r, f->data, f->n_bytes);
+    wick_reader_skip(&r, 8 + 8);
+    uint64_t n = wick_read_u64(&r);
+    for (uint64_t i = 0; i < n && i < GGUF_KEYS_LOOKED_AT && !r.failed; i++) {
+        char *key = read_string(&r, 256);
+        if (!key) return;
+        uint32_t type = wick_read_u32(&r);
+        if (type == 8) {
+            char *v = read_string(&r, 1u << 20);
+            if (v && strcmp(key, "general.architecture") == 0 && !*arch) {
+                *arch = v;
+                v = NULL;
+            }
+            wick_free(v);
+        } else if (type == 4 && strcmp(key, "general.file_type") == 0) {
+            *quant = gguf_file_type(wick_read_u32(&r));
+        } else {
+            unsigned width = gguf_scalar_bytes(type);
+            if (!width) r.failed = true;
+            wick_reader_skip(&r, width);
+        }
+        wick_free(key);
+    }
+}
+
+wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, const char *name)
+{
+    wick_file f = {0};
+    wick_found m = {0};
+    char *arch = NULL;
+    const char *quant = NULL;
+    if (wick_file_open(&f, path, NULL) != WICK_OK) return WICK_OK;
+    if (f.n_bytes < 24 || memcmp(f.data, "GGUF", 4) != 0) {
+        wick_file_close(&f);
+        return WICK_OK;
+    }
+    gguf_skim(&f, &arch, &quant);
+    m.path = (char *)(uintptr_t)path;
+    m.name = (char *)(uintptr_t)name;
+    m.source = (char *)(uintptr_t)source;
+    m.format = (char *)(uintptr_t) "gguf";
+    m.model_type = arch;
+    m.quantization = (char *)(uintptr_t)quant;
+    m.n_bytes = f.n_bytes;
+    wick_file_close(&f);
+    wick_status st = add(s, &m);
+    wick_free(arch);
+    return st;
+}
+
+static wick_status scan_folder_model(wick_scan *s, const char *dir, const wick_dir_list *l, const char *source,
+                                     const char *name, const char *format)
+{
+    wick_found m = {0};
+    json_t *config = NULL;
+    char label[32] = "", *path = wick_path_join(dir, "config.json");
+    if (!path) return wick_err_oom(s->err, "discover", 0, 0);
+    const char *suffix = strcmp(format, "npz") == 0 ? ".npz" : ".safetensors";
+    if (wick_json_load(path, MAX_CONFIG_BYTES, &config, NULL) != WICK_OK) config = NULL;
+    wick_free(path);
+    for (size_t i = 0; i < l->n; i++) {
+        if (!wick_ends_with(l->name[i], suffix)) continue;
+        char *p = wick_path_join(dir, l->name[i]);
+        if (p) m.n_bytes += file_bytes(p);
+        wick_free(p);
+    }
+    const json_t *q = json_object_get(config, "quantization");
+    const json_t *bits = json_object_get(q, "bits");
+    const json_t *type = json_object_get(config, "model_type");
+    if (json_is_integer(bits)) snprintf(label, sizeof label, "%d-bit", (int)json_integer_value(bits));
+    m.path = (char *)(uintptr_t)dir;
+    m.name = (char *)(uintptr_t)name;
+    m.source = (char *)(uintptr_t)source;
+    m.format = (char *)(uintptr_t)format;
+    m.model_type = (char *)(uintptr_t)json_string_value(type);
+    m.quantization = *label ? label : NULL;
+    m.mlx = json_is_object(q) || strstr(dir, "mlx-community") != NULL || strcmp(format, "npz") == 0;
+    wick_status st = add(s, &m);
+    json_decref(config);
+    return st;
+}
+
+static bool has(const wick_dir_list *l, const char *suffix, bool whole)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (whole ? strcmp(l->name[i], suffix) == 0 : wick_ends_with(l->name[i], suffix)) return true;
+    return false;
+}
+
+/* Split files count once, by their first part; projectors for images are no models. */
+static bool is_gguf_model(const char *name)
+{
+    if (!wick_ends_with(name, ".gguf") || strstr(name, "mmproj")) return false;
+    const char *of = strstr(name, "-of-");
+    return !of || of - name < 6 || strncmp(of - 6, "-00001", 6) == 0;
+}
+
+wick_status wick_scan_tree(wick_scan *s, const char *dir, const char *source, const char *name, unsigned depth)
+{
+    wick_dir_list l;
+    wick_status st = WICK_OK;
+    if (depth > WICK_SCAN_MAX_DEPTH || !first_visit(s, dir) || wick_dir_list_read(&l, dir, NULL) != WICK_OK)
+        return WICK_OK;
+    const char *own = name ? name : wick_path_base(dir);
+    bool config = has(&l, "config.json", true);
+    if (config && has(&l, ".safetensors", false))
+        WICK_TRY_GOTO(scan_folder_model(s, dir, &l, source, own, "safetensors"));
+    else if (config && has(&l, ".npz", false))
+        WICK_TRY_GOTO(scan_folder_model(s, dir, &l, source, own, "npz"));
+    for (size_t i = 0; i < l.n && s->n_entries < WICK_SCAN_MAX_ENTRIES; i++) {
+        s->n_entries++;
+        if (l.name[i][0] == '.') continue;
+        char *path = wick_path_join(dir, l.name[i]);
+        if (!path) {
+            st = wick_err_oom(s->err, "discover", 0, 0);
+            goto done;
+        }
+        char label[512];
+        snprintf(label, sizeof label, "%s%s%s", depth || name ? own : "", depth || name ? "/" : "", l.name[i]);
+        if (is_gguf_model(l.name[i]))
+            st = wick_scan_gguf(s, path, source, label);
+        else if (wick_path_is_dir(path))
+            st = wick_scan_tree(s, path, source, label, depth + 1);
+        wick_free(path);
+        if (st != WICK_OK) goto done;
+    }
+done:
+    wick_dir_list_free(&l);
+    return st;
+}
