@@ -15,7 +15,8 @@
 typedef struct wick_lin wick_lin; /* one packed matrix */
 
 typedef struct wick_lin_isa {
-    const char *name; /* "portable", "avx2", "avx512", "avx512-vnni", "avx512-bf16" ... */
+    const char *name; /* "portable", "avx2", "avx512", "avx512-vnni", "neon" */
+    const struct wick_lin_kernels *kernels; /* private */
 } wick_lin_isa;
 
 /* The best instruction set for this processor, or the one named (NULL: best). WICK_E_BAD_PARAMETER lists those that exist. */

@@ -1,0 +1,318 @@
+/* backend/cpu/linear.c - the linear layer's interface: a packed matrix, its activations, the loop over tiles and blocks.
+ *
+ * Apart from the kernels because this loop is the same for every instruction set: it unpacks a block of one or two
+ * tiles to a buffer that stays in the first-level cache and runs every panel of activation rows over it. What a
+ * kernel computes is fixed in linear_impl.h; nothing here changes an operation or its order for one output.
+ */
+#include "backend/cpu/linear_impl.h"
+#include "base/alloc.h"
+
+#define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))
+
+/* --- panels: rows of activations are cut into nearly equal panels of at most mr rows --- */
+typedef struct panels {
+    uint32_t n, base, extra; /* the first `extra` panels have base + 1 rows */
+} panels;
+
+static panels panels_of(uint32_t n_rows, uint32_t mr_max)
+{
+    panels p = {.n = (n_rows + mr_max - 1) / mr_max};
+    p.base = p.n ? n_rows / p.n : 0;
+    p.extra = p.n ? n_rows % p.n : 0;
+    return p;
+}
+
+static void panel_get(const panels *p, uint32_t i, uint32_t *row0, uint32_t *mr)
+{
+    *row0 = i * p->base + (i < p->extra ? i : p->extra);
+    *mr = p->base + (i < p->extra);
+}
+
+static uint32_t panel_find(const panels *p, uint32_t row)
+{
+    uint32_t big = p->extra * (p->base + 1);
+    return row < big ? row / (p->base + 1) : p->extra + (row - big) / p->base;
+}
+
+/* --- activation memory: values of all rows, then scales, then sums; each part aligned to 64 --- */
+typedef struct act_parts {
+    uint64_t value_bytes; /* of one row */
+    uint64_t n_blocks;
+    uint64_t sx_at, s_at, total;
+} act_parts;
+
+static act_parts act_layout(const wick_lin *l, uint32_t n_rows)
+{
+    act_parts a = {0};
+    uint64_t k = (uint64_t)l->n_chunks * WICK_LIN_CHUNK;
+    a.value_bytes = l->is_int ? k * (l->precision == WICK_PRECISION_FINE ? 2 : 1) : k * sizeof(float);
+    a.n_blocks = k / l->f.block;
+    a.sx_at = ROUND_UP(a.value_bytes * n_rows, 64);
+    a.s_at = a.sx_at + (l->is_int ? ROUND_UP(a.n_blocks * n_rows * sizeof(float), 64) : 0);
+    a.total = a.s_at + ROUND_UP(a.n_blocks * n_rows * sizeof(float), 64);
+    return a;
+}
+
+static uint32_t panel_rows_max(const wick_lin *l)
+{
+    return l->is_int ? l->isa->kernels->mr_int : l->isa->kernels->mr_float;
+}
+
+/* --- packed matrices --- */
+static uint32_t tiles_of(const wick_weight *w)
+{
+    return w->n_out / WICK_LIN_TILE + (w->n_out % WICK_LIN_TILE != 0);
+}
+
+static uint32_t supers_of(const wick_weight *w, const wick_lin_fmt *f)
+{
+    return w->n_in / f->super + (w->n_in % f->super != 0);
+}
+
+uint64_t wick_lin_packed_bytes(const wick_lin_isa *isa, const wick_weight *w, wick_precision p)
+{
+    (void)isa, (void)p; /* one form for all of them */
+    wick_lin_fmt f;
+    wick_lin_format(w, &f);
+    return f.code == WICK_LIN_CODE_FILE ? 0 : (uint64_t)tiles_of(w) * supers_of(w, &f) * f.super_bytes;
+}
+
+wick_status wick_lin_new(wick_lin **out, const wick_lin_isa *isa, const wick_weight *w, wick_precision p, void *packed,
+                         wick_err *err)
+{
+    wick_lin_fmt f;
+    wick_lin_format(w, &f);
+    if (f.code == WICK_LIN_CODE_FILE && (!wick_block_has_decoder(w->dtype) || w->n_in % WICK_LIN_SUPER_MAX != 0))
+        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, w->name, "%s: no kernel for %s with %u inputs",
+                         w->name ? w->name : "matrix", wick_dtype_name(w->dtype), w->n_in);
+    wick_lin *l = wick_alloc_zero(1, sizeof *l);
+    if (!l) return WICK_FAIL(err, WICK_E_OUT_OF_MEMORY, w->name, "no memory for a matrix");
+    l->isa = isa;
+    l->w = *w;
+    l->f = f;
+    l->precision = p;
+    l->is_int = wick_lin_format_is_int(&f, p);
+    l->packed = packed;
+    l->n_tiles = tiles_of(w);
+    l->n_super = supers_of(w, &f);
+    l->n_chunks = l->n_super * (f.super / WICK_LIN_CHUNK);
+    *out = l;
+    return WICK_OK;
+}
+
+void wick_lin_free(wick_lin *l)
+{
+    wick_free(l);
+}
+
+uint32_t wick_lin_n_tiles(const wick_lin *l)
+{
+    return l->n_tiles;
+}
+
+uint32_t wick_lin_n_out(const wick_lin *l)
+{
+    return l->w.n_out;
+}
+
+uint32_t wick_lin_n_in(const wick_lin *l)
+{
+    return l->w.n_in;
+}
+
+void wick_lin_row(const wick_lin *l, uint32_t r, float *out)
+{
+    wick_weight_row(&l->w, r, out);
+}
+
+/* --- activations --- */
+uint32_t wick_lin_act_key(const wick_lin *l)
+{
+    uint32_t form = !l->is_int ? 1 : l->precision == WICK_PRECISION_FINE ? 2 : 3;
+    return form << 16 | l->f.block;
+}
+
+uint64_t wick_lin_act_bytes(const wick_lin *l, uint32_t n_rows)
+{
+    return act_layout(l, n_rows).total;
+}
+
+void wick_lin_act_prepare(const wick_lin *l, const float *x, uint64_t x_stride, uint32_t m0, uint32_t m1,
+                          uint32_t n_rows, void *act)
+{
+    const wick_lin_kernels *k = l->isa->kernels;
+    act_parts parts = act_layout(l, n_rows);
+    panels p = panels_of(n_rows, panel_rows_max(l));
+    uint8_t *base = act;
+    for (uint32_t m = m0; m < m1; m++) {
+        uint32_t row0, mr;
+        panel_get(&p, panel_find(&p, m), &row0, &mr);
+        wick_lin_prep_args a = {.src = x + m * x_stride,
+                                .n_in = l->w.n_in,
+                                .n_chunks = l->n_chunks,
+                                .block = l->f.block,
+                                .mr = mr,
+                                .slot = m - row0,
+                                .sx = (float *)(void *)(base + parts.sx_at) + row0 * parts.n_blocks,
+                                .s = (float *)(void *)(base + parts.s_at) + row0 * parts.n_blocks,
+                                .fine = l->precision == WICK_PRECISION_FINE};
+        void *values = base + row0 * parts.value_bytes;
+        if (l->is_int) {
+            a.q = values;
+            k->prep_int(&a);
+        } else {
+            a.x = values;
+            k->prep_float(&a);
+        }
+    }
+}
+
+/* --- the product --- */
+typedef struct mul_state {
+    const wick_lin *l;
+    const uint8_t *act;
+    act_parts parts;
+    panels panels;
+    uint32_t n_rows, kc_super; /* superblocks unpacked at once */
+    uint8_t *block;            /* codes or floats */
+    float *d, *b, *c;          /* c: [n_rows][nt][16] */
+} mul_state;
+
+enum {
+    BLOCK_BYTES = WICK_LIN_KC_FLOAT * WICK_LIN_NT_MAX * WICK_LIN_TILE * (int)sizeof(float),
+    SCALE_FLOATS = WICK_LIN_KC_INT / 16 * WICK_LIN_NT_MAX * WICK_LIN_TILE
+};
+_Static_assert(BLOCK_BYTES >= WICK_LIN_KC_INT * WICK_LIN_NT_MAX * WICK_LIN_TILE, "codes fit the float block");
+
+uint64_t wick_lin_scratch_bytes(const wick_lin *l, uint32_t n_rows)
+{
+    uint64_t rows = l->f.code == WICK_LIN_CODE_FILE ? WICK_LIN_SUPER_MAX * sizeof(float) : 0;
+    return BLOCK_BYTES + 2 * SCALE_FLOATS * sizeof(float) +
+           (uint64_t)n_rows * WICK_LIN_NT_MAX * WICK_LIN_TILE * sizeof(float) + rows;
+}
+
+/* Superblocks [sb, sb + n) of a matrix that stays in the file's form. */
+static void unpack_file(const mul_state *s, uint32_t tile, uint32_t sb, uint32_t n, uint32_t nt, float *c, float *d,
+                        float *b)
+{
+    const wick_weight *w = &s->l->w;
+    float *row = s->c + (uint64_t)s->n_rows * WICK_LIN_NT_MAX * WICK_LIN_TILE;
+    uint64_t step = WICK_LIN_SUPER_MAX / wick_dtype_block_elems(w->dtype) * (uint64_t)wick_dtype_block_bytes(w->dtype);
+    for (uint32_t r = 0; r < WICK_LIN_TILE; r++) {
+        uint32_t out = tile * WICK_LIN_TILE + r;
+        const uint8_t *src = w->data + (uint64_t)out * w->row_step * w->row_bytes + sb * step;
+        for (uint32_t i = 0; i < n; i++) {
+            if (out >= w->n_out || !wick_block_decode(w->dtype, src + i * step, row, WICK_LIN_SUPER_MAX))
+                memset(row, 0, WICK_LIN_SUPER_MAX * sizeof(float));
+            float *to = c + (uint64_t)i * WICK_LIN_SUPER_MAX * nt * WICK_LIN_TILE + r;
+            for (uint32_t k = 0; k < WICK_LIN_SUPER_MAX; k++) to[(uint64_t)k * nt * WICK_LIN_TILE] = row[k];
+        }
+    }
+    for (uint32_t i = 0; i < n * (WICK_LIN_SUPER_MAX / WICK_LIN_CHUNK); i++)
+        for (uint32_t r = 0; r < WICK_LIN_TILE; r++) {
+            d[(uint64_t)i * nt * WICK_LIN_TILE + r] = 1.0f;
+            b[(uint64_t)i * nt * WICK_LIN_TILE + r] = 0.0f;
+        }
+}
+
+static void unpack(const mul_state *s, uint32_t tile, uint32_t sb, uint32_t n, uint32_t nt, uint32_t lane)
+{
+    const wick_lin *l = s->l;
+    const wick_lin_kernels *k = l->isa->kernels;
+    float *d = s->d + lane * WICK_LIN_TILE, *b = s->b + lane * WICK_LIN_TILE;
+    float *c = (float *)(void *)s->block + lane * WICK_LIN_TILE;
+    const uint8_t *src = NULL;
+    if (l->f.code == WICK_LIN_CODE_FILE) {
+        unpack_file(s, tile, sb, n, nt, c, d, b);
+        return;
+    }
+    src = l->packed + ((uint64_t)tile * l->n_super + sb) * l->f.super_bytes;
+    if (l->is_int)
+        k->unpack_int(&l->f, src, n, nt, s->block + lane * 64, d, b);
+    else
+        k->unpack_float(&l->f, src, n, nt, c, d, b);
+}
+
+/* All panels over the block that lies unpacked; its first superblock is sb. */
+static void run_panels(const mul_state *s, uint32_t sb, uint32_t n, uint32_t nt)
+{
+    const wick_lin *l = s->l;
+    uint32_t chunk0 = sb * (l->f.super / WICK_LIN_CHUNK);
+    wick_lin_args a = {.codes = s->block,
+                       .c = (const float *)(const void *)s->block,
+                       .d = s->d,
+                       .b = s->b,
+                       .nt = nt,
+                       .n_chunks = n * (l->f.super / WICK_LIN_CHUNK),
+                       .block = l->f.block,
+                       .fine = l->precision == WICK_PRECISION_FINE,
+                       .wide = l->f.wide};
+    uint64_t chunk_bytes = s->parts.value_bytes / l->n_chunks, block0 = (uint64_t)chunk0 * WICK_LIN_CHUNK / l->f.block;
+    for (uint32_t i = 0; i < s->panels.n; i++) {
+        uint32_t row0;
+        panel_get(&s->panels, i, &row0, &a.mr);
+        const uint8_t *values = s->act + row0 * s->parts.value_bytes + chunk0 * chunk_bytes * a.mr;
+        uint64_t at = row0 * s->parts.n_blocks + block0 * a.mr;
+        a.sx = (const float *)(const void *)(s->act + s->parts.sx_at) + at;
+        a.s = (const float *)(const void *)(s->act + s->parts.s_at) + at;
+        a.y = s->c + (uint64_t)row0 * nt * WICK_LIN_TILE;
+        a.q = (const int8_t *)values;
+        a.x = (const float *)(const void *)values;
+        (l->is_int ? l->isa->kernels->mul_int : l->isa->kernels->mul_float)(&a);
+    }
+}
+
+/* One tile in registers, where a kernel for it exists. */
+static bool run_gemv(const mul_state *s, uint32_t tile)
+{
+    const wick_lin *l = s->l;
+    bool (*fn)(const wick_lin_gemv_args *) = l->is_int ? l->isa->kernels->gemv_int : l->isa->kernels->gemv_float;
+    if (!fn || s->panels.n != 1 || l->f.code == WICK_LIN_CODE_FILE) return false;
+    wick_lin_gemv_args a = {.f = &l->f,
+                            .tile = l->packed + (uint64_t)tile * l->n_super * l->f.super_bytes,
+                            .q = (const int8_t *)s->act,
+                            .x = (const float *)(const void *)s->act,
+                            .sx = (const float *)(const void *)(s->act + s->parts.sx_at),
+                            .s = (const float *)(const void *)(s->act + s->parts.s_at),
+                            .y = s->c,
+                            .mr = s->n_rows,
+                            .n_super = l->n_super,
+                            .fine = l->precision == WICK_PRECISION_FINE};
+    return fn(&a);
+}
+
+static void store(const mul_state *s, uint32_t tile, uint32_t nt, float *y, uint64_t y_stride)
+{
+    uint32_t n0 = tile * WICK_LIN_TILE, n = s->l->w.n_out - n0;
+    if (n > nt * WICK_LIN_TILE) n = nt * WICK_LIN_TILE;
+    for (uint32_t m = 0; m < s->n_rows; m++)
+        memcpy(y + m * y_stride + n0, s->c + (uint64_t)m * nt * WICK_LIN_TILE, n * sizeof(float));
+}
+
+void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y, uint64_t y_stride, uint32_t t0,
+                  uint32_t t1, void *scratch)
+{
+    if (!n_rows) return;
+    mul_state s = {.l = l, .act = act, .n_rows = n_rows, .block = scratch};
+    s.parts = act_layout(l, n_rows);
+    s.panels = panels_of(n_rows, panel_rows_max(l));
+    s.kc_super = (l->is_int ? WICK_LIN_KC_INT : WICK_LIN_KC_FLOAT) / l->f.super;
+    s.d = (float *)(void *)(s.block + BLOCK_BYTES);
+    s.b = s.d + SCALE_FLOATS;
+    s.c = s.b + SCALE_FLOATS;
+    for (uint32_t t = t0; t < t1;) {
+        if (run_gemv(&s, t)) {
+            store(&s, t++, 1, y, y_stride);
+            continue;
+        }
+        uint32_t nt = t1 - t < l->isa->kernels->nt ? t1 - t : l->isa->kernels->nt;
+        memset(s.c, 0, (size_t)n_rows * nt * WICK_LIN_TILE * sizeof(float));
+        for (uint32_t sb = 0; sb < l->n_super; sb += s.kc_super) {
+            uint32_t n = l->n_super - sb < s.kc_super ? l->n_super - sb : s.kc_super;
+            for (uint32_t lane = 0; lane < nt; lane++) unpack(&s, t + lane, sb, n, nt, lane);
+            run_panels(&s, sb, n, nt);
+        }
+        store(&s, t, nt, y, y_stride);
+        t += nt;
+    }
+}

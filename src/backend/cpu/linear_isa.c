@@ -1,0 +1,39 @@
+/* backend/cpu/linear_isa.c - the kernel tables and the choice among them; asked once, when a context opens. */
+#include "backend/cpu/linear_impl.h"
+#include "base/sys.h"
+#include <stdio.h>
+
+typedef struct isa_row {
+    wick_lin_isa isa;
+    bool (*has)(const wick_cpu_features *f);
+} isa_row;
+
+static bool has_always(const wick_cpu_features *f)
+{
+    (void)f;
+    return true;
+}
+
+/* Best first. */
+static const isa_row rows[] = {
+    {{"portable", &wick_lin_kernels_portable}, has_always},
+};
+enum { N_ROWS = sizeof rows / sizeof rows[0] };
+
+wick_status wick_lin_isa_pick(const wick_lin_isa **out, const char *name, wick_err *err)
+{
+    const wick_cpu_features *f = wick_cpu_probe();
+    char list[160] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < N_ROWS; i++) {
+        if (!rows[i].has(f)) continue;
+        if (!name || strcmp(name, rows[i].isa.name) == 0) {
+            *out = &rows[i].isa;
+            return WICK_OK;
+        }
+        int n = snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", rows[i].isa.name);
+        if (n > 0 && (size_t)n < sizeof list - at) at += (size_t)n;
+    }
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, "instruction set \"%s\" is not available here; there are: %s",
+                     name, list);
+}
