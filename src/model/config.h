@@ -1,4 +1,7 @@
-/* model/config.h - the numbers of a model, from config.json or from GGUF keys, checked against hard ranges. */
+/* model/config.h - the numbers of a model, from config.json or from GGUF keys, checked against hard ranges.
+ *
+ * One table of fields (config.c) names the keys of both sources. Every number is finite and inside its range after
+ * wick_config_from_json / wick_config_from_gguf; whether the tensors agree is for the checkpoint to say. */
 #pragma once
 #include <jansson.h>
 #include "base/alloc.h"
@@ -6,12 +9,47 @@
 #include "model/plan.h"
 
 struct wick_gguf;
+struct wick_tensor_dir;
 
 #define WICK_MAX_LAYERS 1024
+#define WICK_MAX_HEADS 1024
+#define WICK_MAX_DIM (1 << 20)
+#define WICK_MAX_VOCAB (1 << 24)
+#define WICK_MAX_EXPERTS 4096
+
+typedef enum wick_rope_kind {
+    WICK_ROPE_DEFAULT, /* also dynamic NTK, which is the default up to the trained length, and mrope for text */
+    WICK_ROPE_LINEAR,
+    WICK_ROPE_LLAMA3,
+    WICK_ROPE_YARN,
+    WICK_ROPE_LONGROPE,
+    WICK_ROPE_PROPORTIONAL
+} wick_rope_kind;
+
+/* rope_scaling / rope_parameters, as a file gives them. */
+typedef struct wick_rope_params {
+    wick_rope_kind kind;
+    double factor, low_freq_factor, high_freq_factor, beta_fast, beta_slow, mscale, mscale_all_dim, attn_factor;
+    double original_ctx;  /* 0: not said */
+    double max_ctx;       /* max_position_embeddings; longrope's scale needs it */
+    double partial;       /* proportional: share of the dimensions that turn */
+    const float *factors; /* longrope's long_factor, or GGUF's rope_freqs: inv_freq is divided by them; [n_factors] */
+    uint32_t n_factors;
+} wick_rope_params;
+
+/* What mixes tokens in a layer. */
+typedef enum wick_mixer {
+    WICK_MIX_ATTN,
+    WICK_MIX_MLA,
+    WICK_MIX_CONV,
+    WICK_MIX_MAMBA1,
+    WICK_MIX_MAMBA2,
+    WICK_MIX_DELTA
+} wick_mixer;
 
 /* Fields that an architecture does not use stay zero. Extend freely: arch tables read them by name. */
 typedef struct wick_config {
-    const char *model_type;   /* as the file says */
+    const char *model_type; /* as the file says */
     const struct wick_arch *arch;
     bool from_gguf;
     uint32_t n_vocab, n_embd, n_layer, n_head, n_kv_head, head_dim, v_head_dim, n_ff, n_ctx;
@@ -24,4 +62,64 @@ typedef struct wick_config {
     json_t *json;                 /* config.json itself; NULL for GGUF; owned */
     const struct wick_gguf *gguf; /* or NULL; borrowed from the tensor directory */
     wick_arena arena;
+
+    const char *where;             /* the file, for messages */
+    const json_t *text;            /* text_config of a wrapper, else json */
+    int8_t tie;                    /* tie_word_embeddings: 1, 0, -1 not said */
+    const struct wick_step *block; /* NULL: the arch table's */
+    wick_rope_params rope;
+    bool rope_interleaved;
+    uint32_t rope_dims;                             /* GGUF's rope.dimension_count; 0: head_dim * rope_partial */
+    const uint8_t *layer_no_rope;                   /* [n_layer] 1 = without positions, or NULL */
+    const uint8_t *layer_mixer;                     /* [n_layer] of wick_mixer, or NULL: attention */
+    float embed_scale, residual_scale, logit_scale; /* 0: 1 */
+    float attn_scale;                               /* 0: head_dim^-0.5 */
+    float attn_softcap, final_softcap, clip_qkv;
+    float temp_beta; /* see wick_op_attn */
+    uint32_t temp_len;
+    uint32_t n_expert, n_expert_used, n_ff_expert, n_ff_shared, n_expert_shared, n_group, topk_group;
+    float expert_scale; /* 0: 1 */
+    bool norm_topk, group_by_top2, softmax_scores;
+    float act_alpha, act_limit;
+    uint32_t q_rank, kv_rank, nope_dim, mla_rope_dim; /* MLA */
+    uint32_t conv_kernel, ssm_inner, ssm_state, ssm_heads, ssm_head_dim, ssm_groups, ssm_dt_rank;
+    float ssm_dt_min, ssm_dt_max;
+    uint32_t lin_k_heads, lin_v_heads, lin_k_dim, lin_v_dim; /* gated delta net */
 } wick_config;
+
+/* Parses config.json, takes its text_config where it is a wrapper, finds the architecture, fills and checks.
+ * `meta_only`: an unknown architecture is no error (arch stays NULL), for inspection. */
+wick_status wick_config_from_json(wick_config *c, const char *path, bool meta_only, wick_err *err) WICK_MUST_CHECK;
+/* The same from parsed JSON, which is taken (also on failure). `where` names it in messages. */
+wick_status wick_config_from_value(wick_config *c, json_t *json, const char *where, bool meta_only,
+                                   wick_err *err) WICK_MUST_CHECK;
+wick_status wick_config_from_gguf(wick_config *c, const struct wick_tensor_dir *dir, const char *where, bool meta_only,
+                                  wick_err *err) WICK_MUST_CHECK;
+void wick_config_release(wick_config *c); /* fine on a zeroed struct */
+
+/* For arch tables: reads one value from whichever source there is. `keys`: JSON names separated by '|' (looked up in
+ * text_config, then in the wrapper), `gguf`: the key without its "<arch>." or NULL. Absent or null leaves *out. */
+wick_status wick_config_u32(const wick_config *c, const char *keys, const char *gguf, uint32_t lo, uint32_t hi,
+                            uint32_t *out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_config_f32(const wick_config *c, const char *keys, const char *gguf, double lo, double hi, float *out,
+                            wick_err *err) WICK_MUST_CHECK;
+wick_status wick_config_bool(const wick_config *c, const char *keys, const char *gguf, bool *out,
+                             wick_err *err) WICK_MUST_CHECK;
+/* The JSON value of a key, text_config first; NULL if absent, null, or the source is GGUF. */
+const json_t *wick_config_get(const wick_config *c, const char *key);
+/* Full name of a GGUF key of this architecture, in a buffer of the caller; returns it. */
+const char *wick_config_gguf_key(const wick_config *c, const char *key, char *buf, size_t cap);
+
+/* config_gguf.c: the value readers behind the functions above. */
+wick_status wick_config_gguf_u32(const wick_config *c, const char *key, uint32_t lo, uint32_t hi, uint32_t *out,
+                                 wick_err *err) WICK_MUST_CHECK;
+wick_status wick_config_gguf_f32(const wick_config *c, const char *key, double lo, double hi, float *out,
+                                 wick_err *err) WICK_MUST_CHECK;
+wick_status wick_config_gguf_bool(const wick_config *c, const char *key, bool *out, wick_err *err) WICK_MUST_CHECK;
+/* config.c: the table of fields from whichever source, the arch's hook, the checks that hold for all. */
+wick_status wick_config_fill(wick_config *c, wick_err *err) WICK_MUST_CHECK;
+/* config_rope.c */
+wick_status wick_config_rope_json(wick_config *c, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_config_rope_gguf(wick_config *c, wick_err *err) WICK_MUST_CHECK;
+/* config_layers.c: layer_window by the arch's rule */
+wick_status wick_config_layers(wick_config *c, wick_err *err) WICK_MUST_CHECK;

@@ -9,15 +9,15 @@
 #include "model/plan.h"
 
 typedef struct wick_model {
-    char *path;               /* as resolved */
-    char *name;               /* last part of the path, or general.name */
+    char *path; /* as resolved */
+    char *name; /* last part of the path, or general.name */
     wick_tensor_dir tensors;
     wick_config config;
     wick_plan plan;
-    int32_t eos[16];          /* generation_config.json, else config.json, else the tokenizer's / GGUF's; EOT, EOM of GGUF too */
+    int32_t eos[16]; /* generation_config.json, else config.json, else the tokenizer's / GGUF's; EOT, EOM of GGUF too */
     uint32_t n_eos;
-    int32_t bos;              /* -1: none said */
-    json_t *generation;       /* generation_config.json or NULL: default sampling values */
+    int32_t bos;        /* -1: none said */
+    json_t *generation; /* generation_config.json or NULL: default sampling values */
 } wick_model;
 
 /* Errors: model not found, unsupported format or architecture (listing the nearest known ones), bad file. */

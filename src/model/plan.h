@@ -22,12 +22,16 @@ typedef enum wick_op_kind {
 } wick_op_kind;
 
 typedef enum wick_norm_kind {
-    WICK_NORM_RMS,   /* x / sqrt(mean(x^2) + eps) * w; the "1 + w" of gemma is already in w */
-    WICK_NORM_LAYER  /* (x - mean) / sqrt(var + eps) * w + b; w or b may be NULL */
+    WICK_NORM_RMS,  /* x / sqrt(mean(x^2) + eps) * w; the "1 + w" of gemma is already in w */
+    WICK_NORM_LAYER /* (x - mean) / sqrt(var + eps) * w + b; w or b may be NULL */
 } wick_norm_kind;
 
 typedef enum wick_act {
-    WICK_ACT_SILU, WICK_ACT_GELU /* erf */, WICK_ACT_GELU_TANH, WICK_ACT_RELU, WICK_ACT_RELU2 /* relu squared */,
+    WICK_ACT_SILU,
+    WICK_ACT_GELU /* erf */,
+    WICK_ACT_GELU_TANH,
+    WICK_ACT_RELU,
+    WICK_ACT_RELU2 /* relu squared */,
     WICK_ACT_SWIGLU_OAI /* gpt-oss: g = min(g, limit), u = clamp(u, -limit, limit): g * sigmoid(alpha g) * (u + 1) */,
     WICK_ACT_IDENTITY
 } wick_act;
@@ -43,8 +47,8 @@ typedef struct wick_rope {
 } wick_rope;
 
 typedef struct wick_op_embed {
-    const wick_weight *w;      /* [n_vocab][n_embd] */
-    const wick_weight *w_pos;  /* [n_positions][n_embd] or NULL (gpt2): row pos + pos_offset */
+    const wick_weight *w;     /* [n_vocab][n_embd] */
+    const wick_weight *w_pos; /* [n_positions][n_embd] or NULL (gpt2): row pos + pos_offset */
     uint32_t pos_offset;
     float scale;
 } wick_op_embed;
@@ -59,25 +63,25 @@ typedef struct wick_op_norm {
  * n_kv_head; q/k norm; rope; k and v appended to `cache`; scores = q.k * scale (softcap, window, sinks); softmax over
  * the positions 0..pos of the own sequence (pos - window < p <= pos); wo over the concatenated heads + bo. */
 typedef struct wick_op_attn {
-    uint32_t cache;               /* index into plan->cache */
-    bool kv_shared;               /* reads a cache that an earlier op of this step wrote; wk, wv are NULL */
+    uint32_t cache; /* index into plan->cache */
+    bool kv_shared; /* reads a cache that an earlier op of this step wrote; wk, wv are NULL */
     uint32_t n_head, n_kv_head, head_dim, v_head_dim;
     const wick_weight *wq, *wk, *wv, *wo;
-    const float *bq, *bk, *bv, *bo;          /* NULL or float32 */
-    const float *q_norm, *k_norm;            /* NULL: none */
-    bool qk_norm_whole_row;                  /* norm over [n_head*head_dim] instead of per head */
-    bool qk_norm_after_rope;                 /* default is before */
-    bool qk_norm_per_head_w;                 /* weights are [n_head][head_dim] / [n_kv_head][head_dim] (cohere, stablelm) */
+    const float *bq, *bk, *bv, *bo; /* NULL or float32 */
+    const float *q_norm, *k_norm;   /* NULL: none */
+    bool qk_norm_whole_row;         /* norm over [n_head*head_dim] instead of per head */
+    bool qk_norm_after_rope;        /* default is before */
+    bool qk_norm_per_head_w;        /* weights are [n_head][head_dim] / [n_kv_head][head_dim] (cohere, stablelm) */
     wick_norm_kind qk_norm_kind;
-    bool v_norm;                             /* RMS norm of v per head without a weight (gemma4) */
+    bool v_norm; /* RMS norm of v per head without a weight (gemma4) */
     float qk_norm_eps;
-    const wick_rope *rope;                   /* NULL: none */
-    float scale, softcap;                    /* softcap 0: none */
-    float clip_qkv;                          /* 0: none; else q, k, v clamped to +-clip after their projection */
-    uint32_t window;                         /* 0: none; else the last `window` positions, own one included */
-    const float *sinks;                      /* [n_head] or NULL: an extra logit in the softmax's sum */
-    bool out_gate;                           /* attention output * sigmoid(gate) before wo (qwen3_next) */
-    float temp_beta;                         /* 0: none; else q *= 1 + beta * ln(1 + floor(pos / temp_len)) (ministral3) */
+    const wick_rope *rope; /* NULL: none */
+    float scale, softcap;  /* softcap 0: none */
+    float clip_qkv;        /* 0: none; else q, k, v clamped to +-clip after their projection */
+    uint32_t window;       /* 0: none; else the last `window` positions, own one included */
+    const float *sinks;    /* [n_head] or NULL: an extra logit in the softmax's sum */
+    bool out_gate;         /* attention output * sigmoid(gate) before wo (qwen3_next) */
+    float temp_beta;       /* 0: none; else q *= 1 + beta * ln(1 + floor(pos / temp_len)) (ministral3) */
     uint32_t temp_len;
 } wick_op_attn;
 
@@ -100,19 +104,19 @@ typedef struct wick_op_mlp {
     const float *b_gate, *b_up, *b_down;
     uint32_t n_ff;
     wick_act act;
-    float act_alpha, act_limit;          /* SWIGLU_OAI; act_limit 0: none */
+    float act_alpha, act_limit; /* SWIGLU_OAI; act_limit 0: none */
 } wick_op_mlp;
 
 typedef enum wick_routing {
-    WICK_ROUTE_SOFTMAX_TOPK,  /* softmax over all, take top k (normalise: divide by their sum) */
-    WICK_ROUTE_TOPK_SOFTMAX,  /* top k logits, softmax over those */
-    WICK_ROUTE_SIGMOID_TOPK   /* sigmoid, choose by score + correction, weights are the scores */
+    WICK_ROUTE_SOFTMAX_TOPK, /* softmax over all, take top k (normalise: divide by their sum) */
+    WICK_ROUTE_TOPK_SOFTMAX, /* top k logits, softmax over those */
+    WICK_ROUTE_SIGMOID_TOPK  /* sigmoid, choose by score + correction, weights are the scores */
 } wick_routing;
 
 typedef struct wick_op_moe {
-    const wick_weight *router;           /* [n_expert][n_embd] */
-    const float *router_bias;            /* added to the logits, or NULL */
-    const float *correction;             /* added for choosing only, or NULL */
+    const wick_weight *router; /* [n_expert][n_embd] */
+    const float *router_bias;  /* added to the logits, or NULL */
+    const float *correction;   /* added for choosing only, or NULL */
     uint32_t n_expert, top_k, n_ff;
     wick_routing routing;
     bool normalize;
@@ -124,8 +128,8 @@ typedef struct wick_op_moe {
     const float *b_gate, *b_up, *b_down; /* [n_expert][n_ff], [n_expert][n_ff], [n_expert][n_embd], or NULL */
     wick_act act;
     float act_alpha, act_limit;
-    const wick_op_mlp *shared;           /* always-on expert, or NULL */
-    const wick_weight *shared_gate;      /* [1][n_embd]: shared output * sigmoid(.), or NULL */
+    const wick_op_mlp *shared;      /* always-on expert, or NULL */
+    const wick_weight *shared_gate; /* [1][n_embd]: shared output * sigmoid(.), or NULL */
 } wick_op_moe;
 
 typedef struct wick_op_conv {
@@ -141,8 +145,8 @@ typedef struct wick_op_mamba {
     const float *b_in, *b_dt, *b_out, *conv_w, *conv_b, *a, *d, *norm, *dt_norm, *b_norm, *c_norm;
     float norm_eps, dt_min, dt_max;
     bool norm_before_gate;
-    uint32_t norm_group;  /* width that the gated norm runs over */
-    const float *in_mul;  /* per-channel multiplier of the input projection, or NULL (falcon_h1) */
+    uint32_t norm_group; /* width that the gated norm runs over */
+    const float *in_mul; /* per-channel multiplier of the input projection, or NULL (falcon_h1) */
 } wick_op_mamba;
 
 typedef struct wick_op_delta {
@@ -193,7 +197,7 @@ typedef struct wick_cache_spec {
 } wick_cache_spec;
 
 typedef struct wick_plan {
-    const char *arch;  /* "llama", ... for messages */
+    const char *arch; /* "llama", ... for messages */
     uint32_t n_embd, n_vocab, n_layer, n_ctx_train;
     wick_op *op;
     uint32_t n_ops;

@@ -1,0 +1,109 @@
+/* model/arch.h - an architecture as a table, and the registry of tables (one file each in archs/).
+ *
+ * A block is a list of steps over the plan's registers; the rest are options of shared ops. What a file's tensors
+ * show (biases, fused matrices, a head of its own) is not in the table: the checkpoint looks. Where a table cannot
+ * say it, `configure` fills in numbers after the common ones were read. docs/ADDING_A_MODEL.md walks through one. */
+#pragma once
+#include "model/config.h"
+
+typedef enum wick_role {
+#define ROLE(name, hf, gguf) WICK_ROLE_##name,
+#include "model/roles.def"
+#undef ROLE
+    WICK_N_ROLES
+} wick_role;
+
+typedef enum wick_step_kind {
+    WICK_STEP_END,
+    WICK_STEP_NORM, /* dst = norm(src) with the weights of `role` */
+    WICK_STEP_MIX,  /* dst = the layer's token mixer of src: attention, MLA, convolution, state space */
+    WICK_STEP_FFN,  /* dst = MLP or MoE of src */
+    WICK_STEP_ADD,  /* dst += src * residual_scale */
+    WICK_STEP_COPY  /* dst = src */
+} wick_step_kind;
+
+typedef struct wick_step {
+    wick_step_kind kind;
+    wick_reg dst, src;
+    wick_role role;
+} wick_step;
+
+/* x += mix(norm(x)); x += ffn(norm(x)) */
+extern const wick_step wick_block_prenorm[];
+/* x += norm(mix(norm(x))); x += norm(ffn(norm(x))) */
+extern const wick_step wick_block_sandwich[];
+/* x += norm(mix(x)); x += norm(ffn(x)) */
+extern const wick_step wick_block_postnorm[];
+/* x += mix(norm(x)) + ffn(norm(x)), one norm */
+extern const wick_step wick_block_parallel[];
+/* the same with a norm for each branch */
+extern const wick_step wick_block_parallel2[];
+/* x += mix(norm(x)) */
+extern const wick_step wick_block_mixer[];
+
+typedef enum wick_head_rule {
+    WICK_HEAD_AUTO, /* tie_word_embeddings if said, else its own where the file has one */
+    WICK_HEAD_TIED,
+    WICK_HEAD_OWN,
+    WICK_HEAD_FILE /* its own where the file has one, whatever the config says */
+} wick_head_rule;
+
+typedef enum wick_qk_rule {
+    WICK_QK_NONE,
+    WICK_QK_HEAD,             /* RMS norm per head, required */
+    WICK_QK_ROW,              /* RMS norm over all heads together, required */
+    WICK_QK_HEAD_IF,          /* per head where qk_norm says so */
+    WICK_QK_LAYER_PER_HEAD_IF /* LayerNorm without bias, a weight per head, where qk_norm says so */
+} wick_qk_rule;
+
+typedef enum wick_window_rule {
+    WICK_WINDOW_NONE,
+    WICK_WINDOW_LAYER_TYPES, /* layer_types; without them every layer is global */
+    WICK_WINDOW_PATTERN      /* layer_types, else every window_pattern-th layer is global, the others slide */
+} wick_window_rule;
+
+typedef struct wick_role_name {
+    wick_role role;
+    const char *hf, *gguf; /* NULL: as roles.def has it; "" : none */
+} wick_role_name;
+
+typedef struct wick_arch {
+    const char *name;
+    const char *hf[8], *gguf[4]; /* model_type and general.architecture values */
+    const char *variant_of;      /* shown by inspect, or NULL */
+    const wick_step *block;
+    wick_norm_kind norm;
+    bool norm_plus_one; /* files of MLX and HF store w of (1 + w) */
+    wick_act act;
+    bool plain_mlp; /* no gate */
+    bool qkv_bias;  /* q, k, v biases are required */
+    bool no_rope, rope_interleaved;
+    bool gguf_permuted;       /* GGUF's converter reordered q and k for interleaved rope */
+    bool conv1d;              /* HF stores matrices as [in][out] */
+    bool qkv_per_head;        /* the fused q, k, v of HF and MLX are interleaved by head */
+    bool attn_out_gate;       /* q_proj gives a gate per head too (qwen3_next) */
+    bool plain_local_rope;    /* sliding layers turn without scaling, at rope_local_theta where given */
+    bool gate_up_interleaved; /* EXP_GATE_UP alternates rows of gate and up */
+    wick_head_rule head;
+    wick_qk_rule qk;
+    wick_window_rule windows;
+    uint32_t window_pattern; /* default of sliding_window_pattern */
+    wick_routing routing;
+    float rope_theta, norm_eps; /* defaults; 0: 10000, 1e-5 */
+    const char *roots; /* candidates for `@`, separated by '|'; NULL: the usual ones; an empty piece is allowed */
+    const wick_role_name *names;                             /* ended by {0} with hf and gguf NULL, or NULL */
+    wick_status (*configure)(wick_config *c, wick_err *err); /* or NULL */
+} wick_arch;
+
+extern const wick_arch *const wick_archs[]; /* NULL-terminated, sorted as archs.def */
+
+const wick_arch *wick_arch_find(const char *name, bool gguf); /* NULL if unknown */
+/* WICK_E_UNSUPPORTED_FORMAT, with the known names nearest to `name`. */
+wick_status wick_arch_unknown(const char *name, bool gguf, const char *where, wick_err *err);
+
+/* names.c: the pattern of a role for an arch, NULL if it has none. */
+const char *wick_role_pattern(const wick_arch *a, wick_role r, bool gguf);
+/* Writes alternative `alt` of a pattern with root, layer and expert filled in. False: there is none, or it is too long. */
+bool wick_role_path(const char *pattern, uint32_t alt, const char *root, uint32_t layer, uint32_t expert, char *buf,
+                    size_t cap);
+const char *wick_role_label(wick_role r);

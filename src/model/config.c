@@ -1,0 +1,277 @@
+/* model/config.c - config.json to wick_config: the table of fields, the lookup of keys, the checks that hold for
+ * every architecture. GGUF goes through the same table (config_gguf.c reads the values). */
+#include "model/config.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/str.h"
+#include "model/arch.h"
+
+#define CONFIG_MAX_BYTES (64u << 20) /* real files are below 1 MB; the largest list a quantization entry per module */
+
+typedef enum field_type { F_U32, F_F32, F_BOOL } field_type;
+
+typedef struct field {
+    field_type type;
+    size_t offset;
+    const char *keys, *gguf; /* alternatives separated by '|'; gguf without its "<arch>." */
+    double lo, hi;
+} field;
+
+#define AT(m) offsetof(wick_config, m)
+static const field fields[] = {
+    {F_U32, AT(n_embd), "hidden_size|n_embd|d_model|dim", "embedding_length", 1, WICK_MAX_DIM},
+    {F_U32, AT(n_layer), "num_hidden_layers|n_layer|n_layers|num_layers", "block_count", 1, WICK_MAX_LAYERS},
+    {F_U32, AT(n_head), "num_attention_heads|n_head|n_heads", "attention.head_count", 1, WICK_MAX_HEADS},
+    {F_U32, AT(n_kv_head), "num_key_value_heads|n_kv_heads", "attention.head_count_kv", 1, WICK_MAX_HEADS},
+    {F_U32, AT(head_dim), "head_dim", "attention.key_length", 1, 1 << 14},
+    {F_U32, AT(v_head_dim), "v_head_dim", "attention.value_length", 1, 1 << 14},
+    {F_U32, AT(n_ff), "intermediate_size|n_inner|ffn_dim|hidden_dim", "feed_forward_length", 1, WICK_MAX_DIM},
+    {F_U32, AT(n_ctx), "max_position_embeddings|n_positions|n_ctx|max_sequence_length|max_seq_len", "context_length", 1,
+     1 << 30},
+    {F_F32, AT(norm_eps), "rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon|norm_eps",
+     "attention.layer_norm_rms_epsilon|attention.layer_norm_epsilon", 0, 1},
+    {F_F32, AT(rope_partial), "partial_rotary_factor|rotary_pct|rope_pct", NULL, 0, 1},
+    {F_U32, AT(rope_dims), NULL, "rope.dimension_count", 1, 1 << 14},
+    {F_U32, AT(window), "sliding_window", "attention.sliding_window", 0, 1 << 30},
+    {F_F32, AT(final_softcap), "final_logit_softcapping", "final_logit_softcapping", 0, 1e6},
+    {F_BOOL, AT(qk_norm), "use_qk_norm|qk_layernorm", NULL, 0, 0},
+    {F_U32, AT(n_expert), "num_local_experts|num_experts|n_routed_experts", "expert_count", 0, WICK_MAX_EXPERTS},
+    {F_U32, AT(n_expert_used), "num_experts_per_tok|num_experts_per_token|moe_topk", "expert_used_count", 0,
+     WICK_MAX_EXPERTS},
+    {F_U32, AT(n_ff_expert), "moe_intermediate_size", "expert_feed_forward_length", 1, WICK_MAX_DIM},
+    {F_U32, AT(n_ff_shared), "shared_expert_intermediate_size", "expert_shared_feed_forward_length", 0, WICK_MAX_DIM},
+    {F_U32, AT(n_expert_shared), "n_shared_experts", "expert_shared_count", 0, WICK_MAX_EXPERTS},
+    {F_U32, AT(n_group), "n_group", "expert_group_count", 0, WICK_MAX_EXPERTS},
+    {F_U32, AT(topk_group), "topk_group", "expert_group_used_count", 0, WICK_MAX_EXPERTS},
+    {F_F32, AT(expert_scale), "routed_scaling_factor", "expert_weights_scale", 0, 1e6},
+    {F_BOOL, AT(norm_topk), "norm_topk_prob", "expert_weights_norm", 0, 0},
+    {F_U32, AT(q_rank), "q_lora_rank", "attention.q_lora_rank", 0, WICK_MAX_DIM},
+    {F_U32, AT(kv_rank), "kv_lora_rank", "attention.kv_lora_rank", 1, 1 << 16},
+    {F_U32, AT(nope_dim), "qk_nope_head_dim", NULL, 1, 1 << 14},
+    {F_U32, AT(mla_rope_dim), "qk_rope_head_dim", NULL, 1, 1 << 14},
+};
+#undef AT
+
+const json_t *wick_config_get(const wick_config *c, const char *key)
+{
+    const json_t *v = c->text ? json_object_get(c->text, key) : NULL;
+    if (json_is_null(v)) v = NULL;
+    if (!v && c->json && c->json != c->text) v = json_object_get(c->json, key);
+    return json_is_null(v) ? NULL : v;
+}
+
+/* The object that has one of `keys`, and which; NULL if none has. `key` has room for 64 bytes. */
+static const json_t *find_key(const wick_config *c, const char *keys, char key[64])
+{
+    for (const char *p = keys; p && *p;) {
+        const char *end = strchr(p, '|');
+        size_t n = end ? (size_t)(end - p) : strlen(p);
+        if (n < 64) {
+            memcpy(key, p, n);
+            key[n] = 0;
+            const json_t *v = json_object_get(c->text, key);
+            if (v && !json_is_null(v)) return c->text;
+            v = json_object_get(c->json, key);
+            if (v && !json_is_null(v)) return c->json;
+        }
+        p = end ? end + 1 : NULL;
+    }
+    return NULL;
+}
+
+wick_status wick_config_u32(const wick_config *c, const char *keys, const char *gguf, uint32_t lo, uint32_t hi,
+                            uint32_t *out, wick_err *err)
+{
+    if (c->from_gguf) return gguf ? wick_config_gguf_u32(c, gguf, lo, hi, out, err) : WICK_OK;
+    char key[64];
+    const json_t *o = find_key(c, keys, key);
+    if (!o) return WICK_OK;
+    int64_t v = 0;
+    WICK_TRY(wick_json_i64(o, key, lo, hi, 0, &v, c->where, err));
+    *out = (uint32_t)v;
+    return WICK_OK;
+}
+
+wick_status wick_config_f32(const wick_config *c, const char *keys, const char *gguf, double lo, double hi, float *out,
+                            wick_err *err)
+{
+    if (c->from_gguf) return gguf ? wick_config_gguf_f32(c, gguf, lo, hi, out, err) : WICK_OK;
+    char key[64];
+    const json_t *o = find_key(c, keys, key);
+    if (!o) return WICK_OK;
+    double v = 0;
+    WICK_TRY(wick_json_f64(o, key, lo, hi, 0, &v, c->where, err));
+    *out = (float)v;
+    return WICK_OK;
+}
+
+wick_status wick_config_bool(const wick_config *c, const char *keys, const char *gguf, bool *out, wick_err *err)
+{
+    if (c->from_gguf) return gguf ? wick_config_gguf_bool(c, gguf, out, err) : WICK_OK;
+    char key[64];
+    const json_t *o = find_key(c, keys, key);
+    return o ? wick_json_bool(o, key, *out, out, c->where, err) : WICK_OK;
+}
+
+static wick_status read_fields(wick_config *c, wick_err *err)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const field *f = &fields[i];
+        void *p = (char *)c + f->offset;
+        switch (f->type) {
+        case F_U32: WICK_TRY(wick_config_u32(c, f->keys, f->gguf, (uint32_t)f->lo, (uint32_t)f->hi, p, err)); break;
+        case F_F32: WICK_TRY(wick_config_f32(c, f->keys, f->gguf, f->lo, f->hi, p, err)); break;
+        case F_BOOL: WICK_TRY(wick_config_bool(c, f->keys, f->gguf, p, err)); break;
+        }
+    }
+    return WICK_OK;
+}
+
+static wick_status missing(const wick_config *c, const char *key, const char *gguf, wick_err *err)
+{
+    return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: key \"%s\" is missing", c->where, c->from_gguf ? gguf : key);
+}
+
+/* vocab_size: -1 in old files means "as the embedding has it", which wick_plan_build fills in. */
+static wick_status read_vocab(wick_config *c, wick_err *err)
+{
+    if (c->from_gguf) return WICK_OK;
+    const json_t *v = wick_config_get(c, "vocab_size");
+    if (json_is_integer(v) && json_integer_value(v) == -1) return WICK_OK;
+    return wick_config_u32(c, "vocab_size", NULL, 1, WICK_MAX_VOCAB, &c->n_vocab, err);
+}
+
+static wick_status read_tie(wick_config *c, wick_err *err)
+{
+    bool tie = false;
+    c->tie = -1;
+    if (c->from_gguf || !wick_config_get(c, "tie_word_embeddings")) return WICK_OK;
+    WICK_TRY(wick_config_bool(c, "tie_word_embeddings", NULL, &tie, err));
+    c->tie = tie;
+    return WICK_OK;
+}
+
+static bool uses_attention(const wick_config *c)
+{
+    if (!c->layer_mixer) return true;
+    for (uint32_t i = 0; i < c->n_layer; i++) {
+        if (c->layer_mixer[i] == WICK_MIX_ATTN || c->layer_mixer[i] == WICK_MIX_MLA) return true;
+    }
+    return false;
+}
+
+static wick_status check_heads(wick_config *c, wick_err *err)
+{
+    if (!c->n_head) return missing(c, "num_attention_heads", "attention.head_count", err);
+    if (!c->n_kv_head) c->n_kv_head = c->n_head;
+    if (c->n_kv_head > c->n_head || c->n_head % c->n_kv_head)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: %u attention heads cannot share %u key-value heads",
+                         c->where, c->n_head, c->n_kv_head);
+    if (!c->head_dim) {
+        if (c->n_embd % c->n_head)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: hidden size %u is no multiple of %u attention heads",
+                             c->where, c->n_embd, c->n_head);
+        c->head_dim = c->n_embd / c->n_head;
+    }
+    if (!c->v_head_dim) c->v_head_dim = c->head_dim;
+    if (c->rope_dims > c->head_dim && !c->kv_rank)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: %u rotated dimensions in heads of %u", c->where,
+                         c->rope_dims, c->head_dim);
+    return WICK_OK;
+}
+
+static wick_status check_experts(wick_config *c, wick_err *err)
+{
+    if (!c->n_expert) return WICK_OK;
+    if (!c->n_expert_used) return missing(c, "num_experts_per_tok", "expert_used_count", err);
+    if (c->n_expert_used > c->n_expert)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: %u experts per token of %u", c->where, c->n_expert_used,
+                         c->n_expert);
+    if (c->n_group > 1 && (c->n_expert % c->n_group || c->topk_group < 1 || c->topk_group > c->n_group ||
+                           c->n_expert_used > c->n_expert / c->n_group * c->topk_group))
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: %u of %u expert groups for %u of %u experts", c->where,
+                         c->topk_group, c->n_group, c->n_expert_used, c->n_expert);
+    return WICK_OK;
+}
+
+wick_status wick_config_fill(wick_config *c, wick_err *err)
+{
+    const wick_arch *a = c->arch;
+    c->rope_partial = 1;
+    c->norm_eps = a ? a->norm_eps : 0;
+    if (c->norm_eps == 0) c->norm_eps = 1e-5f;
+    if (a) {
+        c->act = a->act;
+        c->rope_interleaved = a->rope_interleaved || (c->from_gguf && a->gguf_permuted);
+    }
+    c->rope_theta = a && a->rope_theta > 0 ? a->rope_theta : 10000;
+    WICK_TRY(read_vocab(c, err));
+    WICK_TRY(read_fields(c, err));
+    WICK_TRY(read_tie(c, err));
+    WICK_TRY(c->from_gguf ? wick_config_rope_gguf(c, err) : wick_config_rope_json(c, err));
+    if (a && a->configure) WICK_TRY(a->configure(c, err));
+    if (!c->n_embd) return missing(c, "hidden_size", "embedding_length", err);
+    if (!c->n_layer) return missing(c, "num_hidden_layers", "block_count", err);
+    if (!a) return WICK_OK;
+    if (uses_attention(c)) WICK_TRY(check_heads(c, err));
+    WICK_TRY(check_experts(c, err));
+    return wick_config_layers(c, err);
+}
+
+/* Finds the architecture by text_config's model_type, else the wrapper's own. */
+static wick_status find_arch(wick_config *c, bool meta_only, wick_err *err)
+{
+    const char *outer = NULL, *inner = NULL;
+    WICK_TRY(wick_json_str(c->json, "model_type", &outer, c->where, err));
+    const json_t *text = NULL;
+    WICK_TRY(wick_json_obj(c->json, "text_config", &text, c->where, err));
+    c->text = text ? text : c->json;
+    if (text) WICK_TRY(wick_json_str(text, "model_type", &inner, c->where, err));
+    /* The first MLX NPZ models keep Meta's params.json under this name: no model_type, but "dim" and "n_layers". */
+    if (!outer && !inner && json_object_get(c->json, "dim") && json_object_get(c->json, "n_layers")) outer = "llama";
+    c->model_type = inner ? inner : outer;
+    if (!c->model_type) return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: key \"model_type\" is missing", c->where);
+    c->arch = wick_arch_find(c->model_type, false);
+    if (!c->arch && inner && outer) c->arch = wick_arch_find(outer, false);
+    if (!c->arch && !meta_only) return wick_arch_unknown(c->model_type, false, c->where, err);
+    return WICK_OK;
+}
+
+wick_status wick_config_from_value(wick_config *c, json_t *json, const char *where, bool meta_only, wick_err *err)
+{
+    memset(c, 0, sizeof *c);
+    wick_arena_init(&c->arena, 4096);
+    c->json = json;
+    wick_status st;
+    c->where = wick_arena_strdup(&c->arena, where);
+    if (!c->where) {
+        st = wick_err_oom(err, "the configuration", 0, 0);
+        goto done;
+    }
+    if (!json_is_object(json)) {
+        st = wick_err_format(err, where, "an object", wick_json_type_name(json), NULL);
+        goto done;
+    }
+    WICK_TRY_GOTO(find_arch(c, meta_only, err));
+    WICK_TRY_GOTO(wick_config_fill(c, err));
+done:
+    if (st != WICK_OK) wick_config_release(c);
+    return st;
+}
+
+wick_status wick_config_from_json(wick_config *c, const char *path, bool meta_only, wick_err *err)
+{
+    json_t *json = NULL;
+    memset(c, 0, sizeof *c);
+    WICK_TRY(wick_json_load(path, CONFIG_MAX_BYTES, &json, err));
+    return wick_config_from_value(c, json, path, meta_only, err);
+}
+
+void wick_config_release(wick_config *c)
+{
+    json_decref(c->json);
+    wick_arena_release(&c->arena);
+    memset(c, 0, sizeof *c);
+}

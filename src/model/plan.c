@@ -1,0 +1,231 @@
+/* model/plan.c - arch table + configuration + tensors to the flat list of ops. The mixers and feed-forward parts are
+ * in plan_attn.c, plan_ffn.c and plan_state.c; here is the order of things and what stands outside the blocks.
+ *
+ * Invariants: every weight of an op has the shape that the op's numbers say; op and cache arrays have room for every
+ * step of every layer before the first is built; on failure nothing is left allocated. */
+#include "model/plan.h"
+#include <string.h>
+#include "model/build.h"
+
+const char *wick_op_name(wick_op_kind k)
+{
+    static const char *const name[] = {
+#define OP(op, member, meaning) #op,
+#include "model/ops.def"
+#undef OP
+    };
+    return k < WICK_N_OPS ? name[k] : "?";
+}
+
+void wick_plan_release(wick_plan *p)
+{
+    wick_arena_release(&p->arena);
+    memset(p, 0, sizeof *p);
+}
+
+wick_op *wick_build_op(wick_builder *b, wick_op_kind kind, wick_reg dst, wick_reg src, int32_t layer)
+{
+    if (b->plan->n_ops == b->op_cap) return NULL;
+    wick_op *op = &b->plan->op[b->plan->n_ops++];
+    op->kind = kind;
+    op->dst = dst;
+    op->src = src;
+    op->layer = layer;
+    return op;
+}
+
+uint32_t wick_build_cache(wick_builder *b, const wick_cache_spec *spec)
+{
+    if (b->plan->n_caches == b->cache_cap) return UINT32_MAX;
+    b->plan->cache[b->plan->n_caches] = *spec;
+    return b->plan->n_caches++;
+}
+
+static wick_status no_memory(wick_err *err)
+{
+    return wick_err_oom(err, "the plan", 0, 0);
+}
+
+static wick_status build_norm(wick_builder *b, wick_role role, wick_reg dst, wick_reg src, uint32_t layer,
+                              int32_t op_layer, wick_err *err)
+{
+    const wick_arch *a = b->cfg->arch;
+    wick_op *op = wick_build_op(b, WICK_OP_NORM, dst, src, op_layer);
+    if (!op) return no_memory(err);
+    wick_op_norm *n = &op->u.norm;
+    unsigned plus = a->norm_plus_one && !b->cfg->from_gguf ? WICK_CK_PLUS_ONE : 0;
+    n->kind = a->norm;
+    n->eps = b->cfg->norm_eps;
+    WICK_TRY(wick_ck_vector(&b->ck, role, layer, ".weight", b->cfg->n_embd, plus, &n->w, err));
+    if (a->norm == WICK_NORM_RMS) return WICK_OK;
+    return wick_ck_vector(&b->ck, role, layer, ".bias", b->cfg->n_embd, WICK_CK_OPTIONAL, &n->b, err);
+}
+
+static float or_one(float x)
+{
+    return x != 0 ? x : 1;
+}
+
+static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
+{
+    const wick_config *c = b->cfg;
+    wick_op *op;
+    switch (s->kind) {
+    case WICK_STEP_NORM: return build_norm(b, s->role, s->dst, s->src, layer, (int32_t)layer, err);
+    case WICK_STEP_MIX: {
+        wick_mixer m = c->layer_mixer ? (wick_mixer)c->layer_mixer[layer] : WICK_MIX_ATTN;
+        if (m == WICK_MIX_ATTN) return wick_build_attn(b, s, layer, err);
+        if (m == WICK_MIX_MLA) return wick_build_mla(b, s, layer, err);
+        return wick_build_state_mixer(b, s, layer, m, err);
+    }
+    case WICK_STEP_FFN: return wick_build_ffn(b, s, layer, err);
+    case WICK_STEP_ADD:
+    case WICK_STEP_COPY:
+        op = wick_build_op(b, s->kind == WICK_STEP_ADD ? WICK_OP_ADD : WICK_OP_COPY, s->dst, s->src, (int32_t)layer);
+        if (!op) return no_memory(err);
+        op->u.add =
+            (wick_op_add){.dst_scale = 1, .src_scale = s->kind == WICK_STEP_ADD ? or_one(c->residual_scale) : 1};
+        return WICK_OK;
+    case WICK_STEP_END: break;
+    }
+    return WICK_OK;
+}
+
+static wick_status build_embed(wick_builder *b, uint32_t n_vocab, wick_err *err)
+{
+    const wick_config *c = b->cfg;
+    wick_op *op = wick_build_op(b, WICK_OP_EMBED, WICK_R_X, WICK_R_X, -1);
+    if (!op) return no_memory(err);
+    op->u.embed.scale = or_one(c->embed_scale);
+    WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_EMBED, 0, n_vocab, c->n_embd, &op->u.embed.w, err));
+    if (!c->arch->no_rope || !wick_ck_has(&b->ck, WICK_ROLE_POS_EMBED, 0)) return WICK_OK;
+    return wick_ck_matrix(&b->ck, WICK_ROLE_POS_EMBED, 0, c->n_ctx, c->n_embd, &op->u.embed.w_pos, err);
+}
+
+static wick_status build_head(wick_builder *b, const wick_weight *embed, wick_err *err)
+{
+    const wick_config *c = b->cfg;
+    wick_head_rule rule = c->arch->head;
+    bool has = wick_ck_has(&b->ck, WICK_ROLE_HEAD, 0);
+    bool own = rule == WICK_HEAD_OWN || (rule != WICK_HEAD_TIED && has);
+    if (rule == WICK_HEAD_AUTO && c->tie >= 0) own = !c->tie;
+    if (c->from_gguf) own = has;
+    wick_op *op = wick_build_op(b, WICK_OP_HEAD, WICK_R_X, WICK_R_X, -1);
+    if (!op) return no_memory(err);
+    wick_op_head *h = &op->u.head;
+    h->scale = or_one(c->logit_scale);
+    h->softcap = c->final_softcap;
+    h->w = embed;
+    if (!own) return WICK_OK;
+    WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_HEAD, 0, embed->n_out, c->n_embd, &h->w, err));
+    return wick_ck_vector(&b->ck, WICK_ROLE_HEAD, 0, ".bias", embed->n_out, WICK_CK_OPTIONAL, &h->b, err);
+}
+
+/* llama.cpp keeps llama3's and longrope's factors as tensors. */
+static wick_status gguf_rope_factors(wick_builder *b, wick_rope_params *p, wick_err *err)
+{
+    const wick_tensor *t = wick_tensor_find(b->ck.dir, "rope_freqs.weight");
+    if (!t) t = wick_tensor_find(b->ck.dir, "rope_factors_long.weight");
+    if (!t) t = wick_tensor_find(b->ck.dir, "blk.0.rope_freqs.weight");
+    if (!t) return WICK_OK;
+    uint64_t n = wick_tensor_count(t);
+    if (!wick_dtype_is_float(t->dtype) || n < 1 || n > 1 << 13)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, b->ck.where, "%s: tensor %s: expected a vector of floats", b->ck.where,
+                         t->name);
+    float *f = wick_arena_array(&b->plan->arena, n, sizeof *f);
+    if (!f) return no_memory(err);
+    wick_to_f32(t->dtype, t->data, f, n);
+    for (uint64_t i = 0; i < n; i++) {
+        if (!(f[i] > 0) || f[i] > 1e30f)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, b->ck.where, "%s: tensor %s: expected positive numbers", b->ck.where,
+                             t->name);
+    }
+    p->factors = f;
+    p->n_factors = (uint32_t)n;
+    return WICK_OK;
+}
+
+static wick_status build_ropes(wick_builder *b, wick_err *err)
+{
+    const wick_config *c = b->cfg;
+    if (c->arch->no_rope) return WICK_OK;
+    wick_rope_params p = c->rope;
+    uint32_t dims = c->kv_rank ? c->mla_rope_dim : c->head_dim;
+    if (dims == 0) return WICK_OK; /* no attention in this model */
+    /* Shares like 0.7 are not exact: a hair more before the truncation that the reference does in double. */
+    uint32_t n_dims = c->rope_dims && !c->kv_rank ? c->rope_dims : (uint32_t)(dims * (double)c->rope_partial + 1e-4);
+    if (c->from_gguf) WICK_TRY(gguf_rope_factors(b, &p, err));
+    wick_status st = wick_rope_build(&b->plan->arena, &p, n_dims, c->rope_theta, c->rope_interleaved, &b->rope, err);
+    b->rope_local = b->rope;
+    if (st == WICK_OK && c->arch->plain_local_rope) {
+        wick_rope_params plain = {.kind = WICK_ROPE_DEFAULT, .factor = 1};
+        double theta = c->rope_local_theta > 0 ? c->rope_local_theta : c->rope_theta;
+        st = wick_rope_build(&b->plan->arena, &plain, n_dims, theta, c->rope_interleaved, &b->rope_local, err);
+    }
+    if (st != WICK_OK) wick_err_prefix(err, "%s", c->where);
+    return st;
+}
+
+/* What MLX would compute in: the embedding's float type, or that of its scales. */
+static wick_dtype act_dtype(const wick_weight *embed)
+{
+    if (embed->enc == WICK_ENC_PLAIN || embed->enc == WICK_ENC_AFFINE) return embed->dtype;
+    return embed->enc == WICK_ENC_BLOCK ? WICK_DTYPE_F16 : WICK_DTYPE_BF16;
+}
+
+/* vocab_size, or the rows of the embedding where the file does not say. */
+static wick_status vocab_size(wick_builder *b, uint32_t *out, wick_err *err)
+{
+    *out = b->cfg->n_vocab;
+    if (*out) return WICK_OK;
+    const wick_tensor *t = wick_ck_find(&b->ck, WICK_ROLE_EMBED, 0, ".weight", NULL);
+    if (t && t->n_dim == 2 && t->shape[0] >= 1 && t->shape[0] <= WICK_MAX_VOCAB) {
+        *out = (uint32_t)t->shape[0];
+        return WICK_OK;
+    }
+    return WICK_FAIL(err, WICK_E_BAD_FILE, b->cfg->where, "%s: the size of the vocabulary is missing", b->cfg->where);
+}
+
+static wick_status build_all(wick_builder *b, wick_err *err)
+{
+    const wick_config *c = b->cfg;
+    wick_plan *p = b->plan;
+    const wick_step *block = c->block ? c->block : c->arch->block;
+    uint32_t n_steps = 0, n_vocab = 0;
+    while (block[n_steps].kind != WICK_STEP_END) n_steps++;
+    b->op_cap = c->n_layer * n_steps + 3;
+    b->cache_cap = c->n_layer * 2; /* falcon_h1 has two mixers in a layer */
+    p->op = wick_arena_array(&p->arena, b->op_cap, sizeof *p->op);
+    p->cache = wick_arena_array(&p->arena, b->cache_cap, sizeof *p->cache);
+    if (!p->op || !p->cache) return no_memory(err);
+    WICK_TRY(vocab_size(b, &n_vocab, err));
+    WICK_TRY(build_ropes(b, err));
+    WICK_TRY(build_embed(b, n_vocab, err));
+    const wick_weight *embed = p->op[0].u.embed.w;
+    for (uint32_t layer = 0; layer < c->n_layer; layer++) {
+        for (uint32_t i = 0; i < n_steps; i++) WICK_TRY(build_step(b, &block[i], layer, err));
+    }
+    WICK_TRY(build_norm(b, WICK_ROLE_OUT_NORM, WICK_R_X, WICK_R_X, 0, -1, err));
+    WICK_TRY(build_head(b, embed, err));
+    p->arch = c->arch->name;
+    p->n_embd = c->n_embd;
+    p->n_vocab = n_vocab;
+    p->n_layer = c->n_layer;
+    p->n_ctx_train = c->n_ctx;
+    p->act_dtype = act_dtype(embed);
+    p->n_params = b->ck.n_params;
+    p->weight_bytes = b->ck.n_bytes;
+    return WICK_OK;
+}
+
+wick_status wick_plan_build(wick_plan *plan, const wick_config *cfg, const wick_tensor_dir *dir, const char *where,
+                            wick_err *err)
+{
+    memset(plan, 0, sizeof *plan);
+    wick_arena_init(&plan->arena, 0);
+    wick_builder b = {.plan = plan, .cfg = cfg};
+    wick_status st = wick_checkpoint_init(&b.ck, dir, cfg, &plan->arena, where, err);
+    if (st == WICK_OK) st = build_all(&b, err);
+    if (st != WICK_OK) wick_plan_release(plan);
+    return st;
+}
