@@ -1,0 +1,45 @@
+/* quant/fpx.c - the micro-scaling float encodings: mxfp4, nvfp4, mxfp8 (MLX's layout), and the MXFP4 block of GGUF.
+ * Element and scale formats: OCP Microscaling Formats (MX) 1.0, sections 5.3 and 5.4. */
+#include "quant/block.h"
+
+#include <math.h>
+
+/* E2M1: sign, two bits of exponent, one of mantissa */
+static const float e2m1[16] = {0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
+
+/* 2^(e - 127); 0 is the subnormal 2^-127, 255 is NaN */
+static float e8m0(uint8_t e)
+{
+    if (e == 255) return NAN;
+    return wick_f32_from_bits(e ? (uint32_t)e << 23 : 0x00400000u);
+}
+
+/* 1-4-3 with bias 7, no infinity; 0x7f and 0xff are NaN */
+static float e4m3(uint8_t u)
+{
+    int exponent = u >> 3 & 15, mantissa = u & 7;
+    float v = exponent ? ldexpf((float)(8 + mantissa), exponent - 10) : ldexpf((float)mantissa, -9);
+    if ((u & 0x7f) == 0x7f) v = NAN;
+    return u & 0x80 ? -v : v;
+}
+
+void wick_fpx_decode(const wick_weight *w, const uint8_t *data, const uint8_t *scales, float *out)
+{
+    for (uint32_t g = 0, k = 0; g < w->n_in / w->group; g++) {
+        float scale = w->enc == WICK_ENC_NVFP4 ? e4m3(scales[g]) * w->global_scale : e8m0(scales[g]);
+        for (uint32_t end = k + w->group; k < end; k++) {
+            float code = w->enc == WICK_ENC_MXFP8 ? e4m3(data[k]) : e2m1[data[k / 2] >> (k % 2 * 4) & 15];
+            out[k] = scale * code;
+        }
+    }
+}
+
+/* u8 exponent, 16 bytes; byte j holds elements j and j + 16 */
+void wick_block_mxfp4(const uint8_t *x, float *y)
+{
+    float scale = e8m0(x[0]);
+    for (unsigned j = 0; j < 16; j++) {
+        y[j] = scale * e2m1[x[1 + j] & 15];
+        y[j + 16] = scale * e2m1[x[1 + j] >> 4];
+    }
+}
