@@ -6,6 +6,7 @@
 #include <strings.h>
 #include "base/file.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "hub/scan.h"
 
 static wick_status scan_below_home(wick_scan *s, const wick_discover_opts *o, const char *sub, const char *source)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "base/reader.h"
 
 enum { MAX_CONFIG_BYTES = 16 << 20, GGUF_KEYS_LOOKED_AT = 64 };
