@@ -1,0 +1,173 @@
+"""Small models as GGUF files, written with the gguf package, and the same weights back in the mlx-lm model: what the
+file holds after quantization is what the reference computes with."""
+import re
+
+import gguf
+import mlx.core as mx
+import numpy as np
+from gguf.quants import dequantize
+from gguf.quants import quantize as gguf_quantize
+from mlx.utils import tree_flatten, tree_unflatten
+
+from model_cases import GGUF_ARCH, GGUF_PERMUTED
+
+
+def permute(w, n_head):
+    """Rows of each head from half-split order to interleaved order, as llama.cpp's converter does it."""
+    return w.reshape(n_head, 2, w.shape[0] // n_head // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+
+
+def unpermute(w, n_head):
+    return w.reshape(n_head, w.shape[0] // n_head // 2, 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+
+
+def neox_to_qkv(w, n_head):
+    """[head][q, k, v] rows to [q, k, v][head]."""
+    return w.reshape(n_head, 3, -1, *w.shape[1:]).swapaxes(0, 1).reshape(w.shape)
+
+
+def qkv_to_neox(w, n_head):
+    return w.reshape(3, n_head, -1, *w.shape[1:]).swapaxes(0, 1).reshape(w.shape)
+
+
+def head_dim(cfg):
+    return cfg.get("head_dim") or (cfg.get("hidden_size") or cfg["n_embd"]) // (cfg.get("num_attention_heads") or cfg["n_head"])
+
+
+def write_keys(w, cfg):
+    t = cfg["model_type"]
+    heads = cfg.get("num_attention_heads") or cfg["n_head"]
+    hidden = cfg.get("hidden_size") or cfg["n_embd"]
+    w.add_context_length(cfg.get("max_position_embeddings") or cfg["n_positions"])
+    w.add_embedding_length(hidden)
+    w.add_block_count(cfg.get("num_hidden_layers") or cfg["n_layer"])
+    w.add_feed_forward_length(cfg.get("intermediate_size") or 4 * hidden)
+    w.add_head_count(heads)
+    w.add_head_count_kv(cfg.get("num_key_value_heads") or heads)
+    w.add_key_length(head_dim(cfg))
+    w.add_value_length(head_dim(cfg))
+    if "rms_norm_eps" in cfg:
+        w.add_layer_norm_rms_eps(cfg["rms_norm_eps"])
+    else:
+        w.add_layer_norm_eps(cfg.get("layer_norm_eps") or cfg.get("norm_epsilon") or cfg["layer_norm_epsilon"])
+    theta = cfg.get("rope_theta") or cfg.get("rotary_emb_base") or (cfg.get("rope_parameters") or {}).get("rope_theta")
+    if theta:
+        w.add_rope_freq_base(theta)
+    part = cfg.get("partial_rotary_factor") or cfg.get("rotary_pct") or 1
+    w.add_rope_dimension_count(int(head_dim(cfg) * part))
+    if cfg.get("sliding_window") and t not in ("mistral",):
+        w.add_sliding_window(cfg["sliding_window"])
+    scaling = cfg.get("rope_scaling") or {}
+    kind = scaling.get("type") or scaling.get("rope_type")
+    if kind in ("linear", "yarn"):
+        w.add_rope_scaling_type(gguf.RopeScalingType(kind))
+        w.add_rope_scaling_factor(scaling["factor"])
+        if kind == "yarn":
+            w.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])
+    write_family_keys(w, cfg, t)
+
+
+def write_family_keys(w, cfg, t):
+    experts = cfg.get("num_local_experts") or cfg.get("num_experts")
+    if experts:
+        w.add_expert_count(experts)
+        w.add_expert_used_count(cfg["num_experts_per_tok"])
+        if "moe_intermediate_size" in cfg:
+            w.add_expert_feed_forward_length(cfg["moe_intermediate_size"])
+        if "shared_expert_intermediate_size" in cfg:
+            w.add_expert_shared_feed_forward_length(cfg["shared_expert_intermediate_size"])
+    if t == "gemma2":
+        w.add_attn_logit_softcapping(50.0)
+        w.add_final_logit_softcapping(30.0)
+    if t in ("cohere", "cohere2"):
+        w.add_logit_scale(cfg["logit_scale"])
+    if t == "granite":
+        w.add_attention_scale(cfg["attention_multiplier"])
+        w.add_embedding_scale(cfg["embedding_multiplier"])
+        w.add_residual_scale(cfg["residual_multiplier"])
+        w.add_logit_scale(cfg["logits_scaling"])
+    if t == "gpt_neox" or t == "stablelm":
+        w.add_parallel_residual(cfg.get("use_parallel_residual", t == "gpt_neox"))
+
+
+def llama3_factors(cfg):
+    s = cfg.get("rope_scaling") or {}
+    if s.get("rope_type") != "llama3":
+        return None
+    dim, base = head_dim(cfg), cfg["rope_theta"]
+    wave = 2 * np.pi * base ** (np.arange(0, dim, 2) / dim)
+    lo, hi = s["low_freq_factor"], s["high_freq_factor"]
+    old = s["original_max_position_embeddings"]
+    smooth = (old / wave - lo) / (hi - lo)
+    mid = 1 / ((1 - smooth) / s["factor"] + smooth)
+    return np.where(wave > old / lo, s["factor"], np.where(wave < old / hi, 1.0, mid)).astype(np.float32)
+
+
+def gguf_name(tm, k):
+    k = re.sub(r"switch_mlp\.(\w+)_proj", r"experts.\1_proj", k)
+    k = re.sub(r"block_sparse_moe\.experts\.gate_proj", "block_sparse_moe.experts.w1", k)
+    k = re.sub(r"block_sparse_moe\.experts\.down_proj", "block_sparse_moe.experts.w2", k)
+    k = re.sub(r"block_sparse_moe\.experts\.up_proj", "block_sparse_moe.experts.w3", k)
+    for form in (k, "gpt_neox." + re.sub(r"^h\.", "layers.", k.removeprefix("model.")), "transformer." + k.removeprefix("model."),
+                 k.removeprefix("model.")):
+        name = tm.get_name(form, try_suffixes=(".weight", ".bias"))
+        if name:
+            return name
+    raise KeyError(f"no GGUF name for {k}")
+
+
+def quantized(v, kind):
+    """(bytes to write, type, the float values they stand for); vectors and rows that do not divide stay float32."""
+    if kind == "F32" or v.ndim < 2 or v.shape[-1] % gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]][0]:
+        return v, None, v
+    q = gguf.GGMLQuantizationType[kind]
+    data = gguf_quantize(v, q)
+    return data, q, dequantize(data, q).reshape(v.shape)
+
+
+def write_gguf(model, cfg, path, kind):
+    t = cfg["model_type"]
+    arch = GGUF_ARCH[t]
+    w = gguf.GGUFWriter(str(path), arch)
+    write_keys(w, cfg)
+    number = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == arch)
+    layers = cfg.get("num_hidden_layers") or cfg["n_layer"]
+    tm = gguf.get_tensor_name_map(number, layers)
+    heads = cfg.get("num_attention_heads") or cfg["n_head"]
+    kv = cfg.get("num_key_value_heads") or heads
+    factors = llama3_factors(cfg)
+    if factors is not None:
+        w.add_tensor("rope_freqs.weight", factors)
+    back = []
+    stacks = {}
+    for k, v in tree_flatten(model.parameters()):
+        v = np.array(v.astype(mx.float32))
+        norms = re.match(r"(.*[qk]_layernorm)\.norms\.(\d+)\.weight", k)
+        if norms:
+            stacks.setdefault(norms[1] + ".weight", []).append(v)
+            back.append((k, mx.array(v)))
+            continue
+        undo = lambda x: x
+        if t in GGUF_PERMUTED and re.search(r"self_attn\.[qk]_proj\.", k):
+            n = heads if "q_proj" in k else kv
+            v, undo = permute(v, n), lambda x, n=n: unpermute(x, n)
+        if "query_key_value" in k:
+            v, undo = neox_to_qkv(v, heads), lambda x: qkv_to_neox(x, heads)
+        if t.startswith("gemma") and "norm" in k:
+            v, undo = v + 1, lambda x: x - 1
+        router = re.search(r"(mlp|block_sparse_moe)\.gate\.weight$|shared_expert_gate", k)
+        data, q, values = quantized(v, "F32" if router else kind)
+        name = gguf_name(tm, k)
+        if name.endswith("ffn_gate_inp_shexp.weight"):
+            data = data.reshape(-1)
+        w.add_tensor(name, data, raw_dtype=q)
+        back.append((k, mx.array(np.ascontiguousarray(undo(values)))))
+    for k, v in stacks.items():
+        w.add_tensor(gguf_name(tm, k), np.stack(v))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    model.update(tree_unflatten(back))
+    mx.eval(model.parameters())
+    return model

@@ -1,0 +1,90 @@
+"""From mlx-lm's layout back to the one that Hugging Face uploads have: unstacked experts, Conv1D matrices, the order of
+convolution kernels, the names that mlx-lm's sanitize() changes."""
+import re
+
+import mlx.core as mx
+
+
+def unstack(weights, pattern, names):
+    """`...switch_mlp.up_proj.weight` [E, out, in] -> `...experts.E.up_proj.weight`, names mapped."""
+    out = {}
+    for k, v in weights.items():
+        m = re.match(r"(.*)\.switch_mlp\.(\w+)\.(\w+)$", k)
+        if not m:
+            out[k] = v
+            continue
+        for e in range(v.shape[0]):
+            out[f"{m[1]}.{pattern.format(e=e)}.{names.get(m[2], m[2])}.{m[3]}"] = v[e]
+    return out
+
+
+def gpt2(weights):
+    out = {}
+    for k, v in weights.items():
+        k = k.removeprefix("model.")
+        if re.search(r"h\.\d+\.(attn|mlp)\.c_\w+\.weight$", k):
+            v = mx.contiguous(v.T)
+        out[k] = v
+    return out
+
+
+def gpt_neox(weights):
+    out = {}
+    for k, v in weights.items():
+        k = k.removeprefix("model.")
+        if not k.startswith("embed_out"):
+            k = "gpt_neox." + re.sub(r"^h\.", "layers.", k)
+        out[k] = v
+    return out
+
+
+def granitemoe(weights):
+    out = {}
+    for k, v in weights.items():
+        if k.endswith("switch_mlp.up_proj.weight"):
+            continue
+        if k.endswith("switch_mlp.gate_proj.weight"):
+            up = weights[k.replace("gate_proj", "up_proj")]
+            out[k.replace("switch_mlp.gate_proj", "input_linear")] = mx.concatenate([v, up], axis=1)
+        else:
+            out[k.replace("switch_mlp.down_proj", "output_linear")] = v
+    return out
+
+
+def conv_torch_order(weights):
+    """[C, K, 1] -> [C, 1, K]"""
+    return {k: mx.contiguous(v.swapaxes(1, 2)) if "conv" in k and v.ndim == 3 and "proj" not in k else v
+            for k, v in weights.items()}
+
+
+def mla(weights, config):
+    """embed_q and unembed_out back to kv_b_proj."""
+    out, heads = {}, config["num_attention_heads"]
+    for k, v in weights.items():
+        if k.endswith("unembed_out.weight"):
+            continue
+        if not k.endswith("embed_q.weight"):
+            out[k] = v
+            continue
+        v_b = weights[k.replace("embed_q", "unembed_out")]
+        both = mx.concatenate([v.swapaxes(1, 2), v_b], axis=1)
+        assert both.shape[0] == heads
+        out[k.replace("embed_q", "kv_b_proj")] = both.reshape(-1, both.shape[-1])
+    return out
+
+
+def to_hf(weights, config):
+    t = config["model_type"]
+    if t == "gpt2":
+        weights = gpt2(weights)
+    elif t == "gpt_neox":
+        weights = gpt_neox(weights)
+    elif t == "mixtral":
+        weights = unstack(weights, "experts.{e}", {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"})
+    elif t == "granitemoe":
+        weights = granitemoe(weights)
+    elif any("switch_mlp" in k for k in weights):
+        weights = unstack(weights, "experts.{e}", {})
+    if t.startswith("deepseek"):
+        weights = mla(weights, config)
+    return conv_torch_order(weights), config
