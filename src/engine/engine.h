@@ -15,29 +15,32 @@ typedef struct wick_engine wick_engine;
 typedef struct wick_request wick_request;
 
 typedef struct wick_engine_opts {
-    const char *backend;        /* "auto", "cpu", "mlx" */
-    wick_backend_opts device;   /* passed on */
-    uint32_t n_ctx;             /* tokens a sequence may hold; 0: the model's, capped by memory */
-    uint32_t prefill_chunk;     /* 0: 512 */
-    uint32_t max_seqs;          /* sequences that decode together; 0: 16 */
-    uint32_t max_queue;         /* 0: 256 */
-    uint64_t kv_limit_bytes;    /* 0: what memory allows */
-    bool prefix_cache;          /* keep finished sequences for reuse, where the backend has kv_prefix_copy */
-    const char *chat_template;  /* literal or path; NULL: the model's */
-    bool prefer_mlx;            /* "auto" takes mlx where it is available */
-    bool no_tokenizer;          /* do not even look for one (`wick logits`) */
-    wick_progress progress;
+    const char *backend;       /* "auto", "cpu", "mlx" */
+    wick_backend_opts device;  /* passed on */
+    uint32_t n_ctx;            /* tokens a sequence may hold; 0: the model's, capped by memory */
+    uint32_t prefill_chunk;    /* 0: 512 */
+    uint32_t max_seqs;         /* sequences that decode together; 0: 16 */
+    uint32_t max_queue;        /* 0: 256 */
+    uint64_t kv_limit_bytes;   /* 0: what memory allows */
+    bool prefix_cache;         /* keep finished sequences for reuse, where the backend has kv_prefix_copy */
+    const char *chat_template; /* literal or path; NULL: the model's */
+    bool prefer_mlx;           /* "auto" takes mlx where it is available */
+    bool no_tokenizer;         /* do not even look for one (`wick logits`) */
+    wick_progress progress;    /* called from the engine's thread while wick_engine_open waits */
 } wick_engine_opts;
 
 void wick_engine_opts_init(wick_engine_opts *o);
 /* Opens the model, checks that it fits, loads it on the backend, starts the thread. Blocks until ready. */
-wick_status wick_engine_open(wick_engine **out, const char *path, const wick_engine_opts *o, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_engine_open(wick_engine **out, const char *path, const wick_engine_opts *o,
+                             wick_err *err) WICK_MUST_CHECK;
 void wick_engine_close(wick_engine *e); /* cancels what runs, joins the thread */
 
 const wick_model *wick_engine_model(const wick_engine *e);
-const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e);       /* NULL: it has none */
-const wick_chat_template *wick_engine_template(const wick_engine *e);    /* NULL: it has none */
-uint32_t wick_engine_ctx(const wick_engine *e);                          /* tokens */
+const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e);    /* NULL: it has none */
+const wick_chat_template *wick_engine_template(const wick_engine *e); /* NULL: it has none, or a broken one */
+const wick_err *
+wick_engine_template_error(const wick_engine *e); /* why the model's own template cannot be used, or NULL */
+uint32_t wick_engine_ctx(const wick_engine *e);   /* tokens */
 uint32_t wick_engine_caps(const wick_engine *e);
 const char *wick_engine_backend_name(const wick_engine *e);
 const char *wick_engine_device_label(const wick_engine *e);
@@ -46,10 +49,15 @@ typedef struct wick_engine_stats {
     wick_backend_stats backend;
     wick_kv_usage kv;
     uint64_t n_requests, n_prompt_tokens, n_cached_tokens, n_gen_tokens, n_preempted, n_cancelled, n_failed;
-    uint32_t n_running, n_waiting;
+    uint32_t n_running, n_waiting; /* decoding or prefilling now; submitted and not in a step now */
     double load_ms;
+    uint32_t n_prefixes; /* sequences that the prefix cache holds */
+    uint64_t prefix_bytes;
+    uint64_t n_prefix_hits; /* requests that found part of their prompt there */
 } wick_engine_stats;
-void wick_engine_get_stats(wick_engine *e, wick_engine_stats *out); /* any thread */
+void wick_engine_get_stats(wick_engine *e, wick_engine_stats *out); /* any thread; at most some 50 ms old */
+void wick_engine_clear_prefixes(wick_engine *e); /* forgets what the prefix cache holds, soon; any thread */
+void wick_engine_drop_prefixes(wick_engine *e, uint64_t user_key); /* the same for one user (a key was removed) */
 
 /* A constraint restricts what may come next (grammars). All calls come from the engine thread. */
 typedef struct wick_constraint {
@@ -63,19 +71,19 @@ typedef struct wick_constraint {
 
 typedef enum wick_request_kind {
     WICK_REQ_GENERATE,
-    WICK_REQ_LOGITS, /* logits of every prompt token, and then of n_gen greedy ones */
-    WICK_REQ_EMBED   /* pooled hidden state */
+    WICK_REQ_LOGITS, /* logits of every prompt token, then max_tokens (0: none) greedy ones: a TOKEN and a LOGITS event each */
+    WICK_REQ_EMBED /* pooled hidden state */
 } wick_request_kind;
 
 typedef enum wick_pooling { WICK_POOL_LAST, WICK_POOL_MEAN, WICK_POOL_FIRST } wick_pooling;
 
 typedef struct wick_request_opts {
     wick_request_kind kind;
-    const int32_t *prompt;       /* copied */
-    uint32_t n_prompt;           /* at least 1 */
-    uint32_t max_tokens;         /* 0: until the context is full */
-    wick_sampling sampling;      /* bias array copied */
-    const char *const *stop;     /* stop strings, copied; never part of the text delivered */
+    const int32_t *prompt;   /* copied */
+    uint32_t n_prompt;       /* at least 1 */
+    uint32_t max_tokens;     /* 0: until the context is full */
+    wick_sampling sampling;  /* bias array copied */
+    const char *const *stop; /* stop strings, copied; never part of the text delivered */
     uint32_t n_stop;
     bool ignore_eos;
     bool show_special;           /* control tokens in the text too */
@@ -85,49 +93,66 @@ typedef struct wick_request_opts {
     uint64_t user_key;           /* fairness and prefix-cache isolation between API keys */
     wick_constraint *constraint; /* taken, or NULL */
     wick_pooling pooling;
-    uint64_t deadline_ms;        /* 0: none; from submission */
+    uint64_t deadline_ms; /* 0: none; from submission */
+    uint32_t min_tokens;  /* no EOS and no stop string before that many */
+    bool prompt_only;     /* GENERATE: nothing is generated (echo with max_tokens 0) */
+    bool no_prefix_cache; /* neither takes from it nor gives to it */
 } wick_request_opts;
 
 void wick_request_opts_init(wick_request_opts *o);
 
-typedef enum wick_finish { WICK_FINISH_NONE, WICK_FINISH_EOS, WICK_FINISH_STOP, WICK_FINISH_LENGTH, WICK_FINISH_CANCELLED, WICK_FINISH_ERROR } wick_finish;
+typedef enum wick_finish {
+    WICK_FINISH_NONE,
+    WICK_FINISH_EOS,
+    WICK_FINISH_STOP,
+    WICK_FINISH_LENGTH,
+    WICK_FINISH_CANCELLED,
+    WICK_FINISH_ERROR
+} wick_finish;
 
 typedef struct wick_usage {
-    uint32_t n_prompt, n_cached, n_gen;
-    double queue_ms, prefill_ms /* of the tokens not cached */, first_token_ms /* since submission */, decode_ms /* after the first token */;
+    uint32_t n_prompt, n_cached, n_gen; /* n_gen counts the EOS too */
+    double queue_ms, prefill_ms /* of the tokens not cached */, first_token_ms /* since submission */,
+        decode_ms /* after the first token */;
 } wick_usage;
 
 typedef enum wick_event_kind {
     WICK_EVENT_PREFILL, /* n_done of n_total prompt tokens are in */
     WICK_EVENT_TOKEN,   /* one more token; text may be empty while a character or a stop string is undecided */
     WICK_EVENT_LOGITS,  /* data[n][width] */
-    WICK_EVENT_DONE     /* the last one: finish, stop_string, usage; `error` for WICK_FINISH_ERROR; text = what was held back */
+    WICK_EVENT_DONE /* the last one: finish, stop_string, usage; `error` for WICK_FINISH_ERROR; text = what was held back */
 } wick_event_kind;
 
 typedef struct wick_event {
     wick_event_kind kind;
     int32_t token;
-    const char *text;             /* UTF-8, whole characters; n_text bytes */
+    const char *text; /* UTF-8, whole characters; n_text bytes. is_prompt: the token's own bytes, whatever they are */
     uint32_t n_text;
     float logprob;
-    const wick_logprob *top;      /* [n_top] */
+    const wick_logprob *top; /* [n_top] */
     uint32_t n_top;
     uint32_t n_done, n_total;
-    const float *data;            /* [n_data][width] */
+    const float *data; /* [n_data][width] */
     uint32_t n_data, width;
-    bool is_prompt;               /* TOKEN events of prompt_logprobs; LOGITS of prompt positions */
+    bool is_prompt; /* TOKEN events of prompt_logprobs; LOGITS of prompt positions. EMBED: n_data 1, width n_embd */
     wick_finish finish;
-    const char *stop_string;      /* the one that matched, or NULL */
+    const char *stop_string; /* the one that matched, or NULL */
     wick_usage usage;
     wick_err error;
 } wick_event;
 
-wick_status wick_request_new(wick_request **out, wick_engine *e, const wick_request_opts *o, wick_err *err) WICK_MUST_CHECK;
-/* WICK_E_LIMIT if the queue is full. */
+/* Copies what `o` points to; on failure `constraint` stays the caller's. WICK_E_LIMIT if the prompt is longer than the context. */
+wick_status wick_request_new(wick_request **out, wick_engine *e, const wick_request_opts *o,
+                             wick_err *err) WICK_MUST_CHECK;
+/* WICK_E_LIMIT if the queue is full. Once only. */
 wick_status wick_request_submit(wick_request *r, wick_err *err) WICK_MUST_CHECK;
-/* The next event; NULL on time-out (timeout_ms -1: for ever). It is valid until the next call on r. After DONE: NULL. */
+/* The next event; NULL on time-out (timeout_ms -1: for ever). It is valid until the next call on r. After DONE: NULL.
+ * Events are bounded: a reader who falls WICK_MAX_EVENTS behind pauses its sequence, and nobody else's. */
+#define WICK_MAX_EVENTS 128
 const wick_event *wick_request_next(wick_request *r, int64_t timeout_ms);
-/* Called from the engine thread whenever an event was queued (servers); set before submit. */
+/* Called from the engine thread whenever an event was queued (servers); set before submit. It must not block and must
+ * not free r. */
 void wick_request_notify(wick_request *r, void (*fn)(void *ctx), void *ctx);
 void wick_request_cancel(wick_request *r);
-void wick_request_free(wick_request *r); /* cancels if it still runs; waits for the engine to let go */
+void wick_request_free(
+    wick_request *r); /* cancels if it still runs; waits for the engine to let go; before wick_engine_close */

@@ -20,24 +20,29 @@ typedef struct wick_logit_bias {
 } wick_logit_bias;
 
 typedef struct wick_sampling {
-    float temperature;      /* 0: greedy */
-    uint32_t top_k;         /* 0: off */
-    float top_p;            /* 1: off */
-    float min_p;            /* 0: off */
-    float typical_p;        /* 1: off */
+    float temperature; /* 0: greedy */
+    uint32_t top_k;    /* 0: off */
+    float top_p;       /* 1: off */
+    float min_p;       /* 0: off */
+    float typical_p;   /* 1: off */
     float xtc_probability, xtc_threshold;
     float dry_multiplier, dry_base;
     uint32_t dry_allowed_length, dry_range; /* dry_range 0: whole context */
     float mirostat_tau, mirostat_eta;       /* tau 0: off */
     float repetition_penalty;               /* 1: off */
     float presence_penalty, frequency_penalty;
-    uint32_t penalty_range;                 /* last tokens looked at: 64 by default; UINT32_MAX: all */
+    uint32_t penalty_range; /* last tokens looked at: 64 by default; UINT32_MAX: all */
     const wick_logit_bias *bias;
     uint32_t n_bias;
-    uint32_t min_keep;                      /* 1 */
-    uint64_t seed;                          /* used if has_seed, else from the system */
+    uint32_t min_keep; /* 1 */
+    uint64_t seed;     /* used if has_seed, else from the system */
     bool has_seed;
     wick_sampler_order order;
+    const char *const *dry_breakers; /* strings that a repeat never crosses; NULL: "\n" ":" "\"" "*". The engine
+                                             * turns them into tokens (wick_dry_breakers_new) */
+    uint32_t n_dry_breakers;         /* 0 with dry_breakers not NULL: none */
+    const int32_t *xtc_keep;         /* ids that XTC never removes (mlx-lm: newline and EOS) */
+    uint32_t n_xtc_keep;
 } wick_sampling;
 
 void wick_sampling_defaults(wick_sampling *s); /* temperature 0.8, top_k 40, top_p 0.95, min_p 0.05, the rest off */
@@ -49,13 +54,36 @@ typedef struct wick_logprob {
     float logprob;
 } wick_logprob;
 
-/* What a constraint gives the sampler: a bit per token, 1 = allowed. */
-typedef struct wick_sampler wick_sampler; /* state of one request: random stream, mirostat, counts */
-wick_status wick_sampler_new(wick_sampler **out, const wick_sampling *s, uint32_t n_vocab, wick_err *err) WICK_MUST_CHECK;
+/* The work memory of a pick, about 20 bytes per vocabulary entry. Samplers that are used from one thread share one. */
+typedef struct wick_sample_scratch wick_sample_scratch;
+wick_status wick_sample_scratch_new(wick_sample_scratch **out, uint32_t n_vocab, wick_err *err) WICK_MUST_CHECK;
+void wick_sample_scratch_free(wick_sample_scratch *w);
+
+typedef struct wick_sampler wick_sampler; /* state of one request: random stream, mirostat, history */
+wick_status wick_sampler_new(wick_sampler **out, const wick_sampling *s, uint32_t n_vocab,
+                             wick_err *err) WICK_MUST_CHECK;
+/* The same, with work memory that is borrowed for the sampler's life. */
+wick_status wick_sampler_new_in(wick_sampler **out, const wick_sampling *s, wick_sample_scratch *scratch,
+                                wick_err *err) WICK_MUST_CHECK;
 void wick_sampler_free(wick_sampler *s);
+/* Room for n tokens of history, so that wick_sampler_accept does not allocate before that. */
+wick_status wick_sampler_reserve(wick_sampler *s, uint32_t n, wick_err *err) WICK_MUST_CHECK;
+
+/* Sequence breakers of DRY as token sequences: every way in which running text can hold one of the strings. */
+typedef struct wick_dry_breakers wick_dry_breakers;
+struct wick_tokenizer;
+wick_status wick_dry_breakers_new(wick_dry_breakers **out, const struct wick_tokenizer *t, const char *const *strings,
+                                  uint32_t n_strings, wick_err *err) WICK_MUST_CHECK;
+void wick_dry_breakers_free(wick_dry_breakers *b);
+void wick_sampler_set_breakers(wick_sampler *s, const wick_dry_breakers *b); /* borrowed; NULL: none */
 /* Tells it a token of the prompt or one that was generated (penalties, DRY). */
 wick_status wick_sampler_accept(wick_sampler *s, int32_t id, wick_err *err) WICK_MUST_CHECK;
-/* Chooses from logits[n_vocab] (left unchanged). allowed: bit mask or NULL. Fills *lp of the chosen token and, if
- * n_top > 0, top[n_top] in falling order. No allocation. WICK_E_NUMERIC: no finite logit, or a NaN. */
-wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32_t *allowed, int32_t *id, wick_logprob *lp,
-                              wick_logprob *top, uint32_t n_top, wick_err *err) WICK_MUST_CHECK;
+/* Chooses from logits[n_vocab] (left unchanged). allowed: a bit per token, 1 = may be chosen, or NULL. Fills *lp of the chosen token and, if
+ * n_top > 0, top[n_top] in falling order. No allocation. WICK_E_NUMERIC: no finite logit is
+ * left, or a NaN or +inf among those that are allowed. */
+wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32_t *allowed, int32_t *id,
+                              wick_logprob *lp, wick_logprob *top, uint32_t n_top, wick_err *err) WICK_MUST_CHECK;
+/* The token of the highest logit (lowest id of equals) and log probabilities, with no sampler: no penalties, no filters.
+ * `want` >= 0 asks for that token's log probability instead of the best one's. */
+wick_status wick_sample_argmax(const float *logits, uint32_t n_vocab, int32_t want, int32_t *id, wick_logprob *lp,
+                               wick_logprob *top, uint32_t n_top, wick_err *err) WICK_MUST_CHECK;

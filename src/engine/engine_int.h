@@ -1,0 +1,201 @@
+/* engine/engine_int.h - the engine's inside, shared by its own files and their tests only.
+ *
+ *   any thread                       the engine's thread
+ *   request_new, submit --inbox-->   take in -> reap -> select (sched.c) -> build, run, distribute (step.c) -+
+ *   request_next    <--ring of events-- push (event.c) <-----------------------------------------------------+
+ *
+ * Locks: e->lock guards inbox, n_live, closing, poked, snapshot. r->lock guards r's ring, `finished` and `released`.
+ * Order: r->lock before e->lock; the engine's thread holds neither while it calls out.
+ */
+#pragma once
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "engine/engine.h"
+#include "engine/prefix.h"
+#include "engine/stop.h"
+
+#define WICK_MAX_TOP_LOGPROBS 20
+
+/* One queued event. The text is in `small` unless it is longer; a longer one's memory is kept for the next. */
+typedef struct wick_event_slot {
+    wick_event_kind kind;
+    bool is_prompt;
+    int32_t token;
+    float logprob;
+    uint32_t n_text, n_top, n_done, n_total, n_data, width;
+    char small[48];
+    wick_buf large;
+    float *data; /* owned */
+} wick_event_slot;
+
+typedef struct wick_user {
+    uint64_t key;
+    double service; /* virtual counter: tokens run for this user, lifted when it comes back from idleness */
+    uint32_t n_live;
+    uint32_t n_picked; /* within one selection */
+} wick_user;
+
+struct wick_request {
+    wick_engine *engine;
+    wick_request_opts opt; /* pointers inside are NULL after wick_request_new but for `constraint` */
+    wick_cancel cancel;
+    uint64_t serial; /* order of submission */
+
+    /* Engine's thread only, from submit to release. */
+    struct wick_request *next; /* inbox */
+    int32_t *tokens;           /* [cap_tokens] prompt, then what was generated */
+    uint32_t n_prompt, n_total, cap_tokens;
+    wick_seq *kv;   /* NULL: holds no memory (new, or preempted) */
+    uint32_t n_kv;  /* tokens in kv */
+    uint32_t n_out; /* positions whose outputs were reported (LOGITS, EMBED, prompt_logprobs) */
+    uint32_t n_gen, n_cached;
+    uint32_t user;   /* index into e->user */
+    int32_t quantum; /* decoded tokens left before others may take the slot */
+    bool admitted, selected, was_selected, stalled, solo, done;
+    uint32_t row_tokens, row_out; /* this step's row; 0: none */
+    wick_sampler *sampler;
+    wick_dry_breakers *breakers; /* own ones, or NULL */
+    wick_detok *detok;           /* NULL: no text */
+    wick_stop stop;
+    wick_buf text; /* decoded, not delivered: a stop string may be in it */
+    double *pool;  /* [n_embd] EMBED: the sum so far */
+    wick_logprob top[WICK_MAX_TOP_LOGPROBS];
+    double t_submit, t_admit, t_first, t_last;
+
+    /* Between the engine's thread and the reader. */
+    wick_lock lock;
+    wick_cond cond;
+    wick_event_slot *ring;  /* [WICK_MAX_EVENTS] */
+    wick_logprob *ring_top; /* [WICK_MAX_EVENTS][n_top_logprobs] */
+    uint32_t head, n_events;
+    bool reading; /* the slot at head is the event that the reader holds */
+    bool submitted, finished, released, done_read, paused;
+    wick_event final; /* the DONE event */
+    wick_event out;   /* what wick_request_next returned */
+    void (*notify)(void *ctx);
+    void *notify_ctx;
+};
+
+/* What an engine is made of; wick_engine_open fills it from a model, tests by hand. */
+typedef struct wick_engine_parts {
+    const wick_backend *backend;
+    const wick_plan *plan;
+    const wick_tokenizer *tokenizer; /* borrowed, or NULL */
+    const int32_t *eos;
+    uint32_t n_eos;
+    uint64_t kv_limit_bytes, prefix_limit_bytes; /* 0: none */
+    uint32_t n_ctx;
+} wick_engine_parts;
+
+struct wick_engine {
+    wick_engine_opts opt; /* strings inside are not kept */
+    wick_engine_parts parts;
+    wick_model model;
+    bool has_model;
+    wick_tokenizer *tokenizer; /* owned, or NULL */
+    wick_chat_template *chat;
+    wick_err template_error;
+    bool template_broken;
+    wick_dry_breakers *usual_breakers; /* made when first needed, under lock */
+
+    wick_thread thread;
+    wick_backend_ctx *ctx;
+    wick_backend_model *loaded;
+    uint32_t caps, n_vocab, n_tok, step_tokens;
+    char device_label[160];
+
+    wick_lock lock;
+    wick_cond wake; /* the engine's thread waits here, and wick_engine_open until it is ready */
+    bool poked, closing, ready, failed;
+    wick_err open_error;
+    wick_request *inbox, *inbox_last;
+    uint32_t n_live, max_live;
+    uint64_t n_serial;
+    bool clear_prefixes;
+    uint64_t drop_key[16];
+    uint32_t n_drop_keys;
+    wick_engine_stats snapshot;
+
+    /* Engine's thread only. */
+    wick_request **live; /* [max_live] everything submitted and not done */
+    uint32_t n_have;
+    wick_request **run; /* [max_seqs] selected for the next step, best first */
+    uint32_t n_run;
+    wick_row *row; /* [max_seqs] */
+    wick_request **row_of;
+    uint32_t n_rows;
+    wick_user *user;
+    uint32_t n_users, cap_users;
+    wick_prefix *prefix; /* NULL: off */
+    wick_sample_scratch *scratch;
+    uint32_t *mask; /* [(n_vocab + 31) / 32] */
+    wick_buf token_text;
+    float *embedding; /* [n_embd] */
+    wick_engine_stats stats;
+    double snapshot_ms, decode_step_ms, prefill_token_ms; /* running means; 0: not measured yet */
+    wick_kv_usage kv;                                     /* as of this step */
+    uint64_t kv_planned, kv_promised; /* bytes: for the rows of this step; that holders need to finish their prompts */
+    bool kv_tight;                    /* a newcomer found no room; holders of KV go first until something is freed */
+    int32_t tight_priority;
+    bool embed_turn;
+};
+
+/* engine.c */
+wick_status wick_engine_start(wick_engine **out, const wick_engine_parts *parts, const wick_engine_opts *o,
+                              wick_err *err) WICK_MUST_CHECK;
+void wick_engine_poke(wick_engine *e);
+
+/* options.c */
+wick_status wick_engine_check_opts(const wick_engine_opts *o, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_engine_choose_backend(const wick_engine_opts *o, const wick_plan *plan, const wick_backend **out,
+                                       uint64_t *have_bytes, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_engine_plan_memory(const wick_engine_opts *o, const wick_plan *plan, uint64_t have_bytes,
+                                    wick_engine_parts *parts, wick_err *err) WICK_MUST_CHECK;
+
+/* event.c: all on the engine's thread. Room is asked for before the step that needs it. */
+/* Events that may be queued now; at 0 the request is marked as paused and its reader pokes the engine when it has taken some. */
+uint32_t wick_events_room(wick_request *r);
+/* n_top entries are taken from r->top. */
+wick_status wick_event_token(wick_request *r, int32_t token, bool is_prompt, const char *text, uint32_t n_text,
+                             float logprob, uint32_t n_top, wick_err *err);
+void wick_event_prefill(wick_request *r, uint32_t n_done, uint32_t n_total);
+wick_status wick_event_data(wick_request *r, const float *data, uint32_t n, uint32_t width, bool is_prompt,
+                            wick_err *err);
+void wick_event_done(wick_request *r, wick_finish finish, const char *stop_string, const wick_usage *u,
+                     const wick_err *error);
+wick_status wick_events_init(wick_request *r, wick_err *err);
+void wick_events_release(wick_request *r);
+
+/* request.c */
+void wick_request_finish(wick_request *r, wick_finish finish, const char *stop_string, const wick_err *error);
+
+/* sched.c */
+wick_status wick_sched_add(wick_engine *e, wick_request *r, wick_err *err);
+void wick_sched_remove(wick_engine *e, wick_request *r);
+void wick_sched_charge(wick_engine *e, wick_request *r, uint32_t n_tokens);
+void wick_sched_select(wick_engine *e); /* fills e->run */
+
+/* kv.c: who holds KV, and who gives it up */
+typedef enum wick_room {
+    WICK_ROOM_OK,
+    WICK_ROOM_LATER, /* others hold what it needs: it waits */
+    WICK_ROOM_NEVER  /* it would not fit even alone */
+} wick_room;
+void wick_kv_begin_step(wick_engine *e);
+/* A sequence for a newcomer, forked from a shared prefix where there is one. */
+wick_status wick_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick_err *err);
+/* Room for n more tokens of a holder; may preempt others, or r itself (WICK_ROOM_LATER). */
+wick_room wick_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens);
+/* The backend ran out of memory: gives something up. False: there is nothing but what runs alone. */
+bool wick_kv_shed(wick_engine *e);
+void wick_kv_release(wick_engine *e, wick_request *r);
+void wick_kv_keep(wick_engine *e, wick_request *r); /* a finished request's KV goes to the prefix cache, if it may */
+
+/* step.c */
+void wick_step_run(wick_engine *e);
+/* output.c */
+wick_status wick_output_row(wick_engine *e, wick_request *r, const float *data, uint32_t width, wick_err *err);
+
+/* stats.c */
+void wick_stats_publish(wick_engine *e, bool now);

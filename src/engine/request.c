@@ -1,0 +1,245 @@
+/* engine/request.c - one request from its options to its end; what callers' threads do with it.
+ *
+ * Everything a request needs while it runs is allocated in wick_request_new, on the caller's thread, so that a step
+ * allocates nothing: the token array for prompt and answer, sampler history, stop automata, the ring of events.
+ */
+#include <math.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/sys.h"
+#include "engine/engine_int.h"
+
+void wick_request_opts_init(wick_request_opts *o)
+{
+    *o = (wick_request_opts){.kind = WICK_REQ_GENERATE};
+    wick_sampling_defaults(&o->sampling);
+}
+
+static wick_status check_opts(const wick_engine *e, const wick_request_opts *o, wick_err *err)
+{
+    if ((unsigned)o->kind > WICK_REQ_EMBED || (unsigned)o->pooling > WICK_POOL_FIRST)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "kind", "no such kind of request or pooling");
+    if (o->n_prompt == 0 || !o->prompt) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "prompt: no tokens");
+    if (o->n_prompt > e->parts.n_ctx) {
+        wick_err_set(err, WICK_E_LIMIT, "prompt", "prompt: %u tokens, the context holds %u", o->n_prompt,
+                     e->parts.n_ctx);
+        if (err) {
+            err->need = o->n_prompt;
+            err->have = e->parts.n_ctx;
+        }
+        return WICK_E_LIMIT;
+    }
+    for (uint32_t i = 0; i < o->n_prompt; i++) {
+        if (o->prompt[i] < 0 || (uint32_t)o->prompt[i] >= e->n_vocab)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt",
+                             "prompt: token %d at %u is not in the model's vocabulary of %u", (int)o->prompt[i], i,
+                             e->n_vocab);
+    }
+    if (o->n_top_logprobs > WICK_MAX_TOP_LOGPROBS)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "top_logprobs", "top_logprobs: %u, at most %d", o->n_top_logprobs,
+                         WICK_MAX_TOP_LOGPROBS);
+    if (o->kind == WICK_REQ_EMBED && !(e->caps & WICK_CAP_EMBEDDINGS))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "embeddings: backend %s cannot give them for this model",
+                         e->parts.backend->name);
+    if (o->constraint && !(e->caps & WICK_CAP_STRUCTURED_OUTPUT))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "response_format", "backend %s cannot constrain the output",
+                         e->parts.backend->name);
+    if (o->constraint && o->kind != WICK_REQ_GENERATE)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "response_format", "only generated text can be constrained");
+    return WICK_OK;
+}
+
+/* DRY's breakers: the usual ones are made once per engine. */
+static wick_status use_breakers(wick_request *r, const wick_sampling *s, wick_err *err)
+{
+    wick_engine *e = r->engine;
+    const wick_tokenizer *t = e->parts.tokenizer;
+    wick_status st = WICK_OK;
+    if (s->dry_multiplier <= 0 || !t || (s->dry_breakers && s->n_dry_breakers == 0)) return WICK_OK;
+    if (s->dry_breakers) {
+        WICK_TRY(wick_dry_breakers_new(&r->breakers, t, s->dry_breakers, s->n_dry_breakers, err));
+        wick_sampler_set_breakers(r->sampler, r->breakers);
+        return WICK_OK;
+    }
+    wick_lock_take(&e->lock);
+    if (!e->usual_breakers) st = wick_dry_breakers_new(&e->usual_breakers, t, NULL, 0, err);
+    wick_lock_drop(&e->lock);
+    if (st == WICK_OK) wick_sampler_set_breakers(r->sampler, e->usual_breakers);
+    return st;
+}
+
+/* mlx-lm never lets XTC remove the newline and the end of the text. */
+static wick_status new_sampler(wick_request *r, const wick_sampling *given, wick_err *err)
+{
+    wick_engine *e = r->engine;
+    wick_sampling s = *given;
+    int32_t keep[32];
+    if (s.order == WICK_ORDER_MLX && s.xtc_probability > 0 && !s.xtc_keep) {
+        const int32_t newline = e->parts.tokenizer ? wick_tokenizer_find(e->parts.tokenizer, "\n", 1) : -1;
+        const int32_t mapped = e->parts.tokenizer ? wick_tokenizer_find(e->parts.tokenizer, "\xc4\x8a", 2) : -1;
+        uint32_t n = 0;
+        if (newline >= 0) keep[n++] = newline;
+        if (mapped >= 0) keep[n++] = mapped; /* byte-level vocabularies write it so */
+        for (uint32_t i = 0; i < e->parts.n_eos && n < 32; i++) keep[n++] = e->parts.eos[i];
+        s.xtc_keep = keep;
+        s.n_xtc_keep = n;
+    }
+    WICK_TRY(wick_sampler_new_in(&r->sampler, &s, e->scratch, err));
+    WICK_TRY(use_breakers(r, &s, err));
+    WICK_TRY(wick_sampler_reserve(r->sampler, r->cap_tokens, err));
+    for (uint32_t i = 0; i < r->n_prompt; i++) WICK_TRY(wick_sampler_accept(r->sampler, r->tokens[i], err));
+    return WICK_OK;
+}
+
+static wick_status build(wick_request *r, const wick_request_opts *o, wick_err *err)
+{
+    wick_engine *e = r->engine;
+    uint32_t room = e->parts.n_ctx - o->n_prompt, want = o->max_tokens;
+    if (o->kind == WICK_REQ_GENERATE && (want == 0 || want > room)) want = room;
+    if (want > room) want = room;
+    if (o->kind == WICK_REQ_EMBED || (o->kind == WICK_REQ_GENERATE && o->prompt_only)) want = 0;
+    r->opt.max_tokens = want;
+    r->cap_tokens = o->n_prompt + want;
+    r->tokens = wick_realloc_array(NULL, r->cap_tokens, sizeof *r->tokens);
+    if (!r->tokens) return wick_err_oom(err, "a request's tokens", (uint64_t)r->cap_tokens * sizeof *r->tokens, 0);
+    memcpy(r->tokens, o->prompt, o->n_prompt * sizeof *r->tokens);
+    r->n_prompt = r->n_total = o->n_prompt;
+    WICK_TRY(wick_events_init(r, err));
+    WICK_TRY(wick_stop_init(&r->stop, o->stop, o->n_stop, err));
+    if (o->kind == WICK_REQ_EMBED) {
+        r->pool = wick_alloc_zero(e->parts.plan->n_embd, sizeof *r->pool);
+        if (!r->pool) return wick_err_oom(err, "an embedding", e->parts.plan->n_embd * sizeof *r->pool, 0);
+        return WICK_OK;
+    }
+    if (o->kind == WICK_REQ_GENERATE) WICK_TRY(new_sampler(r, &o->sampling, err));
+    if (e->parts.tokenizer) {
+        WICK_TRY(wick_detok_new(&r->detok, e->parts.tokenizer, !o->show_special, err));
+        if (!wick_buf_reserve(&r->text, 1024)) return wick_err_oom(err, "a request's text", 1024, 0);
+    }
+    return WICK_OK;
+}
+
+static void destroy(wick_request *r)
+{
+    wick_free(r->tokens);
+    wick_events_release(r);
+    wick_stop_release(&r->stop);
+    wick_sampler_free(r->sampler);
+    wick_dry_breakers_free(r->breakers);
+    wick_detok_free(r->detok);
+    wick_buf_release(&r->text);
+    wick_free(r->pool);
+    wick_cond_release(&r->cond);
+    wick_lock_release(&r->lock);
+    wick_free(r);
+}
+
+wick_status wick_request_new(wick_request **out, wick_engine *e, const wick_request_opts *o, wick_err *err)
+{
+    WICK_TRY(check_opts(e, o, err));
+    wick_request *r = wick_alloc_zero(1, sizeof *r);
+    if (!r) return wick_err_oom(err, "a request", sizeof *r, 0);
+    r->engine = e;
+    r->opt = *o;
+    atomic_init(&r->cancel, false);
+    wick_lock_init(&r->lock);
+    wick_cond_init(&r->cond);
+    wick_status st = build(r, o, err);
+    r->opt.prompt = NULL;
+    r->opt.stop = NULL;
+    r->opt.sampling.bias = NULL;
+    r->opt.sampling.xtc_keep = NULL;
+    r->opt.sampling.dry_breakers = NULL;
+    if (st != WICK_OK) {
+        destroy(r);
+        return st;
+    }
+    *out = r;
+    return WICK_OK;
+}
+
+wick_status wick_request_submit(wick_request *r, wick_err *err)
+{
+    wick_engine *e = r->engine;
+    wick_status st = WICK_OK;
+    wick_lock_take(&r->lock);
+    wick_lock_take(&e->lock);
+    if (r->submitted) {
+        st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "request", "a request can be submitted once only");
+    } else if (e->closing) {
+        st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "the engine is closing");
+    } else if (e->n_live >= e->max_live) {
+        st = WICK_FAIL(err, WICK_E_LIMIT, "queue", "the queue is full (%u requests); try again later", e->n_live);
+    } else {
+        e->n_live++;
+        r->serial = ++e->n_serial;
+        r->t_submit = wick_time_ms();
+        r->submitted = true;
+        r->next = NULL;
+        if (e->inbox_last)
+            e->inbox_last->next = r;
+        else
+            e->inbox = r;
+        e->inbox_last = r;
+        e->poked = true;
+        wick_cond_broadcast(&e->wake);
+    }
+    wick_lock_drop(&e->lock);
+    wick_lock_drop(&r->lock);
+    return st;
+}
+
+void wick_request_notify(wick_request *r, void (*fn)(void *ctx), void *ctx)
+{
+    r->notify = fn;
+    r->notify_ctx = ctx;
+}
+
+void wick_request_cancel(wick_request *r)
+{
+    atomic_store(&r->cancel, true);
+    wick_lock_take(&r->lock);
+    if (r->submitted && !r->finished) wick_engine_poke(r->engine);
+    wick_lock_drop(&r->lock);
+}
+
+void wick_request_free(wick_request *r)
+{
+    if (!r) return;
+    wick_request_cancel(r);
+    wick_lock_take(&r->lock);
+    while (r->submitted && !r->released) wick_cond_wait(&r->cond, &r->lock);
+    wick_lock_drop(&r->lock);
+    wick_constraint *c = r->opt.constraint;
+    if (c && c->free) c->free(c->ctx);
+    destroy(r);
+}
+
+/* The end of a request: KV given back, DONE delivered, and the engine knows it no more. */
+void wick_request_finish(wick_request *r, wick_finish finish, const char *stop_string, const wick_err *error)
+{
+    wick_engine *e = r->engine;
+    double now = wick_time_ms();
+    wick_usage u = {.n_prompt = r->n_prompt, .n_cached = r->n_cached, .n_gen = r->n_gen};
+    u.queue_ms = (r->admitted ? r->t_admit : now) - r->t_submit;
+    if (r->t_first > 0) {
+        u.first_token_ms = r->t_first - r->t_submit;
+        u.prefill_ms = r->t_first - r->t_admit;
+        u.decode_ms = r->t_last - r->t_first;
+    } else if (r->admitted) {
+        u.prefill_ms = now - r->t_admit;
+    }
+    if (finish == WICK_FINISH_ERROR) e->stats.n_failed++;
+    if (finish == WICK_FINISH_CANCELLED) e->stats.n_cancelled++;
+    if (finish != WICK_FINISH_ERROR) wick_kv_keep(e, r);
+    wick_kv_release(e, r);
+    wick_sched_remove(e, r);
+    wick_lock_take(&e->lock);
+    e->n_live--;
+    wick_lock_drop(&e->lock);
+    wick_event_done(r, finish, stop_string, &u, error);
+    wick_lock_take(&r->lock);
+    r->released = true;
+    wick_cond_broadcast(&r->cond);
+    wick_lock_drop(&r->lock);
+}
