@@ -89,7 +89,8 @@ typedef struct wick_arch {
     wick_window_rule windows;
     uint32_t window_pattern; /* default of sliding_window_pattern */
     wick_routing routing;
-    float rope_theta, norm_eps; /* defaults; 0: 10000, 1e-5 */
+    bool rope_local_only;                     /* in models with windows, only the sliding layers know positions */
+    float rope_theta, rope_partial, norm_eps; /* defaults; 0: 10000, 1, 1e-5 */
     const char *roots; /* candidates for `@`, separated by '|'; NULL: the usual ones; an empty piece is allowed */
     const wick_role_name *names;                             /* ended by {0} with hf and gguf NULL, or NULL */
     wick_status (*configure)(wick_config *c, wick_err *err); /* or NULL */

@@ -199,7 +199,7 @@ static wick_status check_experts(wick_config *c, wick_err *err)
 wick_status wick_config_fill(wick_config *c, wick_err *err)
 {
     const wick_arch *a = c->arch;
-    c->rope_partial = 1;
+    c->rope_partial = a && a->rope_partial > 0 ? a->rope_partial : 1;
     c->norm_eps = a ? a->norm_eps : 0;
     if (c->norm_eps == 0) c->norm_eps = 1e-5f;
     if (a) {

@@ -69,6 +69,7 @@ typedef struct wick_config {
     const struct wick_step *block; /* NULL: the arch table's */
     wick_rope_params rope;
     bool rope_interleaved;
+    bool no_windows;                                /* the file's way of saying that every layer is global */
     uint32_t rope_dims;                             /* GGUF's rope.dimension_count; 0: head_dim * rope_partial */
     const uint8_t *layer_no_rope;                   /* [n_layer] 1 = without positions, or NULL */
     const uint8_t *layer_mixer;                     /* [n_layer] of wick_mixer, or NULL: attention */

@@ -47,7 +47,7 @@ static wick_status from_pattern(wick_config *c, uint8_t *slide, wick_err *err)
 
 wick_status wick_config_layers(wick_config *c, wick_err *err)
 {
-    if (c->arch->windows == WICK_WINDOW_NONE || c->layer_window) return WICK_OK;
+    if (c->arch->windows == WICK_WINDOW_NONE || c->no_windows || c->layer_window) return WICK_OK;
     uint8_t *slide = wick_arena_array(&c->arena, c->n_layer, 1);
     if (!slide) return wick_err_oom(err, "the configuration", c->n_layer, 0);
     const json_t *types = wick_config_get(c, "layer_types");

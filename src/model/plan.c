@@ -5,6 +5,7 @@
  * step of every layer before the first is built; on failure nothing is left allocated. */
 #include "model/plan.h"
 #include <string.h>
+#include "base/str.h"
 #include "model/build.h"
 
 const char *wick_op_name(wick_op_kind k)
@@ -142,6 +143,7 @@ static wick_status gguf_rope_factors(wick_builder *b, wick_rope_params *p, wick_
     }
     p->factors = f;
     p->n_factors = (uint32_t)n;
+    if (wick_starts_with(t->name, "rope_factors")) p->kind = WICK_ROPE_LONGROPE; /* the key is not always there */
     return WICK_OK;
 }
 

@@ -125,7 +125,9 @@ wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer,
     a->out_gate = c->arch->attn_out_gate;
     a->temp_beta = c->temp_beta;
     a->temp_len = c->temp_len;
-    a->rope = c->layer_no_rope && c->layer_no_rope[layer] ? NULL : sliding ? b->rope_local : b->rope;
+    bool no_rope = c->layer_no_rope && c->layer_no_rope[layer];
+    if (c->arch->rope_local_only && c->layer_window && !sliding) no_rope = true;
+    a->rope = no_rope ? NULL : sliding ? b->rope_local : b->rope;
     wick_cache_spec spec = {.kind = WICK_CACHE_KV,
                             .n_kv_head = a->n_kv_head,
                             .k_dim = a->head_dim,

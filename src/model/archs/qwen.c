@@ -24,3 +24,47 @@ const wick_arch wick_arch_qwen3 = {
     .qk = WICK_QK_HEAD,
     .rope_theta = 1000000,
 };
+
+/* The weights of the chosen experts stay shares of all; an expert behind a gate of its own is always on. */
+static wick_status configure_qwen2_moe(wick_config *c, wick_err *err)
+{
+    (void)err;
+    c->norm_topk = false;
+    return WICK_OK;
+}
+
+const wick_arch wick_arch_qwen2_moe = {
+    .name = "qwen2_moe",
+    .hf = {"qwen2_moe"},
+    .gguf = {"qwen2moe"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .norm_eps = 1e-6f,
+    .act = WICK_ACT_SILU,
+    .qkv_bias = true,
+    .head = WICK_HEAD_OWN,
+    .routing = WICK_ROUTE_SOFTMAX_TOPK,
+    .rope_theta = 1000000,
+    .configure = configure_qwen2_moe,
+};
+
+static wick_status configure_qwen3_moe(wick_config *c, wick_err *err)
+{
+    (void)err;
+    if (c->from_gguf) c->norm_topk = true; /* not written by the converter */
+    return WICK_OK;
+}
+
+const wick_arch wick_arch_qwen3_moe = {
+    .name = "qwen3_moe",
+    .hf = {"qwen3_moe"},
+    .gguf = {"qwen3moe"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .norm_eps = 1e-6f,
+    .act = WICK_ACT_SILU,
+    .qk = WICK_QK_HEAD,
+    .routing = WICK_ROUTE_SOFTMAX_TOPK,
+    .rope_theta = 1000000,
+    .configure = configure_qwen3_moe,
+};

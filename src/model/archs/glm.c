@@ -1,0 +1,50 @@
+/* model/archs/glm.c - glm4 (norms around each branch, interleaved partial rope) and glm4_moe (GLM 4.5: sigmoid routing
+ * with groups, an expert that is always on, the first layers dense). */
+#include "model/arch.h"
+
+static const wick_role_name glm4_names[] = {
+    {WICK_ROLE_ATTN_POST_NORM, "@layers.%.post_self_attn_layernorm", NULL},
+    {WICK_ROLE_MLP_NORM, "@layers.%.post_attention_layernorm", "blk.%.ffn_norm"},
+    {WICK_ROLE_MLP_POST_NORM, "@layers.%.post_mlp_layernorm", NULL},
+    {0}};
+
+static wick_status configure_glm4(wick_config *c, wick_err *err)
+{
+    return wick_config_bool(c, "rope_traditional", NULL, &c->rope_interleaved, err);
+}
+
+const wick_arch wick_arch_glm4 = {
+    .name = "glm4",
+    .hf = {"glm4"},
+    .gguf = {"glm4"},
+    .block = wick_block_sandwich,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .rope_interleaved = true,
+    .head = WICK_HEAD_OWN,
+    .rope_partial = 0.5f,
+    .names = glm4_names,
+    .configure = configure_glm4,
+};
+
+static wick_status configure_glm4_moe(wick_config *c, wick_err *err)
+{
+    (void)err;
+    c->group_by_top2 = true;
+    if (c->expert_scale == 0) c->expert_scale = 1;
+    return WICK_OK;
+}
+
+const wick_arch wick_arch_glm4_moe = {
+    .name = "glm4_moe",
+    .hf = {"glm4_moe"},
+    .gguf = {"glm4moe"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .head = WICK_HEAD_OWN,
+    .qk = WICK_QK_HEAD_IF,
+    .routing = WICK_ROUTE_SIGMOID_TOPK,
+    .rope_partial = 0.5f,
+    .configure = configure_glm4_moe,
+};
