@@ -38,7 +38,7 @@ static uint32_t panel_find(const panels *p, uint32_t row)
 typedef struct act_parts {
     uint64_t value_bytes; /* of one row */
     uint64_t n_blocks;
-    uint64_t sx_at, s_at, total;
+    uint64_t s_at, sx_at, sum_at, total; /* sx and sum: integer kernels only */
 } act_parts;
 
 static act_parts act_layout(const wick_lin *l, uint32_t n_rows)
@@ -47,9 +47,11 @@ static act_parts act_layout(const wick_lin *l, uint32_t n_rows)
     uint64_t k = (uint64_t)l->n_chunks * WICK_LIN_CHUNK;
     a.value_bytes = l->is_int ? k * (l->precision == WICK_PRECISION_FINE ? 2 : 1) : k * sizeof(float);
     a.n_blocks = k / l->f.block;
-    a.sx_at = ROUND_UP(a.value_bytes * n_rows, 64);
-    a.s_at = a.sx_at + (l->is_int ? ROUND_UP(a.n_blocks * n_rows * sizeof(float), 64) : 0);
-    a.total = a.s_at + ROUND_UP(a.n_blocks * n_rows * sizeof(float), 64);
+    uint64_t part = ROUND_UP(a.n_blocks * n_rows * sizeof(float), 64);
+    a.s_at = ROUND_UP(a.value_bytes * n_rows, 64);
+    a.sx_at = a.s_at + part;
+    a.sum_at = a.sx_at + part;
+    a.total = l->is_int ? a.sum_at + part : a.sx_at;
     return a;
 }
 
@@ -153,12 +155,13 @@ void wick_lin_act_prepare(const wick_lin *l, const float *x, uint64_t x_stride, 
                                 .block = l->f.block,
                                 .mr = mr,
                                 .slot = m - row0,
-                                .sx = (float *)(void *)(base + parts.sx_at) + row0 * parts.n_blocks,
                                 .s = (float *)(void *)(base + parts.s_at) + row0 * parts.n_blocks,
                                 .fine = l->precision == WICK_PRECISION_FINE};
         void *values = base + row0 * parts.value_bytes;
         if (l->is_int) {
             a.q = values;
+            a.sx = (float *)(void *)(base + parts.sx_at) + row0 * parts.n_blocks;
+            a.sum = (int32_t *)(void *)(base + parts.sum_at) + row0 * parts.n_blocks;
             k->prep_int(&a);
         } else {
             a.x = values;
@@ -255,6 +258,7 @@ static void run_panels(const mul_state *s, uint32_t sb, uint32_t n, uint32_t nt)
         uint64_t at = row0 * s->parts.n_blocks + block0 * a.mr;
         a.sx = (const float *)(const void *)(s->act + s->parts.sx_at) + at;
         a.s = (const float *)(const void *)(s->act + s->parts.s_at) + at;
+        a.sum = (const int32_t *)(const void *)(s->act + s->parts.sum_at) + at;
         a.y = s->c + (uint64_t)row0 * nt * WICK_LIN_TILE;
         a.q = (const int8_t *)values;
         a.x = (const float *)(const void *)values;
@@ -274,6 +278,7 @@ static bool run_gemv(const mul_state *s, uint32_t tile)
                             .x = (const float *)(const void *)s->act,
                             .sx = (const float *)(const void *)(s->act + s->parts.sx_at),
                             .s = (const float *)(const void *)(s->act + s->parts.s_at),
+                            .sum = (const int32_t *)(const void *)(s->act + s->parts.sum_at),
                             .y = s->c,
                             .mr = s->n_rows,
                             .n_super = l->n_super,

@@ -70,6 +70,7 @@ typedef struct wick_lin_args {
     const int8_t *q;      /* integer: [chunk][hi, lo if fine][16][mr][4] */
     const float *x;       /* float: [k][mr] */
     const float *sx, *s;  /* [block][mr]: scale (integer only); sum, scaled */
+    const int32_t *sum;   /* [block][mr]: integer sum (integer only) */
     const uint8_t *codes; /* integer: [chunk][16][nt][64] */
     const float *c;       /* float: [k][nt][16] */
     const float *d, *b;   /* [block][nt][16] */
@@ -84,6 +85,7 @@ typedef struct wick_lin_gemv_args {
     const uint8_t *tile;
     const int8_t *q;
     const float *x, *sx, *s;
+    const int32_t *sum;
     float *y; /* [mr][16], written */
     uint32_t mr, n_super;
     bool fine;
@@ -95,6 +97,7 @@ typedef struct wick_lin_prep_args {
     uint32_t n_in, n_chunks, block, mr, slot;
     int8_t *q; /* panel's start, as in wick_lin_args */
     float *x, *sx, *s;
+    int32_t *sum;
     bool fine;
 } wick_lin_prep_args;
 

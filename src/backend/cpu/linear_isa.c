@@ -13,9 +13,35 @@ static bool has_always(const wick_cpu_features *f)
     (void)f;
     return true;
 }
+#if defined(__x86_64__)
+static bool has_avx2(const wick_cpu_features *f)
+{
+    return f->avx2_fma_f16c;
+}
+static bool has_avx512(const wick_cpu_features *f)
+{
+    return f->avx512 && f->avx2_fma_f16c;
+}
+static bool has_vnni(const wick_cpu_features *f)
+{
+    return f->avx512 && f->avx512_vnni && f->avx2_fma_f16c;
+}
+#elif defined(__aarch64__)
+static bool has_neon(const wick_cpu_features *f)
+{
+    return f->neon_dotprod;
+}
+#endif
 
 /* Best first. */
 static const isa_row rows[] = {
+#if defined(__x86_64__)
+    {{"avx512-vnni", &wick_lin_kernels_vnni}, has_vnni},
+    {{"avx512", &wick_lin_kernels_avx512}, has_avx512},
+    {{"avx2", &wick_lin_kernels_avx2}, has_avx2},
+#elif defined(__aarch64__)
+    {{"neon", &wick_lin_kernels_neon}, has_neon},
+#endif
     {{"portable", &wick_lin_kernels_portable}, has_always},
 };
 enum { N_ROWS = sizeof rows / sizeof rows[0] };

@@ -249,6 +249,7 @@ LIN_INLINE void lin_prep_int(const wick_lin_prep_args *a)
     float limit = a->fine ? 127.0f * 128.0f : 127.0f;
     int8_t *q = a->q + a->slot * 4;
     float *sx = a->sx + a->slot, *s = a->s + a->slot;
+    int32_t *sum = a->sum + a->slot;
     for (uint32_t c = 0; c < a->n_chunks; c++, q += planes * 16 * step) {
         const float *x = a->src + c * WICK_LIN_CHUNK;
         uint32_t left = a->n_in - c * WICK_LIN_CHUNK;
@@ -257,10 +258,9 @@ LIN_INLINE void lin_prep_int(const wick_lin_prep_args *a)
             memcpy(tail, x, left * sizeof *x);
             x = tail;
         }
-        for (uint32_t k = 0; k < WICK_LIN_CHUNK; k += a->block, sx += a->mr, s += a->mr) {
-            int32_t sum;
-            *sx = lin_quantize_block(x + k, a->block, limit, v + k, &sum);
-            *s = *sx * (float)sum;
+        for (uint32_t k = 0; k < WICK_LIN_CHUNK; k += a->block, sx += a->mr, s += a->mr, sum += a->mr) {
+            *sx = lin_quantize_block(x + k, a->block, limit, v + k, sum);
+            *s = *sx * (float)*sum;
         }
         uint8_t hi[WICK_LIN_CHUNK], lo[WICK_LIN_CHUNK];
         for (uint32_t k = 0; k < WICK_LIN_CHUNK; k++) {

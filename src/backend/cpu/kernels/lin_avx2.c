@@ -1,0 +1,370 @@
+/* backend/cpu/kernels/lin_avx2.c - 256-bit kernels: a tile is two registers of 8 outputs. vpmaddubsw adds pairs in 16
+ * bits with saturation; codes above 127 are taken as signed, c = code - 128, the product as |c| times the activation with
+ * c's sign (at most 2 * 128 * 127, which fits), and 128 * sum(x) is added at the end: the same integers. */
+#include "backend/cpu/kernels/lin_common.h"
+#include <immintrin.h>
+
+enum { LIN_MR_INT = 5, LIN_MR_FLOAT = 6 };
+
+LIN_INLINE __m256i dot(__m256i acc, __m256i codes, __m256i x, const bool wide)
+{
+    if (wide) {
+        x = _mm256_sign_epi8(x, codes);
+        codes = _mm256_abs_epi8(codes);
+    }
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(codes, x), _mm256_set1_epi16(1)));
+}
+
+LIN_INLINE __m256i load(const uint8_t *p, const bool wide)
+{
+    __m256i v = _mm256_load_si256((const __m256i *)(const void *)p);
+    return wide ? _mm256_xor_si256(v, _mm256_set1_epi8(-128)) : v;
+}
+
+LIN_INLINE __m256i bcast4(const int8_t *p)
+{
+    int32_t v;
+    memcpy(&v, p, 4);
+    return _mm256_set1_epi32(v);
+}
+
+/* --- block kernels --- */
+LIN_INLINE void block_dot(__m256i acc[][2], const uint8_t *codes, const int8_t *q, uint32_t n, const uint32_t mr,
+                          const bool wide)
+{
+    for (uint32_t j = 0; j < n; j += 2)
+#pragma GCC unroll 2
+        for (uint32_t i = 0; i < 2; i++, codes += 64, q += mr * 4) {
+            __m256i b0 = load(codes, wide), b1 = load(codes + 32, wide);
+#pragma GCC unroll 8
+            for (uint32_t m = 0; m < mr; m++) {
+                __m256i x = bcast4(q + m * 4);
+                acc[m][0] = dot(acc[m][0], b0, x, wide);
+                acc[m][1] = dot(acc[m][1], b1, x, wide);
+            }
+        }
+}
+
+LIN_INLINE __m256 scaled(__m256i acc, __m256 d, __m256 b, float sx, float s, __m256 y)
+{
+    y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), _mm256_mul_ps(d, _mm256_set1_ps(sx)), y);
+    return _mm256_fmadd_ps(b, _mm256_set1_ps(s), y);
+}
+
+LIN_INLINE void block_int(const wick_lin_args *a, const uint32_t mr, const bool fine, const bool wide)
+{
+    const uint32_t n = a->block / 4, per_chunk = 64 / a->block, plane = 16 * mr * 4;
+    const uint8_t *codes = a->codes;
+    const int8_t *q = a->q;
+    const float *d = a->d, *b = a->b, *sx = a->sx, *s = a->s;
+    const int32_t *sum = a->sum;
+    for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0)
+        for (uint32_t k = 0; k < per_chunk;
+             k++, codes += n * 64, q += n * mr * 4, d += 16, b += 16, sx += mr, s += mr, sum += mr) {
+            __m256i acc[LIN_MR_INT][2];
+#pragma GCC unroll 8
+            for (uint32_t m = 0; m < mr; m++) acc[m][0] = acc[m][1] = _mm256_setzero_si256();
+            block_dot(acc, codes, q, n, mr, wide);
+            if (fine) {
+#pragma GCC unroll 8
+                for (uint32_t m = 0; m < mr; m++)
+                    for (uint32_t h = 0; h < 2; h++) acc[m][h] = _mm256_slli_epi32(acc[m][h], 7);
+                block_dot(acc, codes, q + plane, n, mr, wide);
+            }
+#pragma GCC unroll 2
+            for (uint32_t h = 0; h < 2; h++) {
+                __m256 vd = _mm256_load_ps(d + h * 8), vb = _mm256_load_ps(b + h * 8);
+                float *y = a->y + h * 8;
+#pragma GCC unroll 8
+                for (uint32_t m = 0; m < mr; m++, y += 16) {
+                    __m256i v = wide ? _mm256_add_epi32(acc[m][h], _mm256_set1_epi32(sum[m] * 128)) : acc[m][h];
+                    _mm256_store_ps(y, scaled(v, vd, vb, sx[m], s[m], _mm256_load_ps(y)));
+                }
+            }
+        }
+}
+
+LIN_INLINE void block_float(const wick_lin_args *a, const uint32_t mr)
+{
+    const uint32_t n_blocks = a->n_chunks * 64 / a->block;
+    const float *c = a->c, *x = a->x, *d = a->d, *b = a->b, *s = a->s;
+    for (uint32_t k = 0; k < n_blocks; k++, d += 16, b += 16, s += mr) {
+        __m256 acc[LIN_MR_FLOAT][2];
+#pragma GCC unroll 8
+        for (uint32_t m = 0; m < mr; m++) acc[m][0] = acc[m][1] = _mm256_setzero_ps();
+        for (uint32_t i = 0; i < a->block; i++, c += 16, x += mr) {
+            __m256 c0 = _mm256_load_ps(c), c1 = _mm256_load_ps(c + 8);
+#pragma GCC unroll 8
+            for (uint32_t m = 0; m < mr; m++) {
+                __m256 v = _mm256_set1_ps(x[m]);
+                acc[m][0] = _mm256_fmadd_ps(c0, v, acc[m][0]);
+                acc[m][1] = _mm256_fmadd_ps(c1, v, acc[m][1]);
+            }
+        }
+#pragma GCC unroll 2
+        for (uint32_t h = 0; h < 2; h++) {
+            __m256 vd = _mm256_load_ps(d + h * 8), vb = _mm256_load_ps(b + h * 8);
+            float *y = a->y + h * 8;
+#pragma GCC unroll 8
+            for (uint32_t m = 0; m < mr; m++, y += 16) {
+                __m256 v = _mm256_fmadd_ps(vd, acc[m][h], _mm256_load_ps(y));
+                _mm256_store_ps(y, _mm256_fmadd_ps(vb, _mm256_set1_ps(s[m]), v));
+            }
+        }
+    }
+}
+
+/* --- scales of one block in registers: the arithmetic of lin_unpack_scales --- */
+LIN_INLINE __m256 half_ps(const wick_lin_fmt *f, const uint8_t *p)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    if (f->scale == WICK_LIN_SCALE_BF16) return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+    return _mm256_cvtph_ps(v);
+}
+
+LIN_INLINE __m256 s8_ps(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
+/* Rows 8h..8h+7 of group g of n */
+LIN_INLINE void group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t g, uint32_t n, uint32_t h, float off,
+                         __m256 *d, __m256 *b)
+{
+    __m256 bias = _mm256_setzero_ps();
+    switch (f->scale) {
+    case WICK_LIN_SCALE_F32:
+        *d = _mm256_loadu_ps((const float *)(const void *)(in + g * 64 + h * 32));
+        if (f->has_bias) bias = _mm256_loadu_ps((const float *)(const void *)(in + (n + g) * 64 + h * 32));
+        break;
+    case WICK_LIN_SCALE_SUB:
+        *d = _mm256_mul_ps(half_ps(f, in + h * 16), s8_ps(in + 64 + g * 16 + h * 8));
+        if (f->has_bias) {
+            __m256 m = _mm256_mul_ps(half_ps(f, in + 32 + h * 16), s8_ps(in + 64 + (n + g) * 16 + h * 8));
+            bias = _mm256_sub_ps(_mm256_setzero_ps(), m);
+        }
+        break;
+    default:
+        *d = half_ps(f, in + g * 32 + h * 16);
+        if (f->has_bias) bias = half_ps(f, in + (n + g) * 32 + h * 16);
+        break;
+    }
+    *b = _mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(off), *d), bias);
+}
+
+/* --- codes in registers: half h of the vectors 2p and 2p + 1 of a chunk --- */
+LIN_INLINE __m256i move_bits(__m256i v, const int left)
+{
+    return left >= 0 ? _mm256_slli_epi16(v, left) : _mm256_srli_epi16(v, -left);
+}
+
+LIN_INLINE void codes2(const wick_lin_code code, const uint8_t *in, const uint32_t p, const uint32_t h, __m256i *v0,
+                       __m256i *v1)
+{
+    const __m256i low = _mm256_set1_epi8(15);
+    if (code == WICK_LIN_CODE_8) {
+        *v0 = load(in + p * 128 + h * 32, true);
+        *v1 = load(in + p * 128 + 64 + h * 32, true);
+        return;
+    }
+    __m256i v = load(in + p * 64 + h * 32, false);
+    *v0 = _mm256_and_si256(v, low);
+    *v1 = _mm256_and_si256(_mm256_srli_epi16(v, 4), low);
+    if (code == WICK_LIN_CODE_5) {
+        const int at = (int)(p * 2 % 8);
+        const __m256i bit = _mm256_set1_epi8(16);
+        __m256i x = load(in + 512 + p / 4 * 64 + h * 32, false);
+        *v0 = _mm256_or_si256(*v0, _mm256_and_si256(move_bits(x, 4 - at), bit));
+        *v1 = _mm256_or_si256(*v1, _mm256_and_si256(move_bits(x, 3 - at), bit));
+    } else if (code == WICK_LIN_CODE_6) {
+        const __m256i two = _mm256_set1_epi8(48);
+        __m256i x = load(in + 512 + p / 2 * 64 + h * 32, false);
+        *v0 = _mm256_or_si256(*v0, _mm256_and_si256(move_bits(x, p % 2 ? 0 : 4), two));
+        *v1 = _mm256_or_si256(*v1, _mm256_and_si256(move_bits(x, p % 2 ? -2 : 2), two));
+    }
+}
+
+/* --- one tile times one or two rows, unpacked in registers --- */
+enum { LIN_AHEAD = 2304 };
+
+LIN_INLINE void gemv(const wick_lin_gemv_args *a, const wick_lin_code code, const uint32_t block, const uint32_t mr,
+                     const bool fine)
+{
+    const wick_lin_fmt *f = a->f;
+    const uint32_t n_groups = f->super / f->group, pairs = block / 8, plane = 16 * mr * 4;
+    const float off = f->has_bias ? 0.0f : -(float)f->zero;
+    const bool wide = code == WICK_LIN_CODE_8;
+    const uint8_t *in = a->tile;
+    const int8_t *q = a->q;
+    const float *sx = a->sx, *s = a->s;
+    const int32_t *total = a->sum;
+    __m256 y[2][2];
+#pragma GCC unroll 2
+    for (uint32_t m = 0; m < mr; m++) y[m][0] = y[m][1] = _mm256_setzero_ps();
+    for (uint32_t sb = 0; sb < a->n_super; sb++) {
+        const uint8_t *scales = in;
+        for (uint32_t i = 0; i < f->super_bytes; i += 64) _mm_prefetch((const char *)in + LIN_AHEAD + i, _MM_HINT_T0);
+        in += f->scale_bytes;
+        for (uint32_t k = 0; k < f->super; k += 64, in += f->chunk_bytes, q += plane * (fine ? 2 : 1)) {
+#pragma GCC unroll 4
+            for (uint32_t blk = 0; blk < 64 / block; blk++, sx += mr, s += mr, total += mr) {
+                const uint32_t g = (k + blk * block) / f->group;
+#pragma GCC unroll 2
+                for (uint32_t h = 0; h < 2; h++) {
+                    __m256i acc[2], low[2];
+                    __m256 d, b;
+#pragma GCC unroll 2
+                    for (uint32_t m = 0; m < mr; m++) acc[m] = low[m] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+                    for (uint32_t i = 0; i < pairs; i++) {
+                        const uint32_t p = blk * pairs + i;
+                        __m256i v0, v1;
+                        codes2(code, in, p, h, &v0, &v1);
+#pragma GCC unroll 2
+                        for (uint32_t m = 0; m < mr; m++) {
+                            const int8_t *x = q + (2 * p * mr + m) * 4;
+                            acc[m] = dot(acc[m], v0, bcast4(x), wide);
+                            acc[m] = dot(acc[m], v1, bcast4(x + mr * 4), wide);
+                            if (!fine) continue;
+                            low[m] = dot(low[m], v0, bcast4(x + plane), wide);
+                            low[m] = dot(low[m], v1, bcast4(x + plane + mr * 4), wide);
+                        }
+                    }
+                    group_ps(f, scales, g, n_groups, h, off, &d, &b);
+#pragma GCC unroll 2
+                    for (uint32_t m = 0; m < mr; m++) {
+                        if (fine) acc[m] = _mm256_add_epi32(_mm256_slli_epi32(acc[m], 7), low[m]);
+                        if (wide) acc[m] = _mm256_add_epi32(acc[m], _mm256_set1_epi32(total[m] * 128));
+                        y[m][h] = scaled(acc[m], d, b, sx[m], s[m], y[m][h]);
+                    }
+                }
+            }
+        }
+    }
+#pragma GCC unroll 2
+    for (uint32_t m = 0; m < mr; m++) {
+        _mm256_store_ps(a->y + m * 16, y[m][0]);
+        _mm256_store_ps(a->y + m * 16 + 8, y[m][1]);
+    }
+}
+
+typedef void (*gemv_fn)(const wick_lin_gemv_args *a);
+typedef struct gemv_row {
+    wick_lin_code code;
+    uint32_t block;
+    gemv_fn fn[2][2]; /* [fine][mr - 1] */
+} gemv_row;
+
+#define GEMV(name, code, block, mr, fine)                                \
+    static void gemv_##name##_##mr##_##fine(const wick_lin_gemv_args *a) \
+    {                                                                    \
+        gemv(a, code, block, mr, fine);                                  \
+    }
+#define GEMV_SET(name, code, block) \
+    GEMV(name, code, block, 1, 0)   \
+    GEMV(name, code, block, 2, 0) GEMV(name, code, block, 1, 1) GEMV(name, code, block, 2, 1)
+#define GEMV_ROW(name, code, block)                  \
+    {                                                \
+        code, block,                                 \
+        {                                            \
+            {gemv_##name##_1_0, gemv_##name##_2_0},  \
+            {                                        \
+                gemv_##name##_1_1, gemv_##name##_2_1 \
+            }                                        \
+        }                                            \
+    }
+#define GEMVS(X)                  \
+    X(q4_64, WICK_LIN_CODE_4, 64) \
+    X(q4_32, WICK_LIN_CODE_4, 32) \
+    X(q8_64, WICK_LIN_CODE_8, 64) \
+    X(q8_32, WICK_LIN_CODE_8, 32) \
+    X(q5_32, WICK_LIN_CODE_5, 32) \
+    X(q6_16, WICK_LIN_CODE_6, 16)
+GEMVS(GEMV_SET)
+#define X(name, code, block) GEMV_ROW(name, code, block),
+static const gemv_row gemv_rows[] = {GEMVS(X)};
+#undef X
+
+static bool gemv_int(const wick_lin_gemv_args *a)
+{
+    const wick_lin_fmt *f = a->f;
+    if (a->mr > 2 || f->lut != WICK_LIN_LUT_NONE || f->mul != 1.0f) return false;
+    for (size_t i = 0; i < sizeof gemv_rows / sizeof gemv_rows[0]; i++)
+        if (gemv_rows[i].code == f->code && gemv_rows[i].block == f->block) {
+            gemv_rows[i].fn[a->fine][a->mr - 1](a);
+            return true;
+        }
+    return false;
+}
+
+#define BLOCK_INT(mr, fine, wide)                                  \
+    static void int_##mr##_##fine##_##wide(const wick_lin_args *a) \
+    {                                                              \
+        block_int(a, mr, fine, wide);                              \
+    }
+#define BLOCK_FLOAT(mr)                            \
+    static void float_##mr(const wick_lin_args *a) \
+    {                                              \
+        block_float(a, mr);                        \
+    }
+#define X(mr) BLOCK_INT(mr, 0, 0) BLOCK_INT(mr, 0, 1) BLOCK_INT(mr, 1, 0) BLOCK_INT(mr, 1, 1)
+X(1)
+X(2)
+X(3) X(4) X(5)
+#undef X
+    BLOCK_FLOAT(1) BLOCK_FLOAT(2) BLOCK_FLOAT(3) BLOCK_FLOAT(4) BLOCK_FLOAT(5) BLOCK_FLOAT(6)
+
+        typedef void (*block_fn)(const wick_lin_args *a);
+#define X(mr)                              \
+    {                                      \
+        {int_##mr##_0_0, int_##mr##_0_1},  \
+        {                                  \
+            int_##mr##_1_0, int_##mr##_1_1 \
+        }                                  \
+    }
+static const block_fn block_ints[LIN_MR_INT][2][2] = {X(1), X(2), X(3), X(4), X(5)}; /* [mr - 1][fine][wide] */
+#undef X
+static const block_fn block_floats[LIN_MR_FLOAT] = {float_1, float_2, float_3, float_4, float_5, float_6};
+
+static void mul_int(const wick_lin_args *a)
+{
+    block_ints[a->mr - 1][a->fine][a->wide](a);
+}
+
+static void mul_float(const wick_lin_args *a)
+{
+    block_floats[a->mr - 1](a);
+}
+
+static void prep_int(const wick_lin_prep_args *a)
+{
+    lin_prep_int(a);
+}
+
+static void prep_float(const wick_lin_prep_args *a)
+{
+    lin_prep_float(a);
+}
+
+static void unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
+                       float *d, float *b)
+{
+    lin_unpack_int(f, src, n_super, nt, codes, d, b);
+}
+
+static void unpack_float(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,
+                         float *b)
+{
+    lin_unpack_float(f, src, n_super, nt, c, d, b);
+}
+
+const wick_lin_kernels wick_lin_kernels_avx2 = {.mr_int = LIN_MR_INT,
+                                                .mr_float = LIN_MR_FLOAT,
+                                                .nt = 1,
+                                                .prep_int = prep_int,
+                                                .prep_float = prep_float,
+                                                .unpack_int = unpack_int,
+                                                .unpack_float = unpack_float,
+                                                .mul_int = mul_int,
+                                                .mul_float = mul_float,
+                                                .gemv_int = gemv_int};
