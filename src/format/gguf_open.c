@@ -1,8 +1,8 @@
 /* format/gguf_open.c - a GGUF file, or the parts of a split one, as a tensor directory.
  *
  * A file is magic, version, counts, key-values, tensor infos, padding, data. Invariants beyond those of
- * tensor_dir.h: offsets are multiples of the alignment (a power of two, 8 to 1 MiB), no dimension is zero, tensors do
- * not overlap, and a split model has all its parts and as many tensors as its first part says.
+ * tensor_dir.h: offsets are multiples of the alignment (a power of two, 8 to 1 MiB), no dimension is zero, tensors lie
+ * one after the other, and a split model has all its parts and as many tensors as its first part says.
  */
 #include "format/dir.h"
 
@@ -118,16 +118,27 @@ static wick_status read_info(const wick_file *f, wick_reader *r, uint64_t i, con
     return WICK_OK;
 }
 
-static wick_status check_overlap(const wick_tensor_dir *d, uint32_t first, const wick_file *f, wick_err *err)
+/* As ggml demands: tensor after tensor from the start of the data, each padded to the alignment. */
+static wick_status check_layout(const wick_tensor_dir *d, uint32_t first, uint64_t data_at, uint64_t align,
+                                const wick_file *f, wick_err *err)
 {
     uint32_t n = d->n_tensors - first;
     wick_span *s = wick_dir_spans(d, first);
     if (!s) return wick_err_oom(err, "checking a GGUF file", (uint64_t)n * sizeof *s, 0);
     uint32_t bad = wick_spans_overlap(s, n);
     wick_status st = WICK_OK;
+    uint64_t at = data_at;
     if (bad < n)
         st = WICK_FAIL(err, WICK_E_BAD_FILE, f->path, "%s: tensors \"%.80s\" and \"%.80s\" overlap at byte %" PRIu64,
                        f->path, d->tensor[s[bad - 1].index].name, d->tensor[s[bad].index].name, s[bad].begin);
+    for (uint32_t i = 0; st == WICK_OK && i < n; i++) {
+        if (s[i].begin != at)
+            st = WICK_FAIL(err, WICK_E_BAD_FILE, f->path,
+                           "%s: tensor \"%.80s\" begins at byte %" PRIu64 ", expected %" PRIu64
+                           " (a size or an offset is wrong)",
+                           f->path, d->tensor[s[i].index].name, s[i].begin, at);
+        at = (s[i].end + align - 1) / align * align;
+    }
     wick_free(s);
     return st;
 }
@@ -154,7 +165,7 @@ static wick_status read_infos(wick_tensor_dir *d, uint32_t file, wick_reader *r,
             t.offset_bytes = UINT64_MAX; /* refused by wick_dir_add */
         WICK_TRY(wick_dir_add(d, name, &t, err));
     }
-    return check_overlap(d, first, f, err);
+    return check_layout(d, first, data_at, align, f, err);
 }
 
 /* Part `no` of a split model; "...-00001-of-00003.gguf" is the first of three. False if `first` is not named so; *out

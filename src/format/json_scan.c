@@ -146,11 +146,32 @@ bool wick_scan_u64(wick_scan *s, uint64_t *out)
     return true;
 }
 
-static bool skip_number(wick_scan *s)
+static bool digits(wick_scan *s)
 {
     uint64_t start = s->pos;
-    while (s->pos < s->n && s->p[s->pos] && strchr("+-.eE0123456789", s->p[s->pos])) s->pos++;
-    return s->pos > start || wick_scan_fail(s, "a value expected");
+    while (s->pos < s->n && s->p[s->pos] >= '0' && s->p[s->pos] <= '9') s->pos++;
+    return s->pos > start;
+}
+
+static bool one_of(wick_scan *s, char a, char b)
+{
+    if (s->pos >= s->n || (s->p[s->pos] != a && s->p[s->pos] != b)) return false;
+    s->pos++;
+    return true;
+}
+
+static bool skip_number(wick_scan *s)
+{
+    one_of(s, '-', '-');
+    bool zero = s->pos < s->n && s->p[s->pos] == '0';
+    uint64_t start = s->pos;
+    bool ok = digits(s) && !(zero && s->pos - start > 1);
+    if (ok && one_of(s, '.', '.')) ok = digits(s);
+    if (ok && one_of(s, 'e', 'E')) {
+        one_of(s, '+', '-');
+        ok = digits(s);
+    }
+    return ok || wick_scan_fail(s, "a value expected");
 }
 
 static bool skip_word(wick_scan *s, const char *word)
@@ -186,6 +207,11 @@ static bool skip_value(wick_scan *s, unsigned depth)
         return wick_scan_expect(s, '}');
     default: return skip_number(s);
     }
+}
+
+bool wick_scan_null(wick_scan *s)
+{
+    return !s->what && peek(s) == 'n' && skip_word(s, "null");
 }
 
 bool wick_scan_skip(wick_scan *s)

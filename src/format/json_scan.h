@@ -26,5 +26,6 @@ bool wick_scan_expect(wick_scan *s, char c);
 bool wick_scan_string(wick_scan *s, wick_str *out);
 /* A non-negative integer without fraction, exponent or leading zeros. */
 bool wick_scan_u64(wick_scan *s, uint64_t *out);
+bool wick_scan_null(wick_scan *s); /* true and past it if the next value is null */
 bool wick_scan_skip(wick_scan *s); /* any value */
 bool wick_scan_end(wick_scan *s);  /* nothing but white space is left */

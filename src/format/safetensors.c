@@ -19,7 +19,7 @@
 static bool dtype_of(wick_str name, wick_dtype *out)
 {
     char text[16];
-    if (name.n == 0 || name.n >= sizeof text) return false;
+    if (name.n == 0 || name.n >= sizeof text || memchr(name.p, 0, name.n)) return false;
     memcpy(text, name.p, name.n);
     text[name.n] = 0;
     return wick_dtype_from_name(text, out) && wick_dtype_block_elems(*out) == 1;
@@ -69,9 +69,11 @@ static bool scan_entry(wick_scan *s, wick_tensor *t, wick_str *dtype, uint64_t s
     return wick_scan_expect(s, '}');
 }
 
+/* Strings by name, or null, which MLX writes where there are none. */
 static bool scan_metadata(wick_scan *s)
 {
     wick_str ignored;
+    if (wick_scan_null(s)) return true;
     if (!wick_scan_expect(s, '{')) return false;
     if (wick_scan_try(s, '}')) return true;
     do {

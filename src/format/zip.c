@@ -16,7 +16,8 @@
 #define N_CENTRAL 46u
 #define N_LOCATOR64 20u
 #define N_END64 56u
-#define MAX_RATIO 1032u /* of deflate: 258 bytes from 2 bits */
+#define ENCRYPTED 0x2041u /* flags: encrypted, strongly, with masked headers */
+#define MAX_RATIO 1032u   /* of deflate: 258 bytes from 2 bits */
 
 #define BAD(at, ...) bad_at(f, (at), err, __VA_ARGS__)
 
@@ -73,7 +74,7 @@ static wick_status read_end64(const wick_file *f, uint64_t end_at, zip_end *e, w
     uint64_t here = wick_read_u64(&r), all = wick_read_u64(&r), n_bytes = wick_read_u64(&r), start = wick_read_u64(&r);
     if (r.failed || !ok || n_record != end_at - N_LOCATOR64 - at - 12) return BAD(at, "a damaged zip64 end record");
     if (disk || central_disk || here != all) return BAD(at, "the archive is spread over several disks");
-    ok = merge64(&e->n_members, 0xFFFF, all) & merge64(&e->n_bytes, 0xFFFFFFFF, n_bytes) &
+    ok = merge64(&e->n_members, 0xFFFF, all) && merge64(&e->n_bytes, 0xFFFFFFFF, n_bytes) &&
          merge64(&e->at, 0xFFFFFFFF, start);
     if (!ok) return BAD(at, "the zip64 end record contradicts the end record");
     e->end = at;
@@ -164,6 +165,7 @@ static wick_status read_local(const wick_file *f, const zip_end *e, wick_zip_mem
     wick_reader_skip(&r, m->n_packed);
     if (r.failed || sig != SIG_LOCAL)
         return BAD(m->header_at, "no local header with its data where the central directory says");
+    if (flags & ENCRYPTED) return BAD(m->header_at, "the local header contradicts the central directory");
     bool later = (flags & 8) != 0; /* sizes follow the data: zero, or left open, here */
     bool same = method == m->method && wick_str_eq((wick_str){name, n_name}, m->name);
     if (!(later && packed == 0 && size == 0)) {
@@ -196,7 +198,7 @@ static wick_status read_central(const wick_file *f, const zip_end *e, wick_reade
         return BAD(at, "the zip64 sizes of a member are missing");
     if (disk != 0 && disk != 0xFFFF) return BAD(at, "the archive is spread over several disks");
     if (!name_is_safe(m->name)) return BAD(at, "a member's name is empty, not UTF-8, or leads out of the archive");
-    if (flags & 0x2041) return wick_err_format(err, f->path, "a plain archive", "encrypted members", NULL);
+    if (flags & ENCRYPTED) return wick_err_format(err, f->path, "a plain archive", "encrypted members", NULL);
     if (m->method != WICK_ZIP_STORED && m->method != WICK_ZIP_DEFLATED)
         return wick_err_format(err, f->path, "stored or deflated members", "another compression method",
                                "save it with numpy.savez");
@@ -284,6 +286,7 @@ static bool inflate_some(wick_zip_stream *s, uint8_t *dst, uint64_t n)
         uint64_t got = room - z->avail_out;
         dst += got;
         n -= got;
+        s->no_memory = rc == Z_MEM_ERROR;
         if (rc == Z_STREAM_END) return n == 0;
         if (rc != Z_OK || (got == 0 && (uint64_t)z->total_in == used)) return false;
     }
@@ -298,6 +301,7 @@ wick_status wick_zip_read(wick_zip_stream *s, const wick_file *f, void *dst, uin
         ok = inflate_some(s, dst, n);
     else if (ok && n)
         memcpy(dst, s->src + s->n_out, (size_t)n);
+    if (s->no_memory) return wick_err_oom(err, "unpacking a ZIP member", 65536, 0);
     if (!ok)
         return WICK_FAIL(err, WICK_E_BAD_FILE, f->path,
                          "%s: member \"%.*s\" at %" PRIu64 ": damaged or shorter than it says", f->path,

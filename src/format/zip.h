@@ -28,6 +28,7 @@ typedef struct wick_zip_stream {
     const uint8_t *src;
     uint64_t n_out; /* bytes given so far */
     uint32_t crc;   /* of those bytes */
+    bool no_memory; /* inflate could not allocate */
     void *z;        /* private: inflate state */
 } wick_zip_stream;
 wick_status wick_zip_start(wick_zip_stream *s, const wick_file *f, const wick_zip_member *m,

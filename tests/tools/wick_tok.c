@@ -1,0 +1,156 @@
+/* tests/tools/wick_tok.c - the tokenizer as a filter, for the Python tests.
+ *
+ *   wick_tok encode FILE|FOLDER [no-special] [plain]   texts on stdin, each ended by NUL -> one JSON array per line
+ *   wick_tok decode FILE|FOLDER [skip-special]         one JSON array of ids per line -> JSON string, whole and streamed
+ *   wick_tok time FILE|FOLDER                          loads, then encodes all of stdin at once; figures as JSON
+ * A failure is one line on stderr and the status as exit code.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "base/alloc.h"
+#include "base/file.h"
+#include "text/tokenizer.h"
+
+static int fail(const wick_err *e)
+{
+    fprintf(stderr, "wick_tok: %s: %s\n", wick_status_name(e->kind), e->message);
+    return (int)e->kind;
+}
+
+static wick_status load(wick_tokenizer **t, const char *path, wick_err *err)
+{
+    char *data = NULL;
+    size_t n = 0;
+    if (wick_path_is_dir(path)) return wick_tokenizer_open_dir(t, path, err);
+    WICK_TRY(wick_file_read(path, 1u << 30, &data, &n, err));
+    wick_status st = wick_ends_with(path, ".json") ? wick_tokenizer_from_json(t, data, n, path, err)
+                                                  : wick_tokenizer_from_spm(t, data, n, path, err);
+    wick_free(data);
+    return st;
+}
+
+static void print_ids(const int32_t *ids, size_t n)
+{
+    putchar('[');
+    for (size_t i = 0; i < n; i++) printf(i ? ",%d" : "%d", ids[i]);
+    puts("]");
+}
+
+static int encode(const wick_tokenizer *t, const char *in, size_t n, unsigned flags)
+{
+    wick_err err = {0};
+    for (size_t at = 0; at < n;) {
+        const char *end = memchr(in + at, 0, n - at);
+        size_t len = end ? (size_t)(end - in) - at : n - at;
+        int32_t *ids = NULL;
+        size_t n_ids = 0;
+        if (wick_tokenizer_encode(t, in + at, len, flags, &ids, &n_ids, &err) != WICK_OK) return fail(&err);
+        print_ids(ids, n_ids);
+        wick_free(ids);
+        at += len + 1;
+    }
+    return 0;
+}
+
+static void print_text(const wick_buf *b)
+{
+    json_t *s = json_stringn(b->data ? b->data : "", b->n);
+    char *text = s ? json_dumps(s, JSON_ENCODE_ANY) : NULL;
+    fputs(text ? text : "null", stdout);
+    free(text);
+    json_decref(s);
+}
+
+static int decode_line(const wick_tokenizer *t, json_t *list, bool skip)
+{
+    wick_err err = {0};
+    wick_buf whole = WICK_BUF_INIT, streamed = WICK_BUF_INIT;
+    wick_detok *d = NULL;
+    int32_t ids[65536];
+    size_t n = json_array_size(list);
+    if (n > 65536) n = 65536;
+    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(list, i));
+    if (wick_tokenizer_decode(t, ids, n, skip, &whole, &err) != WICK_OK || wick_detok_new(&d, t, skip, &err) != WICK_OK) return fail(&err);
+    bool split = false;
+    for (size_t i = 0; i < n; i++) {
+        if (wick_detok_push(d, ids[i], &streamed, &err) != WICK_OK) return fail(&err);
+        if (streamed.n && !wick_utf8_valid(streamed.data, streamed.n)) split = true;
+    }
+    wick_detok_flush(d, &streamed);
+    wick_detok_free(d);
+    print_text(&whole);
+    bool same = whole.n == streamed.n && (!whole.n || memcmp(whole.data, streamed.data, whole.n) == 0);
+    printf("\t%s\n", split ? "split" : same ? "same" : "different");
+    wick_buf_release(&whole);
+    wick_buf_release(&streamed);
+    return 0;
+}
+
+static int decode(const wick_tokenizer *t, const char *in, size_t n, bool skip)
+{
+    for (size_t at = 0; at < n;) {
+        const char *end = memchr(in + at, '\n', n - at);
+        size_t len = end ? (size_t)(end - in) - at : n - at;
+        json_t *list = json_loadb(in + at, len, 0, NULL);
+        int rc = list ? decode_line(t, list, skip) : 2;
+        json_decref(list);
+        if (rc) return rc;
+        at += len + 1;
+    }
+    return 0;
+}
+
+static double now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static int timing(const wick_tokenizer *t, const char *in, size_t n, double load_ms)
+{
+    wick_err err = {0};
+    double best = 1e30;
+    size_t n_ids = 0;
+    for (int i = 0; i < 3; i++) {
+        int32_t *ids = NULL;
+        n_ids = 0;
+        double from = now_ms();
+        if (wick_tokenizer_encode(t, in, n, 0, &ids, &n_ids, &err) != WICK_OK) return fail(&err);
+        double took = now_ms() - from;
+        if (took < best) best = took;
+        wick_free(ids);
+    }
+    printf("{\"load_ms\": %.2f, \"encode_ms\": %.2f, \"bytes\": %zu, \"ids\": %zu, \"kind\": \"%s\"}\n", load_ms, best, n, n_ids, wick_tokenizer_kind(t));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    wick_err err = {0};
+    wick_tokenizer *t = NULL;
+    unsigned flags = 0;
+    bool skip = false;
+    if (argc < 3) return fputs("usage: wick_tok encode|decode|time FILE [options] < texts\n", stderr), 2;
+    for (int i = 3; i < argc; i++) {
+        if (strcmp(argv[i], "no-special") == 0) flags |= WICK_ENC_NO_SPECIAL;
+        if (strcmp(argv[i], "plain") == 0) flags |= WICK_ENC_PLAIN_TEXT;
+        if (strcmp(argv[i], "skip-special") == 0) skip = true;
+    }
+    double from = now_ms();
+    if (load(&t, argv[2], &err) != WICK_OK) return fail(&err);
+    double load_ms = now_ms() - from;
+    wick_buf in;
+    wick_buf_init(&in, 1u << 29);
+    char chunk[65536];
+    for (size_t k; (k = fread(chunk, 1, sizeof chunk, stdin)) > 0;) wick_buf_add(&in, chunk, k);
+    const char *data = wick_buf_str(&in);
+    int rc = strcmp(argv[1], "encode") == 0   ? encode(t, data, in.n, flags)
+             : strcmp(argv[1], "decode") == 0 ? decode(t, data, in.n, skip)
+                                              : timing(t, data, in.n, load_ms);
+    wick_buf_release(&in);
+    wick_tokenizer_free(t);
+    return rc;
+}
