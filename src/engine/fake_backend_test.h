@@ -1,0 +1,333 @@
+/* engine/fake_backend_test.h - a backend for tests whose logits are arithmetic over the tokens that a sequence holds.
+ *
+ * A sequence keeps its tokens, so a wrong fork, truncation or recomputation changes what comes out. The reference is
+ * fake_next(): the greedy token after any history. Faults are switched on by the globals.
+ */
+#pragma once
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/alloc.h"
+#include "engine/engine_int.h"
+
+#define FAKE_VOCAB 300
+#define FAKE_EMBD 8
+#define FAKE_BYTES_PER_TOKEN 100
+#define FAKE_BLOCK 4
+#define FAKE_MAX_TOKENS 4096
+
+struct wick_seq {
+    int32_t *tokens;
+    uint32_t n, cap;
+};
+
+struct wick_backend_model {
+    float *out;
+    uint32_t n_out, width;
+    uint64_t n_blocks;
+};
+
+static struct wick_backend_model fake_model;
+static uint64_t fake_capacity;         /* bytes; 0: unbounded */
+static atomic_int fake_fail_steps;     /* the next n steps fail */
+static atomic_int fake_fail_token;     /* a row that holds this token fails the step; 0: off */
+static atomic_int fake_nan_token;      /* a row whose last token is this gives NaN; 0: off */
+static atomic_int fake_step_us;        /* how long a step takes */
+static atomic_int fake_token_us;       /* and each of its tokens */
+static atomic_int fake_most_rows, fake_most_tokens;
+static atomic_long fake_n_tokens, fake_n_forks, fake_live_seqs;
+static uint32_t fake_caps = WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
+static int fake_eos_bias;              /* added to the logit of token 2 */
+
+static uint64_t fake_hash(const int32_t *t, uint32_t n)
+{
+    uint64_t h = 1469598103934665603u;
+    for (uint32_t i = 0; i < n; i++) h = (h ^ (uint64_t)(uint32_t)t[i]) * 1099511628211u;
+    return h;
+}
+
+static void fake_logits(const int32_t *t, uint32_t n, float *out)
+{
+    uint64_t h = fake_hash(t, n);
+    for (uint32_t i = 0; i < FAKE_VOCAB; i++) {
+        uint64_t x = (h + i) * 0x9e3779b97f4a7c15u;
+        out[i] = (float)((x ^ (x >> 29)) % 100003) / 10000.0f;
+    }
+    for (uint32_t i = 0; i < 3; i++) out[i] -= 20.0f; /* unk, bos, eos: not by chance */
+    out[2] += (float)fake_eos_bias;
+}
+
+static inline int32_t fake_next(const int32_t *t, uint32_t n)
+{
+    float l[FAKE_VOCAB];
+    uint32_t best = 0;
+    fake_logits(t, n, l);
+    for (uint32_t i = 1; i < FAKE_VOCAB; i++)
+        if (l[i] > l[best]) best = i;
+    return (int32_t)best;
+}
+
+static void fake_probe(wick_backend_info *out)
+{
+    memset(out, 0, sizeof *out);
+    out->available = true;
+}
+static wick_status fake_open(wick_backend_ctx **out, const wick_backend_opts *o, wick_err *err)
+{
+    (void)o, (void)err;
+    *out = (wick_backend_ctx *)&fake_model;
+    return WICK_OK;
+}
+static void fake_close(wick_backend_ctx *c)
+{
+    (void)c;
+}
+static uint32_t fake_get_caps(const wick_backend_model *m)
+{
+    (void)m;
+    return fake_caps;
+}
+static wick_status fake_check(wick_backend_ctx *c, const wick_plan *p, wick_err *err)
+{
+    (void)c, (void)p, (void)err;
+    return WICK_OK;
+}
+static wick_status fake_load(wick_backend_ctx *c, const wick_plan *p, uint32_t max_tokens, wick_progress pr, wick_backend_model **out,
+                             wick_err *err)
+{
+    (void)c, (void)p, (void)pr, (void)err;
+    memset(&fake_model, 0, sizeof fake_model);
+    fake_model.out = malloc(sizeof(float) * (max_tokens + 1) * FAKE_VOCAB);
+    *out = &fake_model;
+    return WICK_OK;
+}
+static void fake_unload(wick_backend_model *m)
+{
+    free(m->out);
+}
+
+static uint64_t blocks_of(uint32_t n)
+{
+    return (n + FAKE_BLOCK - 1) / FAKE_BLOCK;
+}
+
+static void fake_set_len(wick_backend_model *m, wick_seq *s, uint32_t n)
+{
+    m->n_blocks += blocks_of(n) - blocks_of(s->n);
+    s->n = n;
+}
+
+static wick_status fake_submit(wick_backend_model *m, const wick_batch *b, wick_err *err)
+{
+    uint32_t n_out = 0, n_tokens = 0;
+    uint64_t blocks = m->n_blocks;
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const wick_row *r = &b->row[i];
+        n_tokens += r->n_tokens;
+        blocks += blocks_of(r->seq->n + r->n_tokens) - blocks_of(r->seq->n);
+        for (uint32_t j = 0; j < r->n_tokens; j++)
+            if (atomic_load(&fake_fail_token) > 0 && r->tokens[j] == atomic_load(&fake_fail_token))
+                return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "poisoned token");
+    }
+    if (atomic_load(&fake_fail_steps) > 0) {
+        atomic_fetch_sub(&fake_fail_steps, 1);
+        return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "the device is gone");
+    }
+    if (fake_capacity && blocks * FAKE_BLOCK * FAKE_BYTES_PER_TOKEN > fake_capacity)
+        return WICK_FAIL(err, WICK_E_OUT_OF_MEMORY, NULL, "kv full");
+    if ((int)b->n_rows > atomic_load(&fake_most_rows)) atomic_store(&fake_most_rows, (int)b->n_rows);
+    if ((int)n_tokens > atomic_load(&fake_most_tokens)) atomic_store(&fake_most_tokens, (int)n_tokens);
+    atomic_fetch_add(&fake_n_tokens, n_tokens);
+    m->width = FAKE_VOCAB;
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const wick_row *r = &b->row[i];
+        for (uint32_t j = 0; j < r->n_tokens; j++) {
+            uint32_t at = r->seq->n;
+            if (at >= FAKE_MAX_TOKENS) return WICK_FAIL(err, WICK_E_LIMIT, NULL, "too long");
+            r->seq->tokens[at] = r->tokens[j];
+            fake_set_len(m, r->seq, at + 1);
+            if (r->out & WICK_OUT_HIDDEN) {
+                m->width = FAKE_EMBD;
+                for (uint32_t k = 0; k < FAKE_EMBD; k++)
+                    m->out[(size_t)n_out * FAKE_EMBD + k] = (float)(fake_hash(r->seq->tokens, at + 1) % (k + 97));
+                n_out++;
+            } else if ((r->out & WICK_OUT_ALL) || ((r->out & WICK_OUT_LAST) && j + 1 == r->n_tokens)) {
+                float *l = m->out + (size_t)n_out++ * FAKE_VOCAB;
+                fake_logits(r->seq->tokens, at + 1, l);
+                if (atomic_load(&fake_nan_token) > 0 && r->tokens[j] == atomic_load(&fake_nan_token)) l[7] = NAN;
+            }
+        }
+    }
+    m->n_out = n_out;
+    int us = atomic_load(&fake_step_us) + atomic_load(&fake_token_us) * (int)n_tokens;
+    if (us > 0) usleep((useconds_t)us);
+    return WICK_OK;
+}
+
+static wick_status fake_wait(wick_backend_model *m, wick_step_out *out, wick_err *err)
+{
+    (void)err;
+    *out = (wick_step_out){m->out, m->n_out, m->width};
+    return WICK_OK;
+}
+
+static wick_status fake_kv_new(wick_backend_model *m, uint32_t hint, wick_seq **out, wick_err *err)
+{
+    (void)m, (void)hint;
+    wick_seq *s = wick_alloc_zero(1, sizeof *s);
+    if (s) s->tokens = wick_realloc_array(NULL, FAKE_MAX_TOKENS, sizeof *s->tokens);
+    if (!s || !s->tokens) {
+        wick_free(s);
+        return wick_err_oom(err, "kv", 0, 0);
+    }
+    atomic_fetch_add(&fake_live_seqs, 1);
+    *out = s;
+    return WICK_OK;
+}
+static wick_status fake_kv_fork(wick_backend_model *m, const wick_seq *s, uint32_t n, wick_seq **out, wick_err *err)
+{
+    if (n > s->n) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "fork past the end");
+    WICK_TRY(fake_kv_new(m, 0, out, err));
+    memcpy((*out)->tokens, s->tokens, n * sizeof *s->tokens);
+    fake_set_len(m, *out, n);
+    atomic_fetch_add(&fake_n_forks, 1);
+    return WICK_OK;
+}
+static wick_status fake_kv_truncate(wick_backend_model *m, wick_seq *s, uint32_t n, wick_err *err)
+{
+    (void)err;
+    fake_set_len(m, s, n);
+    return WICK_OK;
+}
+static uint32_t fake_kv_len(const wick_seq *s)
+{
+    return s->n;
+}
+static void fake_kv_free(wick_backend_model *m, wick_seq *s)
+{
+    fake_set_len(m, s, 0);
+    wick_free(s->tokens);
+    wick_free(s);
+    atomic_fetch_sub(&fake_live_seqs, 1);
+}
+static void fake_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
+{
+    *out = (wick_kv_usage){m->n_blocks * FAKE_BLOCK * FAKE_BYTES_PER_TOKEN, fake_capacity, FAKE_BLOCK, FAKE_BYTES_PER_TOKEN};
+}
+static void fake_stats(const wick_backend_model *m, wick_backend_stats *out)
+{
+    (void)m;
+    memset(out, 0, sizeof *out);
+}
+static const char *fake_label(const wick_backend_model *m)
+{
+    (void)m;
+    return "fake";
+}
+
+static const wick_backend fake_backend = {.name = "fake",
+                                          .probe = fake_probe,
+                                          .open = fake_open,
+                                          .close = fake_close,
+                                          .caps = fake_get_caps,
+                                          .check = fake_check,
+                                          .load = fake_load,
+                                          .unload = fake_unload,
+                                          .step_submit = fake_submit,
+                                          .step_wait = fake_wait,
+                                          .kv_new = fake_kv_new,
+                                          .kv_fork = fake_kv_fork,
+                                          .kv_truncate = fake_kv_truncate,
+                                          .kv_len = fake_kv_len,
+                                          .kv_free = fake_kv_free,
+                                          .kv_usage = fake_kv_usage,
+                                          .stats = fake_stats,
+                                          .device_label = fake_label};
+
+static const int32_t fake_eos[] = {2};
+
+/* Byte-level vocabulary: 0 <unk>, 1 <s>, 2 </s>, 3 + b the byte b, then a few longer ones. */
+static inline wick_tokenizer *fake_tokenizer(void)
+{
+    static char text[FAKE_VOCAB][8];
+    static wick_str piece[FAKE_VOCAB];
+    static int32_t type[FAKE_VOCAB];
+    static const char *const longer[] = {"he", "ll", "llo", "wor", "ld", "the", "an", "in", "er", "on"};
+    for (uint32_t i = 0, extra = 256; i < FAKE_VOCAB; i++) {
+        type[i] = 1;
+        if (i < 3) {
+            static const char *const special[] = {"<unk>", "<s>", "</s>"};
+            snprintf(text[i], sizeof text[i], "%s", special[i]);
+            type[i] = i == 0 ? 2 : 3;
+        } else if (i < 259) { /* GPT-2's mapping of bytes to printable characters */
+            uint32_t b = i - 3, cp = b;
+            bool plain = (b >= 33 && b <= 126) || (b >= 161 && b != 173);
+            if (!plain) {
+                uint32_t k = 0;
+                for (uint32_t j = 0; j < b; j++) k += !((j >= 33 && j <= 126) || (j >= 161 && j != 173));
+                cp = 256 + k;
+            }
+            text[i][wick_utf8_encode(cp, text[i])] = '\0';
+        } else if (i - 259 < sizeof longer / sizeof longer[0]) {
+            snprintf(text[i], sizeof text[i], "%s", longer[i - 259]);
+        } else {
+            text[i][wick_utf8_encode(0x4e00 + extra++, text[i])] = '\0';
+            type[i] = 4;
+        }
+        piece[i] = wick_str_of(text[i]);
+    }
+    wick_vocab_source v = {.model = "gpt2",
+                           .pre = "gpt-2",
+                           .tokens = piece,
+                           .types = type,
+                           .n = FAKE_VOCAB,
+                           .bos = 1,
+                           .eos = 2,
+                           .unk = 0,
+                           .pad = -1,
+                           .add_bos = 0,
+                           .add_eos = 0,
+                           .add_space_prefix = 0};
+    wick_tokenizer *t = NULL;
+    wick_err err = {0};
+    if (wick_tokenizer_from_vocab(&t, &v, "test", &err) != WICK_OK) fprintf(stderr, "fake tokenizer: %s\n", err.message);
+    return t;
+}
+
+/* An engine on the fake backend. */
+static inline wick_engine *fake_engine(const wick_engine_opts *o, const wick_tokenizer *t, uint32_t n_ctx, uint64_t kv_limit)
+{
+    static wick_plan plan;
+    plan.n_vocab = FAKE_VOCAB;
+    plan.n_embd = FAKE_EMBD;
+    plan.n_ctx_train = FAKE_MAX_TOKENS;
+    wick_engine_parts parts = {.backend = &fake_backend,
+                               .plan = &plan,
+                               .tokenizer = t,
+                               .eos = fake_eos,
+                               .n_eos = 1,
+                               .kv_limit_bytes = kv_limit,
+                               .prefix_limit_bytes = kv_limit ? kv_limit : 1u << 20,
+                               .n_ctx = n_ctx};
+    wick_engine *e = NULL;
+    wick_err err = {0};
+    if (wick_engine_start(&e, &parts, o, &err) != WICK_OK) fprintf(stderr, "fake engine: %s\n", err.message);
+    return e;
+}
+
+static inline void fake_reset(void)
+{
+    fake_capacity = 0;
+    fake_eos_bias = 0;
+    atomic_store(&fake_fail_steps, 0);
+    atomic_store(&fake_fail_token, 0);
+    atomic_store(&fake_nan_token, 0);
+    atomic_store(&fake_step_us, 0);
+    atomic_store(&fake_token_us, 0);
+    atomic_store(&fake_most_rows, 0);
+    atomic_store(&fake_most_tokens, 0);
+    atomic_store(&fake_n_tokens, 0);
+    atomic_store(&fake_n_forks, 0);
+}
