@@ -29,6 +29,9 @@ typedef struct wick_vocab_source {
     uint32_t n_merges;
     int64_t bos, eos, unk, pad;  /* -1: none */
     int add_bos, add_eos, add_space_prefix; /* -1: not said */
+    const void *charsmap;        /* tokenizer.ggml.precompiled_charsmap or NULL ("t5") */
+    size_t n_charsmap;
+    int remove_extra_whitespaces; /* tokenizer.ggml.remove_extra_whitespaces: 0 not said or no, 1 yes ("t5") */
 } wick_vocab_source;
 
 wick_status wick_tokenizer_from_json(wick_tokenizer **out, const char *text, size_t n, const char *where, wick_err *err) WICK_MUST_CHECK;

@@ -1,0 +1,228 @@
+/* text/bpe.c - byte-pair encoding with a merge table (tokenizer.json, GGUF "gpt2").
+ *
+ * The pair of lowest rank, leftmost first, is merged until none is left. Short words look for it by scanning; long
+ * ones keep a heap of candidates over a doubly linked list, so a run of n characters costs O(n log n).
+ */
+#include <string.h>
+#include "text/tok.h"
+
+enum { SCAN_MAX = 24 }; /* symbols; above this the heap wins (measured on English and on code) */
+
+bool wick_merges_init(wick_tok_model *m, uint32_t n)
+{
+    uint32_t cap = 64;
+    while (cap < 2 * (uint64_t)n && cap < 1u << 30) cap *= 2;
+    m->merges = wick_alloc_zero(cap, sizeof *m->merges);
+    if (!m->merges) return false;
+    for (uint32_t i = 0; i < cap; i++) m->merges[i].key = UINT64_MAX;
+    m->merges_mask = cap - 1;
+    return true;
+}
+
+static uint32_t slot_of(uint64_t key, uint32_t mask)
+{
+    key = (key ^ key >> 29) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(key >> 32) & mask;
+}
+
+static uint64_t key_of(int32_t a, int32_t b)
+{
+    return (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
+}
+
+void wick_merges_add(wick_tok_model *m, int32_t a, int32_t b, uint32_t rank, uint32_t id)
+{
+    uint64_t key = key_of(a, b);
+    uint32_t s = slot_of(key, m->merges_mask);
+    while (m->merges[s].key != UINT64_MAX && m->merges[s].key != key) s = (s + 1) & m->merges_mask;
+    m->merges[s] = (wick_merge){key, rank, id};
+}
+
+const wick_merge *wick_merges_find(const wick_tok_model *m, int32_t a, int32_t b)
+{
+    uint64_t key = key_of(a, b);
+    if (!m->merges) return NULL;
+    for (uint32_t s = slot_of(key, m->merges_mask); m->merges[s].key != UINT64_MAX; s = (s + 1) & m->merges_mask)
+        if (m->merges[s].key == key) return &m->merges[s];
+    return NULL;
+}
+
+void wick_heap_push(wick_enc *e, wick_heap_item item)
+{
+    wick_heap_item *h = e->heap;
+    size_t i = e->heap_n++;
+    while (i && item.order < h[(i - 1) / 2].order) {
+        h[i] = h[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    h[i] = item;
+}
+
+wick_heap_item wick_heap_pop(wick_enc *e)
+{
+    wick_heap_item *h = e->heap, top = h[0], last = h[--e->heap_n];
+    size_t i = 0, n = e->heap_n;
+    for (size_t k = 1; k < n; k = 2 * i + 1) {
+        if (k + 1 < n && h[k + 1].order < h[k].order) k++;
+        if (last.order <= h[k].order) break;
+        h[i] = h[k];
+        i = k;
+    }
+    h[i] = last;
+    return top;
+}
+
+/* ---- the first symbols of a word ---- */
+
+static bool add_sym(wick_enc *e, size_t *n, int32_t id)
+{
+    if (!wick_enc_room((void **)&e->sym, &e->sym_cap, *n + 1, sizeof *e->sym)) return false;
+    wick_sym *s = &e->sym[*n];
+    memset(s, 0, sizeof *s);
+    s->id = id;
+    s->len = 1;
+    s->prev = (int32_t)*n - 1;
+    s->next = (int32_t)*n + 1;
+    ++*n;
+    return true;
+}
+
+/* The id of one character with the prefix and suffix that its place in the word asks for. */
+static int32_t char_id(wick_enc *e, const char *p, size_t k, bool is_first, bool is_last, wick_str *written)
+{
+    const wick_tok_model *m = &e->t->model;
+    *written = (wick_str){p, k};
+    if ((m->prefix.n && !is_first) || (m->suffix.n && is_last)) {
+        wick_buf *b = &e->scratch;
+        wick_buf_reset(b);
+        if (!is_first) wick_buf_add(b, m->prefix.p, m->prefix.n);
+        wick_buf_add(b, p, k);
+        if (is_last) wick_buf_add(b, m->suffix.p, m->suffix.n);
+        *written = (wick_str){b->data ? b->data : "", b->failed ? 0 : b->n};
+    }
+    return wick_vocab_find(&e->t->vocab, written->p, written->n);
+}
+
+static bool byte_ids(const wick_tok_model *m, wick_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (m->bytes[(uint8_t)s.p[i]] < 0) return false;
+    return true;
+}
+
+static bool symbols(wick_enc *e, const char *p, size_t n, size_t *n_sym)
+{
+    const wick_tok_model *m = &e->t->model;
+    bool unk = false;
+    *n_sym = 0;
+    for (size_t i = 0; i < n;) {
+        uint32_t c;
+        size_t k = m->byte_level ? 1 : wick_utf8_next(p + i, n - i, &c);
+        wick_str s = {p + i, k};
+        int32_t id = m->byte_level ? m->bytes[(uint8_t)p[i]] : char_id(e, p + i, k, i == 0, i + k == n, &s);
+        i += k;
+        if (id >= 0) {
+            if (unk && !add_sym(e, n_sym, m->unk)) return false;
+            unk = false;
+            if (!add_sym(e, n_sym, id)) return false;
+        } else if (m->byte_fallback && !m->byte_level && byte_ids(m, s)) {
+            for (size_t j = 0; j < s.n; j++)
+                if (!add_sym(e, n_sym, m->bytes[(uint8_t)s.p[j]])) return false;
+        } else if (m->unk >= 0) {
+            /* one character of the byte alphabet stands for one byte, so raw bytes fall out the same way */
+            if (unk && !m->fuse_unk && !add_sym(e, n_sym, m->unk)) return false;
+            unk = true;
+        }
+    }
+    return !unk || add_sym(e, n_sym, m->unk);
+}
+
+/* ---- merging ---- */
+
+static void merge_scan(const wick_tok_model *m, wick_sym *s, size_t *n_sym)
+{
+    const wick_merge *cand[SCAN_MAX];
+    size_t n = *n_sym;
+    for (size_t i = 0; i + 1 < n; i++) cand[i] = wick_merges_find(m, s[i].id, s[i + 1].id);
+    while (n > 1) {
+        size_t best = SIZE_MAX;
+        for (size_t i = 0; i + 1 < n; i++)
+            if (cand[i] && (best == SIZE_MAX || cand[i]->rank < cand[best]->rank)) best = i;
+        if (best == SIZE_MAX) break;
+        s[best].id = (int32_t)cand[best]->id;
+        for (size_t i = best + 1; i + 1 < n; i++) {
+            s[i].id = s[i + 1].id;
+            cand[i] = i + 2 < n ? cand[i + 1] : NULL;
+        }
+        n--;
+        if (best > 0) cand[best - 1] = wick_merges_find(m, s[best - 1].id, s[best].id);
+        cand[best] = best + 1 < n ? wick_merges_find(m, s[best].id, s[best + 1].id) : NULL;
+    }
+    *n_sym = n;
+}
+
+static void offer(wick_enc *e, int32_t left)
+{
+    const wick_sym *s = &e->sym[left];
+    const wick_merge *m = wick_merges_find(&e->t->model, s->id, e->sym[s->next].id);
+    if (m) wick_heap_push(e, (wick_heap_item){(uint64_t)m->rank << 32 | (uint32_t)left, (uint32_t)left, 0, m->id});
+}
+
+static bool merge_heap(wick_enc *e, size_t *n_sym)
+{
+    size_t n = *n_sym;
+    wick_sym *s = e->sym;
+    s[n - 1].next = -1;
+    /* each merge adds at most two candidates */
+    if (!wick_enc_room((void **)&e->heap, &e->heap_cap, 3 * n, sizeof *e->heap)) return false;
+    e->heap_n = 0;
+    for (size_t i = 0; i + 1 < n; i++) offer(e, (int32_t)i);
+    while (e->heap_n) {
+        wick_heap_item top = wick_heap_pop(e);
+        wick_sym *a = &s[top.left];
+        if (!a->len || a->next < 0) continue;
+        wick_sym *b = &s[a->next];
+        const wick_merge *m = wick_merges_find(&e->t->model, a->id, b->id);
+        if (!m || m->id != top.id) continue; /* one of the two has become something else */
+        a->id = (int32_t)m->id;
+        a->next = b->next;
+        b->len = 0;
+        if (a->next >= 0) s[a->next].prev = (int32_t)top.left;
+        if (a->prev >= 0) offer(e, a->prev);
+        if (a->next >= 0) offer(e, (int32_t)top.left);
+    }
+    size_t k = 0;
+    for (int32_t i = 0; i >= 0; i = s[i].next) s[k++].id = s[i].id;
+    *n_sym = k;
+    return true;
+}
+
+/* The id of a whole word, raw bytes or not; -1 if it is no piece. */
+static int32_t whole(wick_enc *e, const char *p, size_t n)
+{
+    if (!e->t->model.byte_level) return wick_vocab_find(&e->t->vocab, p, n);
+    wick_buf *b = &e->scratch;
+    wick_buf_reset(b);
+    wick_byte_level_encode(b, p, n);
+    return b->failed ? -1 : wick_vocab_find(&e->t->vocab, b->data, b->n);
+}
+
+wick_status wick_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err)
+{
+    const wick_tok_model *m = &e->t->model;
+    size_t n_sym;
+    if (m->whole_first && n < WICK_TOK_MAX_PIECE) {
+        int32_t id = whole(e, p, n);
+        if (id >= 0) return wick_enc_id(e, id) ? WICK_OK : wick_enc_oom(err);
+    }
+    if (!symbols(e, p, n, &n_sym) || e->scratch.failed) return wick_enc_oom(err);
+    if (n_sym > INT32_MAX / 4) return WICK_FAIL(err, WICK_E_LIMIT, "text", "a word of %zu bytes is too long", n);
+    if (n_sym > SCAN_MAX) {
+        if (!merge_heap(e, &n_sym)) return wick_enc_oom(err);
+    } else if (n_sym > 1) {
+        merge_scan(m, e->sym, &n_sym);
+    }
+    for (size_t i = 0; i < n_sym; i++)
+        if (!wick_enc_id(e, e->sym[i].id)) return wick_enc_oom(err);
+    return WICK_OK;
+}

@@ -1,0 +1,248 @@
+/* text/encode.c - text to ids: the order of the stages, the buffers of one run, and the word cache.
+ *
+ * Added tokens that are not normalized split the input; what lies between is normalized, split again by the
+ * normalized added tokens, cut into words and given to the model. This is the order of `tokenizers`.
+ */
+#include <string.h>
+#include "text/tok.h"
+#include "text/unicode.h"
+
+enum {
+    MAX_TEXT = 1 << 29, /* bytes of one call: offsets are 32 bit, and normalizers may triple the text */
+    CACHE_SLOTS = 1 << 13,
+    CACHE_WORD = 30,
+    CACHE_FROM = 2048   /* a shorter text does not pay for the table */
+};
+
+struct wick_word_cache {
+    struct {
+        uint64_t hash;
+        uint32_t at;     /* where the ids of this word already stand in enc.ids */
+        uint16_t n_ids;  /* 0: empty */
+        uint8_t n;
+        char word[CACHE_WORD];
+    } slot[CACHE_SLOTS];
+};
+
+void wick_word_cache_free(struct wick_word_cache *c)
+{
+    wick_free(c);
+}
+
+wick_status wick_enc_oom(wick_err *err)
+{
+    return wick_err_oom(err, "tokenizing", 0, 0);
+}
+
+bool wick_enc_room(void **p, size_t *cap, size_t want, size_t size)
+{
+    if (want <= *cap) return true;
+    size_t n = *cap ? *cap : 64;
+    while (n < want) n += n / 2 + 1;
+    void *q = wick_realloc_array(*p, n, size);
+    if (!q) return false;
+    *p = q;
+    *cap = n;
+    return true;
+}
+
+bool wick_enc_id(wick_enc *e, int32_t id)
+{
+    if (e->n == e->cap && !wick_enc_room((void **)&e->ids, &e->cap, e->n + 1, sizeof *e->ids)) return false;
+    e->ids[e->n++] = id;
+    return true;
+}
+
+void wick_spans_add(wick_spans *s, uint32_t off, uint32_t len, bool first)
+{
+    if (!len || s->failed) return;
+    if (s->n == s->cap && !wick_enc_room((void **)&s->v, &s->cap, s->n + 1, sizeof *s->v)) {
+        s->failed = true;
+        return;
+    }
+    s->v[s->n++] = (wick_span){off, len, first};
+}
+
+void wick_spans_release(wick_spans *s)
+{
+    wick_free(s->v);
+    memset(s, 0, sizeof *s);
+}
+
+static void enc_release(wick_enc *e)
+{
+    for (int i = 0; i < 2; i++) {
+        wick_buf_release(&e->norm[i]);
+        wick_buf_release(&e->text[i]);
+        wick_spans_release(&e->spans[i]);
+    }
+    wick_spans_release(&e->parts);
+    wick_buf_release(&e->scratch);
+    wick_regex_run_release(&e->run);
+    wick_free(e->sym);
+    wick_free(e->heap);
+    wick_free(e->lattice);
+    wick_free(e->backs);
+    wick_free(e->code);
+    wick_word_cache_free(e->words);
+}
+
+wick_status wick_model_word(wick_enc *e, const char *p, size_t n, wick_err *err)
+{
+    switch (e->t->model.kind) {
+    case MODEL_BPE: return wick_bpe_word(e, p, n, err);
+    case MODEL_SCORED_BPE: return wick_scored_bpe_word(e, p, n, err);
+    case MODEL_UNIGRAM: return wick_unigram_word(e, p, n, err);
+    case MODEL_WORDPIECE:
+    case MODEL_WORDLEVEL: return wick_wordpiece_word(e, p, n, err);
+    }
+    return WICK_OK;
+}
+
+static wick_status cached_word(wick_enc *e, const char *p, size_t n, wick_err *err)
+{
+    if (n > CACHE_WORD) return wick_model_word(e, p, n, err);
+    uint64_t h = wick_hash_bytes(p, n, 0);
+    __typeof__(&e->words->slot[0]) s = &e->words->slot[h & (CACHE_SLOTS - 1)];
+    if (s->n_ids && s->hash == h && s->n == n && memcmp(s->word, p, n) == 0) {
+        if (!wick_enc_room((void **)&e->ids, &e->cap, e->n + s->n_ids, sizeof *e->ids)) return wick_enc_oom(err);
+        memcpy(e->ids + e->n, e->ids + s->at, s->n_ids * sizeof *e->ids);
+        e->n += s->n_ids;
+        return WICK_OK;
+    }
+    size_t before = e->n;
+    WICK_TRY(wick_model_word(e, p, n, err));
+    if (e->n > before && before <= UINT32_MAX) {
+        s->hash = h;
+        s->at = (uint32_t)before;
+        s->n_ids = (uint16_t)(e->n - before);
+        s->n = (uint8_t)n;
+        memcpy(s->word, p, n);
+    }
+    return WICK_OK;
+}
+
+static wick_status words_of(wick_enc *e, wick_str in, bool first, wick_err *err)
+{
+    const char *text;
+    const wick_spans *words;
+    if (!in.n) return WICK_OK;
+    WICK_TRY(wick_pre_run(e, in, first, &text, &words, err));
+    for (size_t i = 0; i < words->n; i++) {
+        wick_span w = words->v[i];
+        if (e->words) WICK_TRY(cached_word(e, text + w.off, w.len, err));
+        else WICK_TRY(wick_model_word(e, text + w.off, w.len, err));
+    }
+    return WICK_OK;
+}
+
+/* A part without raw added tokens: normalize it, then look for the normalized ones. */
+static wick_status part(wick_enc *e, wick_str in, bool plain, bool first, bool prefix, wick_parts *inner, wick_err *err)
+{
+    const wick_tokenizer *t = e->t;
+    wick_str text;
+    WICK_TRY(wick_norm_run(e, t->norm, t->n_norm, in, prefix, &first, &text, err));
+    if (!t->added.has_normalized) return words_of(e, text, first, err);
+    WICK_TRY(wick_added_split(&t->added, &t->added.normalized, text.p, text.n, plain, inner, err));
+    for (size_t i = 0; i < inner->n; i++) {
+        wick_part q = inner->v[i];
+        wick_str s = {text.p + q.off, q.len};
+        if (q.id >= 0) {
+            if (!wick_enc_id(e, q.id)) return wick_enc_oom(err);
+        } else {
+            WICK_TRY(words_of(e, s, first && q.off == 0, err));
+        }
+    }
+    return WICK_OK;
+}
+
+static wick_status whole_text(wick_enc *e, wick_str in, bool plain, wick_err *err)
+{
+    const wick_tokenizer *t = e->t;
+    wick_parts parts = {0}, inner = {0};
+    wick_status st = WICK_OK;
+    bool prefix = true;
+    if (!t->added.has_raw) {
+        if (in.n) st = part(e, in, plain, true, true, &inner, err);
+        goto done;
+    }
+    WICK_TRY_GOTO(wick_added_split(&t->added, &t->added.raw, in.p, in.n, plain, &parts, err));
+    for (size_t i = 0; i < parts.n; i++) {
+        wick_part q = parts.v[i];
+        wick_str s = {in.p + q.off, q.len};
+        if (q.id >= 0) {
+            if (!wick_enc_id(e, q.id)) st = wick_enc_oom(err);
+            prefix = t->prefix_after_special && q.special;
+        } else {
+            st = part(e, s, plain, q.off == 0, prefix || !t->prefix_first_only, &inner, err);
+            prefix = false;
+        }
+        if (st != WICK_OK) goto done;
+    }
+done:
+    wick_free(parts.v);
+    wick_free(inner.v);
+    return st;
+}
+
+static wick_status with_post(wick_enc *e, wick_str in, unsigned flags, wick_err *err)
+{
+    const wick_tokenizer *t = e->t;
+    bool plain = flags & WICK_ENC_PLAIN_TEXT, special = !(flags & WICK_ENC_NO_SPECIAL), done = false;
+    size_t from = 0, n = 0;
+    if (!t->n_post) return whole_text(e, in, plain, err);
+    for (uint32_t i = 0; i < t->n_post; i++) {
+        if (t->post[i] >= 0) {
+            if (special && !wick_enc_id(e, t->post[i])) return wick_enc_oom(err);
+        } else if (!done) {
+            from = e->n;
+            WICK_TRY(whole_text(e, in, plain, err));
+            n = e->n - from;
+            done = true;
+        } else { /* a template that repeats the text */
+            if (!wick_enc_room((void **)&e->ids, &e->cap, e->n + n, sizeof *e->ids)) return wick_enc_oom(err);
+            if (n) memcpy(e->ids + e->n, e->ids + from, n * sizeof *e->ids);
+            e->n += n;
+        }
+    }
+    return WICK_OK;
+}
+
+wick_status wick_tokenizer_encode(const wick_tokenizer *t, const char *text, size_t n, unsigned flags, int32_t **ids, size_t *n_ids,
+                                  wick_err *err)
+{
+    if (n > MAX_TEXT) return WICK_FAIL(err, WICK_E_LIMIT, "text", "a text of %zu bytes: at most %d are tokenized at once", n, MAX_TEXT);
+    wick_enc e = {.t = t};
+    wick_buf fixed = WICK_BUF_INIT;
+    wick_str in = {text, n};
+    wick_status st = WICK_OK;
+    if (n && !wick_utf8_valid(text, n)) {
+        wick_buf_init(&fixed, 4 * (size_t)MAX_TEXT);
+        wick_uni_repair(&fixed, text, n);
+        if (fixed.failed) {
+            st = wick_enc_oom(err);
+            goto done;
+        }
+        in = (wick_str){fixed.data, fixed.n};
+    }
+    if (t->model.cache && n >= CACHE_FROM && !(e.words = wick_alloc_zero(1, sizeof *e.words))) {
+        st = wick_enc_oom(err);
+        goto done;
+    }
+    WICK_TRY_GOTO(with_post(&e, in, flags, err));
+    if (e.n) {
+        int32_t *all = wick_realloc_array(*ids, *n_ids + e.n, sizeof *all);
+        if (!all) {
+            st = wick_enc_oom(err);
+            goto done;
+        }
+        memcpy(all + *n_ids, e.ids, e.n * sizeof *all);
+        *ids = all;
+        *n_ids += e.n;
+    }
+done:
+    wick_free(e.ids);
+    enc_release(&e);
+    wick_buf_release(&fixed);
+    return st;
+}

@@ -1,0 +1,360 @@
+/* text/tokenizer_json.c - tokenizer.json as the `tokenizers` package writes it: the outer object and the model.
+ *
+ * The two long lists (model.vocab, model.merges) are cut out of the text and read by json_scan; the rest, a few
+ * kilobytes and the added tokens, goes through jansson.
+ */
+#include <string.h>
+#include "base/json.h"
+#include "text/json_scan.h"
+#include "text/tj.h"
+
+enum { HOLES = 1 << 20 }; /* ids may run ahead of what the file can hold by this much, not more */
+
+typedef struct merge_item {
+    int32_t a, b;
+    uint32_t id;
+} merge_item;
+
+static wick_status bad_list(const char *what, size_t at, const char *why, const char *where, wick_err *err)
+{
+    return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: %s, entry %zu: %s", where, what, at, why);
+}
+
+/* {"piece": id, ...} */
+static wick_status read_vocab(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
+{
+    wick_json_scan s = {text.p, text.p + text.n, false};
+    size_t count = 0;
+    char *dst = t->blob;
+    const double limit = (double)text.n + HOLES;
+    wick_json_take(&s, '{');
+    while (wick_json_peek(&s) != '}' && !s.failed) {
+        if (count && !wick_json_take(&s, ',')) s.failed = true;
+        wick_str piece = wick_json_string(&s, dst);
+        if (!wick_json_take(&s, ':')) s.failed = true;
+        double id = wick_json_number(&s);
+        if (s.failed) break;
+        if (id < 0 || id > WICK_TOK_MAX_ID || id != (double)(uint32_t)id || id > limit)
+            return bad_list("model.vocab", count, "an id is not a whole number in range", where, err);
+        WICK_TRY(wick_tok_add_piece(t, (uint32_t)id, piece, WICK_TOKEN_NORMAL, where, err));
+        dst += piece.n;
+        count++;
+    }
+    if (s.failed) return bad_list("model.vocab", count, "expected \"piece\": id", where, err);
+    t->vocab.n_model = t->vocab.map.n;
+    return WICK_OK;
+}
+
+/* [["piece", score], ...] */
+static wick_status read_scored_vocab(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
+{
+    wick_json_scan s = {text.p, text.p + text.n, false};
+    wick_tok_model *m = &t->model;
+    uint32_t count = 0;
+    char *dst = t->blob;
+    wick_json_take(&s, '[');
+    while (wick_json_peek(&s) != ']' && !s.failed) {
+        if (count && !wick_json_take(&s, ',')) s.failed = true;
+        if (!wick_json_take(&s, '[')) s.failed = true;
+        wick_str piece = wick_json_string(&s, dst);
+        if (!wick_json_take(&s, ',')) s.failed = true;
+        double score = wick_json_number(&s);
+        if (!wick_json_take(&s, ']')) s.failed = true;
+        if (s.failed) break;
+        if (!wick_vocab_grow(&t->vocab, count + 1, true)) return wick_err_oom(err, "the vocabulary", text.n, 0);
+        if (wick_vocab_find(&t->vocab, piece.p, piece.n) >= 0) { /* a repeated piece: its id decodes, the first one encodes */
+            t->vocab.piece[count] = piece;
+            t->vocab.type[count] = WICK_TOKEN_NORMAL;
+        } else {
+            WICK_TRY(wick_tok_add_piece(t, count, piece, WICK_TOKEN_NORMAL, where, err));
+        }
+        t->vocab.score[count] = score;
+        if (piece.n && !wick_trie_add(&m->trie, piece.p, piece.n, (int32_t)count)) return wick_err_oom(err, "the vocabulary", text.n, 0);
+        if (!count || score < m->min_score) m->min_score = score;
+        dst += piece.n;
+        count++;
+    }
+    if (s.failed) return bad_list("model.vocab", count, "expected [\"piece\", score]", where, err);
+    t->vocab.n_model = count;
+    return WICK_OK;
+}
+
+/* One merge into the two pieces; both stand in tmp one after the other when it is a pair. */
+static bool read_merge(wick_json_scan *s, char *tmp, wick_str *a, wick_str *b)
+{
+    if (wick_json_take(s, '[')) {
+        *a = wick_json_string(s, tmp);
+        if (s->failed || !wick_json_take(s, ',')) return false;
+        *b = wick_json_string(s, tmp + a->n);
+        return !s->failed && wick_json_take(s, ']');
+    }
+    wick_str line = wick_json_string(s, tmp);
+    if (s->failed) return false;
+    const char *space = memchr(line.p, ' ', line.n);
+    if (!space || memchr(space + 1, ' ', (size_t)(line.p + line.n - space - 1))) return false;
+    *a = (wick_str){line.p, (size_t)(space - line.p)};
+    *b = (wick_str){space + 1, line.n - a->n - 1};
+    memmove(tmp + a->n, b->p, b->n); /* side by side, so that their concatenation can be looked up */
+    b->p = tmp + a->n;
+    return true;
+}
+
+static wick_status resolve_merge(const wick_tokenizer *t, wick_str a, wick_str b, merge_item *out, size_t at, const char *where, wick_err *err)
+{
+    const wick_vocab *v = &t->vocab;
+    size_t skip = t->model.prefix.n;
+    out->a = wick_vocab_find(v, a.p, a.n);
+    out->b = wick_vocab_find(v, b.p, b.n);
+    if (out->a < 0 || out->b < 0 || skip > b.n) {
+        char name[64];
+        wick_str bad = out->a < 0 ? a : b;
+        wick_escape_line(name, sizeof name, bad.p, bad.n < 40 ? bad.n : 40);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: model.merges, entry %zu: \"%s\" is not in the vocabulary", where, at, name);
+    }
+    int32_t id;
+    if (!skip) {
+        id = wick_vocab_find(v, a.p, a.n + b.n);
+    } else {
+        wick_buf whole = WICK_BUF_INIT;
+        wick_buf_add(&whole, a.p, a.n);
+        wick_buf_add(&whole, b.p + skip, b.n - skip);
+        if (whole.failed) return wick_err_oom(err, "the vocabulary", 0, 0);
+        id = wick_vocab_find(v, wick_buf_str(&whole), whole.n);
+        wick_buf_release(&whole);
+    }
+    if (id < 0) return bad_list("model.merges", at, "what it makes is not in the vocabulary", where, err);
+    out->id = (uint32_t)id;
+    return WICK_OK;
+}
+
+static wick_status read_merges(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
+{
+    wick_json_scan s = {text.p, text.p + text.n, false};
+    merge_item *items = NULL;
+    size_t n = 0, cap = 0;
+    wick_status st = WICK_OK;
+    char *tmp = wick_alloc(text.n + 8);
+    if (!tmp) return wick_err_oom(err, "the merges", text.n, 0);
+    if (!wick_json_take(&s, '[')) s.failed = true;
+    while (!s.failed && wick_json_peek(&s) != ']') {
+        wick_str a, b;
+        if ((n && !wick_json_take(&s, ',')) || !read_merge(&s, tmp, &a, &b)) {
+            s.failed = true;
+            break;
+        }
+        if (!wick_enc_room((void **)&items, &cap, n + 1, sizeof *items)) {
+            st = wick_err_oom(err, "the merges", text.n, 0);
+            goto done;
+        }
+        WICK_TRY_GOTO(resolve_merge(t, a, b, &items[n], n, where, err));
+        n++;
+    }
+    if (s.failed) {
+        st = bad_list("model.merges", n, "expected \"a b\" or [\"a\", \"b\"]", where, err);
+        goto done;
+    }
+    if (!wick_merges_init(&t->model, (uint32_t)n)) {
+        st = wick_err_oom(err, "the merges", text.n, 0);
+        goto done;
+    }
+    for (size_t i = 0; i < n; i++) wick_merges_add(&t->model, items[i].a, items[i].b, (uint32_t)i, items[i].id);
+done:
+    wick_free(items);
+    wick_free(tmp);
+    return st;
+}
+
+static wick_status model_kind(const json_t *model, wick_str vocab, wick_str merges, wick_tok_model_kind *kind, const char *where, wick_err *err)
+{
+    const char *type = NULL;
+    WICK_TRY(wick_json_str(model, "type", &type, where, err));
+    if (!type) { /* files of before 2021: told apart by what is there */
+        bool list = vocab.n && vocab.p[0] == '[';
+        bool word = json_object_get(model, "max_input_chars_per_word") != NULL;
+        *kind = list ? MODEL_UNIGRAM : merges.p ? MODEL_BPE : word ? MODEL_WORDPIECE : MODEL_WORDLEVEL;
+    } else if (strcmp(type, "BPE") == 0) {
+        *kind = MODEL_BPE;
+    } else if (strcmp(type, "Unigram") == 0) {
+        *kind = MODEL_UNIGRAM;
+    } else if (strcmp(type, "WordPiece") == 0) {
+        *kind = MODEL_WORDPIECE;
+    } else if (strcmp(type, "WordLevel") == 0) {
+        *kind = MODEL_WORDLEVEL;
+    } else {
+        return wick_tj_unknown("model", type, where, err);
+    }
+    return WICK_OK;
+}
+
+static wick_status affix(wick_tokenizer *t, const json_t *model, const char *key, wick_str *out, const char *where, wick_err *err)
+{
+    wick_str s;
+    WICK_TRY(wick_tj_str(model, key, &s, where, err));
+    if (!s.n) return WICK_OK;
+    *out = wick_tok_keep(t, s.p, s.n);
+    return out->p ? WICK_OK : wick_err_oom(err, "the tokenizer", s.n, 0);
+}
+
+/* unk_token of BPE, WordPiece, WordLevel: a piece of the vocabulary. One that is not there counts as none. */
+static wick_status unk_by_name(wick_tokenizer *t, const json_t *model, const char *def, const char *where, wick_err *err)
+{
+    wick_str s;
+    WICK_TRY(wick_tj_str(model, "unk_token", &s, where, err));
+    if (!s.p) s = wick_str_of(def);
+    if (s.n) t->model.unk = wick_vocab_find(&t->vocab, s.p, s.n);
+    return WICK_OK;
+}
+
+wick_status wick_tj_model(wick_tokenizer *t, const json_t *model, wick_str vocab, wick_str merges, const char *where, wick_err *err)
+{
+    wick_tok_model *m = &t->model;
+    int64_t n;
+    WICK_TRY(model_kind(model, vocab, merges, &m->kind, where, err));
+    if (!vocab.p || vocab.p[0] != (m->kind == MODEL_UNIGRAM ? '[' : '{'))
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: model.vocab: expected %s", where, m->kind == MODEL_UNIGRAM ? "an array" : "an object");
+    t->blob = wick_alloc(vocab.n + 8);
+    if (!t->blob || !wick_map_reserve(&t->vocab.map, vocab.n / 16 < 1000000 ? (uint32_t)(vocab.n / 16) : 1000000))
+        return wick_err_oom(err, "the vocabulary", vocab.n, 0);
+    if (m->kind == MODEL_UNIGRAM) {
+        WICK_TRY(read_scored_vocab(t, vocab, where, err));
+        WICK_TRY(wick_json_i64(model, "unk_id", 0, (int64_t)t->vocab.n - 1, -1, &n, where, err));
+        m->unk = (int32_t)n;
+        m->fuse_unk = true;
+        return wick_json_bool(model, "byte_fallback", false, &m->byte_fallback, where, err);
+    }
+    WICK_TRY(read_vocab(t, vocab, where, err));
+    WICK_TRY(unk_by_name(t, model, m->kind == MODEL_WORDPIECE ? "[UNK]" : m->kind == MODEL_WORDLEVEL ? "<unk>" : NULL, where, err));
+    if (m->kind == MODEL_WORDLEVEL) return WICK_OK;
+    WICK_TRY(affix(t, model, "continuing_subword_prefix", &m->prefix, where, err));
+    if (m->kind == MODEL_WORDPIECE) {
+        if (!json_object_get(model, "continuing_subword_prefix")) m->prefix = wick_str_of("##");
+        /* words are cut at every character and looked up: the square of this bounds the work */
+        WICK_TRY(wick_json_i64(model, "max_input_chars_per_word", 0, INT64_MAX, 100, &n, where, err));
+        m->max_chars = n < 10000 ? (uint32_t)n : 10000;
+        return WICK_OK;
+    }
+    WICK_TRY(affix(t, model, "end_of_word_suffix", &m->suffix, where, err));
+    WICK_TRY(wick_json_bool(model, "fuse_unk", false, &m->fuse_unk, where, err));
+    WICK_TRY(wick_json_bool(model, "byte_fallback", false, &m->byte_fallback, where, err));
+    WICK_TRY(wick_json_bool(model, "ignore_merges", false, &m->whole_first, where, err));
+    if (!merges.p) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a BPE model without \"merges\"", where);
+    return read_merges(t, merges, where, err);
+}
+
+/* ---- the outer object ---- */
+
+typedef struct outline {
+    wick_str vocab, merges; /* values inside "model" */
+} outline;
+
+static wick_str value_span(wick_json_scan *s)
+{
+    wick_json_peek(s);
+    const char *from = s->p;
+    wick_json_skip(s);
+    return (wick_str){from, (size_t)(s->p - from)};
+}
+
+static void scan_model(wick_json_scan *s, outline *o, char *tmp)
+{
+    memset(o, 0, sizeof *o);
+    if (wick_json_peek(s) != '{') {
+        wick_json_skip(s);
+        return;
+    }
+    wick_json_take(s, '{');
+    for (bool first = true; !s->failed && wick_json_peek(s) != '}'; first = false) {
+        if (!first && !wick_json_take(s, ',')) s->failed = true;
+        wick_str key = wick_json_string(s, tmp);
+        if (s->failed || !wick_json_take(s, ':')) break;
+        bool vocab = wick_str_eq(key, wick_str_of("vocab")), merges = wick_str_eq(key, wick_str_of("merges"));
+        wick_str span = value_span(s);
+        if (vocab && (span.p[0] == '{' || span.p[0] == '[')) o->vocab = span;
+        if (merges && span.p[0] == '[') o->merges = span;
+    }
+    if (!wick_json_take(s, '}')) s->failed = true;
+}
+
+/* Finds the two lists. A text that is not JSON is left to jansson, which says where. */
+static bool scan_outline(const char *text, size_t n, outline *o, char *tmp)
+{
+    wick_json_scan s = {text, text + n, false};
+    if (!wick_json_take(&s, '{')) return false;
+    for (bool first = true; !s.failed && wick_json_peek(&s) != '}'; first = false) {
+        if (!first && !wick_json_take(&s, ',')) return false;
+        wick_str key = wick_json_string(&s, tmp);
+        if (s.failed || !wick_json_take(&s, ':')) return false;
+        if (wick_str_eq(key, wick_str_of("model"))) scan_model(&s, o, tmp);
+        else wick_json_skip(&s);
+    }
+    return !s.failed;
+}
+
+static wick_status parse_rest(const char *text, size_t n, outline *o, json_t **root, const char *where, wick_err *err)
+{
+    wick_buf b = WICK_BUF_INIT;
+    char *tmp = wick_alloc(n + 8);
+    if (!tmp) return wick_err_oom(err, where, n, 0);
+    memset(o, 0, sizeof *o);
+    wick_status st;
+    if (!scan_outline(text, n, o, tmp)) {
+        memset(o, 0, sizeof *o);
+        st = wick_json_parse(text, n, where, root, err);
+    } else {
+        wick_str a = o->vocab, c = o->merges;
+        const char *at = text;
+        if (a.p && c.p && c.p < a.p) {
+            a = o->merges;
+            c = o->vocab;
+        }
+        wick_buf_init(&b, n + 64);
+        for (int i = 0; i < 2; i++) {
+            wick_str cut = i == 0 ? a : c;
+            if (!cut.p) continue;
+            wick_buf_add(&b, at, (size_t)(cut.p - at));
+            wick_buf_puts(&b, "null");
+            at = cut.p + cut.n;
+        }
+        wick_buf_add(&b, at, (size_t)(text + n - at));
+        st = b.failed ? wick_err_oom(err, where, n, 0) : wick_json_parse(wick_buf_str(&b), b.n, where, root, err);
+    }
+    wick_buf_release(&b);
+    wick_free(tmp);
+    return st;
+}
+
+wick_status wick_tokenizer_from_json(wick_tokenizer **out, const char *text, size_t n, const char *where, wick_err *err)
+{
+    json_t *root = NULL;
+    const json_t *model = NULL;
+    outline o;
+    wick_tokenizer *t = NULL;
+    wick_status st = parse_rest(text, n, &o, &root, where, err);
+    if (st != WICK_OK) return st;
+    if (!json_is_object(root)) {
+        st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: expected an object, got %s", where, wick_json_type_name(root));
+        goto done;
+    }
+    WICK_TRY_GOTO(wick_json_obj(root, "model", &model, where, err));
+    if (!model) {
+        st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: key \"model\" is missing", where);
+        goto done;
+    }
+    if (!(t = wick_tok_new())) {
+        st = wick_err_oom(err, "the tokenizer", sizeof *t, 0);
+        goto done;
+    }
+    WICK_TRY_GOTO(wick_tj_model(t, model, o.vocab, o.merges, where, err));
+    WICK_TRY_GOTO(wick_tj_normalizer(t, json_object_get(root, "normalizer"), where, err));
+    WICK_TRY_GOTO(wick_tj_pre(t, json_object_get(root, "pre_tokenizer"), where, err));
+    WICK_TRY_GOTO(wick_tj_added(t, json_object_get(root, "added_tokens"), where, err));
+    WICK_TRY_GOTO(wick_tj_post(t, json_object_get(root, "post_processor"), where, err));
+    WICK_TRY_GOTO(wick_tj_decoder(t, json_object_get(root, "decoder"), where, err));
+    WICK_TRY_GOTO(wick_tok_finish(t, where, err));
+    *out = t;
+    t = NULL;
+done:
+    wick_tokenizer_free(t);
+    json_decref(root);
+    return st;
+}

@@ -1,0 +1,83 @@
+/* text/unigram.c - the Unigram model: the best path through all pieces that occur in a word.
+ *
+ * One pass from left to right keeps, for each byte offset, the best score of a path that ends there. `tokenizers`
+ * adds in double; sentencepiece compares doubles but stores floats (model.f32), and prefers user-defined symbols.
+ */
+#include <float.h>
+#include <string.h>
+#include "text/tok.h"
+
+static const double unk_penalty = 10.0; /* both packages: below the worst piece by this much */
+
+static void reach(wick_lattice_node *to, double score, uint32_t from, int32_t id, bool f32)
+{
+    if (to->from != UINT32_MAX && score <= to->score) return;
+    *to = (wick_lattice_node){f32 ? (double)(float)score : score, from, id};
+}
+
+static void forward(const wick_enc *e, wick_lattice_node *node, const char *p, size_t n)
+{
+    const wick_tok_model *m = &e->t->model;
+    const wick_vocab *v = &e->t->vocab;
+    double unk_score = m->f32 ? (double)((float)m->min_score - (float)unk_penalty) : m->min_score - unk_penalty;
+    for (size_t i = 0; i < n;) {
+        uint32_t c, at = 0;
+        unsigned k = wick_utf8_next(p + i, n - i, &c);
+        double here = node[i].score;
+        bool single = false;
+        for (size_t j = i; j < n; j++) {
+            at = wick_trie_step(&m->trie, at, (uint8_t)p[j]);
+            if (!at) break;
+            int32_t id = m->trie.value[at];
+            if (id < 0) continue;
+            size_t len = j + 1 - i;
+            double s = v->score[id];
+            if (m->f32 && v->type[id] == WICK_TOKEN_USER) s = (double)((float)len * (float)m->max_score) - 0.1;
+            reach(&node[j + 1], s + here, (uint32_t)i, id, m->f32);
+            single |= len == k;
+        }
+        if (!single) reach(&node[i + k], unk_score + here, (uint32_t)i, -1, m->f32);
+        i += k;
+    }
+}
+
+/* A stretch that no piece covers: bytes, or the unknown token. */
+static wick_status put_unknown(wick_enc *e, const char *p, size_t n, bool *after_unk, wick_err *err)
+{
+    const wick_tok_model *m = &e->t->model;
+    bool bytes = m->byte_fallback;
+    for (size_t i = 0; bytes && i < n; i++) bytes = m->bytes[(uint8_t)p[i]] >= 0;
+    if (bytes) {
+        for (size_t i = 0; i < n; i++)
+            if (!wick_enc_id(e, m->bytes[(uint8_t)p[i]])) return wick_enc_oom(err);
+        return WICK_OK;
+    }
+    if (m->unk < 0) return WICK_FAIL(err, WICK_E_BAD_FILE, NULL, "the tokenizer has no unknown token, and the text needs one");
+    if (*after_unk && m->fuse_unk) return WICK_OK;
+    *after_unk = true;
+    return wick_enc_id(e, m->unk) ? WICK_OK : wick_enc_oom(err);
+}
+
+wick_status wick_unigram_word(wick_enc *e, const char *p, size_t n, wick_err *err)
+{
+    if (!wick_enc_room((void **)&e->lattice, &e->lattice_cap, n + 1, sizeof *e->lattice)) return wick_enc_oom(err);
+    wick_lattice_node *node = e->lattice;
+    for (size_t i = 0; i <= n; i++) node[i] = (wick_lattice_node){0, UINT32_MAX, -1};
+    forward(e, node, p, n);
+    size_t k = 0;
+    for (size_t end = n; end > 0; end = node[end].from) {
+        if (!wick_enc_room((void **)&e->backs, &e->backs_cap, k + 1, sizeof *e->backs)) return wick_enc_oom(err);
+        e->backs[k++] = (uint32_t)end;
+    }
+    bool after_unk = false;
+    while (k--) {
+        const wick_lattice_node *at = &node[e->backs[k]];
+        if (at->id >= 0) {
+            after_unk = false;
+            if (!wick_enc_id(e, at->id)) return wick_enc_oom(err);
+        } else {
+            WICK_TRY(put_unknown(e, p + at->from, e->backs[k] - at->from, &after_unk, err));
+        }
+    }
+    return WICK_OK;
+}
