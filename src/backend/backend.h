@@ -44,6 +44,15 @@ typedef struct wick_backend_info {
     uint32_t n_devices;
 } wick_backend_info;
 
+/* What one op left in its register, for comparing and tracing (backend/wrap.h). Called on the thread that submitted. */
+typedef struct wick_tap {
+    uint32_t op_index;            /* in the plan */
+    const struct wick_op *op;
+    const float *data;            /* [n_rows][n_embd], float32 copy or view; NULL for HEAD */
+    uint32_t n_rows, n_embd;
+} wick_tap;
+typedef void (*wick_tap_fn)(void *ctx, const wick_tap *tap);
+
 typedef struct wick_backend_opts {
     const char *device;           /* "auto", "cpu", "gpu" */
     uint32_t n_threads;           /* 0: the machine's */
@@ -53,6 +62,8 @@ typedef struct wick_backend_opts {
     const char *cache_dir;        /* packed weights are kept here; NULL: not kept */
     uint64_t memory_limit_bytes;  /* 0: the device's */
     bool mlx_compile, mlx_lazy;
+    wick_tap_fn tap;              /* NULL; else called after every op of every step, and nothing is fused */
+    void *tap_ctx;
 } wick_backend_opts;
 
 typedef struct wick_progress {

@@ -98,7 +98,7 @@ static void waiter_sleep(waiter *w, unsigned seen)
 {
     atomic_fetch_add(&w->n_sleeping, 1);
 #if defined(__linux__)
-    if (atomic_load(&w->value) == seen) syscall(SYS_futex, (void *)&w->value, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+    if (atomic_load(&w->value) == seen) syscall(SYS_futex, &w->value, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 #else
     wick_lock_take(&w->lock);
     while (atomic_load(&w->value) == seen) wick_cond_wait(&w->cond, &w->lock);
@@ -113,7 +113,7 @@ static void waiter_bump(waiter *w)
     atomic_fetch_add(&w->value, 1);
     if (atomic_load(&w->n_sleeping) == 0) return;
 #if defined(__linux__)
-    syscall(SYS_futex, (void *)&w->value, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, &w->value, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 #else
     wick_lock_take(&w->lock);
     wick_cond_broadcast(&w->cond);
