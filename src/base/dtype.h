@@ -45,7 +45,8 @@
     X(IQ1_M, "IQ1_M", 256, 56, 29)     \
     X(TQ1_0, "TQ1_0", 256, 54, 34)     \
     X(TQ2_0, "TQ2_0", 256, 66, 35)     \
-    X(MXFP4, "MXFP4", 32, 17, 39)
+    X(MXFP4, "MXFP4", 32, 17, 39)      \
+    X(NVFP4, "NVFP4", 64, 36, 40)
 
 typedef enum wick_dtype {
 #define X(name, text, elems, bytes, gguf) WICK_DTYPE_##name,

@@ -77,12 +77,12 @@ static bool file_u64(const char *path, uint64_t *out)
 }
 
 #if defined(__linux__)
-/* "MemAvailable:   123 kB" of /proc/meminfo */
-static uint64_t meminfo(const char *key)
+/* "MemAvailable:   123 kB" of /proc/meminfo; 0 if it is not there */
+static uint64_t kib_line(const char *path, const char *key)
 {
     char line[128];
     uint64_t kb = 0;
-    FILE *f = fopen("/proc/meminfo", "re");
+    FILE *f = fopen(path, "re");
     if (!f) return 0;
     while (fgets(line, sizeof line, f)) {
         if (wick_starts_with(line, key)) {
@@ -126,7 +126,7 @@ uint64_t wick_memory_available_bytes(void)
 {
     uint64_t avail = wick_memory_total_bytes();
 #if defined(__linux__)
-    uint64_t free_now = meminfo("MemAvailable:"), limit, used;
+    uint64_t free_now = kib_line("/proc/meminfo", "MemAvailable:"), limit, used;
     if (free_now && free_now < avail) avail = free_now;
     if (cgroup_memory(&limit, &used)) {
         uint64_t left = used < limit ? limit - used : 0;
@@ -146,6 +146,11 @@ uint64_t wick_memory_available_bytes(void)
 
 uint64_t wick_memory_peak_bytes(void)
 {
+#if defined(__linux__)
+    /* ru_maxrss would start at the peak of the process that forked this one */
+    uint64_t peak = kib_line("/proc/self/status", "VmHWM:");
+    if (peak) return peak;
+#endif
     struct rusage u;
     if (getrusage(RUSAGE_SELF, &u) != 0) return 0;
 #if defined(__APPLE__)

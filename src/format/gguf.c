@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 
-#define MAX_KEYS 1000000u
+#define MAX_KEYS 262144u
 #define MAX_KEY_BYTES 65535u /* the format's own limit */
 #define MAX_STRINGS 8000000u
 #define MAX_ARRAY_DEPTH 8u

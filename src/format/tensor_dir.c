@@ -59,9 +59,9 @@ wick_status wick_dir_add_file(wick_tensor_dir *d, const char *path, wick_err *er
 
 wick_status wick_dir_reserve(wick_tensor_dir *d, uint64_t n, wick_err *err)
 {
+    const char *path = d->n_files ? d->file[0].path : "the model";
     if (n > WICK_MAX_TENSORS)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, NULL, "%" PRIu64 " tensors, more than the limit of %u", n,
-                         WICK_MAX_TENSORS);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: more tensors than the limit of %u", path, WICK_MAX_TENSORS);
     if (n <= d->cap_tensors) return WICK_OK;
     wick_tensor *grown = wick_realloc_array(d->tensor, (size_t)n, sizeof *grown);
     if (!grown || !wick_map_reserve(&d->by_name, (uint32_t)n)) {

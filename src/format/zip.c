@@ -220,7 +220,7 @@ static wick_status check_apart(const wick_file *f, const wick_zip_member *m, uin
 
 wick_status wick_zip_list(const wick_file *f, wick_zip_member **out, uint32_t *n, wick_err *err)
 {
-    zip_end e;
+    zip_end e = {0};
     WICK_TRY(read_end(f, &e, err));
     wick_zip_member *m = wick_alloc_zero((size_t)e.n_members + 1, sizeof *m);
     if (!m) return wick_err_oom(err, "the list of ZIP members", e.n_members * sizeof *m, 0);

@@ -47,6 +47,7 @@ void wick_block_iq1_m(const uint8_t *x, float *y);
 void wick_block_tq1_0(const uint8_t *x, float *y);
 void wick_block_tq2_0(const uint8_t *x, float *y);
 void wick_block_mxfp4(const uint8_t *x, float *y);
+void wick_block_nvfp4(const uint8_t *x, float *y); /* 64 */
 
 /* affine.c, fpx.c: one row of a weight */
 void wick_affine_decode(const wick_weight *w, const uint8_t *data, const uint8_t *scales, const uint8_t *biases,

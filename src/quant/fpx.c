@@ -1,4 +1,4 @@
-/* quant/fpx.c - the micro-scaling float encodings: mxfp4, nvfp4, mxfp8 (MLX's layout), and the MXFP4 block of GGUF.
+/* quant/fpx.c - the micro-scaling float encodings: mxfp4, nvfp4, mxfp8 (MLX's layout), and the MXFP4 and NVFP4 blocks of GGUF.
  * Element and scale formats: OCP Microscaling Formats (MX) 1.0, sections 5.3 and 5.4. */
 #include "quant/block.h"
 
@@ -41,5 +41,17 @@ void wick_block_mxfp4(const uint8_t *x, float *y)
     for (unsigned j = 0; j < 16; j++) {
         y[j] = scale * e2m1[x[1 + j] & 15];
         y[j + 16] = scale * e2m1[x[1 + j] >> 4];
+    }
+}
+
+/* 4 scales in E4M3 (never negative; 0x7f stands for 0), then 8 bytes for each; byte j holds elements j and j + 8 */
+void wick_block_nvfp4(const uint8_t *x, float *y)
+{
+    for (unsigned g = 0; g < 4; g++, y += 16) {
+        float scale = x[g] == 0x7f ? 0 : e4m3(x[g]);
+        for (unsigned j = 0; j < 8; j++) {
+            y[j] = scale * e2m1[x[4 + 8 * g + j] & 15];
+            y[j + 8] = scale * e2m1[x[4 + 8 * g + j] >> 4];
+        }
     }
 }

@@ -17,6 +17,7 @@ static void (*const block_decoders[WICK_DTYPE_COUNT])(const uint8_t *x, float *y
     [WICK_DTYPE_IQ3_S] = wick_block_iq3_s,     [WICK_DTYPE_IQ1_S] = wick_block_iq1_s,
     [WICK_DTYPE_IQ1_M] = wick_block_iq1_m,     [WICK_DTYPE_TQ1_0] = wick_block_tq1_0,
     [WICK_DTYPE_TQ2_0] = wick_block_tq2_0,     [WICK_DTYPE_MXFP4] = wick_block_mxfp4,
+    [WICK_DTYPE_NVFP4] = wick_block_nvfp4,
 };
 
 bool wick_block_has_decoder(wick_dtype t)

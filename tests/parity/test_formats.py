@@ -184,11 +184,11 @@ def test_gguf_big_endian_and_version_1(tmp_path):
     assert "version 1" in dump("json", tmp_path / "v1.gguf", fails=True)[1]
 
 
-BLOCKS = [Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.TQ1_0, Q.TQ2_0, Q.MXFP4, Q.IQ4_NL, Q.IQ4_XS,
+BLOCKS = [Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.TQ1_0, Q.TQ2_0, Q.MXFP4, Q.NVFP4, Q.IQ4_NL, Q.IQ4_XS,
           Q.IQ2_XXS, Q.IQ2_XS, Q.IQ2_S, Q.IQ3_XXS, Q.IQ3_S, Q.IQ1_S, Q.IQ1_M]
 # where the half-precision numbers of a block are: they must be finite
 HALVES = {Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q5_0: [0], Q.Q5_1: [0, 2], Q.Q8_0: [0], Q.Q2_K: [80, 82], Q.Q3_K: [108], Q.Q4_K: [0, 2],
-          Q.Q5_K: [0, 2], Q.Q6_K: [208], Q.TQ1_0: [52], Q.TQ2_0: [64], Q.MXFP4: []}
+          Q.Q5_K: [0, 2], Q.Q6_K: [208], Q.TQ1_0: [52], Q.TQ2_0: [64], Q.MXFP4: [], Q.NVFP4: []}
 
 
 @pytest.mark.parametrize("t", BLOCKS, ids=lambda t: t.name)
@@ -200,6 +200,8 @@ def test_block_types(tmp_path, t):
         raw[:, at:at + 2] = RNG.standard_normal(n).astype(np.float16).view(np.uint8).reshape(n, 2)
     if t == Q.MXFP4:
         raw[:, 0] = RNG.integers(0, 254, size=n)
+    if t == Q.NVFP4:
+        raw[:, :4] = RNG.integers(0, 128, size=(n, 4))
     if t == Q.IQ1_M:  # d is in the top nibbles of four 16-bit words
         d = RNG.standard_normal(n).astype(np.float16).view(np.uint16)
         for i in range(4):

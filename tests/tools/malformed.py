@@ -156,7 +156,7 @@ def gguf_cases(rng, n_random):
     yield case("overlap_same", tensors=[a32, (b"b", (32,), 0, 0)])
     yield case("overlap_inside", tensors=[(b"b", (4,), 0, 64), a32])
     yield case("twice", tensors=[(b"a", (4,), 0, 0), (b"a", (4,), 0, 32)])
-    for t in (4, 5, 31, 32, 33, 36, 37, 38, 42, 100, 255, 2**31, 2**32 - 1):
+    for t in (4, 5, 31, 32, 33, 36, 37, 38, 41, 42, 100, 255, 2**31, 2**32 - 1):
         yield case(f"ggml_type_{t}", tensors=[(b"a", (32,), t, 0)])
     for i, name in enumerate([b"", b"\xff\xfe", b"a\0b", b"\x1b[2J", b"x" * 513, b"x" * 5000, b"a\nb", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\x7f"]):
         yield case(f"tensor_name_{i}", tensors=[(name, (4,), 0, 0)])
@@ -405,11 +405,11 @@ def npz_cases(rng, n_random):
     for i, offset in enumerate([1, 4, 2**31, 2**32 - 2, len(whole)]):
         yield one(f"local_offset_{i}", whole, offset=offset)
     # bombs: a header that asks for gigabytes, and one block behind many names
-    for i, n in enumerate((2**28, 2**29)):
+    for i, n in enumerate((2**26, 2**29)):
         head = npy(shape=f"({n},)", data=b"")
         c = zlib.compressobj(9, zlib.DEFLATED, -15)
         body, chunk, crc = [c.compress(head)], bytes(1 << 20), zlib.crc32(head)
-        for _ in range(4 * n >> 20 if i == 0 else 300):
+        for _ in range(4 * n >> 20 if i == 0 else 100):
             body.append(c.compress(chunk))
             crc = zlib.crc32(chunk, crc)
         body.append(c.flush())
