@@ -14,13 +14,18 @@ typedef struct wick_chat_template wick_chat_template;
 wick_status wick_chat_template_new(wick_chat_template **out, const char *src, size_t n, const char *bos, const char *eos, const char *where, wick_err *err) WICK_MUST_CHECK;
 /* From a model folder; *out = NULL and WICK_OK where the folder has none. */
 wick_status wick_chat_template_open_dir(wick_chat_template **out, const char *dir, wick_err *err) WICK_MUST_CHECK;
+/* The same from bytes: tokenizer_config.json (special tokens, "chat_template") and special_tokens_map.json as parsed
+ * objects, either may be NULL; src overrides the template where it is not NULL. *out = NULL and WICK_OK without one. */
+wick_status wick_chat_template_from_config(wick_chat_template **out, const json_t *config, const json_t *special,
+                                           const char *src, size_t n, const char *where, wick_err *err) WICK_MUST_CHECK;
 void wick_chat_template_free(wick_chat_template *t);
 
 typedef struct wick_chat_input {
     const json_t *messages;  /* OpenAI messages: an array */
     const json_t *tools;     /* OpenAI tools, or NULL */
     const json_t *documents; /* or NULL */
-    const json_t *vars;      /* chat_template_kwargs and overrides of any variable (bos_token, now, ...), or NULL */
+    const json_t *vars;      /* chat_template_kwargs and overrides of any variable (bos_token, ...), or NULL; an integer
+                              * "now" is the time that strftime_now sees */
     bool add_generation_prompt, continue_final_message;
 } wick_chat_input;
 

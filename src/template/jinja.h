@@ -14,7 +14,7 @@ typedef struct wick_jinja wick_jinja;
 
 typedef struct wick_jinja_limits {
     uint64_t max_steps;      /* 0: 20,000,000 */
-    uint64_t max_heap_bytes; /* 0: 64 MiB */
+    uint64_t max_heap_bytes; /* 0: 48 MiB: with the output's 16 MiB a render stays below 64 */
     uint64_t max_out_bytes;  /* 0: 16 MiB */
     uint32_t max_depth;      /* 0: 100 (macro calls, nesting of values) */
     int64_t now_unix_s;      /* what strftime_now sees, local time; 0: the clock */
