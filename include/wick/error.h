@@ -11,6 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What libwick exports; everything else in it is hidden. */
+#if defined(__GNUC__)
+#define WICK_API __attribute__((visibility("default")))
+#else
+#define WICK_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -43,7 +50,7 @@ typedef struct wick_error {
 } wick_error;
 
 /* "bad parameter", "model not found", ...: a fixed name for a kind; "unknown" outside the list. */
-const char *wick_status_name(wick_status kind);
+WICK_API const char *wick_status_name(wick_status kind);
 
 #ifdef __cplusplus
 }

@@ -45,6 +45,10 @@ uint32_t wick_engine_caps(const wick_engine *e);
 const char *wick_engine_backend_name(const wick_engine *e);
 const char *wick_engine_device_label(const wick_engine *e);
 
+/* The defaults, with what the model's generation_config.json names (temperature, top_k, top_p, min_p,
+ * repetition_penalty; do_sample false: greedy). Values out of range are left out. */
+void wick_sampling_from_model(wick_sampling *s, const wick_engine *e);
+
 typedef struct wick_engine_stats {
     wick_backend_stats backend;
     wick_kv_usage kv;
@@ -55,7 +59,9 @@ typedef struct wick_engine_stats {
     uint64_t prefix_bytes;
     uint64_t n_prefix_hits; /* requests that found part of their prompt there */
 } wick_engine_stats;
-void wick_engine_get_stats(wick_engine *e, wick_engine_stats *out); /* any thread; at most some 50 ms old */
+void wick_engine_get_stats(
+    wick_engine *e,
+    wick_engine_stats *out); /* any thread; ended requests are counted, the rest is at most some 50 ms old */
 void wick_engine_clear_prefixes(wick_engine *e); /* forgets what the prefix cache holds, soon; any thread */
 void wick_engine_drop_prefixes(wick_engine *e, uint64_t user_key); /* the same for one user (a key was removed) */
 

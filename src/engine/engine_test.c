@@ -534,7 +534,8 @@ static void test_prompt_does_not_stall_streams(void **state)
     wick_request *q = submit(e, &big);
     double worst = 0;
     collect(stream, &r);
-    for (uint32_t i = 1; i < r.n; i++) worst = r.token_ms[i] - r.token_ms[i - 1] > worst ? r.token_ms[i] - r.token_ms[i - 1] : worst;
+    for (uint32_t i = 1; i < r.n; i++)
+        worst = r.token_ms[i] - r.token_ms[i - 1] > worst ? r.token_ms[i] - r.token_ms[i - 1] : worst;
     assert_true(worst < 220); /* target 50 ms; this machine may be busy */
     wick_request_cancel(q);
     wick_request_free(q);
@@ -542,7 +543,6 @@ static void test_prompt_does_not_stall_streams(void **state)
 }
 
 /* ---- who goes first ---- */
-
 
 static void test_priority(void **state)
 {
@@ -696,7 +696,8 @@ static void test_faults_hit_only_their_request(void **state)
     wick_request_opts o = greedy(p[0], 30, 20), o2 = greedy(p[1], 30, 20);
     wick_request *a = submit(e, &o), *b = submit(e, &o2);
     collect(a, &r);
-    if (r.finish == WICK_FINISH_ERROR) assert_int_equal(r.error.kind, WICK_E_INTERNAL); /* it may have been alone in it */
+    if (r.finish == WICK_FINISH_ERROR)
+        assert_int_equal(r.error.kind, WICK_E_INTERNAL); /* it may have been alone in it */
     collect(b, &r);
     expect_greedy(p[1], 30, &r, 20);
     wick_engine_close(e);

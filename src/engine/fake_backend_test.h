@@ -30,16 +30,17 @@ struct wick_backend_model {
 };
 
 static struct wick_backend_model fake_model;
-static uint64_t fake_capacity;         /* bytes; 0: unbounded */
-static atomic_int fake_fail_steps;     /* the next n steps fail */
-static atomic_int fake_fail_token;     /* a row that holds this token fails the step; 0: off */
-static atomic_int fake_nan_token;      /* a row whose last token is this gives NaN; 0: off */
-static atomic_int fake_step_us;        /* how long a step takes */
-static atomic_int fake_token_us;       /* and each of its tokens */
+static uint64_t fake_capacity;     /* bytes; 0: unbounded */
+static atomic_int fake_fail_steps; /* the next n steps fail */
+static atomic_int fake_fail_token; /* a row that holds this token fails the step; 0: off */
+static atomic_int fake_nan_token;  /* a row whose last token is this gives NaN; 0: off */
+static atomic_int fake_step_us;    /* how long a step takes */
+static atomic_int fake_token_us;   /* and each of its tokens */
 static atomic_int fake_most_rows, fake_most_tokens;
 static atomic_long fake_n_tokens, fake_n_forks, fake_live_seqs;
-static uint32_t fake_caps = WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
-static int fake_eos_bias;              /* added to the logit of token 2 */
+static uint32_t fake_caps =
+    WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
+static int fake_eos_bias; /* added to the logit of token 2 */
 
 static uint64_t fake_hash(const int32_t *t, uint32_t n)
 {
@@ -94,8 +95,8 @@ static wick_status fake_check(wick_backend_ctx *c, const wick_plan *p, wick_err 
     (void)c, (void)p, (void)err;
     return WICK_OK;
 }
-static wick_status fake_load(wick_backend_ctx *c, const wick_plan *p, uint32_t max_tokens, wick_progress pr, wick_backend_model **out,
-                             wick_err *err)
+static wick_status fake_load(wick_backend_ctx *c, const wick_plan *p, uint32_t max_tokens, wick_progress pr,
+                             wick_backend_model **out, wick_err *err)
 {
     (void)c, (void)p, (void)pr, (void)err;
     memset(&fake_model, 0, sizeof fake_model);
@@ -214,7 +215,8 @@ static void fake_kv_free(wick_backend_model *m, wick_seq *s)
 }
 static void fake_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
 {
-    *out = (wick_kv_usage){m->n_blocks * FAKE_BLOCK * FAKE_BYTES_PER_TOKEN, fake_capacity, FAKE_BLOCK, FAKE_BYTES_PER_TOKEN};
+    *out = (wick_kv_usage){m->n_blocks * FAKE_BLOCK * FAKE_BYTES_PER_TOKEN, fake_capacity, FAKE_BLOCK,
+                           FAKE_BYTES_PER_TOKEN};
 }
 static void fake_stats(const wick_backend_model *m, wick_backend_stats *out)
 {
@@ -292,12 +294,14 @@ static inline wick_tokenizer *fake_tokenizer(void)
                            .add_space_prefix = 0};
     wick_tokenizer *t = NULL;
     wick_err err = {0};
-    if (wick_tokenizer_from_vocab(&t, &v, "test", &err) != WICK_OK) fprintf(stderr, "fake tokenizer: %s\n", err.message);
+    if (wick_tokenizer_from_vocab(&t, &v, "test", &err) != WICK_OK)
+        fprintf(stderr, "fake tokenizer: %s\n", err.message);
     return t;
 }
 
 /* An engine on the fake backend. */
-static inline wick_engine *fake_engine(const wick_engine_opts *o, const wick_tokenizer *t, uint32_t n_ctx, uint64_t kv_limit)
+static inline wick_engine *fake_engine(const wick_engine_opts *o, const wick_tokenizer *t, uint32_t n_ctx,
+                                       uint64_t kv_limit)
 {
     static wick_plan plan;
     plan.n_vocab = FAKE_VOCAB;

@@ -237,6 +237,7 @@ void wick_request_finish(wick_request *r, wick_finish finish, const char *stop_s
     wick_lock_take(&e->lock);
     e->n_live--;
     wick_lock_drop(&e->lock);
+    wick_stats_publish(e, true); /* whoever reads DONE finds it counted */
     wick_event_done(r, finish, stop_string, &u, error);
     wick_lock_take(&r->lock);
     r->released = true;

@@ -148,7 +148,8 @@ static void expect_same_set(const wick_cand_set *s, const ref *r, const char *wh
     memset(in, 0, sizeof in);
     for (uint32_t i = 0; i < s->n; i++) in[s->c[i].id]++;
     for (int i = 0; i < N; i++) {
-        if (in[i] != (r->l[i] != -INFINITY)) fail_msg("%s: token %d: %d, logit %g (%u left)", what, i, in[i], r->l[i], s->n);
+        if (in[i] != (r->l[i] != -INFINITY))
+            fail_msg("%s: token %d: %d, logit %g (%u left)", what, i, in[i], r->l[i], s->n);
     }
     for (uint32_t i = 1; i < s->n_sorted; i++) assert_true(wick_cand_before(&s->c[i - 1], &s->c[i]));
 }
@@ -304,12 +305,14 @@ static void test_distributions(void **state)
 
     s.top_k = 30, s.top_p = 0.8f, s.min_p = 0.05f, s.typical_p = 0.9f;
     load_ref(&r, l, (double)0.7f);
-    ref_top_k(&r, 30), ref_typical(&r, (double)0.9f, 1), ref_top_p_llama(&r, (double)0.8f, 1), ref_min_p(&r, (double)0.05f, 1);
+    ref_top_k(&r, 30), ref_typical(&r, (double)0.9f, 1), ref_top_p_llama(&r, (double)0.8f, 1),
+        ref_min_p(&r, (double)0.05f, 1);
     expect_distribution(&s, l, &r, "default order");
 
     s.order = WICK_ORDER_LLAMA;
     load_ref(&r, l, 1);
-    ref_top_k(&r, 30), ref_typical(&r, (double)0.9f, 1), ref_top_p_llama(&r, (double)0.8f, 1), ref_min_p(&r, (double)0.05f, 1);
+    ref_top_k(&r, 30), ref_typical(&r, (double)0.9f, 1), ref_top_p_llama(&r, (double)0.8f, 1),
+        ref_min_p(&r, (double)0.05f, 1);
     for (int i = 0; i < N; i++) r.l[i] /= (double)0.7f;
     expect_distribution(&s, l, &r, "llama order");
 
@@ -358,7 +361,8 @@ static void test_seed_and_position(void **state)
     wick_sampler *s = make(&o);
     for (int i = 0; i < 50; i++) {
         assert_int_equal(wick_sampler_pick(s, l, NULL, &a[i], NULL, NULL, 0, NULL), WICK_OK);
-        assert_int_equal(wick_sampler_pick(s, l, NULL, &b, NULL, NULL, 0, NULL), WICK_OK); /* a pick has no side effect */
+        assert_int_equal(wick_sampler_pick(s, l, NULL, &b, NULL, NULL, 0, NULL),
+                         WICK_OK); /* a pick has no side effect */
         assert_int_equal(a[i], b);
         assert_int_equal(wick_sampler_accept(s, 0, NULL), WICK_OK);
     }

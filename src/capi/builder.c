@@ -1,0 +1,223 @@
+/* capi/builder.c - wick_model_builder: options by setters, then a loaded model. */
+#include <string.h>
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "capi/capi_int.h"
+#include "hub/discover.h"
+
+struct wick_model_builder {
+    char *path, *backend, *device, *cache_dir, *chat_template, *home;
+    wick_engine_opts opts;
+    wick_log_callback log;
+    void *log_user;
+    int log_level;
+    wick_err failed; /* the first thing that a setter could not do */
+};
+
+wick_model_builder *wick_model_builder_new(const char *path_or_id)
+{
+    wick_model_builder *b = wick_alloc_zero(1, sizeof *b);
+    if (!b) return NULL;
+    wick_engine_opts_init(&b->opts);
+    b->path = wick_strdup(path_or_id ? path_or_id : "");
+    if (!b->path) {
+        wick_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void wick_model_builder_free(wick_model_builder *b)
+{
+    if (!b) return;
+    wick_free(b->path);
+    wick_free(b->backend);
+    wick_free(b->device);
+    wick_free(b->cache_dir);
+    wick_free(b->chat_template);
+    wick_free(b->home);
+    wick_free(b);
+}
+
+/* Remembers a setter's failure for build. */
+static wick_status note(wick_model_builder *b, wick_status st, const wick_err *err)
+{
+    if (st != WICK_OK && b->failed.kind == WICK_OK) b->failed = *err;
+    return wick_capi_result(st, err, NULL);
+}
+
+static wick_status set_string(wick_model_builder *b, char **field, const char *value)
+{
+    wick_err err = {0};
+    char *copy = value ? wick_strdup(value) : NULL;
+    if (value && !copy) return note(b, wick_err_oom(&err, "an option", strlen(value), 0), &err);
+    wick_free(*field);
+    *field = copy;
+    return WICK_OK;
+}
+
+/* value must be one of a NULL-terminated list; *index: which. */
+static wick_status one_of(wick_model_builder *b, const char *name, const char *value, const char *const *list,
+                          unsigned *index)
+{
+    wick_err err = {0};
+    wick_buf known = WICK_BUF_INIT;
+    for (unsigned i = 0; list[i]; i++) {
+        if (value && strcmp(value, list[i]) == 0) {
+            *index = i;
+            wick_buf_release(&known);
+            return WICK_OK;
+        }
+        wick_buf_printf(&known, "%s%s", i ? ", " : "", list[i]);
+    }
+    wick_status st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, name, "%s: %s is none of %s", name, value ? value : "NULL",
+                               wick_buf_str(&known));
+    wick_buf_release(&known);
+    return note(b, st, &err);
+}
+
+wick_status wick_model_builder_set_backend(wick_model_builder *b, const char *name)
+{
+    return set_string(b, &b->backend, name);
+}
+
+wick_status wick_model_builder_set_device(wick_model_builder *b, const char *name)
+{
+    static const char *const known[] = {"auto", "cpu", "gpu", NULL};
+    unsigned i;
+    WICK_TRY(one_of(b, "device", name, known, &i));
+    return set_string(b, &b->device, name);
+}
+
+wick_status wick_model_builder_set_threads(wick_model_builder *b, uint32_t n)
+{
+    wick_err err = {0};
+    if (n > 1024)
+        return note(b, WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "threads", "threads: %u, at most 1024", n), &err);
+    b->opts.device.n_threads = n;
+    return WICK_OK;
+}
+
+wick_status wick_model_builder_set_precision(wick_model_builder *b, const char *name)
+{
+    static const char *const known[] = {"fast", "fine", "exact", NULL};
+    static const wick_precision value[] = {WICK_PRECISION_FAST, WICK_PRECISION_FINE, WICK_PRECISION_EXACT};
+    unsigned i;
+    WICK_TRY(one_of(b, "precision", name, known, &i));
+    b->opts.device.precision = value[i];
+    b->opts.device.kv_dtype = value[i] == WICK_PRECISION_EXACT ? WICK_DTYPE_F32 : WICK_DTYPE_F16;
+    return WICK_OK;
+}
+
+wick_status wick_model_builder_set_context(wick_model_builder *b, uint32_t n_tokens)
+{
+    b->opts.n_ctx = n_tokens;
+    return WICK_OK;
+}
+
+wick_status wick_model_builder_set_concurrency(wick_model_builder *b, uint32_t n_together, uint32_t n_waiting)
+{
+    b->opts.max_seqs = n_together; /* 0 and too many are the engine's to judge */
+    b->opts.max_queue = n_waiting;
+    return WICK_OK;
+}
+
+wick_status wick_model_builder_set_memory_limit(wick_model_builder *b, uint64_t n_bytes)
+{
+    b->opts.device.memory_limit_bytes = n_bytes;
+    return WICK_OK;
+}
+
+wick_status wick_model_builder_set_prefix_cache(wick_model_builder *b, bool on)
+{
+    b->opts.prefix_cache = on;
+    return WICK_OK;
+}
+
+wick_status wick_model_builder_set_cache_dir(wick_model_builder *b, const char *dir)
+{
+    return set_string(b, &b->cache_dir, dir);
+}
+
+wick_status wick_model_builder_set_chat_template(wick_model_builder *b, const char *text_or_path)
+{
+    return set_string(b, &b->chat_template, text_or_path);
+}
+
+wick_status wick_model_builder_set_home(wick_model_builder *b, const char *dir)
+{
+    return set_string(b, &b->home, dir);
+}
+
+wick_status wick_model_builder_set_log(wick_model_builder *b, wick_log_callback fn, void *user, int max_level)
+{
+    wick_err err = {0};
+    if (max_level < WICK_LOG_ERROR || max_level > WICK_LOG_DEBUG)
+        return note(b, WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "log", "log: level %d is not from 0 to 3", max_level),
+                    &err);
+    b->log = fn;
+    b->log_user = user;
+    b->log_level = max_level;
+    return WICK_OK;
+}
+
+wick_status wick_model_builder_set_progress(wick_model_builder *b, wick_progress_callback fn, void *user)
+{
+    b->opts.progress = (wick_progress){fn, user};
+    return WICK_OK;
+}
+
+/* base's sink passes an enum, the public one an int; wick_log keeps one sink per process, and so do we. */
+static wick_log_callback log_fn;
+static void *log_user;
+static void forward_log(void *ctx, wick_log_level level, const char *line)
+{
+    (void)ctx;
+    if (log_fn) log_fn(log_user, (int)level, line);
+}
+
+static wick_status open_path(wick_model_builder *b, wick_engine **engine, wick_err *err)
+{
+    wick_engine_opts o = b->opts;
+    wick_discover_opts where = {.home = b->home};
+    char *path = NULL;
+    if (b->failed.kind != WICK_OK) {
+        *err = b->failed;
+        return b->failed.kind;
+    }
+    o.backend = b->backend ? b->backend : "auto";
+    o.device.device = b->device ? b->device : "auto";
+    o.device.cache_dir = b->cache_dir;
+    o.chat_template = b->chat_template;
+    WICK_TRY(wick_resolve_model(&path, b->path, &where, err));
+    wick_status st = wick_engine_open(engine, path, &o, err);
+    wick_free(path);
+    return st;
+}
+
+wick_status wick_model_builder_build(wick_model_builder *b, wick_llm **out, wick_error *error)
+{
+    wick_err err = {0};
+    if (!b || !out)
+        return wick_capi_result(WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "builder", "builder: NULL"), &err, error);
+    if (b->log) {
+        log_fn = b->log;
+        log_user = b->log_user;
+        wick_log_set(forward_log, NULL, (wick_log_level)b->log_level);
+    }
+    wick_llm *llm = wick_alloc_zero(1, sizeof *llm);
+    wick_status st = llm ? open_path(b, &llm->engine, &err) : wick_err_oom(&err, "the model", sizeof *llm, 0);
+    if (st == WICK_OK)
+        *out = llm;
+    else
+        wick_free(llm);
+    return wick_capi_result(st, &err, error);
+}
+
+void wick_llm_close(wick_llm *llm)
+{
+    if (!llm) return;
+    wick_engine_close(llm->engine);
+    wick_free(llm);
+}
