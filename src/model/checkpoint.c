@@ -110,6 +110,7 @@ static wick_status transpose(wick_checkpoint *k, const wick_tensor *t, wick_weig
         for (uint64_t o = 0; o < n_out; o++) memcpy(copy + (o * n_in + i) * size, src + (i * n_out + o) * size, size);
     }
     w->data = copy;
+    w->mapped = false;
     return WICK_OK;
 }
 
@@ -276,6 +277,7 @@ wick_status wick_ck_gather_heads(wick_checkpoint *k, const wick_weight *w, uint3
     if (!v) return wick_err_oom(err, w->name, sizeof *v, 0);
     *v = *w;
     v->n_out = n_head * rows;
+    v->mapped = false;
     v->data = gather_plane(k, w->data, w->row_bytes, n_head, rows, part, n_part);
     if (w->scales) v->scales = gather_plane(k, w->scales, w->scale_row_bytes, n_head, rows, part, n_part);
     if (w->biases) v->biases = gather_plane(k, w->biases, w->scale_row_bytes, n_head, rows, part, n_part);

@@ -201,7 +201,9 @@ static wick_status read_any(const wick_checkpoint *k, const wick_matrix_ref *m, 
     w->name = m->t->name;
     w->n_out = (uint32_t)m->n_out;
     w->n_in = (uint32_t)m->n_in;
-    return wick_weight_finish(w, err);
+    WICK_TRY(wick_weight_finish(w, err));
+    w->mapped = !m->t->copied;
+    return WICK_OK;
 }
 
 /* nvfp4's optional factor: one number, or one for each of the stacked matrices. */
