@@ -26,7 +26,7 @@ static wick_status load(wick_tokenizer **t, const char *path, wick_err *err)
     if (wick_path_is_dir(path)) return wick_tokenizer_open_dir(t, path, err);
     WICK_TRY(wick_file_read(path, 1u << 30, &data, &n, err));
     wick_status st = wick_ends_with(path, ".json") ? wick_tokenizer_from_json(t, data, n, path, err)
-                                                  : wick_tokenizer_from_spm(t, data, n, path, err);
+                                                   : wick_tokenizer_from_spm(t, data, n, path, err);
     wick_free(data);
     return st;
 }
@@ -72,7 +72,8 @@ static int decode_line(const wick_tokenizer *t, json_t *list, bool skip)
     size_t n = json_array_size(list);
     if (n > 65536) n = 65536;
     for (size_t i = 0; i < n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    if (wick_tokenizer_decode(t, ids, n, skip, &whole, &err) != WICK_OK || wick_detok_new(&d, t, skip, &err) != WICK_OK) return fail(&err);
+    if (wick_tokenizer_decode(t, ids, n, skip, &whole, &err) != WICK_OK || wick_detok_new(&d, t, skip, &err) != WICK_OK)
+        return fail(&err);
     bool split = false;
     for (size_t i = 0; i < n; i++) {
         if (wick_detok_push(d, ids[i], &streamed, &err) != WICK_OK) return fail(&err);
@@ -123,7 +124,8 @@ static int timing(const wick_tokenizer *t, const char *in, size_t n, double load
         if (took < best) best = took;
         wick_free(ids);
     }
-    printf("{\"load_ms\": %.2f, \"encode_ms\": %.2f, \"bytes\": %zu, \"ids\": %zu, \"kind\": \"%s\"}\n", load_ms, best, n, n_ids, wick_tokenizer_kind(t));
+    printf("{\"load_ms\": %.2f, \"encode_ms\": %.2f, \"bytes\": %zu, \"ids\": %zu, \"kind\": \"%s\"}\n", load_ms, best,
+           n, n_ids, wick_tokenizer_kind(t));
     return 0;
 }
 
