@@ -109,6 +109,7 @@ static size_t tag_end(const lexer *x, const char *close, bool plus, bool trim)
 static wick_status lex_comment(lexer *x)
 {
     uint32_t line = x->line;
+    if (x->pos >= x->n) return WICK_OK; /* nothing after the tag: jinja2 lets it pass */
     for (size_t p = x->pos; p < x->n; p++) {
         const char *hit = memchr(x->s + p, '#', x->n - p);
         if (!hit) break;
@@ -136,6 +137,7 @@ static size_t raw_begin(const lexer *x, size_t p)
 
 static wick_status lex_raw(lexer *x)
 {
+    if (x->pos >= x->n) return WICK_OK;
     for (size_t p = x->pos; p < x->n; p++) {
         const char *hit = memchr(x->s + p, '{', x->n - p);
         if (!hit) break;
