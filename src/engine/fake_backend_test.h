@@ -30,17 +30,17 @@ struct wick_backend_model {
 };
 
 static struct wick_backend_model fake_model;
-static uint64_t fake_capacity;     /* bytes; 0: unbounded */
-static atomic_int fake_fail_steps; /* the next n steps fail */
-static atomic_int fake_fail_token; /* a row that holds this token fails the step; 0: off */
-static atomic_int fake_nan_token;  /* a row whose last token is this gives NaN; 0: off */
-static atomic_int fake_step_us;    /* how long a step takes */
-static atomic_int fake_token_us;   /* and each of its tokens */
+static _Atomic uint64_t fake_capacity; /* bytes; 0: unbounded */
+static atomic_int fake_fail_steps;     /* the next n steps fail */
+static atomic_int fake_fail_token;     /* a row that holds this token fails the step; 0: off */
+static atomic_int fake_nan_token;      /* a row whose last token is this gives NaN; 0: off */
+static atomic_int fake_step_us;        /* how long a step takes */
+static atomic_int fake_token_us;       /* and each of its tokens */
 static atomic_int fake_most_rows, fake_most_tokens;
 static atomic_long fake_n_tokens, fake_n_forks, fake_live_seqs;
 static uint32_t fake_caps =
     WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
-static int fake_eos_bias; /* added to the logit of token 2 */
+static atomic_int fake_eos_bias; /* added to the logit of token 2 */
 
 static uint64_t fake_hash(const int32_t *t, uint32_t n)
 {

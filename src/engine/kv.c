@@ -44,6 +44,7 @@ void wick_kv_release(wick_engine *e, wick_request *r)
 {
     if (r->kv) {
         e->parts.backend->kv_free(e->loaded, r->kv);
+        e->parts.backend->kv_usage(e->loaded, &e->kv);
         e->kv_tight = false;
     }
     r->kv = NULL;

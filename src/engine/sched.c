@@ -49,7 +49,7 @@ wick_status wick_sched_add(wick_engine *e, wick_request *r, wick_err *err)
 {
     e->live[e->n_have++] = r;
     r->user = UINT32_MAX;
-    uint32_t u;
+    uint32_t u = 0;
     WICK_TRY(find_user(e, r->opt.user_key, &u, err));
     double least = least_active_service(e);
     if (e->user[u].n_live == 0 && e->user[u].service < least) e->user[u].service = least;
