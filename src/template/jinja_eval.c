@@ -173,8 +173,6 @@ static jv eval_slice(jrt *rt, const jnode *n)
 {
     jv obj = wick_jinja_eval(rt, n->a), part[3];
     for (int i = 0; i < 3; i++) part[i] = n->item[i] ? wick_jinja_eval(rt, n->item[i]) : jv_none();
-    /* jinja2 folds a constant's slice at compile time, and there it is undefined instead of an error */
-    if (n->a->kind == N_CONST && wick_jv_len(obj) < 0 && !rt->failed) return jv_make(JV_UNDEF);
     return wick_jv_slice(rt, obj, part[0], part[1], part[2]);
 }
 

@@ -17,7 +17,7 @@ t and n|z or 'x'|not t|not not z|n and z or 'y'|'a' if t else 'b'|'a' if z|'a' i
 'a' 'b' "c"|'a' ~ 1 ~ none ~ true ~ 1.0 ~ a|'a' + 'b'|'a' + 1|1 + 'a'|'ab' * 3|3 * 'ab'|'ab' * -1|[1] * 2|[1] + [2]|(1,) + (2,)|[1] + (2,)|'a' - 'b'
 []|()|{}|(1,)|(1, 2)|[1, [2, (3,)]]|{'a': 1, 2: 'b', none: none, (1, 2): 3}|{[]: 1}|{'a': 1, 'a': 2}|{1: 'a', true: 'b', 1.0: 'c'}
 a[0]|a[-1]|a[9]|a[-9]|a['x']|a[1.0]|a[true]|s[0]|s[-1]|s[99]|u[1]|u[-1]|d['x']|d.x|d['nope']|d.nope|d.nope.more|d['items']|d.items|d.y[1].k|d.y.1.k|n.x|z.x|z['x']
-a[:2]|a[1:]|a[::-1]|a[::2]|a[-2:]|a[5:1]|a[:-1]|s[2:5]|s[::-1]|u[1:4]|u[::-1]|u[::2]|u[-3:]|s[:99]|s[-99:3]|(1, 2, 3)[1:]|a[::0]|a['x':]|d[1:2]|none[1:]|undefined_name[1:]|range(10)[2:8:3]|range(10)[::-1]|a[:none]|a[1:2:none]
+a[:2]|a[1:]|a[::-1]|a[::2]|a[-2:]|a[5:1]|a[:-1]|s[2:5]|s[::-1]|u[1:4]|u[::-1]|u[::2]|u[-3:]|s[:99]|s[-99:3]|(1, 2, 3)[1:]|a[::0]|a['x':]|d[1:2]|undefined_name[1:]|range(10)[2:8:3]|range(10)[::-1]|a[:none]|a[1:2:none]
 undefined_name|undefined_name.x|undefined_name['x']|undefined_name()|undefined_name + 1|undefined_name ~ 'x'|undefined_name == 1|undefined_name == other_name|undefined_name < 1|-undefined_name|[undefined_name]|{'a': undefined_name}|not undefined_name|undefined_name is defined
 s.upper()|s.lower()|s.title()|s.capitalize()|s.swapcase()|u.upper()|u.lower()|u.title()|u.capitalize()|u.casefold()|u.swapcase()|'ǆ'.title()|'ﬁx'.upper()|"they're bill's".title()
 '  x  '.strip()|'xxaxx'.strip('x')|'abcba'.lstrip('ab')|'abcba'.rstrip('ab')|'\t\n x \u00a0'.strip()|'a'.strip(none)|'a'.strip(1)|'x日x'.strip('x日')

@@ -17,6 +17,8 @@ def compare(cases):
             continue  # addresses
         if kind == "out" and got.get("out") != want:
             wrong.append(f"{template!r}\n   want {want!r}\n   got  {got}")
+        if "cannot be sliced" in got.get("error", ""):
+            continue  # always an error here; jinja2 prints nothing where its optimizer met the slice of a constant
         if kind == "error" and "error" not in got:
             wrong.append(f"{template!r}\n   want {want}\n   got  {got}")
         if "error" in got:
