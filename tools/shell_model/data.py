@@ -42,7 +42,7 @@ def sample_texts(job):
     out = []
     for _ in range(n):
         p = gen.pair()
-        out += [p.request, p.answer]
+        out += [p.request, p.answer, "user", "assistant"]  # the words of the chat frame become one token each
     return out
 
 
