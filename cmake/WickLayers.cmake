@@ -32,6 +32,11 @@ macro(wick_add_layers)
       if(NOT isa_skip)
         list(APPEND keep ${s})
         if(isa)
+          # Instrumented, one unrolled kernel takes minutes to compile. The portable file of each kernel, which is the
+          # same body or its definition, stays instrumented.
+          if(WICK_SANITIZE OR WICK_FUZZ)
+            list(APPEND isa -fno-sanitize=all -O2)
+          endif()
           set_source_files_properties(${s} PROPERTIES COMPILE_OPTIONS "${isa}")
         endif()
       endif()
