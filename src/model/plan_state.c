@@ -1,11 +1,6 @@
 /* model/plan_state.c - mixers that keep a state instead of keys and values. */
 #include "model/build.h"
 
-wick_status wick_build_mla(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
-{
-    return wick_build_state_mixer(b, s, layer, WICK_MIX_MLA, err);
-}
-
 wick_status wick_build_state_mixer(wick_builder *b, const wick_step *s, uint32_t layer, wick_mixer kind, wick_err *err)
 {
     (void)s;

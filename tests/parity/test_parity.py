@@ -1,0 +1,164 @@
+"""Logits and greedy tokens against mlx-lm (float32, CPU) for every family, quantization and layout, on random small
+models. `exact` precision agrees to 1e-4 (absolute, and relative to the largest logit); 16 greedy tokens are equal as long
+as the reference's own margin is above that.
+
+WICK_BIN names the program. WICK_PARITY=all runs every quantization for every case; without it the first families have
+all and the others one float, one quantized and one Hugging Face layout each. WICK_PARITY_BACKEND chooses the backend."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+make_model = pytest.importorskip("make_model", reason="the oracle (mlx, mlx-lm) is not installed")
+from model_cases import BASE, CASES, GGUF_ARCH  # noqa: E402
+
+ALL = os.environ.get("WICK_PARITY") == "all"
+BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
+TOLERANCE = 1e-4
+STATE = ("mamba", "mamba2", "lfm2", "falcon_h1", "qwen3_next")
+# What a GGUF file cannot say, or llama.cpp fixes for the family.
+GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
+                                                                          "num_hidden_layers": 7}}
+
+
+def find_wick():
+    path = os.environ.get("WICK_BIN")
+    if not path:
+        root = Path(__file__).resolve().parents[2]
+        found = sorted(root.glob("build/*/wick"), key=lambda p: p.stat().st_mtime)
+        path = str(found[-1]) if found else None
+    if not path or not os.access(path, os.X_OK):
+        pytest.skip("the wick program is not built (WICK_BIN)")
+    return path
+
+
+def wick_logits(path, tokens, greedy=0, precision="exact"):
+    cmd = [find_wick(), "logits", str(path), "--tokens", ",".join(map(str, tokens)), "--backend", BACKEND, "--precision", precision, "--json"]
+    if greedy:
+        cmd += ["--greedy", str(greedy)]
+    r = subprocess.run(cmd, capture_output=True, text=True, timeout=300)
+    assert r.returncode == 0, f"{' '.join(cmd)}\n{r.stderr}"
+    return json.loads(r.stdout)
+
+
+def compare(path, ref, tokens, tolerance=TOLERANCE, n_greedy=16):
+    want = ref.logits(tokens)
+    out = wick_logits(path, tokens, n_greedy)
+    got = np.array(out["logits"], dtype=np.float64)[: len(tokens)]
+    assert got.shape == want.shape
+    limit = tolerance * (1 + np.abs(want).max())
+    worst = np.abs(got - want).max(axis=1)
+    assert worst.max() <= limit, f"position {int(worst.argmax())}: off by {worst.max():.2e}, limit {limit:.2e}; all: {worst}"
+    if not n_greedy:
+        return
+    greedy, margins = ref.greedy(tokens, n_greedy)
+    for i, (a, b, m) in enumerate(zip(greedy, out["tokens"], margins)):
+        if m < 2 * limit:
+            break  # the reference itself is undecided here
+        assert a == b, f"greedy token {i}: expected {a}, got {b} (margin {m:.3g})"
+
+
+def vocabulary(config):
+    return config.get("vocab_size") or config["text_config"]["vocab_size"]
+
+
+def prompt_of(case, n=24):
+    return make_model.prompt(n, vocabulary(CASES[case]))
+
+
+def selection():
+    out = []
+    for case in CASES:
+        family = case.split("-")[0]
+        if ALL or family in BASE:
+            variants = [("mlx", q) for q in ("f32", "4bit", "8bit")] + [("hf", "f32")]
+            if case in BASE:
+                variants += [("mlx", "3:64"), ("mlx", "6:32"), ("mlx", "4:32:mxfp4"), ("mlx", "4:16:nvfp4"), ("mlx", "8:32:mxfp8"),
+                             ("mlx", "2:128"), ("mlx", "5:64"), ("npz", "f32"), ("npz", "8bit")]
+        else:
+            variants = [("mlx", "f32"), ("mlx", "4bit"), ("hf", "f32")]
+        out += [pytest.param(case, layout, quant, id=f"{case}-{layout}-{quant}") for layout, quant in variants]
+    return out
+
+
+@pytest.mark.parametrize("case,layout,quant", selection())
+def test_logits(case, layout, quant, tmp_path):
+    find_wick()
+    ref = make_model.make(case, tmp_path, quant=quant, layout=layout)
+    compare(tmp_path, ref, prompt_of(case))
+
+
+def gguf_selection():
+    cases = [c for c in CASES if c in GGUF_ARCH or c in ("llama-bias-linear", "llama-yarn", "stablelm-parallel")]
+    out = []
+    for case in cases:
+        kinds = ["F32", "Q8_0", "Q4_0", "Q5_1", "BF16", "F16"] if ALL or case in BASE else ["F32", "Q8_0"]
+        out += [pytest.param(case, k, id=f"{case}-{k}") for k in kinds]
+    return out
+
+
+@pytest.mark.parametrize("case,kind", gguf_selection())
+def test_gguf(case, kind, tmp_path):
+    find_wick()
+    config = {**CASES[case], **GGUF_CONFIG.get(case, {})}
+    ref = make_model.make(case, tmp_path, layout="gguf", gguf_type=kind, config=config)
+    compare(tmp_path / "model.gguf", ref, prompt_of(case))
+
+
+def test_sharded(tmp_path):
+    ref = make_model.make("qwen3", tmp_path, quant="4bit", shards=3)
+    compare(tmp_path, ref, prompt_of("qwen3"))
+
+
+@pytest.mark.parametrize("case", ["llama", "qwen2"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_weights(case, dtype, tmp_path):
+    """Weights in half precision, answers in float32: the reference computes with the same values in float32."""
+    import mlx.core as mx
+    ref = make_model.make(case, tmp_path, dtype=getattr(mx, dtype))
+    compare(tmp_path, ref, prompt_of(case))
+
+
+def test_mixed_quantization(tmp_path):
+    """Layers of several widths and layers left float, as dynamic quantization and predicates write them."""
+    def predicate(path, module):
+        if path.endswith("v_proj"):
+            return {"bits": 8, "group_size": 32}
+        if "layers.1.mlp" in path:
+            return {"bits": 4, "group_size": 32, "mode": "mxfp4"}
+        return not path.endswith("k_proj")
+
+    ref = make_model.make("qwen3", tmp_path, quant="4bit", predicate=predicate)
+    compare(tmp_path, ref, prompt_of("qwen3"))
+
+
+@pytest.mark.parametrize("n", [1, 2, 17, 33, 65])
+def test_prompt_lengths(n, tmp_path):
+    """Around the window (16) and around the usual sizes of blocks."""
+    ref = make_model.make("mistral-mixed", tmp_path)
+    compare(tmp_path, ref, prompt_of("mistral-mixed", n), n_greedy=20)
+
+
+def test_meta_names(tmp_path):
+    """The first NPZ models: Meta's names and parameters, interleaved rope."""
+    import mlx.core as mx
+    names = {"model.embed_tokens": "tok_embeddings", "model.norm": "norm", "lm_head": "output", "self_attn.q_proj": "attention.wq",
+             "self_attn.k_proj": "attention.wk", "self_attn.v_proj": "attention.wv", "self_attn.o_proj": "attention.wo",
+             "mlp.gate_proj": "feed_forward.w1", "mlp.down_proj": "feed_forward.w2", "mlp.up_proj": "feed_forward.w3",
+             "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm", "model.layers": "layers"}
+    config = {**CASES["llama-traditional"], "num_key_value_heads": 4}
+    ref = make_model.make("llama-traditional", tmp_path / "mlx", config=config)
+    weights = make_model.weights_of(ref.model)
+    for a, b in names.items():
+        weights = {k.replace(a, b): v for k, v in weights.items()}
+    out = tmp_path / "npz"
+    out.mkdir()
+    mx.savez(str(out / "weights.npz"), **weights)
+    (out / "config.json").write_text(json.dumps({"dim": 128, "n_layers": 2, "n_heads": 4, "hidden_dim": 256, "norm_eps": 1e-5,
+                                                 "vocab_size": -1}))
+    compare(out, ref, prompt_of("llama-traditional"))
