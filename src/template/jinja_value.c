@@ -436,7 +436,7 @@ bool wick_jv_as_double(jv v, double *out)
 static int compare_numbers(jv a, jv b)
 {
     int64_t i, j;
-    double x, y;
+    double x = 0, y = 0;
     if (wick_jv_as_int(a, &i) && wick_jv_as_int(b, &j)) return (i > j) - (i < j);
     (void)wick_jv_as_double(a, &x);
     (void)wick_jv_as_double(b, &y);
