@@ -116,9 +116,9 @@ def gguf_name(tm, k):
     raise KeyError(f"no GGUF name for {k}")
 
 
-def quantized(v, kind):
+def quantized(v, kind, norm=False):
     """(bytes to write, type, the float values they stand for); vectors and rows that do not divide stay float32."""
-    if kind == "F32" or v.ndim < 2 or v.shape[-1] % gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]][0]:
+    if kind == "F32" or v.ndim < 2 or norm or v.shape[-1] % gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]][0]:
         return v, None, v
     q = gguf.GGMLQuantizationType[kind]
     data = gguf_quantize(v, q)
@@ -156,7 +156,7 @@ def write_gguf(model, cfg, path, kind):
         if t.startswith("gemma") and "norm" in k:
             v, undo = v + 1, lambda x: x - 1
         router = re.search(r"(mlp|block_sparse_moe)\.gate\.weight$|shared_expert_gate", k)
-        data, q, values = quantized(v, "F32" if router else kind)
+        data, q, values = quantized(v, "F32" if router else kind, "norm" in k)
         name = gguf_name(tm, k)
         if name.endswith("ffn_gate_inp_shexp.weight"):
             data = data.reshape(-1)
