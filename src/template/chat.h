@@ -11,7 +11,8 @@
 typedef struct wick_chat_template wick_chat_template;
 
 /* `named` of tokenizer_config are kept: with tools, "tool_use" is taken where it exists. bos/eos may be NULL. */
-wick_status wick_chat_template_new(wick_chat_template **out, const char *src, size_t n, const char *bos, const char *eos, const char *where, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_chat_template_new(wick_chat_template **out, const char *src, size_t n, const char *bos,
+                                   const char *eos, const char *where, wick_err *err) WICK_MUST_CHECK;
 /* From a model folder; *out = NULL and WICK_OK where the folder has none. */
 wick_status wick_chat_template_open_dir(wick_chat_template **out, const char *dir, wick_err *err) WICK_MUST_CHECK;
 /* The same from bytes: tokenizer_config.json (special tokens, "chat_template") and special_tokens_map.json as parsed
@@ -32,7 +33,8 @@ typedef struct wick_chat_input {
 /* Appends the prompt. Adjusts messages only where a template cannot take them as they are: tool-call arguments as an
  * object or as a string, content parts joined to a string. Errors: WICK_E_TEMPLATE (the template raised, or is
  * broken), WICK_E_BAD_PARAMETER (messages that are no messages). */
-wick_status wick_chat_render(const wick_chat_template *t, const wick_chat_input *in, const wick_jinja_limits *limits, wick_buf *out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_chat_render(const wick_chat_template *t, const wick_chat_input *in, const wick_jinja_limits *limits,
+                             wick_buf *out, wick_err *err) WICK_MUST_CHECK;
 const char *wick_chat_template_source(const wick_chat_template *t);
 /* What the rendered probe showed: does the template use tools, a system role, reasoning tags ("<think>" or NULL)? */
 typedef struct wick_chat_traits {

@@ -21,7 +21,9 @@ typedef struct wick_jinja_limits {
 } wick_jinja_limits;
 
 /* WICK_E_TEMPLATE with line number and what was expected. */
-wick_status wick_jinja_compile(wick_jinja **out, const char *src, size_t n, const char *where, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_jinja_compile(wick_jinja **out, const char *src, size_t n, const char *where,
+                               wick_err *err) WICK_MUST_CHECK;
 void wick_jinja_free(wick_jinja *t);
 /* vars: an object. raise_exception('x') gives WICK_E_TEMPLATE with x in the message. limits may be NULL. */
-wick_status wick_jinja_render(const wick_jinja *t, const json_t *vars, const wick_jinja_limits *limits, wick_buf *out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_jinja_render(const wick_jinja *t, const json_t *vars, const wick_jinja_limits *limits, wick_buf *out,
+                              wick_err *err) WICK_MUST_CHECK;

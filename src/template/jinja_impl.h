@@ -523,6 +523,8 @@ bool wick_text_is_alpha(uint32_t cp);
 bool wick_text_is_digit(uint32_t cp);
 bool wick_text_is_upper(uint32_t cp);
 bool wick_text_is_lower(uint32_t cp);
+/* First x in p, NULL if there is none: linear whatever both hold. */
+const char *wick_text_find(const char *p, size_t n, const char *x, size_t m);
 uint32_t wick_text_prev(const char *p, size_t n, size_t *len); /* last code point of p[0..n) */
 typedef enum jcase { CASE_UPPER, CASE_LOWER, CASE_FOLD, CASE_SWAP, CASE_TITLE, CASE_CAPITALIZE } jcase;
 jv wick_text_case(jrt *rt, const jv_str *s, jcase how);

@@ -127,10 +127,15 @@ static void split_space(jrt *rt, const jv_str *s, int64_t max, bool right, growi
     }
 }
 
-static const char *find_last(const char *p, size_t n, const jv_str *x)
+/* Pays for what it scans, so that rsplit stays linear. */
+static const char *find_last(jrt *rt, const char *p, size_t n, const jv_str *x)
 {
-    for (size_t i = n + 1; n >= x->n && i-- > 0;)
-        if (i + x->n <= n && memcmp(p + i, x->p, x->n) == 0) return p + i;
+    if (n < x->n) return NULL;
+    for (size_t i = n - x->n + 1; i-- > 0;) {
+        if (memcmp(p + i, x->p, x->n) != 0) continue;
+        return wick_jv_step(rt, (n - i) / 16 * (1 + x->n / 32)) ? p + i : NULL;
+    }
+    (void)wick_jv_step(rt, n / 16 * (1 + x->n / 32));
     return NULL;
 }
 
@@ -138,7 +143,8 @@ static void split_at(jrt *rt, const jv_str *s, const jv_str *sep, int64_t max, b
 {
     size_t from = 0, to = s->n;
     for (; !rt->failed && (max < 0 || (int64_t)g->n < max);) {
-        const char *hit = right ? find_last(s->p, to, sep) : memmem(s->p + from, s->n - from, sep->p, sep->n);
+        const char *hit =
+            right ? find_last(rt, s->p, to, sep) : wick_text_find(s->p + from, s->n - from, sep->p, sep->n);
         if (!hit) break;
         size_t at = (size_t)(hit - s->p);
         if (right) {
@@ -208,7 +214,7 @@ static jv partition(jrt *rt, jv self, jv sep, bool right)
     if (!sep.u.s->n) return wick_jv_raise(rt, "empty separator");
     const jv_str *s = self.u.s;
     if (!wick_jv_step(rt, s->n / 8)) return self;
-    const char *hit = right ? find_last(s->p, s->n, sep.u.s) : memmem(s->p, s->n, sep.u.s->p, sep.u.s->n);
+    const char *hit = right ? find_last(rt, s->p, s->n, sep.u.s) : wick_text_find(s->p, s->n, sep.u.s->p, sep.u.s->n);
     jv r = wick_jv_list(rt, JV_TUPLE, 3), empty = wick_jv_cstr(rt, "");
     if (rt->failed) return r;
     size_t at = hit ? (size_t)(hit - s->p) : 0;
@@ -252,9 +258,9 @@ static jv find(jrt *rt, jv self, const jv *a, bool right, bool must)
     const jv_str *s = self.u.s, *x = a[0].u.s;
     const char *hit = NULL;
     if (window(rt, self, a, &from, &to))
-        hit = right       ? find_last(s->p + from, to - from, x)
+        hit = right       ? find_last(rt, s->p + from, to - from, x)
               : x->n == 0 ? s->p + from
-                          : memmem(s->p + from, to - from, x->p, x->n);
+                          : wick_text_find(s->p + from, to - from, x->p, x->n);
     if (!hit && must) return wick_jv_raise(rt, "substring not found");
     return jv_int(hit ? (int64_t)wick_jv_count_cp(s->p, (size_t)(hit - s->p)) : -1);
 }
@@ -284,7 +290,7 @@ METHOD(m_count)
     const jv_str *s = self.u.s, *x = a[0].u.s;
     if (!window(rt, self, a, &from, &to)) return jv_int(0);
     if (!x->n) return jv_int((int64_t)wick_jv_count_cp(s->p + from, to - from) + 1);
-    for (const char *p = s->p + from; (p = memmem(p, (size_t)(s->p + to - p), x->p, x->n)); p += x->n) n++;
+    for (const char *p = s->p + from; (p = wick_text_find(p, (size_t)(s->p + to - p), x->p, x->n)); p += x->n) n++;
     return jv_int(n);
 }
 
@@ -338,8 +344,8 @@ METHOD(m_replace)
             from = i < s->n ? i : s->n;
         }
     } else {
-        for (const char *p; max != 0 && wick_jv_step(rt, 1) && (p = memmem(s->p + from, s->n - from, x->p, x->n));
-             max--) {
+        for (const char *p;
+             max != 0 && wick_jv_step(rt, 1) && (p = wick_text_find(s->p + from, s->n - from, x->p, x->n)); max--) {
             wick_buf_add(&rt->w, s->p + from, (size_t)(p - s->p) - from);
             wick_buf_add(&rt->w, y->p, y->n);
             from = (size_t)(p - s->p) + x->n;

@@ -68,6 +68,19 @@ bool wick_text_is_lower(uint32_t cp)
     return cp < 0x80 ? cp >= 'a' && cp <= 'z' : cp <= 0x10FFFF && utf8proc_islower((utf8proc_int32_t)cp);
 }
 
+const char *wick_text_find(const char *p, size_t n, const char *x, size_t m)
+{
+    enum { SHORT_NEEDLE = 32 }; /* above it memmem's set-up pays, and a plain search could turn quadratic */
+    if (m == 0) return p;
+    if (m > SHORT_NEEDLE) return memmem(p, n, x, m);
+    for (const char *end = p + n; (size_t)(end - p) >= m; p++) {
+        p = memchr(p, x[0], (size_t)(end - p) - m + 1);
+        if (!p) return NULL;
+        if (memcmp(p, x, m) == 0) return p;
+    }
+    return NULL;
+}
+
 uint32_t wick_text_prev(const char *p, size_t n, size_t *len)
 {
     size_t i = n - 1;

@@ -32,7 +32,7 @@ static void put_string(dump *d, const jv_str *s)
         static const char plain[] = "\"\\\n\r\t\f\b", letter[] = "\"\\nrtfb";
         const char *hit = c && c < 0x80 ? strchr(plain, c) : NULL;
         if (hit)
-            wick_buf_printf(d->b, "\\%c", letter[hit - plain]);
+            wick_buf_add(d->b, (const char[]){'\\', letter[hit - plain]}, 2);
         else if (cp > 0xFFFF)
             wick_buf_printf(d->b, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10), 0xDC00 + ((cp - 0x10000) & 0x3FF));
         else

@@ -522,7 +522,7 @@ bool wick_jv_contains(jrt *rt, jv seq, jv x)
         if (x.t != JV_STR)
             return wick_jv_raise(rt, "'in <string>' requires a string, got %s", wick_jv_type_name(x)), false;
         if (!wick_jv_step(rt, seq.u.s->n / 16)) return false;
-        return x.u.s->n == 0 || memmem(seq.u.s->p, seq.u.s->n, x.u.s->p, x.u.s->n) != NULL;
+        return x.u.s->n == 0 || wick_text_find(seq.u.s->p, seq.u.s->n, x.u.s->p, x.u.s->n) != NULL;
     }
     if (seq.t == JV_DICT || (seq.t == JV_VIEW && seq.u.w->kind == JV_KEYS)) {
         if (!wick_jv_hashable(x)) return wick_jv_raise(rt, "unhashable type: '%s'", wick_jv_type_name(x)), false;
