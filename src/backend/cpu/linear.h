@@ -39,7 +39,7 @@ uint32_t wick_lin_act_key(const wick_lin *l);
 uint64_t wick_lin_act_bytes(const wick_lin *l, uint32_t n_rows);                      /* aligned to 64 */
 void wick_lin_act_prepare(const wick_lin *l, const float *x, uint64_t x_stride, uint32_t m0, uint32_t m1, uint32_t n_rows, void *act); /* rows m0..m1 of n_rows */
 
-/* y[m * y_stride + n] = product for all n_rows rows and the outputs of tiles [t0, t1); `scratch` is per thread. */
+/* y[m * y_stride + n] = product for all n_rows rows and the outputs of tiles [t0, t1); `scratch` is per thread, aligned to 64. */
 uint64_t wick_lin_scratch_bytes(const wick_lin *l, uint32_t n_rows);
 void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y, uint64_t y_stride, uint32_t t0, uint32_t t1, void *scratch);
 /* One row of W in float32, from the packed form or the file (embeddings). */

@@ -4,7 +4,11 @@
 #include "backend/cpu/kernels/lin_common.h"
 #include <immintrin.h>
 
+#if LIN_FEW
+enum { LIN_MR_INT = 2, LIN_MR_FLOAT = 2 };
+#else
 enum { LIN_MR_INT = 5, LIN_MR_FLOAT = 6 };
+#endif
 
 LIN_INLINE __m256i dot(__m256i acc, __m256i codes, __m256i x, const bool wide)
 {
@@ -187,58 +191,80 @@ LIN_INLINE void codes2(const wick_lin_code code, const uint8_t *in, const uint32
 /* --- one tile times one or two rows, unpacked in registers --- */
 enum { LIN_AHEAD = 2304 };
 
+/* Where a tile's kernel stands: at the start of a chunk. */
+typedef struct gemv_at {
+    const wick_lin_fmt *f;
+    const uint8_t *in, *scales;
+    const int8_t *q;
+    const float *sx, *s;
+    const int32_t *total;
+    uint32_t k; /* inputs from the start of the superblock */
+} gemv_at;
+
+/* Block `blk` of the chunk, half h of the rows. */
+LIN_INLINE void gemv_block(const gemv_at *at, const wick_lin_code code, const uint32_t block, const uint32_t blk,
+                           const uint32_t h, const uint32_t mr, const bool fine, __m256 y[][2])
+{
+    const wick_lin_fmt *f = at->f;
+    const uint32_t pairs = block / 8, plane = 16 * mr * 4;
+    const bool wide = code == WICK_LIN_CODE_8;
+    __m256i acc[2], low[2];
+    __m256 d, b;
+#pragma GCC unroll 2
+    for (uint32_t m = 0; m < mr; m++) acc[m] = low[m] = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < pairs; i++) {
+        const uint32_t p = blk * pairs + i;
+        __m256i v0, v1;
+        codes2(code, at->in, p, h, &v0, &v1);
+#pragma GCC unroll 2
+        for (uint32_t m = 0; m < mr; m++) {
+            const int8_t *x = at->q + (2 * p * mr + m) * 4;
+            acc[m] = dot(acc[m], v0, bcast4(x), wide);
+            acc[m] = dot(acc[m], v1, bcast4(x + mr * 4), wide);
+            if (!fine) continue;
+            low[m] = dot(low[m], v0, bcast4(x + plane), wide);
+            low[m] = dot(low[m], v1, bcast4(x + plane + mr * 4), wide);
+        }
+    }
+    group_ps(f, at->scales, (at->k + blk * block) / f->group, f->super / f->group, h,
+             f->has_bias ? 0.0f : -(float)f->zero, &d, &b);
+#pragma GCC unroll 2
+    for (uint32_t m = 0; m < mr; m++) {
+        if (fine) acc[m] = _mm256_add_epi32(_mm256_slli_epi32(acc[m], 7), low[m]);
+        if (wide) acc[m] = _mm256_add_epi32(acc[m], _mm256_set1_epi32(at->total[blk * mr + m] * 128));
+        y[m][h] = scaled(acc[m], d, b, at->sx[blk * mr + m], at->s[blk * mr + m], y[m][h]);
+    }
+}
+
 LIN_INLINE void gemv(const wick_lin_gemv_args *a, const wick_lin_code code, const uint32_t block, const uint32_t mr,
                      const bool fine)
 {
     const wick_lin_fmt *f = a->f;
-    const uint32_t n_groups = f->super / f->group, pairs = block / 8, plane = 16 * mr * 4;
-    const float off = f->has_bias ? 0.0f : -(float)f->zero;
-    const bool wide = code == WICK_LIN_CODE_8;
-    const uint8_t *in = a->tile;
-    const int8_t *q = a->q;
-    const float *sx = a->sx, *s = a->s;
-    const int32_t *total = a->sum;
+    gemv_at at = {.f = f, .in = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .total = a->sum};
     __m256 y[2][2];
 #pragma GCC unroll 2
     for (uint32_t m = 0; m < mr; m++) y[m][0] = y[m][1] = _mm256_setzero_ps();
     for (uint32_t sb = 0; sb < a->n_super; sb++) {
-        const uint8_t *scales = in;
-        for (uint32_t i = 0; i < f->super_bytes; i += 64) _mm_prefetch((const char *)in + LIN_AHEAD + i, _MM_HINT_T0);
-        in += f->scale_bytes;
-        for (uint32_t k = 0; k < f->super; k += 64, in += f->chunk_bytes, q += plane * (fine ? 2 : 1)) {
-#pragma GCC unroll 4
-            for (uint32_t blk = 0; blk < 64 / block; blk++, sx += mr, s += mr, total += mr) {
-                const uint32_t g = (k + blk * block) / f->group;
+        for (uint32_t i = 0; i < f->super_bytes; i += 64)
+            _mm_prefetch((const char *)at.in + LIN_AHEAD + i, _MM_HINT_T0);
+        at.scales = at.in;
+        at.in += f->scale_bytes;
+        for (at.k = 0; at.k < f->super; at.k += 64) {
 #pragma GCC unroll 2
-                for (uint32_t h = 0; h < 2; h++) {
-                    __m256i acc[2], low[2];
-                    __m256 d, b;
-#pragma GCC unroll 2
-                    for (uint32_t m = 0; m < mr; m++) acc[m] = low[m] = _mm256_setzero_si256();
-#pragma GCC unroll 8
-                    for (uint32_t i = 0; i < pairs; i++) {
-                        const uint32_t p = blk * pairs + i;
-                        __m256i v0, v1;
-                        codes2(code, in, p, h, &v0, &v1);
-#pragma GCC unroll 2
-                        for (uint32_t m = 0; m < mr; m++) {
-                            const int8_t *x = q + (2 * p * mr + m) * 4;
-                            acc[m] = dot(acc[m], v0, bcast4(x), wide);
-                            acc[m] = dot(acc[m], v1, bcast4(x + mr * 4), wide);
-                            if (!fine) continue;
-                            low[m] = dot(low[m], v0, bcast4(x + plane), wide);
-                            low[m] = dot(low[m], v1, bcast4(x + plane + mr * 4), wide);
-                        }
-                    }
-                    group_ps(f, scales, g, n_groups, h, off, &d, &b);
-#pragma GCC unroll 2
-                    for (uint32_t m = 0; m < mr; m++) {
-                        if (fine) acc[m] = _mm256_add_epi32(_mm256_slli_epi32(acc[m], 7), low[m]);
-                        if (wide) acc[m] = _mm256_add_epi32(acc[m], _mm256_set1_epi32(total[m] * 128));
-                        y[m][h] = scaled(acc[m], d, b, sx[m], s[m], y[m][h]);
-                    }
+            for (uint32_t h = 0; h < 2; h++) {
+                gemv_block(&at, code, block, 0, h, mr, fine, y);
+                if (block <= 32) gemv_block(&at, code, block, 1, h, mr, fine, y);
+                if (block <= 16) {
+                    gemv_block(&at, code, block, 2, h, mr, fine, y);
+                    gemv_block(&at, code, block, 3, h, mr, fine, y);
                 }
             }
+            at.in += f->chunk_bytes;
+            at.q += 16 * mr * 4 * (fine ? 2 : 1);
+            at.sx += 64 / block * mr;
+            at.s += 64 / block * mr;
+            at.total += 64 / block * mr;
         }
     }
 #pragma GCC unroll 2
@@ -249,17 +275,27 @@ LIN_INLINE void gemv(const wick_lin_gemv_args *a, const wick_lin_code code, cons
 }
 
 typedef void (*gemv_fn)(const wick_lin_gemv_args *a);
-typedef struct gemv_row {
-    wick_lin_code code;
-    uint32_t block;
-    gemv_fn fn[2][2]; /* [fine][mr - 1] */
-} gemv_row;
 
 #define GEMV(name, code, block, mr, fine)                                \
     static void gemv_##name##_##mr##_##fine(const wick_lin_gemv_args *a) \
     {                                                                    \
         gemv(a, code, block, mr, fine);                                  \
     }
+#if LIN_FEW
+enum { LIN_GEMV_MR = 1 };
+#define GEMV_SET(name, code, block) GEMV(name, code, block, 1, 0) GEMV(name, code, block, 1, 1)
+#define GEMV_ROW(name, code, block) \
+    {                               \
+        code, block,                \
+        {                           \
+            {gemv_##name##_1_0},    \
+            {                       \
+                gemv_##name##_1_1   \
+            }                       \
+        }                           \
+    }
+#else
+enum { LIN_GEMV_MR = 2 };
 #define GEMV_SET(name, code, block) \
     GEMV(name, code, block, 1, 0)   \
     GEMV(name, code, block, 2, 0) GEMV(name, code, block, 1, 1) GEMV(name, code, block, 2, 1)
@@ -273,6 +309,13 @@ typedef struct gemv_row {
             }                                        \
         }                                            \
     }
+#endif
+typedef struct gemv_row {
+    wick_lin_code code;
+    uint32_t block;
+    gemv_fn fn[2][LIN_GEMV_MR]; /* [fine][mr - 1] */
+} gemv_row;
+
 #define GEMVS(X)                  \
     X(q4_64, WICK_LIN_CODE_4, 64) \
     X(q4_32, WICK_LIN_CODE_4, 32) \
@@ -288,7 +331,7 @@ static const gemv_row gemv_rows[] = {GEMVS(X)};
 static bool gemv_int(const wick_lin_gemv_args *a)
 {
     const wick_lin_fmt *f = a->f;
-    if (a->mr > 2 || f->lut != WICK_LIN_LUT_NONE || f->mul != 1.0f) return false;
+    if (a->mr > LIN_GEMV_MR || f->lut != WICK_LIN_LUT_NONE || f->mul != 1.0f) return false;
     for (size_t i = 0; i < sizeof gemv_rows / sizeof gemv_rows[0]; i++)
         if (gemv_rows[i].code == f->code && gemv_rows[i].block == f->block) {
             gemv_rows[i].fn[a->fine][a->mr - 1](a);
@@ -307,24 +350,22 @@ static bool gemv_int(const wick_lin_gemv_args *a)
     {                                              \
         block_float(a, mr);                        \
     }
-#define X(mr) BLOCK_INT(mr, 0, 0) BLOCK_INT(mr, 0, 1) BLOCK_INT(mr, 1, 0) BLOCK_INT(mr, 1, 1)
-X(1)
-X(2)
-X(3) X(4) X(5)
-#undef X
-    BLOCK_FLOAT(1) BLOCK_FLOAT(2) BLOCK_FLOAT(3) BLOCK_FLOAT(4) BLOCK_FLOAT(5) BLOCK_FLOAT(6)
-
-        typedef void (*block_fn)(const wick_lin_args *a);
-#define X(mr)                              \
-    {                                      \
-        {int_##mr##_0_0, int_##mr##_0_1},  \
-        {                                  \
-            int_##mr##_1_0, int_##mr##_1_1 \
-        }                                  \
-    }
-static const block_fn block_ints[LIN_MR_INT][2][2] = {X(1), X(2), X(3), X(4), X(5)}; /* [mr - 1][fine][wide] */
-#undef X
+/* clang-format off */
+typedef void (*block_fn)(const wick_lin_args *a);
+#define X(mr) BLOCK_INT(mr, 0, 0) BLOCK_INT(mr, 0, 1) BLOCK_INT(mr, 1, 0) BLOCK_INT(mr, 1, 1) BLOCK_FLOAT(mr)
+#define ROW(mr) {{int_##mr##_0_0, int_##mr##_0_1}, {int_##mr##_1_0, int_##mr##_1_1}}
+X(1) X(2)
+#if LIN_FEW
+static const block_fn block_ints[LIN_MR_INT][2][2] = {ROW(1), ROW(2)};
+static const block_fn block_floats[LIN_MR_FLOAT] = {float_1, float_2};
+#else
+X(3) X(4) X(5) BLOCK_FLOAT(6)
+static const block_fn block_ints[LIN_MR_INT][2][2] = {ROW(1), ROW(2), ROW(3), ROW(4), ROW(5)}; /* [mr - 1][fine][wide] */
 static const block_fn block_floats[LIN_MR_FLOAT] = {float_1, float_2, float_3, float_4, float_5, float_6};
+#endif
+#undef X
+#undef ROW
+/* clang-format on */
 
 static void mul_int(const wick_lin_args *a)
 {
@@ -334,28 +375,6 @@ static void mul_int(const wick_lin_args *a)
 static void mul_float(const wick_lin_args *a)
 {
     block_floats[a->mr - 1](a);
-}
-
-static void prep_int(const wick_lin_prep_args *a)
-{
-    lin_prep_int(a);
-}
-
-static void prep_float(const wick_lin_prep_args *a)
-{
-    lin_prep_float(a);
-}
-
-static void unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
-                       float *d, float *b)
-{
-    lin_unpack_int(f, src, n_super, nt, codes, d, b);
-}
-
-static void unpack_float(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,
-                         float *b)
-{
-    lin_unpack_float(f, src, n_super, nt, c, d, b);
 }
 
 const wick_lin_kernels wick_lin_kernels_avx2 = {.mr_int = LIN_MR_INT,

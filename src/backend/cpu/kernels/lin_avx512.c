@@ -2,7 +2,15 @@
  * codes above 127 are taken as signed, c = code - 128, the product as |c| times the activation with c's sign (at most
  * 2 * 128 * 127, which fits), and 128 * sum(x) is added at the end: integers throughout, the same value. */
 #include <immintrin.h>
+#include "backend/cpu/kernels/lin_common.h"
 #define LIN_WIDE
+#if LIN_FEW
+#define LIN_MR_LIST(X) X(1) X(2) X(3)
+enum { LIN_MR = 3 };
+#else
+#define LIN_MR_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+enum { LIN_MR = 8 };
+#endif
 #define LIN_FIX(acc, sum, wide) ((wide) ? _mm512_add_epi32((acc), _mm512_set1_epi32((sum)*128)) : (acc))
 #define LIN_DOT(acc, codes, x, wide) (acc) = lin_dot16((acc), (codes), (x), (wide))
 

@@ -2,13 +2,18 @@
  * gives LIN_DOT(acc, codes, x, wide): acc[16] += the four products of u8 codes and s8 activations in each lane; where wide
  * codes are taken as code - 128 there, LIN_FIX(acc, sum, wide) adds the 128 * sum(x) that it lacks.
  *
+ * It also gives LIN_MR, the rows of a panel, and LIN_MR_LIST(X), X(1) to X(LIN_MR).
+ *
  * A tile is one register of 16 outputs; the block kernel holds mr x nt of them. Accumulators are written by inline
  * assembly where VNNI exists: GCC 12 copies and spills arrays of them around the intrinsic, at half the speed. */
 #include "backend/cpu/kernels/lin_common.h"
 #include <immintrin.h>
 
-#define LIN_MR_LIST(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
-enum { LIN_MR = 12, LIN_GEMV_MR = 4 };
+#if LIN_FEW || defined(LIN_WIDE)
+enum { LIN_GEMV_MR = 1 };
+#else
+enum { LIN_GEMV_MR = 4 };
+#endif
 
 /* --- block kernels --- */
 LIN_INLINE __m512i lin_bcast4(const int8_t *p)
@@ -193,68 +198,96 @@ LIN_INLINE void lin_codes2(const wick_lin_code code, const uint8_t *in, const ui
 /* --- one tile times few rows, unpacked in registers --- */
 enum { LIN_AHEAD = 2304 }; /* bytes of prefetch; measured in bench/lin_bench */
 
+/* Where a tile's kernel stands: at the start of a chunk. */
+typedef struct lin_gemv_at {
+    const wick_lin_fmt *f;
+    const uint8_t *in, *scales;
+    const int8_t *q;
+    const float *sx, *s;
+    const int32_t *total;
+    uint32_t k; /* inputs from the start of the superblock */
+} lin_gemv_at;
+
+/* Codes of block `blk` of the chunk times the activations: the integer sums of mr rows. */
+LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const wick_lin_code code, const uint32_t block, const uint32_t blk,
+                             const uint32_t mr, const bool fine, __m512i *sum)
+{
+    const uint32_t pairs = block / 8, plane = 16 * mr * 4;
+    const bool wide = code == WICK_LIN_CODE_8;
+    __m512i acc[LIN_GEMV_MR][2], low[LIN_GEMV_MR][2];
+#pragma GCC unroll 4
+    for (uint32_t m = 0; m < mr; m++) acc[m][0] = acc[m][1] = low[m][0] = low[m][1] = _mm512_setzero_si512();
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < pairs; i++) {
+        const uint32_t p = blk * pairs + i;
+        __m512i v0, v1;
+        lin_codes2(code, at->in, p, &v0, &v1);
+        _mm_prefetch((const char *)at->in + LIN_AHEAD + p * 64, _MM_HINT_T0);
+        if (code == WICK_LIN_CODE_8) _mm_prefetch((const char *)at->in + LIN_AHEAD + 512 + p * 64, _MM_HINT_T0);
+#pragma GCC unroll 4
+        for (uint32_t m = 0; m < mr; m++) {
+            const int8_t *x = at->q + (2 * p * mr + m) * 4;
+            LIN_DOT(acc[m][0], v0, lin_bcast4(x), wide);
+            LIN_DOT(acc[m][1], v1, lin_bcast4(x + mr * 4), wide);
+            if (fine) {
+                LIN_DOT(low[m][0], v0, lin_bcast4(x + plane), wide);
+                LIN_DOT(low[m][1], v1, lin_bcast4(x + plane + mr * 4), wide);
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (uint32_t m = 0; m < mr; m++) {
+        sum[m] = _mm512_add_epi32(acc[m][0], acc[m][1]);
+        if (fine) sum[m] = _mm512_add_epi32(_mm512_slli_epi32(sum[m], 7), _mm512_add_epi32(low[m][0], low[m][1]));
+        sum[m] = LIN_FIX(sum[m], at->total[blk * mr + m], wide);
+    }
+}
+
+LIN_INLINE void lin_gemv_block(const lin_gemv_at *at, const wick_lin_code code, const uint32_t block,
+                               const uint32_t blk, const uint32_t mr, const bool fine, __m512 *y)
+{
+    const wick_lin_fmt *f = at->f;
+    __m512i sum[LIN_GEMV_MR];
+    __m512 d, b;
+    lin_gemv_dot(at, code, block, blk, mr, fine, sum);
+    lin_group_ps(f, at->scales, (at->k + blk * block) / f->group, f->super / f->group,
+                 f->has_bias ? 0.0f : -(float)f->zero, &d, &b);
+#pragma GCC unroll 4
+    for (uint32_t m = 0; m < mr; m++) {
+        __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(at->sx[blk * mr + m]));
+        y[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[m]), scale, y[m]);
+        y[m] = _mm512_fmadd_ps(b, _mm512_set1_ps(at->s[blk * mr + m]), y[m]);
+    }
+}
+
 LIN_INLINE void lin_gemv_int(const wick_lin_gemv_args *a, const wick_lin_code code, const uint32_t block,
                              const uint32_t mr, const bool fine)
 {
     const wick_lin_fmt *f = a->f;
-    const uint32_t n_groups = f->super / f->group, pairs = block / 8, plane = 16 * mr * 4;
-    const float off = f->has_bias ? 0.0f : -(float)f->zero;
-    const bool wide = code == WICK_LIN_CODE_8;
-    const uint8_t *in = a->tile;
-    const int8_t *q = a->q;
-    const float *sx = a->sx, *s = a->s;
-    const int32_t *total = a->sum;
+    lin_gemv_at at = {.f = f, .in = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .total = a->sum};
     __m512 y[LIN_GEMV_MR];
 #pragma GCC unroll 4
     for (uint32_t m = 0; m < mr; m++) y[m] = _mm512_setzero_ps();
     for (uint32_t sb = 0; sb < a->n_super; sb++) {
-        const uint8_t *scales = in;
-        for (uint32_t i = 0; i < f->scale_bytes; i += 64) _mm_prefetch((const char *)in + LIN_AHEAD + i, _MM_HINT_T0);
-        in += f->scale_bytes;
-        for (uint32_t k = 0; k < f->super; k += 64, in += f->chunk_bytes, q += plane * (fine ? 2 : 1)) {
-            if (code == WICK_LIN_CODE_5 || code == WICK_LIN_CODE_6) {
-                _mm_prefetch((const char *)in + LIN_AHEAD + 512, _MM_HINT_T0);
-                _mm_prefetch((const char *)in + LIN_AHEAD + 576, _MM_HINT_T0);
+        at.scales = at.in;
+        for (uint32_t i = 0; i < f->scale_bytes; i += 64)
+            _mm_prefetch((const char *)at.in + LIN_AHEAD + i, _MM_HINT_T0);
+        at.in += f->scale_bytes;
+        for (at.k = 0; at.k < f->super; at.k += 64) {
+            if (code == WICK_LIN_CODE_5 || code == WICK_LIN_CODE_6)
+                for (uint32_t i = 512; i < f->chunk_bytes; i += 64)
+                    _mm_prefetch((const char *)at.in + LIN_AHEAD + i, _MM_HINT_T0);
+            lin_gemv_block(&at, code, block, 0, mr, fine, y);
+            if (block <= 32) lin_gemv_block(&at, code, block, 1, mr, fine, y);
+            if (block <= 16) {
+                lin_gemv_block(&at, code, block, 2, mr, fine, y);
+                lin_gemv_block(&at, code, block, 3, mr, fine, y);
             }
-            if (code == WICK_LIN_CODE_6) {
-                _mm_prefetch((const char *)in + LIN_AHEAD + 640, _MM_HINT_T0);
-                _mm_prefetch((const char *)in + LIN_AHEAD + 704, _MM_HINT_T0);
-            }
-#pragma GCC unroll 4
-            for (uint32_t blk = 0; blk < 64 / block; blk++, sx += mr, s += mr, total += mr) {
-                __m512i acc[LIN_GEMV_MR][2], low[LIN_GEMV_MR][2];
-                __m512 d, b;
-#pragma GCC unroll 4
-                for (uint32_t m = 0; m < mr; m++)
-                    acc[m][0] = acc[m][1] = low[m][0] = low[m][1] = _mm512_setzero_si512();
-#pragma GCC unroll 8
-                for (uint32_t i = 0; i < pairs; i++) {
-                    const uint32_t p = blk * pairs + i;
-                    __m512i v0, v1;
-                    lin_codes2(code, in, p, &v0, &v1);
-                    _mm_prefetch((const char *)in + LIN_AHEAD + p * 64, _MM_HINT_T0);
-                    if (code == WICK_LIN_CODE_8) _mm_prefetch((const char *)in + LIN_AHEAD + 512 + p * 64, _MM_HINT_T0);
-#pragma GCC unroll 4
-                    for (uint32_t m = 0; m < mr; m++) {
-                        const int8_t *x = q + (2 * p * mr + m) * 4;
-                        LIN_DOT(acc[m][0], v0, lin_bcast4(x), wide);
-                        LIN_DOT(acc[m][1], v1, lin_bcast4(x + mr * 4), wide);
-                        if (fine) {
-                            LIN_DOT(low[m][0], v0, lin_bcast4(x + plane), wide);
-                            LIN_DOT(low[m][1], v1, lin_bcast4(x + plane + mr * 4), wide);
-                        }
-                    }
-                }
-                lin_group_ps(f, scales, (k + blk * block) / f->group, n_groups, off, &d, &b);
-#pragma GCC unroll 4
-                for (uint32_t m = 0; m < mr; m++) {
-                    __m512i sum = _mm512_add_epi32(acc[m][0], acc[m][1]);
-                    if (fine) sum = _mm512_add_epi32(_mm512_slli_epi32(sum, 7), _mm512_add_epi32(low[m][0], low[m][1]));
-                    sum = LIN_FIX(sum, total[m], wide);
-                    y[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(d, _mm512_set1_ps(sx[m])), y[m]);
-                    y[m] = _mm512_fmadd_ps(b, _mm512_set1_ps(s[m]), y[m]);
-                }
-            }
+            at.in += f->chunk_bytes;
+            at.q += 16 * mr * 4 * (fine ? 2 : 1);
+            at.sx += 64 / block * mr;
+            at.s += 64 / block * mr;
+            at.total += 64 / block * mr;
         }
     }
 #pragma GCC unroll 4
@@ -267,11 +300,25 @@ typedef void (*lin_gemv_fn)(const wick_lin_gemv_args *a);
     {                                                                    \
         lin_gemv_int(a, code, block, mr, fine);                          \
     }
+#if LIN_FEW || defined(LIN_WIDE)
+#define LIN_GEMV_SET(name, code, block) LIN_GEMV_INT(name, code, block, 1, 0) LIN_GEMV_INT(name, code, block, 1, 1)
+#define LIN_GEMV_ROW(name, kind, size) \
+    {                                  \
+        kind, size,                    \
+        {                              \
+            {gemv_##name##_1_0},       \
+            {                          \
+                gemv_##name##_1_1      \
+            }                          \
+        }                              \
+    }
+#else
 #define LIN_GEMV_SET(name, code, block)                                                                               \
     LIN_GEMV_INT(name, code, block, 1, 0)                                                                             \
-    LIN_GEMV_INT(name, code, block, 2, 0) LIN_GEMV_INT(name, code, block, 3, 0) LIN_GEMV_INT(name, code, block, 4, 0) \
-        LIN_GEMV_INT(name, code, block, 1, 1) LIN_GEMV_INT(name, code, block, 2, 1)                                   \
-            LIN_GEMV_INT(name, code, block, 3, 1) LIN_GEMV_INT(name, code, block, 4, 1)
+    LIN_GEMV_INT(name, code, block, 2, 0)                                                                             \
+    LIN_GEMV_INT(name, code, block, 3, 0)                                                                             \
+    LIN_GEMV_INT(name, code, block, 4, 0) LIN_GEMV_INT(name, code, block, 1, 1) LIN_GEMV_INT(name, code, block, 2, 1) \
+        LIN_GEMV_INT(name, code, block, 3, 1) LIN_GEMV_INT(name, code, block, 4, 1)
 #define LIN_GEMV_ROW(name, kind, size)                                                     \
     {                                                                                      \
         kind, size,                                                                        \
@@ -282,6 +329,7 @@ typedef void (*lin_gemv_fn)(const wick_lin_gemv_args *a);
             }                                                                              \
         }                                                                                  \
     }
+#endif
 
 LIN_GEMV_SET(q4_64, WICK_LIN_CODE_4, 64)
 LIN_GEMV_SET(q4_32, WICK_LIN_CODE_4, 32)
@@ -316,28 +364,28 @@ static bool gemv_int(const wick_lin_gemv_args *a)
     return false;
 }
 
-#define X(mr) \
-    LIN_BLOCK_INT(mr, 1, 0, 0) LIN_BLOCK_INT(mr, 2, 0, 0) LIN_BLOCK_INT(mr, 1, 1, 0) LIN_BLOCK_INT(mr, 2, 1, 0)
-LIN_MR_LIST(X)
-#undef X
-#define X(mr) LIN_BLOCK_FLOAT(mr, 1) LIN_BLOCK_FLOAT(mr, 2)
+/* clang-format off */
+#define X(mr) LIN_BLOCK_INT(mr, 1, 0, 0) LIN_BLOCK_INT(mr, 2, 0, 0) LIN_BLOCK_INT(mr, 1, 1, 0) LIN_BLOCK_INT(mr, 2, 1, 0)
 LIN_MR_LIST(X)
 #undef X
 #define X(mr) {{int_##mr##_1_0_0, int_##mr##_1_1_0}, {int_##mr##_2_0_0, int_##mr##_2_1_0}},
 static const lin_block_fn lin_block_ints[LIN_MR][2][2] = {LIN_MR_LIST(X)}; /* [mr - 1][nt - 1][fine] */
 #undef X
 #ifdef LIN_WIDE
-#define X(mr) \
-    LIN_BLOCK_INT(mr, 1, 0, 1) LIN_BLOCK_INT(mr, 2, 0, 1) LIN_BLOCK_INT(mr, 1, 1, 1) LIN_BLOCK_INT(mr, 2, 1, 1)
+#define X(mr) LIN_BLOCK_INT(mr, 1, 0, 1) LIN_BLOCK_INT(mr, 2, 0, 1) LIN_BLOCK_INT(mr, 1, 1, 1) LIN_BLOCK_INT(mr, 2, 1, 1)
 LIN_MR_LIST(X)
 #undef X
 #define X(mr) {{int_##mr##_1_0_1, int_##mr##_1_1_1}, {int_##mr##_2_0_1, int_##mr##_2_1_1}},
 static const lin_block_fn lin_block_wides[LIN_MR][2][2] = {LIN_MR_LIST(X)};
 #undef X
 #endif
+#define X(mr) LIN_BLOCK_FLOAT(mr, 1) LIN_BLOCK_FLOAT(mr, 2)
+LIN_MR_LIST(X)
+#undef X
 #define X(mr) {float_##mr##_1, float_##mr##_2},
 static const lin_block_fn lin_block_floats[LIN_MR][2] = {LIN_MR_LIST(X)};
 #undef X
+/* clang-format on */
 
 static void mul_int(const wick_lin_args *a)
 {
@@ -353,28 +401,6 @@ static void mul_int(const wick_lin_args *a)
 static void mul_float(const wick_lin_args *a)
 {
     lin_block_floats[a->mr - 1][a->nt - 1](a);
-}
-
-static void prep_int(const wick_lin_prep_args *a)
-{
-    lin_prep_int(a);
-}
-
-static void prep_float(const wick_lin_prep_args *a)
-{
-    lin_prep_float(a);
-}
-
-static void unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
-                       float *d, float *b)
-{
-    lin_unpack_int(f, src, n_super, nt, codes, d, b);
-}
-
-static void unpack_float(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,
-                         float *b)
-{
-    lin_unpack_float(f, src, n_super, nt, c, d, b);
 }
 
 #define LIN_KERNELS                                                                                         \

@@ -5,6 +5,18 @@
 #pragma once
 #include "backend/cpu/linear_impl.h"
 
+/* Instrumented builds make fewer sizes of kernels: the compiler takes minutes for all of them, and the few run the same code. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LIN_FEW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LIN_FEW 1
+#endif
+#endif
+#ifndef LIN_FEW
+#define LIN_FEW 0
+#endif
+
 #define LIN_INLINE static inline __attribute__((always_inline))
 
 /* --- code planes to bytes: out[j] = code vector j, `step` bytes apart --- */
@@ -298,4 +310,27 @@ LIN_INLINE void lin_prep_float(const wick_lin_prep_args *a)
         for (uint32_t k = 0; k < WICK_LIN_CHUNK; k += a->block, s += a->mr) *s = lin_sum(x + k, a->block);
         for (uint32_t k = 0; k < WICK_LIN_CHUNK; k++) to[(uint64_t)k * a->mr] = x[k];
     }
+}
+
+/* --- as the kernel table wants them --- */
+static void prep_int(const wick_lin_prep_args *a)
+{
+    lin_prep_int(a);
+}
+
+static void prep_float(const wick_lin_prep_args *a)
+{
+    lin_prep_float(a);
+}
+
+static void unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
+                       float *d, float *b)
+{
+    lin_unpack_int(f, src, n_super, nt, codes, d, b);
+}
+
+static void unpack_float(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,
+                         float *b)
+{
+    lin_unpack_float(f, src, n_super, nt, c, d, b);
 }
