@@ -121,7 +121,7 @@ static void serve(wick_engine *e)
             continue;
         }
         e->n_rows = 0;
-        wick_step_run(e);
+        wick_engine_step(e);
         wick_stats_publish(e, e->n_have == 0);
         wait_ms = e->n_rows > 0 ? 0 : NO_ROWS_WAIT_MS;
     }

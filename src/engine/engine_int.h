@@ -182,18 +182,19 @@ typedef enum wick_room {
     WICK_ROOM_LATER, /* others hold what it needs: it waits */
     WICK_ROOM_NEVER  /* it would not fit even alone */
 } wick_room;
-void wick_kv_begin_step(wick_engine *e);
+void wick_engine_kv_begin_step(wick_engine *e);
 /* A sequence for a newcomer, forked from a shared prefix where there is one. */
-wick_status wick_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick_err *err);
+wick_status wick_engine_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick_err *err);
 /* Room for n more tokens of a holder; may preempt others, or r itself (WICK_ROOM_LATER). */
-wick_room wick_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens);
+wick_room wick_engine_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens);
 /* The backend ran out of memory: gives something up. False: there is nothing but what runs alone. */
-bool wick_kv_shed(wick_engine *e);
-void wick_kv_release(wick_engine *e, wick_request *r);
-void wick_kv_keep(wick_engine *e, wick_request *r); /* a finished request's KV goes to the prefix cache, if it may */
+bool wick_engine_kv_shed(wick_engine *e);
+void wick_engine_kv_release(wick_engine *e, wick_request *r);
+void wick_engine_kv_keep(wick_engine *e,
+                         wick_request *r); /* a finished request's KV goes to the prefix cache, if it may */
 
 /* step.c */
-void wick_step_run(wick_engine *e);
+void wick_engine_step(wick_engine *e);
 /* output.c */
 wick_status wick_output_row(wick_engine *e, wick_request *r, const float *data, uint32_t width, wick_err *err);
 

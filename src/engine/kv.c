@@ -30,7 +30,7 @@ static bool fits(const wick_engine *e, uint64_t ahead, uint64_t need)
     return wick_add_ok(sum, ahead, &sum) && wick_add_ok(sum, need, &sum) && sum <= capacity(e);
 }
 
-void wick_kv_begin_step(wick_engine *e)
+void wick_engine_kv_begin_step(wick_engine *e)
 {
     e->parts.backend->kv_usage(e->loaded, &e->kv);
     e->kv_planned = e->kv_promised = 0;
@@ -40,7 +40,7 @@ void wick_kv_begin_step(wick_engine *e)
     }
 }
 
-void wick_kv_release(wick_engine *e, wick_request *r)
+void wick_engine_kv_release(wick_engine *e, wick_request *r)
 {
     if (r->kv) {
         e->parts.backend->kv_free(e->loaded, r->kv);
@@ -52,7 +52,7 @@ void wick_kv_release(wick_engine *e, wick_request *r)
     r->row_tokens = 0;
 }
 
-void wick_kv_keep(wick_engine *e, wick_request *r)
+void wick_engine_kv_keep(wick_engine *e, wick_request *r)
 {
     if (!e->prefix || !r->kv || r->n_kv == 0 || r->opt.kind != WICK_REQ_GENERATE || r->opt.no_prefix_cache) return;
     wick_prefix_insert(e->prefix, r->opt.user_key, r->tokens, r->n_kv, r->kv);
@@ -67,7 +67,7 @@ static void preempt(wick_engine *e, wick_request *r)
     e->kv_planned -= planned < e->kv_planned ? planned : e->kv_planned;
     wick_log(WICK_LOG_DEBUG, "request %llu: preempted at %u tokens, to be computed again",
              (unsigned long long)r->serial, r->n_kv);
-    wick_kv_release(e, r);
+    wick_engine_kv_release(e, r);
     e->stats.n_preempted++;
 }
 
@@ -93,7 +93,7 @@ static bool evict_prefix(wick_engine *e)
     return e->prefix && wick_prefix_evict(e->prefix);
 }
 
-wick_room wick_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens)
+wick_room wick_engine_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens)
 {
     uint64_t need = blocks_bytes(e, r->n_kv + n_tokens) - blocks_bytes(e, r->n_kv);
     while (!fits(e, e->kv_planned, need)) {
@@ -183,7 +183,7 @@ static wick_status new_sequence(wick_engine *e, wick_request *r, wick_err *err)
     return st;
 }
 
-wick_status wick_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick_err *err)
+wick_status wick_engine_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick_err *err)
 {
     wick_seq *source = NULL;
     uint32_t n = 0;
@@ -199,7 +199,7 @@ wick_status wick_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick
     e->parts.backend->kv_usage(e->loaded, &e->kv); /* a fork may have copied */
     *room = room_for_newcomer(e, r);
     if (*room != WICK_ROOM_OK) {
-        wick_kv_release(e, r);
+        wick_engine_kv_release(e, r);
         e->kv_tight = true;
         e->tight_priority = r->opt.priority;
         return WICK_OK;
@@ -214,7 +214,7 @@ wick_status wick_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick
     return WICK_OK;
 }
 
-bool wick_kv_shed(wick_engine *e)
+bool wick_engine_kv_shed(wick_engine *e)
 {
     bool done = evict_prefix(e);
     uint32_t holders = 0;

@@ -120,8 +120,8 @@ static void admit_newcomers(wick_engine *e)
         wick_request *r = e->run[i];
         wick_err err = {0};
         wick_room room = WICK_ROOM_OK;
-        wick_status st = r->kv ? WICK_OK : wick_kv_admit(e, r, &room, &err);
-        if (st == WICK_E_OUT_OF_MEMORY && e->n_have > 1 && wick_kv_shed(e))
+        wick_status st = r->kv ? WICK_OK : wick_engine_kv_admit(e, r, &room, &err);
+        if (st == WICK_E_OUT_OF_MEMORY && e->n_have > 1 && wick_engine_kv_shed(e))
             st = WICK_OK; /* tried again in the next step */
         if (st != WICK_OK)
             fail(r, &err);
@@ -135,7 +135,7 @@ static void admit_newcomers(wick_engine *e)
 static void build(wick_engine *e)
 {
     uint32_t n_decoding = 0;
-    wick_kv_begin_step(e);
+    wick_engine_kv_begin_step(e);
     choose_mode(e);
     for (uint32_t i = 0; i < e->n_have; i++) e->live[i]->row_tokens = 0;
     admit_newcomers(e);
@@ -148,7 +148,7 @@ static void build(wick_engine *e)
     share_budget(e, prompt_budget(e, n_decoding));
     for (uint32_t i = 0; i < e->n_run;) {
         wick_request *r = e->run[i];
-        wick_room room = r->kv && r->row_tokens > 0 ? wick_kv_grow(e, r, r->row_tokens) : WICK_ROOM_OK;
+        wick_room room = r->kv && r->row_tokens > 0 ? wick_engine_kv_grow(e, r, r->row_tokens) : WICK_ROOM_OK;
         if (room == WICK_ROOM_NEVER)
             fail_for_memory(e, r);
         else
@@ -168,7 +168,7 @@ static void restore(wick_engine *e, wick_request *r)
 {
     const wick_backend *b = e->parts.backend;
     if (!r->kv || b->kv_len(r->kv) == r->n_kv) return;
-    if (b->kv_truncate(e->loaded, r->kv, r->n_kv, NULL) != WICK_OK) wick_kv_release(e, r);
+    if (b->kv_truncate(e->loaded, r->kv, r->n_kv, NULL) != WICK_OK) wick_engine_kv_release(e, r);
 }
 
 static void step_failed(wick_engine *e, const wick_err *err)
@@ -177,13 +177,13 @@ static void step_failed(wick_engine *e, const wick_err *err)
     bool memory = err->kind == WICK_E_OUT_OF_MEMORY || err->kind == WICK_E_LIMIT;
     wick_log(WICK_LOG_WARN, "a step of %u sequences failed: %s", n, err->message);
     for (uint32_t i = 0; i < n; i++) restore(e, e->row_of[i]);
-    if (memory && wick_kv_shed(e)) return;
+    if (memory && wick_engine_kv_shed(e)) return;
     if (n == 1) {
         fail(e->row_of[0], err);
         return;
     }
     for (uint32_t i = 0; i < n; i++) { /* whose fault it was shows when each runs alone */
-        wick_kv_release(e, e->row_of[i]);
+        wick_engine_kv_release(e, e->row_of[i]);
         e->row_of[i]->solo = true;
     }
 }
@@ -229,7 +229,7 @@ static void distribute(wick_engine *e, const wick_step_out *out)
     }
 }
 
-void wick_step_run(wick_engine *e)
+void wick_engine_step(wick_engine *e)
 {
     wick_step_out out = {0};
     wick_err err = {0};
