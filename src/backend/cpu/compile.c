@@ -14,8 +14,8 @@ typedef wick_status (*plan_fn)(wick_backend_model *m, wick_node *n, wick_err *er
 
 static const plan_fn planners[WICK_N_OPS] = {
     [WICK_OP_EMBED] = wick_plan_embed, [WICK_OP_NORM] = wick_plan_rows, [WICK_OP_ATTN] = wick_plan_attn,
-    [WICK_OP_MLP] = wick_plan_mlp,     [WICK_OP_ADD] = wick_plan_rows,  [WICK_OP_COPY] = wick_plan_rows,
-    [WICK_OP_HEAD] = wick_plan_head,
+    [WICK_OP_MLP] = wick_plan_mlp,     [WICK_OP_MOE] = wick_plan_moe,   [WICK_OP_ADD] = wick_plan_rows,
+    [WICK_OP_COPY] = wick_plan_rows,   [WICK_OP_HEAD] = wick_plan_head,
 };
 
 static bool is_row_op(const wick_op *o)
