@@ -17,9 +17,11 @@ typedef enum wick_step_kind {
     WICK_STEP_END,
     WICK_STEP_NORM, /* dst = norm(src) with the weights of `role` */
     WICK_STEP_MIX,  /* dst = the layer's token mixer of src: attention, MLA, convolution, state space */
-    WICK_STEP_FFN,  /* dst = MLP or MoE of src */
-    WICK_STEP_ADD,  /* dst += src * residual_scale */
-    WICK_STEP_COPY  /* dst = src */
+    WICK_STEP_ATTN,
+    WICK_STEP_MAMBA2, /* one certain mixer, in blocks that have two */
+    WICK_STEP_FFN,    /* dst = MLP or MoE of src */
+    WICK_STEP_ADD,    /* dst += src * residual_scale */
+    WICK_STEP_COPY    /* dst = src */
 } wick_step_kind;
 
 typedef struct wick_step {
@@ -73,7 +75,9 @@ typedef struct wick_arch {
     const char *variant_of;      /* shown by inspect, or NULL */
     const wick_step *block;
     wick_norm_kind norm;
-    bool norm_plus_one; /* files of MLX and HF store w of (1 + w) */
+    bool torch_plus_one; /* only HF's files do (known by the order of the convolution): MLX added the 1 */
+    bool folded_only;    /* runs only what MLX's conversion made: HF's weights lack the multipliers */
+    bool norm_plus_one;  /* files of MLX and HF store w of (1 + w) */
     wick_act act;
     bool plain_mlp; /* no gate */
     bool qkv_bias;  /* q, k, v biases are required */

@@ -61,6 +61,16 @@ static wick_status find_root(wick_checkpoint *k, wick_err *err)
     return WICK_OK;
 }
 
+bool wick_ck_torch_conv(const wick_checkpoint *k)
+{
+    static const wick_role conv[] = {WICK_ROLE_DELTA_CONV, WICK_ROLE_SSM_CONV, WICK_ROLE_CONV_KERNEL};
+    for (size_t i = 0; i < sizeof conv / sizeof *conv; i++) {
+        const wick_tensor *t = wick_ck_find(k, conv[i], 0, ".weight", NULL);
+        if (t) return t->n_dim == 3 && t->shape[1] == 1 && t->shape[2] > 1;
+    }
+    return false;
+}
+
 wick_status wick_checkpoint_init(wick_checkpoint *k, const wick_tensor_dir *dir, const wick_config *cfg,
                                  wick_arena *arena, const char *where, wick_err *err)
 {
@@ -68,6 +78,10 @@ wick_status wick_checkpoint_init(wick_checkpoint *k, const wick_tensor_dir *dir,
     if (cfg->from_gguf) return WICK_OK;
     WICK_TRY(wick_quant_map(cfg, &k->quant, err));
     WICK_TRY(find_root(k, err));
+    if (cfg->arch->folded_only && wick_ck_torch_conv(k))
+        return wick_err_format(err, where, "a model converted for MLX", "the Hugging Face layout",
+                               "convert it with mlx_lm.convert");
+    k->plus_one = cfg->arch->norm_plus_one || (cfg->arch->torch_plus_one && wick_ck_torch_conv(k));
     if (cfg->arch->conv1d) {
         const wick_tensor *t = wick_ck_find(k, WICK_ROLE_QKV, 0, ".weight", NULL);
         k->transposed = t && t->n_dim == 2 && t->shape[0] == cfg->n_embd && t->shape[1] != cfg->n_embd;

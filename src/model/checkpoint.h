@@ -17,6 +17,7 @@ typedef struct wick_checkpoint {
     const char *where;   /* the model's path, for messages */
     const json_t *quant; /* config.json's quantization map, or NULL */
     bool transposed;     /* matrices are [in][out] */
+    bool plus_one;       /* norms store w of (1 + w) */
     uint64_t n_params, n_bytes;
 } wick_checkpoint;
 
@@ -26,6 +27,8 @@ wick_status wick_checkpoint_init(wick_checkpoint *k, const wick_tensor_dir *dir,
 /* The tensor PATH<suffix> of a role, or NULL; `path` (WICK_PATH_MAX bytes, may be NULL) gets its module path. */
 const wick_tensor *wick_ck_find(const wick_checkpoint *k, wick_role role, uint32_t layer, const char *suffix,
                                 char *path);
+/* The first layer's convolution is [channels][1][kernel], as PyTorch keeps it, and not [channels][kernel][1]. */
+bool wick_ck_torch_conv(const wick_checkpoint *k);
 bool wick_ck_has(const wick_checkpoint *k, wick_role role, uint32_t layer);
 
 /* A matrix [n_out][n_in]. Required; the _opt form gives NULL where the file has none. */

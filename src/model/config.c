@@ -27,7 +27,7 @@ static const field fields[] = {
     {F_U32, AT(n_kv_head), "num_key_value_heads|n_kv_heads", "attention.head_count_kv", 1, WICK_MAX_HEADS},
     {F_U32, AT(head_dim), "head_dim", "attention.key_length", 1, 1 << 14},
     {F_U32, AT(v_head_dim), "v_head_dim", "attention.value_length", 1, 1 << 14},
-    {F_U32, AT(n_ff), "intermediate_size|n_inner|ffn_dim|hidden_dim", "feed_forward_length", 1, WICK_MAX_DIM},
+    {F_U32, AT(n_ff), "intermediate_size|n_inner|ffn_dim|hidden_dim|d_inner", "feed_forward_length", 1, WICK_MAX_DIM},
     {F_U32, AT(n_ctx), "max_position_embeddings|n_positions|n_ctx|max_sequence_length|max_seq_len", "context_length", 1,
      1 << 30},
     {F_F32, AT(norm_eps), "rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon|norm_eps",

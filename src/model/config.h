@@ -84,7 +84,8 @@ typedef struct wick_config {
     float act_alpha, act_limit;
     uint32_t q_rank, kv_rank, nope_dim, mla_rope_dim; /* MLA */
     uint32_t conv_kernel, ssm_inner, ssm_state, ssm_heads, ssm_head_dim, ssm_groups, ssm_dt_rank;
-    float ssm_dt_min, ssm_dt_max;
+    float ssm_dt_min, ssm_dt_max, ssm_norm_eps;
+    bool ssm_inner_norms, ssm_norm_before_gate;
     uint32_t lin_k_heads, lin_v_heads, lin_k_dim, lin_v_dim; /* gated delta net */
 } wick_config;
 
@@ -108,6 +109,8 @@ wick_status wick_config_bool(const wick_config *c, const char *keys, const char 
                              wick_err *err) WICK_MUST_CHECK;
 /* The JSON value of a key, text_config first; NULL if absent, null, or the source is GGUF. */
 const json_t *wick_config_get(const wick_config *c, const char *key);
+/* [n_layer] of wick_mixer, all `kind`, into layer_mixer. */
+wick_status wick_config_mixers(wick_config *c, wick_mixer kind, uint8_t **out, wick_err *err) WICK_MUST_CHECK;
 /* Full name of a GGUF key of this architecture, in a buffer of the caller; returns it. */
 const char *wick_config_gguf_key(const wick_config *c, const char *key, char *buf, size_t cap);
 

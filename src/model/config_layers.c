@@ -64,3 +64,13 @@ wick_status wick_config_layers(wick_config *c, wick_err *err)
     c->layer_window = slide;
     return WICK_OK;
 }
+
+wick_status wick_config_mixers(wick_config *c, wick_mixer kind, uint8_t **out, wick_err *err)
+{
+    uint8_t *mix = wick_arena_array(&c->arena, c->n_layer, 1);
+    if (!mix) return wick_err_oom(err, "the configuration", c->n_layer, 0);
+    memset(mix, (int)kind, c->n_layer);
+    c->layer_mixer = mix;
+    if (out) *out = mix;
+    return WICK_OK;
+}

@@ -39,11 +39,11 @@ static void reads_rope_generations(void **state)
     (void)state;
     static const char *const forms[] = {
         "{\"model_type\":\"qwen3\"," BASE ",\"rope_theta\":5000,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,"
-                                          "\"original_max_position_embeddings\":1024}}",
+        "\"original_max_position_embeddings\":1024}}",
         "{\"model_type\":\"qwen3\"," BASE ",\"rope_theta\":5000,\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,"
-                                          "\"original_max_position_embeddings\":1024}}",
+        "\"original_max_position_embeddings\":1024}}",
         "{\"model_type\":\"qwen3\"," BASE ",\"rope_parameters\":{\"rope_theta\":5000,\"rope_type\":\"yarn\",\"factor\":"
-                                          "4,\"original_max_position_embeddings\":1024}}",
+        "4,\"original_max_position_embeddings\":1024}}",
         "{\"model_type\":\"qwen3\"," BASE
         ",\"rope_scaling\":null,\"rope_parameters\":{\"full_attention\":{\"rope_theta\":5000,\"rope_type\":\"yarn\","
         "\"factor\":4,\"original_max_position_embeddings\":1024}}}"};
@@ -64,7 +64,7 @@ static void reads_windows(void **state)
     } t[] = {
         {"{\"model_type\":\"llama\"," BASE ",\"sliding_window\":8}", NULL},
         {"{\"model_type\":\"llama\"," BASE ",\"sliding_window\":8,\"layer_types\":[\"sliding_attention\",\"full_"
-                                           "attention\",\"sliding_attention\",\"full_attention\"]}",
+         "attention\",\"sliding_attention\",\"full_attention\"]}",
          "SFSF"},
         {"{\"model_type\":\"gemma3_text\"," BASE ",\"sliding_window_pattern\":2}", "SFSF"},
         {"{\"model_type\":\"gemma3_text\"," BASE ",\"_sliding_window_pattern\":3}", "SSFS"},

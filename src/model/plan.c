@@ -54,7 +54,7 @@ static wick_status build_norm(wick_builder *b, wick_role role, wick_reg dst, wic
     wick_op *op = wick_build_op(b, WICK_OP_NORM, dst, src, op_layer);
     if (!op) return no_memory(err);
     wick_op_norm *n = &op->u.norm;
-    unsigned plus = a->norm_plus_one && !b->cfg->from_gguf ? WICK_CK_PLUS_ONE : 0;
+    unsigned plus = b->ck.plus_one ? WICK_CK_PLUS_ONE : 0;
     n->kind = a->norm;
     n->eps = b->cfg->norm_eps;
     WICK_TRY(wick_ck_vector(&b->ck, role, layer, ".weight", b->cfg->n_embd, plus, &n->w, err));
@@ -79,6 +79,8 @@ static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t laye
         if (m == WICK_MIX_MLA) return wick_build_mla(b, s, layer, err);
         return wick_build_state_mixer(b, s, layer, m, err);
     }
+    case WICK_STEP_ATTN: return wick_build_attn(b, s, layer, err);
+    case WICK_STEP_MAMBA2: return wick_build_state_mixer(b, s, layer, WICK_MIX_MAMBA2, err);
     case WICK_STEP_FFN: return wick_build_ffn(b, s, layer, err);
     case WICK_STEP_ADD:
     case WICK_STEP_COPY:

@@ -132,6 +132,9 @@ typedef struct wick_op_moe {
     const wick_weight *shared_gate; /* [1][n_embd]: shared output * sigmoid(.), or NULL */
 } wick_op_moe;
 
+/* Short convolution (lfm2). B, C, x = the three parts of in(src) + b_in; u = B * x; conv(u)[c] at position t is
+ * conv_b[c] + sum over j of conv_w[c][j] * u[t - kernel + 1 + j][c], with zeros before the first position;
+ * dst = out(C * conv(u)) + b_out. State: the last kernel - 1 rows of u, (kernel - 1) * n_channels floats. */
 typedef struct wick_op_conv {
     uint32_t cache, kernel, n_channels;
     const wick_weight *in, *out; /* [3*n_channels][n_embd] (B, C, x), [n_embd][n_channels] */
@@ -139,6 +142,19 @@ typedef struct wick_op_conv {
     const float *conv_w, *conv_b; /* [n_channels][kernel], [n_channels] */
 } wick_op_conv;
 
+/* Selective state space; conv as above over the channels named, any vector may be NULL unless said.
+ * MAMBA1: x, z = in(src) + b_in, [d_inner] each; x = silu(conv(x)); dt, B, C = x(x), [dt_rank], [d_state], [d_state], each
+ *   RMS-normed with dt_norm, b_norm, c_norm where they are there; dt = softplus(dt(dt) + b_dt), [d_inner];
+ *   h[c][n] = exp(dt[c] * a[c][n]) * h[c][n] + dt[c] * x[c] * B[n]; y[c] = sum over n of h[c][n] * C[n] + d[c] * x[c];
+ *   dst = out(y * silu(z)) + b_out. a [d_inner][d_state] (negative), d [d_inner].
+ *   State: (kernel - 1) * d_inner of the convolution's inputs, then h.
+ * MAMBA2: z [d_inner], xBC [d_inner + 2 * n_group * d_state], dt [n_head] = in(src) * in_mul + b_in; x, B, C =
+ *   silu(conv(xBC)), B and C as [n_group][d_state]; dt = clamp(softplus(dt + b_dt), dt_min, dt_max) (dt_max 0: no upper
+ *   bound); for head i of group g = i / (n_head / n_group): h[i][p][n] = exp(dt[i] * a[i]) * h[i][p][n] + dt[i] * x[i][p] *
+ *   B[g][n]; y[i][p] = sum over n of h[i][p][n] * C[g][n] + d[i] * x[i][p]. Then with norm (weights [d_inner], RMS over
+ *   groups of norm_group): rms(y * silu(z)) * norm, or rms(y) * norm * silu(z) if norm_before_gate; without: y * silu(z).
+ *   dst = out(.) + b_out. a, d [n_head]; d_inner = n_head * head_dim.
+ *   State: (kernel - 1) * (d_inner + 2 * n_group * d_state), then h. */
 typedef struct wick_op_mamba {
     uint32_t cache, kernel, d_inner, d_state, n_head, head_dim, n_group, dt_rank;
     const wick_weight *in, *x, *dt, *out;
@@ -149,6 +165,12 @@ typedef struct wick_op_mamba {
     const float *in_mul; /* per-channel multiplier of the input projection, or NULL (falcon_h1) */
 } wick_op_mamba;
 
+/* Gated delta net (qwen3_next). r = n_v_head / n_k_head. Rows of in_qkvz are grouped by key head: q [k_dim], k [k_dim],
+ * v [r][v_dim], z [r][v_dim]; of in_ba: b [r], a [r]. q, k, v of all heads side by side (n_k_head * k_dim, the same,
+ * n_v_head * v_dim) go through the convolution (no bias) and silu. q = q / sqrt(|q|^2 + 1e-6) / sqrt(k_dim), k = k /
+ * sqrt(|k|^2 + 1e-6), per head. Value head i uses key head i / r: S = S * exp(-exp(a_log[i]) * softplus(a + dt_bias[i]));
+ * e = (v - S k) * sigmoid(b); S += e k^T; y = S q, with S [v_dim][k_dim] in float32. dst = out(rms(y) * norm * silu(z)),
+ * the norm per head over v_dim. State: (kernel - 1) * conv channels, then S of every value head. */
 typedef struct wick_op_delta {
     uint32_t cache, kernel, n_k_head, n_v_head, k_dim, v_dim;
     const wick_weight *in_qkvz, *in_ba, *out;

@@ -81,7 +81,7 @@ static wick_status per_head_norm(wick_builder *b, wick_role role, uint32_t layer
 static wick_status read_qk_norm(wick_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
 {
     const wick_arch *arch = b->cfg->arch;
-    unsigned plus = arch->norm_plus_one && !b->cfg->from_gguf ? WICK_CK_PLUS_ONE : 0;
+    unsigned plus = b->ck.plus_one ? WICK_CK_PLUS_ONE : 0;
     uint64_t nq = a->head_dim, nk = a->head_dim;
     a->qk_norm_eps = b->cfg->norm_eps;
     a->qk_norm_kind = WICK_NORM_RMS;

@@ -20,7 +20,6 @@ from model_cases import BASE, CASES, GGUF_ARCH  # noqa: E402
 ALL = os.environ.get("WICK_PARITY") == "all"
 BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
 TOLERANCE = 1e-4
-STATE = ("mamba", "mamba2", "lfm2", "falcon_h1", "qwen3_next")
 # What a GGUF file cannot say, or llama.cpp fixes for the family.
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
                                                                           "num_hidden_layers": 7}}
@@ -81,7 +80,7 @@ def selection():
                 variants += [("mlx", "3:64"), ("mlx", "6:32"), ("mlx", "4:32:mxfp4"), ("mlx", "4:16:nvfp4"), ("mlx", "8:32:mxfp8"),
                              ("mlx", "2:128"), ("mlx", "5:64"), ("npz", "f32"), ("npz", "8bit")]
         else:
-            variants = [("mlx", "f32"), ("mlx", "4bit"), ("hf", "f32")]
+            variants = [("mlx", "f32"), ("mlx", "4bit")] + ([] if family == "falcon_h1" else [("hf", "f32")])
         out += [pytest.param(case, layout, quant, id=f"{case}-{layout}-{quant}") for layout, quant in variants]
     return out
 

@@ -85,6 +85,8 @@ def to_hf(weights, config):
         weights = granitemoe(weights)
     elif any("switch_mlp" in k for k in weights):
         weights = unstack(weights, "experts.{e}", {})
-    if t.startswith("deepseek"):
+    if t == "deepseek_v3":
         weights = mla(weights, config)
+    if t == "qwen3_next":
+        weights = {k: v - 1 if "norm" in k and "linear_attn" not in k else v for k, v in weights.items()}
     return conv_torch_order(weights), config

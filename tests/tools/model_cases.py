@@ -110,6 +110,19 @@ CASES = {
     "lfm2": c("lfm2", drop=("rms_norm_eps", "tie_word_embeddings", "intermediate_size"), norm_eps=1e-5, num_hidden_layers=3,
               conv_bias=False, conv_L_cache=3, block_dim=128, block_ff_dim=256, block_multiple_of=64,
               block_ffn_dim_multiplier=1.0, block_auto_adjust_ff_dim=False, full_attn_idxs=[1]),
+    "lfm2_moe": c("lfm2_moe", drop=("rms_norm_eps", "tie_word_embeddings"), norm_eps=1e-5, num_hidden_layers=3, conv_bias=False,
+                  conv_L_cache=3, full_attn_idxs=[1], **MOE, norm_topk_prob=True, use_expert_bias=True, num_dense_layers=1),
+    "falcon_mamba": {"model_type": "falcon_mamba", "vocab_size": 517, "hidden_size": 128, "intermediate_size": 256,
+                     "state_size": 16, "num_hidden_layers": 2, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True,
+                     "time_step_rank": 8, "tie_word_embeddings": False},
+    "falcon_h1": c("falcon_h1", head_dim=32, mamba_d_ssm=128, mamba_d_head=32, mamba_n_heads=4, mamba_d_state=16,
+                   mamba_n_groups=2, mamba_rms_norm=True, lm_head_multiplier=2.0, embedding_multiplier=2.0,
+                   **{"tie_word_embeddings": True, "rope_theta": 1e5}),
+    "falcon_h1-plain": c("falcon_h1", head_dim=32, mamba_d_ssm=128, mamba_d_head=32, mamba_n_heads=4, mamba_d_state=16,
+                         mamba_n_groups=1, mamba_rms_norm=False),
+    "qwen3_next": c("qwen3_next", head_dim=64, num_hidden_layers=4, linear_num_value_heads=4, linear_num_key_heads=2,
+                    linear_key_head_dim=32, linear_value_head_dim=48, linear_conv_kernel_dim=4, **MOE, decoder_sparse_step=1,
+                    shared_expert_intermediate_size=64, mlp_only_layers=[], partial_rotary_factor=0.25, norm_topk_prob=True),
 }
 
 # GGUF architecture names where llama.cpp has the family, for whole models written with the gguf package.

@@ -4,15 +4,6 @@
 #include "base/json.h"
 #include "model/arch.h"
 
-static wick_status all_mla(wick_config *c, wick_err *err)
-{
-    uint8_t *mix = wick_arena_array(&c->arena, c->n_layer, 1);
-    if (!mix) return wick_err_oom(err, "the configuration", c->n_layer, 0);
-    memset(mix, WICK_MIX_MLA, c->n_layer);
-    c->layer_mixer = mix;
-    return WICK_OK;
-}
-
 /* GGUF tells the sizes of the heads before compression apart from those of what is cached. */
 static wick_status gguf_dims(wick_config *c, wick_err *err)
 {
@@ -52,7 +43,7 @@ static wick_status configure(wick_config *c, wick_err *err)
     }
     c->group_by_top2 = v3;
     if (!v3) c->norm_topk = false;
-    return all_mla(c, err);
+    return wick_config_mixers(c, WICK_MIX_MLA, NULL, err);
 }
 
 const wick_arch wick_arch_deepseek_v3 = {

@@ -1,0 +1,143 @@
+/* model/archs/mamba.c - mamba (falcon_mamba norms what it selects by), mamba2, and falcon_h1, which runs attention and
+ * mamba2 side by side in each layer. */
+#include <string.h>
+#include "base/json.h"
+#include "model/arch.h"
+
+static const wick_role_name names[] = {{WICK_ROLE_EMBED, "@embeddings|@embedding", NULL},
+                                       {WICK_ROLE_OUT_NORM, "@norm_f", NULL},
+                                       {WICK_ROLE_ATTN_NORM, "@layers.%.norm", NULL},
+                                       {0}};
+
+static wick_status sizes(wick_config *c, wick_err *err)
+{
+    WICK_TRY(wick_config_u32(c, "conv_kernel|d_conv|mamba_d_conv", "ssm.conv_kernel", 1, 256, &c->conv_kernel, err));
+    return wick_config_u32(c, "ssm_state_size|state_size|d_state|mamba_d_state", "ssm.state_size", 1, 1 << 14,
+                           &c->ssm_state, err);
+}
+
+static wick_status configure_mamba(wick_config *c, wick_err *err)
+{
+    if (!c->n_layer) return WICK_OK;
+    WICK_TRY(sizes(c, err));
+    c->ssm_inner = c->n_ff;
+    WICK_TRY(wick_config_u32(c, NULL, "ssm.inner_size", 1, WICK_MAX_DIM, &c->ssm_inner, err));
+    const char *rank = json_string_value(wick_config_get(c, "time_step_rank"));
+    if (rank && strcmp(rank, "auto") == 0)
+        c->ssm_dt_rank = (c->n_embd + 15) / 16;
+    else
+        WICK_TRY(wick_config_u32(c, "time_step_rank", "ssm.time_step_rank", 1, WICK_MAX_DIM, &c->ssm_dt_rank, err));
+    c->ssm_norm_eps = 1e-6f;
+    c->ssm_inner_norms = strcmp(c->model_type, "falcon_mamba") == 0;
+    WICK_TRY(wick_config_bool(c, "use_bcdt_rms", NULL, &c->ssm_inner_norms, err));
+    WICK_TRY(wick_config_bool(c, NULL, "ssm.dt_b_c_rms", &c->ssm_inner_norms, err));
+    WICK_TRY(wick_config_f32(c, "mixer_rms_eps", NULL, 0, 1, &c->ssm_norm_eps, err));
+    return wick_config_mixers(c, WICK_MIX_MAMBA1, NULL, err);
+}
+
+const wick_arch wick_arch_mamba = {
+    .name = "mamba",
+    .hf = {"mamba", "falcon_mamba"},
+    .gguf = {"mamba"},
+    .block = wick_block_mixer,
+    .norm = WICK_NORM_RMS,
+    .no_rope = true,
+    .roots = "backbone.|model.|",
+    .names = names,
+    .configure = configure_mamba,
+};
+
+/* time_step_limit: [lo, hi], where hi may be infinite ({"__float__": "Infinity"}), which is left as none. */
+static wick_status step_limit(wick_config *c, wick_err *err)
+{
+    const json_t *v = wick_config_get(c, "time_step_limit");
+    if (!v) return WICK_OK;
+    const json_t *lo = json_array_get(v, 0), *hi = json_array_get(v, 1);
+    double a = json_number_value(lo), b = json_number_value(hi);
+    if (json_array_size(v) != 2 || !json_is_number(lo) || !(a >= 0) || a > 1e6 || (json_is_number(hi) && !(b >= a)))
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: time_step_limit: expected two numbers in order",
+                         c->where);
+    c->ssm_dt_min = (float)a;
+    c->ssm_dt_max = json_is_number(hi) && b < 1e30 ? (float)b : 0;
+    return WICK_OK;
+}
+
+static wick_status configure_mamba2(wick_config *c, wick_err *err)
+{
+    if (!c->n_layer) return WICK_OK;
+    WICK_TRY(sizes(c, err));
+    WICK_TRY(wick_config_u32(c, "num_heads", "ssm.time_step_rank", 1, 1 << 14, &c->ssm_heads, err));
+    WICK_TRY(wick_config_u32(c, "n_groups", "ssm.group_count", 1, 1 << 14, &c->ssm_groups, err));
+    c->ssm_head_dim = c->head_dim;
+    if (c->from_gguf && c->ssm_heads) {
+        WICK_TRY(wick_config_u32(c, NULL, "ssm.inner_size", 1, WICK_MAX_DIM, &c->ssm_inner, err));
+        c->ssm_head_dim = c->ssm_inner / c->ssm_heads;
+    }
+    c->ssm_inner = c->ssm_heads * c->ssm_head_dim;
+    WICK_TRY(step_limit(c, err));
+    return wick_config_mixers(c, WICK_MIX_MAMBA2, NULL, err);
+}
+
+const wick_arch wick_arch_mamba2 = {
+    .name = "mamba2",
+    .hf = {"mamba2"},
+    .gguf = {"mamba2"},
+    .block = wick_block_mixer,
+    .norm = WICK_NORM_RMS,
+    .no_rope = true,
+    .roots = "backbone.|model.|",
+    .names = names,
+    .configure = configure_mamba2,
+};
+
+static const wick_step two_mixers[] = {{WICK_STEP_NORM, WICK_R_A, WICK_R_X, WICK_ROLE_ATTN_NORM},
+                                       {WICK_STEP_MAMBA2, WICK_R_H, WICK_R_A, 0},
+                                       {WICK_STEP_ATTN, WICK_R_A, WICK_R_A, 0},
+                                       {WICK_STEP_ADD, WICK_R_X, WICK_R_H, 0},
+                                       {WICK_STEP_ADD, WICK_R_X, WICK_R_A, 0},
+                                       {WICK_STEP_NORM, WICK_R_H, WICK_R_X, WICK_ROLE_MLP_NORM},
+                                       {WICK_STEP_FFN, WICK_R_H, WICK_R_H, 0},
+                                       {WICK_STEP_ADD, WICK_R_X, WICK_R_H, 0},
+                                       {WICK_STEP_END, WICK_R_X, WICK_R_X, 0}};
+
+static const wick_role_name h1_names[] = {{WICK_ROLE_OUT_NORM, "@final_layernorm", NULL},
+                                          {WICK_ROLE_MLP_NORM, "@layers.%.pre_ff_layernorm", NULL},
+                                          {WICK_ROLE_GATE, "@layers.%.feed_forward.gate_proj", NULL},
+                                          {WICK_ROLE_UP, "@layers.%.feed_forward.up_proj", NULL},
+                                          {WICK_ROLE_DOWN, "@layers.%.feed_forward.down_proj", NULL},
+                                          {0}};
+
+/* MLX folds the model's many multipliers into the weights; with tied heads one of them has to be taken out again. */
+static wick_status configure_falcon_h1(wick_config *c, wick_err *err)
+{
+    float head = 0.0390625f, embed = 5.656854249492381f;
+    if (!c->n_layer) return WICK_OK;
+    c->conv_kernel = 4;
+    c->ssm_state = 128;
+    c->ssm_heads = 24;
+    c->ssm_head_dim = 64;
+    c->ssm_inner = 1536;
+    c->ssm_groups = 1;
+    WICK_TRY(sizes(c, err));
+    WICK_TRY(wick_config_u32(c, "mamba_n_heads", NULL, 1, 1 << 14, &c->ssm_heads, err));
+    WICK_TRY(wick_config_u32(c, "mamba_d_head", NULL, 1, 1 << 14, &c->ssm_head_dim, err));
+    WICK_TRY(wick_config_u32(c, "mamba_d_ssm", NULL, 1, WICK_MAX_DIM, &c->ssm_inner, err));
+    WICK_TRY(wick_config_u32(c, "mamba_n_groups", NULL, 1, 1 << 14, &c->ssm_groups, err));
+    WICK_TRY(wick_config_bool(c, "mamba_norm_before_gate", NULL, &c->ssm_norm_before_gate, err));
+    WICK_TRY(wick_config_f32(c, "lm_head_multiplier", NULL, 1e-9, 1e9, &head, err));
+    WICK_TRY(wick_config_f32(c, "embedding_multiplier", NULL, 1e-9, 1e9, &embed, err));
+    if (c->tie != 0) c->logit_scale = head / embed;
+    return WICK_OK;
+}
+
+const wick_arch wick_arch_falcon_h1 = {
+    .name = "falcon_h1",
+    .hf = {"falcon_h1"},
+    .block = two_mixers,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .folded_only = true,
+    .rope_theta = 1e11f,
+    .names = h1_names,
+    .configure = configure_falcon_h1,
+};
