@@ -210,15 +210,16 @@ double wick_sample_random(uint64_t seed, uint64_t position, uint32_t draw)
 
 double wick_sample_mass(const float *logits, uint32_t n, float max)
 {
+    float e[256], acc[16];
     double sum = 0;
     uint32_t i = 0;
-    while (i + 16 <= n) { /* 16 running sums: vectors, and small rounding errors */
-        float acc[16] = {0};
-        uint32_t end = n - i > 4096 ? i + 4096 : n;
-        for (; i + 16 <= end; i += 16) {
-            for (int j = 0; j < 16; j++) acc[j] += wick_exp_neg(logits[i + (uint32_t)j] - max);
+    for (; i + 256 <= n; i += 256) { /* loops that become vectors; 16 running sums keep rounding errors small */
+        memset(acc, 0, sizeof acc);
+        for (uint32_t j = 0; j < 256; j++) e[j] = wick_exp_neg(logits[i + j] - max);
+        for (uint32_t j = 0; j < 256; j += 16) {
+            for (uint32_t k = 0; k < 16; k++) acc[k] += e[j + k];
         }
-        for (int j = 0; j < 16; j++) sum += (double)acc[j];
+        for (uint32_t k = 0; k < 16; k++) sum += (double)acc[k];
     }
     for (; i < n; i++) sum += (double)wick_exp_neg(logits[i] - max);
     return sum;
@@ -227,13 +228,25 @@ double wick_sample_mass(const float *logits, uint32_t n, float max)
 /* The best logit, lowest id among equals; WICK_E_NUMERIC for NaN, +inf, or nothing finite. */
 static wick_status find_max(const float *l, uint32_t n, uint32_t *best, wick_err *err)
 {
-    float max = -INFINITY;
-    bool nan = false;
-    for (uint32_t i = 0; i < n; i++) {
-        nan |= l[i] != l[i];
+    float lane[16], max = -INFINITY;
+    uint32_t nan[16] = {0}, i = 0, any_nan = 0;
+    for (int j = 0; j < 16; j++) lane[j] = -INFINITY;
+    for (; i + 16 <= n; i += 16) { /* lanes, so that it becomes vectors */
+        for (int j = 0; j < 16; j++) {
+            float x = l[i + (uint32_t)j];
+            nan[j] |= x != x;
+            lane[j] = x > lane[j] ? x : lane[j];
+        }
+    }
+    for (; i < n; i++) {
+        any_nan |= l[i] != l[i];
         max = l[i] > max ? l[i] : max;
     }
-    if (nan) return WICK_FAIL(err, WICK_E_NUMERIC, NULL, "the model gave NaN logits");
+    for (int j = 0; j < 16; j++) {
+        any_nan |= nan[j];
+        max = lane[j] > max ? lane[j] : max;
+    }
+    if (any_nan) return WICK_FAIL(err, WICK_E_NUMERIC, NULL, "the model gave NaN logits");
     if (max == INFINITY) return WICK_FAIL(err, WICK_E_NUMERIC, NULL, "the model gave an infinite logit");
     if (max == -INFINITY) return WICK_FAIL(err, WICK_E_NUMERIC, NULL, "no token with a finite logit may be chosen");
     for (*best = 0; l[*best] != max; ++*best) {
