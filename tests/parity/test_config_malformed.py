@@ -20,6 +20,7 @@ def folder(tmp_path_factory):
     return out
 
 
+@pytest.mark.malformed
 @pytest.mark.parametrize("seed", SEEDS)
 def test_malformed(folder, seed):
     wick, refused = find_wick(), 0

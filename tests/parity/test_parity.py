@@ -22,7 +22,7 @@ BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
 TOLERANCE = 1e-4
 # What a GGUF file cannot say, or llama.cpp fixes for the family.
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
-                                                                          "num_hidden_layers": 7}}
+                                                                          "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []}}
 
 
 def find_wick():
