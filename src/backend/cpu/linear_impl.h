@@ -121,8 +121,6 @@ typedef struct wick_lin_kernels {
 extern const wick_lin_kernels wick_lin_kernels_portable;
 #if defined(__x86_64__)
 extern const wick_lin_kernels wick_lin_kernels_avx2, wick_lin_kernels_avx512, wick_lin_kernels_vnni;
-#elif defined(__aarch64__)
-extern const wick_lin_kernels wick_lin_kernels_neon;
 #endif
 
 struct wick_lin {

@@ -26,11 +26,6 @@ static bool has_vnni(const wick_cpu_features *f)
 {
     return f->avx512 && f->avx512_vnni && f->avx2_fma_f16c;
 }
-#elif defined(__aarch64__)
-static bool has_neon(const wick_cpu_features *f)
-{
-    return f->neon_dotprod;
-}
 #endif
 
 /* Best first. */
@@ -39,8 +34,6 @@ static const isa_row rows[] = {
     {{"avx512-vnni", &wick_lin_kernels_vnni}, has_vnni},
     {{"avx512", &wick_lin_kernels_avx512}, has_avx512},
     {{"avx2", &wick_lin_kernels_avx2}, has_avx2},
-#elif defined(__aarch64__)
-    {{"neon", &wick_lin_kernels_neon}, has_neon},
 #endif
     {{"portable", &wick_lin_kernels_portable}, has_always},
 };

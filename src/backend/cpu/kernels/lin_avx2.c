@@ -10,6 +10,8 @@ enum { LIN_MR_INT = 2, LIN_MR_FLOAT = 2 };
 enum { LIN_MR_INT = 5, LIN_MR_FLOAT = 6 };
 #endif
 
+enum { LIN_AHEAD = 2304 }; /* bytes of prefetch; measured with bench/lin_bench */
+
 LIN_INLINE __m256i dot(__m256i acc, __m256i codes, __m256i x, const bool wide)
 {
     if (wide) {
@@ -148,11 +150,13 @@ LIN_INLINE void group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t g, u
             bias = _mm256_sub_ps(_mm256_setzero_ps(), m);
         }
         break;
+    case WICK_LIN_SCALE_NONE: *d = _mm256_set1_ps(1.0f); break;
     default:
         *d = half_ps(f, in + g * 32 + h * 16);
         if (f->has_bias) bias = half_ps(f, in + (n + g) * 32 + h * 16);
         break;
     }
+    if (f->mul != 1.0f) *d = _mm256_mul_ps(*d, _mm256_set1_ps(f->mul));
     *b = _mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(off), *d), bias);
 }
 
@@ -169,6 +173,18 @@ LIN_INLINE void codes2(const wick_lin_code code, const uint8_t *in, const uint32
     if (code == WICK_LIN_CODE_8) {
         *v0 = load(in + p * 128 + h * 32, true);
         *v1 = load(in + p * 128 + 64 + h * 32, true);
+        return;
+    }
+    if (code == WICK_LIN_CODE_2 || code == WICK_LIN_CODE_3) {
+        const __m256i three = _mm256_set1_epi8(3), four = _mm256_set1_epi8(4);
+        __m256i t = _mm256_srli_epi16(load(in + p / 2 * 64 + h * 32, false), p % 2 * 4);
+        *v0 = _mm256_and_si256(t, three);
+        *v1 = _mm256_and_si256(_mm256_srli_epi16(t, 2), three);
+        if (code == WICK_LIN_CODE_2) return;
+        const int at = (int)(p * 2 % 8);
+        t = load(in + 256 + p / 4 * 64 + h * 32, false);
+        *v0 = _mm256_or_si256(*v0, _mm256_and_si256(move_bits(t, 2 - at), four));
+        *v1 = _mm256_or_si256(*v1, _mm256_and_si256(move_bits(t, 1 - at), four));
         return;
     }
     __m256i v = load(in + p * 64 + h * 32, false);
@@ -188,9 +204,119 @@ LIN_INLINE void codes2(const wick_lin_code code, const uint8_t *in, const uint32
     }
 }
 
-/* --- one tile times one or two rows, unpacked in registers --- */
-enum { LIN_AHEAD = 2304 };
+/* --- unpacking of a block: lin_unpack_int and lin_unpack_float in registers; nt is 1 --- */
+LIN_INLINE void scales_256(const wick_lin_fmt *f, const uint8_t *in, float off, float *d, float *b)
+{
+    for (uint32_t k = 0; k < f->super; k += f->block, d += 16, b += 16)
+#pragma GCC unroll 2
+        for (uint32_t h = 0; h < 2; h++) {
+            __m256 vd, vb;
+            group_ps(f, in, k / f->group, f->super / f->group, h, off, &vd, &vb);
+            _mm256_store_ps(d + h * 8, vd);
+            _mm256_store_ps(b + h * 8, vb);
+        }
+}
 
+LIN_INLINE void store_float(__m256i v, int32_t centre, float *c)
+{
+    const __m256i low = _mm256_set1_epi32(255), mid = _mm256_set1_epi32(centre);
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < 4; i++, c += 16, v = _mm256_srli_epi32(v, 8))
+        _mm256_store_ps(c, _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_and_si256(v, low), mid)));
+}
+
+/* One chunk to codes or to floats */
+LIN_INLINE void chunk_256(const wick_lin_fmt *f, const wick_lin_code code, const uint8_t *src, const bool is_float,
+                          void *out)
+{
+    uint8_t *codes = out;
+    float *c = out;
+    const uint8_t *t = f->lut == WICK_LIN_LUT_E2M1 ? lin_lut_e2m1 : lin_lut_iq4nl;
+    const __m256i lut = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)t));
+#pragma GCC unroll 8
+    for (uint32_t p = 0; p < 8; p++)
+#pragma GCC unroll 2
+        for (uint32_t h = 0; h < 2; h++) {
+            __m256i v0, v1;
+            codes2(code, src, p, h, &v0, &v1);
+            if (code == WICK_LIN_CODE_8) {
+                v0 = _mm256_xor_si256(v0, _mm256_set1_epi8(-128));
+                v1 = _mm256_xor_si256(v1, _mm256_set1_epi8(-128));
+            }
+            if (code == WICK_LIN_CODE_4 && f->lut != WICK_LIN_LUT_NONE) {
+                v0 = _mm256_shuffle_epi8(lut, v0);
+                v1 = _mm256_shuffle_epi8(lut, v1);
+            }
+            if (is_float) {
+                store_float(v0, f->centre, c + p * 128 + h * 8);
+                store_float(v1, f->centre, c + p * 128 + 64 + h * 8);
+            } else {
+                _mm256_store_si256((__m256i *)(void *)(codes + p * 128 + h * 32), v0);
+                _mm256_store_si256((__m256i *)(void *)(codes + p * 128 + 64 + h * 32), v1);
+            }
+        }
+}
+
+static void chunk_codes(const wick_lin_fmt *f, const uint8_t *src, uint8_t *codes)
+{
+    switch (f->code) {
+    case WICK_LIN_CODE_2: chunk_256(f, WICK_LIN_CODE_2, src, false, codes); break;
+    case WICK_LIN_CODE_3: chunk_256(f, WICK_LIN_CODE_3, src, false, codes); break;
+    case WICK_LIN_CODE_4: chunk_256(f, WICK_LIN_CODE_4, src, false, codes); break;
+    case WICK_LIN_CODE_5: chunk_256(f, WICK_LIN_CODE_5, src, false, codes); break;
+    case WICK_LIN_CODE_6: chunk_256(f, WICK_LIN_CODE_6, src, false, codes); break;
+    default: memcpy(codes, src, 1024); break;
+    }
+}
+
+static void chunk_floats(const wick_lin_fmt *f, const uint8_t *src, float *c)
+{
+    switch (f->code) {
+    case WICK_LIN_CODE_4: chunk_256(f, WICK_LIN_CODE_4, src, true, c); break;
+    case WICK_LIN_CODE_5: chunk_256(f, WICK_LIN_CODE_5, src, true, c); break;
+    case WICK_LIN_CODE_6: chunk_256(f, WICK_LIN_CODE_6, src, true, c); break;
+    case WICK_LIN_CODE_8: chunk_256(f, WICK_LIN_CODE_8, src, true, c); break;
+    default: lin_unpack_float_chunk(f, src, 1, c); break;
+    }
+}
+
+static void unpack_256(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint8_t *codes, float *c, float *d,
+                       float *b)
+{
+    const float off = c ? (f->has_bias ? (float)f->centre : 0.0f) : f->has_bias ? 0.0f : -(float)f->zero;
+    for (uint32_t i = 0; i < n_super; i++) {
+        for (uint32_t at = 0; at < f->super_bytes; at += 64)
+            _mm_prefetch((const char *)src + LIN_AHEAD + at, _MM_HINT_T0);
+        scales_256(f, src, off, d, b);
+        d += f->super / f->block * 16;
+        b += f->super / f->block * 16;
+        src += f->scale_bytes;
+        for (uint32_t k = 0; k < f->super; k += 64, src += f->chunk_bytes)
+            if (c) {
+                chunk_floats(f, src, c);
+                c += 64 * 16;
+            } else {
+                chunk_codes(f, src, codes);
+                codes += 1024;
+            }
+    }
+}
+
+static void unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
+                       float *d, float *b)
+{
+    (void)nt;
+    unpack_256(f, src, n_super, codes, NULL, d, b);
+}
+
+static void unpack_float(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,
+                         float *b)
+{
+    (void)nt;
+    unpack_256(f, src, n_super, NULL, c, d, b);
+}
+
+/* --- one tile times one or two rows, unpacked in registers --- */
 /* Where a tile's kernel stands: at the start of a chunk. */
 typedef struct gemv_at {
     const wick_lin_fmt *f;
@@ -331,7 +457,7 @@ static const gemv_row gemv_rows[] = {GEMVS(X)};
 static bool gemv_int(const wick_lin_gemv_args *a)
 {
     const wick_lin_fmt *f = a->f;
-    if (a->mr > LIN_GEMV_MR || f->lut != WICK_LIN_LUT_NONE || f->mul != 1.0f) return false;
+    if (a->mr > LIN_GEMV_MR || f->lut != WICK_LIN_LUT_NONE || f->code >= WICK_LIN_CODE_F8) return false;
     for (size_t i = 0; i < sizeof gemv_rows / sizeof gemv_rows[0]; i++)
         if (gemv_rows[i].code == f->code && gemv_rows[i].block == f->block) {
             gemv_rows[i].fn[a->fine][a->mr - 1](a);

@@ -12,8 +12,10 @@
 #if LIN_FEW || defined(LIN_WIDE)
 enum { LIN_GEMV_MR = 1 };
 #else
-enum { LIN_GEMV_MR = 4 };
+enum { LIN_GEMV_MR = 8 };
 #endif
+
+enum { LIN_AHEAD = 2304 }; /* bytes of prefetch; measured with bench/lin_bench */
 
 /* --- block kernels --- */
 LIN_INLINE __m512i lin_bcast4(const int8_t *p)
@@ -156,6 +158,7 @@ LIN_INLINE void lin_group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t 
         *d = lin_bf16_ps(in + g * 32);
         if (f->has_bias) bias = lin_bf16_ps(in + (n + g) * 32);
         break;
+    case WICK_LIN_SCALE_NONE: *d = _mm512_set1_ps(1.0f); break;
     default:
         *d = _mm512_mul_ps(lin_f16_ps(in), lin_s8_ps(in + 64 + g * 16));
         if (f->has_bias) {
@@ -164,6 +167,7 @@ LIN_INLINE void lin_group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t 
         }
         break;
     }
+    if (f->mul != 1.0f) *d = _mm512_mul_ps(*d, _mm512_set1_ps(f->mul));
     *b = _mm512_add_ps(_mm512_mul_ps(_mm512_set1_ps(off), *d), bias);
 }
 
@@ -174,6 +178,19 @@ LIN_INLINE void lin_codes2(const wick_lin_code code, const uint8_t *in, const ui
     if (code == WICK_LIN_CODE_8) {
         *v0 = _mm512_load_si512(in + p * 128);
         *v1 = _mm512_load_si512(in + p * 128 + 64);
+        return;
+    }
+    if (code == WICK_LIN_CODE_2 || code == WICK_LIN_CODE_3) {
+        const __m512i three = _mm512_set1_epi8(3), four = _mm512_set1_epi8(4);
+        __m512i t = _mm512_srli_epi16(_mm512_load_si512(in + p / 2 * 64), p % 2 * 4);
+        *v0 = _mm512_and_si512(t, three);
+        *v1 = _mm512_and_si512(_mm512_srli_epi16(t, 2), three);
+        if (code == WICK_LIN_CODE_2) return;
+        t = _mm512_rol_epi32(_mm512_load_si512(in + 256 + p / 4 * 64), 2);
+        t = _mm512_ror_epi32(t,
+                             p % 4 * 2); /* bit 2p % 8 of each byte now at 2; neighbours' bits fall outside the mask */
+        *v0 = _mm512_ternarylogic_epi32(*v0, t, four, 0xf8);
+        *v1 = _mm512_ternarylogic_epi32(*v1, _mm512_srli_epi32(t, 1), four, 0xf8);
         return;
     }
     __m512i v = _mm512_load_si512(in + p * 64), h, h0, h1;
@@ -195,9 +212,127 @@ LIN_INLINE void lin_codes2(const wick_lin_code code, const uint8_t *in, const ui
     }
 }
 
-/* --- one tile times few rows, unpacked in registers --- */
-enum { LIN_AHEAD = 2304 }; /* bytes of prefetch; measured in bench/lin_bench */
+/* --- unpacking of a block: lin_unpack_int and lin_unpack_float in registers --- */
+LIN_INLINE __m512i lin_lut(const wick_lin_fmt *f)
+{
+    const uint8_t *t = f->lut == WICK_LIN_LUT_E2M1 ? lin_lut_e2m1 : lin_lut_iq4nl;
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)t));
+}
 
+LIN_INLINE void lin_scales_512(const wick_lin_fmt *f, const uint8_t *in, uint32_t nt, float off, float *d, float *b)
+{
+    __m512 vd = _mm512_setzero_ps(), vb = vd;
+    for (uint32_t k = 0; k < f->super; k += f->block, d += nt * 16, b += nt * 16) {
+        if (k % f->group == 0) lin_group_ps(f, in, k / f->group, f->super / f->group, off, &vd, &vb);
+        _mm512_store_ps(d, vd);
+        _mm512_store_ps(b, vb);
+    }
+}
+
+LIN_INLINE void lin_store_float(__m512i v, int32_t centre, uint32_t nt, float *c)
+{
+    const __m512i low = _mm512_set1_epi32(255), mid = _mm512_set1_epi32(centre);
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < 4; i++, c += nt * 16, v = _mm512_srli_epi32(v, 8))
+        _mm512_store_ps(c, _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_and_si512(v, low), mid)));
+}
+
+/* `to`: codes, or floats where `c` is given */
+LIN_INLINE void lin_chunks_512(const wick_lin_fmt *f, const wick_lin_code code, const uint8_t *src, uint32_t n_super,
+                               uint32_t nt, uint8_t *codes, float *c)
+{
+    const __m512i lut = lin_lut(f);
+    const bool has_lut = f->lut != WICK_LIN_LUT_NONE;
+    for (uint32_t i = 0; i < n_super; i++) {
+        src += f->scale_bytes;
+        for (uint32_t k = 0; k < f->super; k += 64, src += f->chunk_bytes) {
+            for (uint32_t at = 0; at < f->chunk_bytes; at += 64)
+                _mm_prefetch((const char *)src + LIN_AHEAD + at, _MM_HINT_T0);
+#pragma GCC unroll 8
+            for (uint32_t p = 0; p < 8; p++) {
+                __m512i v0, v1;
+                lin_codes2(code, src, p, &v0, &v1);
+                if (has_lut) {
+                    v0 = _mm512_shuffle_epi8(lut, v0);
+                    v1 = _mm512_shuffle_epi8(lut, v1);
+                }
+                if (c) {
+                    lin_store_float(v0, f->centre, nt, c);
+                    lin_store_float(v1, f->centre, nt, c + 4 * nt * 16);
+                    c += 8 * nt * 16;
+                } else {
+                    _mm512_store_si512(codes, v0);
+                    _mm512_store_si512(codes + nt * 64, v1);
+                    codes += 2 * nt * 64;
+                }
+            }
+        }
+    }
+}
+
+static void lin_codes_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes)
+{
+    switch (f->code) {
+    case WICK_LIN_CODE_2: lin_chunks_512(f, WICK_LIN_CODE_2, src, n_super, nt, codes, NULL); break;
+    case WICK_LIN_CODE_3: lin_chunks_512(f, WICK_LIN_CODE_3, src, n_super, nt, codes, NULL); break;
+    case WICK_LIN_CODE_4: lin_chunks_512(f, WICK_LIN_CODE_4, src, n_super, nt, codes, NULL); break;
+    case WICK_LIN_CODE_5: lin_chunks_512(f, WICK_LIN_CODE_5, src, n_super, nt, codes, NULL); break;
+    case WICK_LIN_CODE_6: lin_chunks_512(f, WICK_LIN_CODE_6, src, n_super, nt, codes, NULL); break;
+    default: lin_chunks_512(f, WICK_LIN_CODE_8, src, n_super, nt, codes, NULL); break;
+    }
+}
+
+static void lin_floats_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c)
+{
+    switch (f->code) {
+    case WICK_LIN_CODE_2: lin_chunks_512(f, WICK_LIN_CODE_2, src, n_super, nt, NULL, c); break;
+    case WICK_LIN_CODE_3: lin_chunks_512(f, WICK_LIN_CODE_3, src, n_super, nt, NULL, c); break;
+    case WICK_LIN_CODE_4: lin_chunks_512(f, WICK_LIN_CODE_4, src, n_super, nt, NULL, c); break;
+    case WICK_LIN_CODE_5: lin_chunks_512(f, WICK_LIN_CODE_5, src, n_super, nt, NULL, c); break;
+    case WICK_LIN_CODE_6: lin_chunks_512(f, WICK_LIN_CODE_6, src, n_super, nt, NULL, c); break;
+    default: lin_chunks_512(f, WICK_LIN_CODE_8, src, n_super, nt, NULL, c); break;
+    }
+}
+
+static void unpack_int_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
+                           float *d, float *b)
+{
+    const uint32_t step = f->super / f->block * nt * 16;
+    lin_codes_512(f, src, n_super, nt, codes);
+    for (uint32_t i = 0; i < n_super; i++)
+        lin_scales_512(f, src + i * f->super_bytes, nt, f->has_bias ? 0.0f : -(float)f->zero, d + i * step,
+                       b + i * step);
+}
+
+/* [64 inputs][16] of a plain type */
+LIN_INLINE void lin_plain_512(const wick_lin_fmt *f, const uint8_t *in, uint32_t nt, float *c)
+{
+    for (uint32_t k = 0; k < 64; k++, c += nt * 16) {
+        if (k % 2 == 0) _mm_prefetch((const char *)in + LIN_AHEAD + k * 32, _MM_HINT_T0);
+        _mm512_store_ps(c, f->code == WICK_LIN_CODE_F32   ? _mm512_load_ps(in + k * 64)
+                           : f->code == WICK_LIN_CODE_F16 ? lin_f16_ps(in + k * 32)
+                                                          : lin_bf16_ps(in + k * 32));
+    }
+}
+
+static void unpack_float_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c,
+                             float *d, float *b)
+{
+    const uint32_t step = f->super / f->block * nt * 16;
+    if (f->code == WICK_LIN_CODE_F8) {
+        lin_unpack_float(f, src, n_super, nt, c, d, b);
+        return;
+    }
+    if (f->code < WICK_LIN_CODE_F8)
+        lin_floats_512(f, src, n_super, nt, c);
+    else
+        for (uint32_t i = 0; i < n_super; i++) lin_plain_512(f, src + i * f->super_bytes, nt, c + i * 64 * nt * 16);
+    for (uint32_t i = 0; i < n_super; i++)
+        lin_scales_512(f, src + i * f->super_bytes, nt, f->has_bias ? (float)f->centre : 0.0f, d + i * step,
+                       b + i * step);
+}
+
+/* --- one tile times few rows, unpacked in registers --- */
 /* Where a tile's kernel stands: at the start of a chunk. */
 typedef struct lin_gemv_at {
     const wick_lin_fmt *f;
@@ -214,8 +349,9 @@ LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const wick_lin_code code, co
 {
     const uint32_t pairs = block / 8, plane = 16 * mr * 4;
     const bool wide = code == WICK_LIN_CODE_8;
+    const uint32_t two = mr < 4 ? 1 : 0; /* with few rows, two chains for each hide the latency */
     __m512i acc[LIN_GEMV_MR][2], low[LIN_GEMV_MR][2];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (uint32_t m = 0; m < mr; m++) acc[m][0] = acc[m][1] = low[m][0] = low[m][1] = _mm512_setzero_si512();
 #pragma GCC unroll 8
     for (uint32_t i = 0; i < pairs; i++) {
@@ -224,21 +360,24 @@ LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const wick_lin_code code, co
         lin_codes2(code, at->in, p, &v0, &v1);
         _mm_prefetch((const char *)at->in + LIN_AHEAD + p * 64, _MM_HINT_T0);
         if (code == WICK_LIN_CODE_8) _mm_prefetch((const char *)at->in + LIN_AHEAD + 512 + p * 64, _MM_HINT_T0);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (uint32_t m = 0; m < mr; m++) {
             const int8_t *x = at->q + (2 * p * mr + m) * 4;
             LIN_DOT(acc[m][0], v0, lin_bcast4(x), wide);
-            LIN_DOT(acc[m][1], v1, lin_bcast4(x + mr * 4), wide);
+            LIN_DOT(acc[m][two], v1, lin_bcast4(x + mr * 4), wide);
             if (fine) {
                 LIN_DOT(low[m][0], v0, lin_bcast4(x + plane), wide);
-                LIN_DOT(low[m][1], v1, lin_bcast4(x + plane + mr * 4), wide);
+                LIN_DOT(low[m][two], v1, lin_bcast4(x + plane + mr * 4), wide);
             }
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (uint32_t m = 0; m < mr; m++) {
-        sum[m] = _mm512_add_epi32(acc[m][0], acc[m][1]);
-        if (fine) sum[m] = _mm512_add_epi32(_mm512_slli_epi32(sum[m], 7), _mm512_add_epi32(low[m][0], low[m][1]));
+        sum[m] = two ? _mm512_add_epi32(acc[m][0], acc[m][1]) : acc[m][0];
+        if (fine) {
+            __m512i l = two ? _mm512_add_epi32(low[m][0], low[m][1]) : low[m][0];
+            sum[m] = _mm512_add_epi32(_mm512_slli_epi32(sum[m], 7), l);
+        }
         sum[m] = LIN_FIX(sum[m], at->total[blk * mr + m], wide);
     }
 }
@@ -252,7 +391,7 @@ LIN_INLINE void lin_gemv_block(const lin_gemv_at *at, const wick_lin_code code, 
     lin_gemv_dot(at, code, block, blk, mr, fine, sum);
     lin_group_ps(f, at->scales, (at->k + blk * block) / f->group, f->super / f->group,
                  f->has_bias ? 0.0f : -(float)f->zero, &d, &b);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (uint32_t m = 0; m < mr; m++) {
         __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(at->sx[blk * mr + m]));
         y[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[m]), scale, y[m]);
@@ -266,7 +405,7 @@ LIN_INLINE void lin_gemv_int(const wick_lin_gemv_args *a, const wick_lin_code co
     const wick_lin_fmt *f = a->f;
     lin_gemv_at at = {.f = f, .in = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .total = a->sum};
     __m512 y[LIN_GEMV_MR];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (uint32_t m = 0; m < mr; m++) y[m] = _mm512_setzero_ps();
     for (uint32_t sb = 0; sb < a->n_super; sb++) {
         at.scales = at.in;
@@ -290,7 +429,7 @@ LIN_INLINE void lin_gemv_int(const wick_lin_gemv_args *a, const wick_lin_code co
             at.total += 64 / block * mr;
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (uint32_t m = 0; m < mr; m++) _mm512_store_ps(a->y + m * 16, y[m]);
 }
 
@@ -300,66 +439,61 @@ typedef void (*lin_gemv_fn)(const wick_lin_gemv_args *a);
     {                                                                    \
         lin_gemv_int(a, code, block, mr, fine);                          \
     }
-#if LIN_FEW || defined(LIN_WIDE)
-#define LIN_GEMV_SET(name, code, block) LIN_GEMV_INT(name, code, block, 1, 0) LIN_GEMV_INT(name, code, block, 1, 1)
-#define LIN_GEMV_ROW(name, kind, size) \
-    {                                  \
-        kind, size,                    \
-        {                              \
-            {gemv_##name##_1_0},       \
-            {                          \
-                gemv_##name##_1_1      \
-            }                          \
-        }                              \
-    }
-#else
-#define LIN_GEMV_SET(name, code, block)                                                                               \
-    LIN_GEMV_INT(name, code, block, 1, 0)                                                                             \
-    LIN_GEMV_INT(name, code, block, 2, 0)                                                                             \
-    LIN_GEMV_INT(name, code, block, 3, 0)                                                                             \
-    LIN_GEMV_INT(name, code, block, 4, 0) LIN_GEMV_INT(name, code, block, 1, 1) LIN_GEMV_INT(name, code, block, 2, 1) \
-        LIN_GEMV_INT(name, code, block, 3, 1) LIN_GEMV_INT(name, code, block, 4, 1)
-#define LIN_GEMV_ROW(name, kind, size)                                                     \
-    {                                                                                      \
-        kind, size,                                                                        \
-        {                                                                                  \
-            {gemv_##name##_1_0, gemv_##name##_2_0, gemv_##name##_3_0, gemv_##name##_4_0},  \
-            {                                                                              \
-                gemv_##name##_1_1, gemv_##name##_2_1, gemv_##name##_3_1, gemv_##name##_4_1 \
-            }                                                                              \
-        }                                                                                  \
-    }
-#endif
-
-LIN_GEMV_SET(q4_64, WICK_LIN_CODE_4, 64)
-LIN_GEMV_SET(q4_32, WICK_LIN_CODE_4, 32)
-LIN_GEMV_SET(q8_64, WICK_LIN_CODE_8, 64)
-LIN_GEMV_SET(q8_32, WICK_LIN_CODE_8, 32)
-LIN_GEMV_SET(q5_32, WICK_LIN_CODE_5, 32)
-LIN_GEMV_SET(q6_16, WICK_LIN_CODE_6, 16)
-LIN_GEMV_SET(q6_64, WICK_LIN_CODE_6, 64)
-
 typedef struct lin_gemv_row {
     wick_lin_code code;
     uint32_t block;
-    lin_gemv_fn fn[2][LIN_GEMV_MR]; /* [fine][mr - 1] */
+    lin_gemv_fn fn[2][LIN_GEMV_MR]; /* [fine][mr - 1]; NULL: none */
 } lin_gemv_row;
 
+/* clang-format off */
+#define LIN_GEMV_BOTH(name, code, block, mr) LIN_GEMV_INT(name, code, block, mr, 0) LIN_GEMV_INT(name, code, block, mr, 1)
+#if LIN_FEW || defined(LIN_WIDE)
+#define LIN_GEMV_SET4(name, code, block) LIN_GEMV_BOTH(name, code, block, 1)
+#define LIN_GEMV_SET8 LIN_GEMV_SET4
+#define LIN_GEMV_FNS4(name, fine) {gemv_##name##_1_##fine}
+#define LIN_GEMV_FNS8 LIN_GEMV_FNS4
+#else
+#define LIN_GEMV_SET4(name, code, block)                                            \
+    LIN_GEMV_BOTH(name, code, block, 1) LIN_GEMV_BOTH(name, code, block, 2)         \
+    LIN_GEMV_BOTH(name, code, block, 3) LIN_GEMV_BOTH(name, code, block, 4)
+#define LIN_GEMV_SET8(name, code, block) LIN_GEMV_SET4(name, code, block)           \
+    LIN_GEMV_BOTH(name, code, block, 5) LIN_GEMV_BOTH(name, code, block, 6)         \
+    LIN_GEMV_BOTH(name, code, block, 7) LIN_GEMV_BOTH(name, code, block, 8)
+#define LIN_GEMV_FNS4(name, fine)                                                   \
+    {gemv_##name##_1_##fine, gemv_##name##_2_##fine, gemv_##name##_3_##fine, gemv_##name##_4_##fine}
+#define LIN_GEMV_FNS8(name, fine)                                                   \
+    {gemv_##name##_1_##fine, gemv_##name##_2_##fine, gemv_##name##_3_##fine, gemv_##name##_4_##fine, \
+     gemv_##name##_5_##fine, gemv_##name##_6_##fine, gemv_##name##_7_##fine, gemv_##name##_8_##fine}
+#endif
+
+LIN_GEMV_SET8(q4_64, WICK_LIN_CODE_4, 64)
+LIN_GEMV_SET8(q4_32, WICK_LIN_CODE_4, 32)
+LIN_GEMV_SET4(q8_64, WICK_LIN_CODE_8, 64)
+LIN_GEMV_SET4(q8_32, WICK_LIN_CODE_8, 32)
+LIN_GEMV_SET4(q5_32, WICK_LIN_CODE_5, 32)
+LIN_GEMV_SET4(q6_16, WICK_LIN_CODE_6, 16)
+LIN_GEMV_SET4(q6_64, WICK_LIN_CODE_6, 64)
+
 static const lin_gemv_row lin_gemv_rows[] = {
-    LIN_GEMV_ROW(q4_64, WICK_LIN_CODE_4, 64), LIN_GEMV_ROW(q4_32, WICK_LIN_CODE_4, 32),
-    LIN_GEMV_ROW(q8_64, WICK_LIN_CODE_8, 64), LIN_GEMV_ROW(q8_32, WICK_LIN_CODE_8, 32),
-    LIN_GEMV_ROW(q5_32, WICK_LIN_CODE_5, 32), LIN_GEMV_ROW(q6_16, WICK_LIN_CODE_6, 16),
-    LIN_GEMV_ROW(q6_64, WICK_LIN_CODE_6, 64),
+    {WICK_LIN_CODE_4, 64, {LIN_GEMV_FNS8(q4_64, 0), LIN_GEMV_FNS8(q4_64, 1)}},
+    {WICK_LIN_CODE_4, 32, {LIN_GEMV_FNS8(q4_32, 0), LIN_GEMV_FNS8(q4_32, 1)}},
+    {WICK_LIN_CODE_8, 64, {LIN_GEMV_FNS4(q8_64, 0), LIN_GEMV_FNS4(q8_64, 1)}},
+    {WICK_LIN_CODE_8, 32, {LIN_GEMV_FNS4(q8_32, 0), LIN_GEMV_FNS4(q8_32, 1)}},
+    {WICK_LIN_CODE_5, 32, {LIN_GEMV_FNS4(q5_32, 0), LIN_GEMV_FNS4(q5_32, 1)}},
+    {WICK_LIN_CODE_6, 16, {LIN_GEMV_FNS4(q6_16, 0), LIN_GEMV_FNS4(q6_16, 1)}},
+    {WICK_LIN_CODE_6, 64, {LIN_GEMV_FNS4(q6_64, 0), LIN_GEMV_FNS4(q6_64, 1)}},
 };
+/* clang-format on */
 
 static bool gemv_int(const wick_lin_gemv_args *a)
 {
     const wick_lin_fmt *f = a->f;
-    if (a->mr > LIN_GEMV_MR || f->lut != WICK_LIN_LUT_NONE || f->mul != 1.0f) return false;
+    if (a->mr > LIN_GEMV_MR || f->lut != WICK_LIN_LUT_NONE || f->code >= WICK_LIN_CODE_F8) return false;
     for (size_t i = 0; i < sizeof lin_gemv_rows / sizeof lin_gemv_rows[0]; i++)
         if (lin_gemv_rows[i].code == f->code && lin_gemv_rows[i].block == f->block) {
-            lin_gemv_rows[i].fn[a->fine][a->mr - 1](a);
-            return true;
+            lin_gemv_fn fn = lin_gemv_rows[i].fn[a->fine][a->mr - 1];
+            if (fn) fn(a);
+            return fn != NULL;
         }
     return false;
 }
@@ -403,9 +537,9 @@ static void mul_float(const wick_lin_args *a)
     lin_block_floats[a->mr - 1][a->nt - 1](a);
 }
 
-#define LIN_KERNELS                                                                                         \
-    {                                                                                                       \
-        .mr_int = LIN_MR, .mr_float = LIN_MR, .nt = 2, .prep_int = prep_int, .prep_float = prep_float,      \
-        .unpack_int = unpack_int, .unpack_float = unpack_float, .mul_int = mul_int, .mul_float = mul_float, \
-        .gemv_int = gemv_int                                                                                \
+#define LIN_KERNELS                                                                                                 \
+    {                                                                                                               \
+        .mr_int = LIN_MR, .mr_float = LIN_MR, .nt = 2, .prep_int = prep_int, .prep_float = prep_float,              \
+        .unpack_int = unpack_int_512, .unpack_float = unpack_float_512, .mul_int = mul_int, .mul_float = mul_float, \
+        .gemv_int = gemv_int                                                                                        \
     }

@@ -322,15 +322,3 @@ static void prep_float(const wick_lin_prep_args *a)
 {
     lin_prep_float(a);
 }
-
-static void unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
-                       float *d, float *b)
-{
-    lin_unpack_int(f, src, n_super, nt, codes, d, b);
-}
-
-static void unpack_float(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,
-                         float *b)
-{
-    lin_unpack_float(f, src, n_super, nt, c, d, b);
-}
