@@ -73,7 +73,7 @@ void wick_fit_check(const wick_plan *p, wick_dtype kv, uint32_t n_ctx, uint64_t 
     if (fixed > have_bytes) return;
     uint32_t lo = 0, hi = p->n_ctx_train ? p->n_ctx_train : UINT32_MAX; /* the largest length that fits, by bisection */
     while (lo < hi) {
-        uint32_t mid = lo + (hi - lo + 1) / 2;
+        uint32_t mid = hi - (hi - lo) / 2;
         if (wick_fit_sequence_bytes(p, kv, mid) <= have_bytes - fixed)
             lo = mid;
         else

@@ -28,6 +28,9 @@ static void sums_and_bounds(void **state)
     assert_true(!v.fits && v.max_ctx == 4095);
     wick_fit_check(&p, WICK_DTYPE_F16, 1, 1000, &v);
     assert_true(!v.fits && v.max_ctx == 0);
+    p.n_ctx_train = 0; /* the file does not say how long it was trained */
+    wick_fit_check(&p, WICK_DTYPE_F16, 4096, UINT64_MAX, &v);
+    assert_true(v.fits && v.max_ctx == UINT32_MAX);
     caches[3].n_state = UINT64_MAX;
     assert_true(wick_fit_sequence_bytes(&p, WICK_DTYPE_F16, UINT32_MAX) == UINT64_MAX);
 }
