@@ -5,7 +5,6 @@
  * result that nobody else reads, runs in the last product's tiles. What matches no pattern runs as it is written.
  * With a tap, nothing is fused: every op's register can be seen.
  */
-#include <inttypes.h>
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
@@ -13,9 +12,11 @@
 typedef wick_status (*plan_fn)(wick_backend_model *m, wick_node *n, wick_err *err);
 
 static const plan_fn planners[WICK_N_OPS] = {
-    [WICK_OP_EMBED] = wick_plan_embed, [WICK_OP_NORM] = wick_plan_rows, [WICK_OP_ATTN] = wick_plan_attn,
-    [WICK_OP_MLP] = wick_plan_mlp,     [WICK_OP_MOE] = wick_plan_moe,   [WICK_OP_ADD] = wick_plan_rows,
-    [WICK_OP_COPY] = wick_plan_rows,   [WICK_OP_HEAD] = wick_plan_head,
+    [WICK_OP_EMBED] = wick_plan_embed, [WICK_OP_NORM] = wick_plan_rows,     [WICK_OP_ATTN] = wick_plan_attn,
+    [WICK_OP_MLA] = wick_plan_mla,     [WICK_OP_MLP] = wick_plan_mlp,       [WICK_OP_MOE] = wick_plan_moe,
+    [WICK_OP_CONV] = wick_plan_conv,   [WICK_OP_MAMBA1] = wick_plan_mamba1, [WICK_OP_MAMBA2] = wick_plan_mamba2,
+    [WICK_OP_DELTA] = wick_plan_delta, [WICK_OP_ADD] = wick_plan_rows,      [WICK_OP_COPY] = wick_plan_rows,
+    [WICK_OP_HEAD] = wick_plan_head,
 };
 
 static bool is_row_op(const wick_op *o)
@@ -43,7 +44,7 @@ static bool dead_from(const wick_plan *p, uint32_t i, wick_reg r)
     return true;
 }
 
-static bool cache_of(const wick_op *o, uint32_t *cache)
+bool wick_op_cache(const wick_op *o, uint32_t *cache)
 {
     switch (o->kind) {
     case WICK_OP_ATTN: *cache = o->u.attn.cache; return true;
@@ -110,8 +111,8 @@ static wick_status plan_node(wick_backend_model *m, wick_node *n, wick_err *err)
                         n->op->layer);
         return st;
     }
-    const wick_input *ins[] = {&n->in, &n->mid, &n->mid2};
-    for (int i = 0; i < 3; i++) {
+    const wick_input *ins[] = {&n->in, &n->mid, &n->mid2, &n->mid3};
+    for (int i = 0; i < 4; i++) {
         wick_need(&m->act_bytes, wick_input_bytes(ins[i], m->max_tokens));
         for (uint32_t k = 1; k <= WICK_SMALL_ROWS; k++) wick_need(&m->lane_act, wick_input_bytes(ins[i], k));
     }
@@ -165,7 +166,7 @@ static void mark_compaction(wick_backend_model *m, bool tap)
 {
     uint32_t last = 0, cache;
     for (uint32_t i = 0; i < m->n_nodes; i++)
-        if (cache_of(m->node[i].op, &cache)) last = i;
+        if (wick_op_cache(m->node[i].op, &cache)) last = i;
     if (tap) {
         for (uint32_t i = 0; i < m->n_nodes; i++)
             if (m->node[i].op->kind == WICK_OP_HEAD) m->node[i].compact_before = true;
@@ -194,131 +195,5 @@ wick_status wick_cpu_compile(wick_backend_model *m, wick_err *err)
         i = next;
     }
     mark_compaction(m, tap);
-    return WICK_OK;
-}
-
-typedef struct shape {
-    const wick_weight *w;
-    uint32_t n_out, n_in; /* 0: any */
-    const char *role;
-    bool optional;
-} shape;
-
-static wick_status check_weight(const shape *s, wick_err *err)
-{
-    if (!s->w)
-        return s->optional ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, s->role, "matrix %s is missing", s->role);
-    const char *name = s->w->name ? s->w->name : s->role;
-    if ((s->n_out && s->w->n_out != s->n_out) || (s->n_in && s->w->n_in != s->n_in) || !s->w->n_out || !s->w->n_in)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, "%s (%s): expected [%u][%u], got [%u][%u]", name, s->role,
-                         s->n_out, s->n_in, s->w->n_out, s->w->n_in);
-    if (s->w->enc == WICK_ENC_BLOCK && !wick_block_has_decoder(s->w->dtype))
-        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, name, "%s: encoding %s is not supported on the CPU", name,
-                         wick_dtype_name(s->w->dtype));
-    return WICK_OK;
-}
-
-static wick_status check_all(const shape *s, uint32_t n, wick_err *err)
-{
-    for (uint32_t i = 0; i < n; i++) WICK_TRY(check_weight(&s[i], err));
-    return WICK_OK;
-}
-#define CHECK(...) \
-    WICK_TRY(check_all((const shape[]){__VA_ARGS__}, sizeof((const shape[]){__VA_ARGS__}) / sizeof(shape), err))
-
-static wick_status check_attn(const wick_plan *p, const wick_op_attn *a, wick_err *err)
-{
-    uint64_t q = (uint64_t)a->n_head * a->head_dim * (a->out_gate ? 2 : 1), o = (uint64_t)a->n_head * a->v_head_dim;
-    if (a->n_head == 0 || a->n_kv_head == 0 || a->n_head % a->n_kv_head || a->head_dim == 0 || a->v_head_dim == 0 ||
-        q > INT32_MAX || o > INT32_MAX || a->head_dim > 4096 || a->v_head_dim > 4096)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_head",
-                         "attention of %u heads, %u KV heads, dimension %u, %u: not possible", a->n_head, a->n_kv_head,
-                         a->head_dim, a->v_head_dim);
-    if (a->out_gate && a->v_head_dim != a->head_dim)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "v_head_dim",
-                         "a gated attention output needs v_head_dim = head_dim");
-    if (a->rope && ((uint64_t)a->rope->first_dim + a->rope->n_dims > a->head_dim || a->rope->n_dims % 2))
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "rope", "rope of dimensions %u to %u in a head of %u",
-                         a->rope->first_dim, a->rope->first_dim + a->rope->n_dims, a->head_dim);
-    CHECK({a->wq, (uint32_t)q, p->n_embd, "wq", false},
-          {a->wk, a->n_kv_head * a->head_dim, p->n_embd, "wk", a->kv_shared},
-          {a->wv, a->n_kv_head * a->v_head_dim, p->n_embd, "wv", a->kv_shared},
-          {a->wo, p->n_embd, (uint32_t)o, "wo", false});
-    if (a->cache >= p->n_caches || p->cache[a->cache].kind != WICK_CACHE_KV ||
-        p->cache[a->cache].n_kv_head != a->n_kv_head || p->cache[a->cache].k_dim != a->head_dim ||
-        p->cache[a->cache].v_dim != a->v_head_dim)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "cache", "cache %u does not fit the attention that uses it",
-                         a->cache);
-    return WICK_OK;
-}
-
-static wick_status check_mlp(const wick_plan *p, const wick_op_mlp *o, wick_err *err)
-{
-    CHECK({o->gate, o->n_ff, p->n_embd, "gate", true}, {o->up, o->n_ff, p->n_embd, "up", false},
-          {o->down, p->n_embd, o->n_ff, "down", false});
-    return WICK_OK;
-}
-
-static wick_status check_moe(const wick_plan *p, const wick_op_moe *o, wick_err *err)
-{
-    uint32_t groups = o->n_group > 1 ? o->n_group : 1;
-    if (o->n_expert == 0 || o->top_k == 0 || o->top_k > o->n_expert || o->n_expert > 65536 || o->n_expert % groups ||
-        (groups > 1 && (o->topk_group == 0 || o->topk_group > groups)) ||
-        (groups > 1 && o->topk_group * (o->n_expert / groups) < o->top_k))
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_expert", "%u of %u experts in %u of %u groups: not possible",
-                         o->top_k, o->n_expert, o->topk_group, groups);
-    CHECK({o->router, o->n_expert, p->n_embd, "router", false}, {o->shared_gate, 1, p->n_embd, "shared gate", true});
-    if (!o->up || !o->down) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "experts", "experts are missing");
-    for (uint32_t e = 0; e < o->n_expert; e++)
-        CHECK({o->gate ? &o->gate[e] : NULL, o->n_ff, p->n_embd, "expert gate", true},
-              {&o->up[e], o->n_ff, p->n_embd, "expert up", false},
-              {&o->down[e], p->n_embd, o->n_ff, "expert down", false});
-    return o->shared ? check_mlp(p, o->shared, err) : WICK_OK;
-}
-
-static wick_status check_op(const wick_plan *p, const wick_op *o, wick_err *err)
-{
-    uint32_t cache;
-    if ((unsigned)o->kind >= WICK_N_OPS || !planners[o->kind])
-        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, "op", "the CPU backend has no op %s", wick_op_name(o->kind));
-    if ((unsigned)o->src >= WICK_N_REGS || (unsigned)o->dst >= WICK_N_REGS)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "register", "registers %d, %d do not exist", (int)o->dst,
-                         (int)o->src);
-    if (cache_of(o, &cache) && cache >= p->n_caches)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "cache", "cache %u of %u", cache, p->n_caches);
-    switch (o->kind) {
-    case WICK_OP_EMBED:
-        CHECK({o->u.embed.w, p->n_vocab, p->n_embd, "embedding", false},
-              {o->u.embed.w_pos, 0, p->n_embd, "positions", true});
-        return WICK_OK;
-    case WICK_OP_ATTN: return check_attn(p, &o->u.attn, err);
-    case WICK_OP_MLP: return check_mlp(p, &o->u.mlp, err);
-    case WICK_OP_MOE: return check_moe(p, &o->u.moe, err);
-    case WICK_OP_HEAD: CHECK({o->u.head.w, p->n_vocab, p->n_embd, "head", false}); return WICK_OK;
-    case WICK_OP_MLA: /* the others check their shapes when they are planned */
-    case WICK_OP_CONV:
-    case WICK_OP_MAMBA1:
-    case WICK_OP_MAMBA2:
-    case WICK_OP_DELTA:
-    case WICK_OP_NORM:
-    case WICK_OP_ADD:
-    case WICK_OP_COPY:
-    case WICK_N_OPS: break;
-    }
-    return WICK_OK;
-}
-
-wick_status wick_cpu_check(const wick_plan *p, wick_err *err)
-{
-    if (p->n_embd == 0 || p->n_vocab == 0 || p->n_ops == 0 || p->op[0].kind != WICK_OP_EMBED)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "plan",
-                         "a plan begins with EMBED and has a width and a vocabulary");
-    for (uint32_t i = 0; i < p->n_ops; i++) {
-        wick_status st = check_op(p, &p->op[i], err);
-        if (st != WICK_OK) {
-            wick_err_prefix(err, "op %u (%s, layer %d)", i, wick_op_name(p->op[i].kind), p->op[i].layer);
-            return st;
-        }
-    }
     return WICK_OK;
 }

@@ -45,7 +45,7 @@ struct wick_node {
     bool add; /* reg[dst] = reg[dst] * dst_scale + y * src_scale instead of reg[dst] = y */
     float dst_scale, src_scale;
     bool compact_before, compact_inside; /* from here on only the rows that are asked for are computed */
-    wick_input in, mid, mid2;            /* of the source, of the inner rows */
+    wick_input in, mid, mid2, mid3;      /* of the source, of the inner rows */
     wick_prod prod[8];                   /* by op: see the node's file */
     uint32_t n_prods;
     uint32_t rope;    /* index into model->rope */
@@ -132,9 +132,12 @@ struct wick_backend_model {
     char label[192];
 };
 
-/* compile.c */
-wick_status wick_cpu_compile(wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
+/* check.c */
 wick_status wick_cpu_check(const wick_plan *plan, wick_err *err) WICK_MUST_CHECK;
+
+/* compile.c */
+bool wick_op_cache(const wick_op *o, uint32_t *cache); /* the cache that an op uses; false: none */
+wick_status wick_cpu_compile(wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_input_add(wick_input *in, const wick_lin *l, uint32_t *slot, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_prod_init(wick_prod *p, wick_backend_model *m, wick_input *in, const wick_weight *w, const float *bias,
                            uint32_t at, wick_err *err) WICK_MUST_CHECK;
@@ -173,7 +176,8 @@ wick_status wick_plan_mla(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_mlp(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_moe(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_conv(wick_backend_model *m, wick_node *n, wick_err *err);
-wick_status wick_plan_mamba(wick_backend_model *m, wick_node *n, wick_err *err);
+wick_status wick_plan_mamba1(wick_backend_model *m, wick_node *n, wick_err *err);
+wick_status wick_plan_mamba2(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_delta(wick_backend_model *m, wick_node *n, wick_err *err);
 
 /* Floats that attention split over the context needs when the longest sequence holds `positions`. */

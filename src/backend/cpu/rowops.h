@@ -55,6 +55,12 @@ typedef struct wick_rowops {
     void (*sigmoid_mul)(float *x, const float *gate, uint32_t n);  /* x *= sigmoid(gate) */
     void (*softcap)(float *x, uint32_t n, float scale, float cap); /* cap * tanh(x * scale / cap) */
     float (*dot)(const float *a, const float *b, uint32_t n);
+    void (*mul)(float *x, const float *b, uint32_t n);                 /* x *= b */
+    void (*fma)(float *y, const float *a, const float *b, uint32_t n); /* y += a * b */
+    /* One row of a state space: h = h * exp(dt * a) + dtx * b; returns h . c. a NULL: h = h * decay + dtx * b */
+    float (*ssm)(float *h, const float *a, float dt_or_decay, float dtx, const float *b, const float *c, uint32_t n);
+    /* One row of a delta rule: S *= g; e = (v - S . k) * beta; S += e k; returns S . q */
+    float (*delta)(float *s, const float *k, const float *q, float g, float v, float beta, uint32_t n);
     void (*rope)(float *x, const float *cos_sin, uint32_t n_dims, bool interleaved); /* cos[n_dims/2], then sin */
     void (*kv_put)(const wick_kv_layout *l, void *head, uint32_t j, const float *k,
                    const float *v);                                                            /* v NULL: K only */

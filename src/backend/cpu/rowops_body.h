@@ -103,6 +103,48 @@ static void op_bias(float *x, const float *b, uint32_t n)
     FOR_EACH_VEC(n, i, k) store_w(x + i, k, vf_add(load_w(x + i, k), load_w(b + i, k)));
 }
 
+static void op_mul(float *x, const float *b, uint32_t n)
+{
+    FOR_EACH_VEC(n, i, k) store_w(x + i, k, vf_mul(load_w(x + i, k), load_w(b + i, k)));
+}
+
+static void op_fma(float *y, const float *a, const float *b, uint32_t n)
+{
+    FOR_EACH_VEC(n, i, k) store_w(y + i, k, vf_fma(load_w(a + i, k), load_w(b + i, k), load_w(y + i, k)));
+}
+
+static float op_ssm(float *h, const float *a, float dt_or_decay, float dtx, const float *b, const float *c, uint32_t n)
+{
+    vf sum = vf_set1(0.0F), f = vf_set1(dt_or_decay), x = vf_set1(dtx);
+    FOR_EACH_VEC(n, i, k)
+    {
+        vf decay = a ? vf_exp(vf_mul(f, load_w(a + i, k))) : f;
+        vf v = vf_fma(load_w(h + i, k), decay, vf_mul(x, load_w(b + i, k)));
+        store_w(h + i, k, v);
+        sum = vf_fma(v, load_w(c + i, k), sum);
+    }
+    return vf_sum(sum);
+}
+
+static float op_delta(float *s, const float *k, const float *q, float g, float v, float beta, uint32_t n)
+{
+    vf mem = vf_set1(0.0F), sum = mem, f = vf_set1(g);
+    FOR_EACH_VEC(n, i, w)
+    {
+        vf x = vf_mul(load_w(s + i, w), f);
+        store_w(s + i, w, x);
+        mem = vf_fma(x, load_w(k + i, w), mem);
+    }
+    vf e = vf_set1((v - vf_sum(mem)) * beta);
+    FOR_EACH_VEC(n, i, w)
+    {
+        vf x = vf_fma(e, load_w(k + i, w), load_w(s + i, w));
+        store_w(s + i, w, x);
+        sum = vf_fma(x, load_w(q + i, w), sum);
+    }
+    return vf_sum(sum);
+}
+
 static void op_clamp(float *x, float limit, uint32_t n)
 {
     vf hi = vf_set1(limit), lo = vf_set1(-limit);
@@ -219,6 +261,10 @@ const wick_rowops WICK_ROWOPS = {
     .sigmoid_mul = op_sigmoid_mul,
     .softcap = op_softcap,
     .dot = op_dot,
+    .mul = op_mul,
+    .fma = op_fma,
+    .ssm = op_ssm,
+    .delta = op_delta,
     .rope = op_rope,
     .kv_put = op_kv_put,
     .kv_get = op_kv_get,
