@@ -20,8 +20,10 @@ static uint32_t next_id(const wick_tokenizer *t)
 static void set_type(wick_tokenizer *t, int32_t id, bool special)
 {
     uint8_t *type = &t->vocab.type[id];
-    if (special) *type = *type == WICK_TOKEN_UNKNOWN ? WICK_TOKEN_UNKNOWN : WICK_TOKEN_CONTROL;
-    else if (*type == WICK_TOKEN_NORMAL) *type = WICK_TOKEN_USER;
+    if (special)
+        *type = *type == WICK_TOKEN_UNKNOWN ? WICK_TOKEN_UNKNOWN : WICK_TOKEN_CONTROL;
+    else if (*type == WICK_TOKEN_NORMAL)
+        *type = WICK_TOKEN_USER;
 }
 
 wick_status wick_added_put(wick_tokenizer *t, const wick_added *a, const char *where, wick_err *err)
@@ -29,15 +31,18 @@ wick_status wick_added_put(wick_tokenizer *t, const wick_added *a, const char *w
     wick_added_set *s = &t->added;
     if (!a->text.n) return WICK_OK;
     if (a->text.n > MAX_ADDED_BYTES)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: an added token of %zu bytes, at most %d are read", where, a->text.n, MAX_ADDED_BYTES);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: an added token of %zu bytes, at most %d are read", where,
+                         a->text.n, MAX_ADDED_BYTES);
     wick_added item = *a;
     if (item.id < 0) item.id = wick_vocab_find(&t->vocab, a->text.p, a->text.n);
     if (item.id < 0) {
         /* ids only grow, so the last one given is the highest unless an older piece was named */
-        uint32_t id = s->n && (uint32_t)s->v[s->n - 1].id >= t->vocab.n_model && (uint32_t)s->v[s->n - 1].id + 1 == t->vocab.n
-                          ? t->vocab.n
-                          : next_id(t);
-        if (id > WICK_TOK_MAX_ID) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added token ids pass %d", where, WICK_TOK_MAX_ID);
+        uint32_t id =
+            s->n && (uint32_t)s->v[s->n - 1].id >= t->vocab.n_model && (uint32_t)s->v[s->n - 1].id + 1 == t->vocab.n
+                ? t->vocab.n
+                : next_id(t);
+        if (id > WICK_TOK_MAX_ID)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added token ids pass %d", where, WICK_TOK_MAX_ID);
         item.id = (int32_t)id;
         WICK_TRY(wick_tok_add_piece(t, id, a->text, WICK_TOKEN_NORMAL, where, err));
     }
@@ -66,6 +71,10 @@ wick_status wick_added_build(wick_tokenizer *t, const char *where, wick_err *err
             st = wick_norm_run(&e, t->norm, t->n_norm, a->text, true, &first, &text, err);
             if (st != WICK_OK) break;
             ok = !text.n || wick_trie_add(&s->normalized, text.p, text.n, (int32_t)i);
+            if (ok && !wick_str_eq(text, a->text)) { /* `tokenizers` decodes such a token to its normalized text */
+                t->vocab.piece[a->id] = wick_tok_keep(t, text.p, text.n);
+                ok = t->vocab.piece[a->id].p != NULL;
+            }
             s->has_normalized |= text.n > 0;
         } else {
             ok = wick_trie_add(&s->raw, text.p, text.n, (int32_t)i);
@@ -78,7 +87,8 @@ wick_status wick_added_build(wick_tokenizer *t, const char *where, wick_err *err
     wick_buf_release(&e.scratch);
     wick_regex_run_release(&e.run);
     wick_free(e.code);
-    if (st == WICK_E_LIMIT) st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: the normalizer takes too long on an added token", where);
+    if (st == WICK_E_LIMIT)
+        st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: the normalizer takes too long on an added token", where);
     return st;
 }
 
@@ -131,8 +141,8 @@ static bool put(wick_parts *out, size_t from, size_t to, int32_t id, bool specia
     return true;
 }
 
-wick_status wick_added_split(const wick_added_set *s, const wick_trie *trie, const char *p, size_t n, bool plain, wick_parts *out,
-                             wick_err *err)
+wick_status wick_added_split(const wick_added_set *s, const wick_trie *trie, const char *p, size_t n, bool plain,
+                             wick_parts *out, wick_err *err)
 {
     size_t from = 0, i = 0;
     out->n = 0;
@@ -150,7 +160,8 @@ wick_status wick_added_split(const wick_added_set *s, const wick_trie *trie, con
         if (a->single_word && (word_before(p, start) || word_after(p, n, stop))) continue;
         if (a->lstrip) start = start < from ? from : spaces_before(p, start, from);
         if (a->rstrip) stop = spaces_after(p, n, stop);
-        if ((from < start && !put(out, from, start, -1, false)) || !put(out, start, stop, a->id, a->special)) return wick_enc_oom(err);
+        if ((from < start && !put(out, from, start, -1, false)) || !put(out, start, stop, a->id, a->special))
+            return wick_enc_oom(err);
         from = stop;
     }
     if (from < n && !put(out, from, n, -1, false)) return wick_enc_oom(err);

@@ -20,10 +20,12 @@ static uint32_t offset_of(uint32_t u)
 wick_status wick_charsmap_init(wick_charsmap *m, const void *blob, size_t n, const char *where, wick_err *err)
 {
     const uint8_t *p = blob;
-    if (n < 4) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: precompiled_charsmap of %zu bytes is too short", where, n);
+    if (n < 4)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: precompiled_charsmap of %zu bytes is too short", where, n);
     uint32_t size = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
     if (size > n - 4 || size % 4 || n > UINT32_MAX)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: precompiled_charsmap: a table of %u bytes does not fit in %zu", where, size, n);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where,
+                         "%s: precompiled_charsmap: a table of %u bytes does not fit in %zu", where, size, n);
     m->units = p + 4;
     m->n_units = size / 4;
     m->strings = (const char *)p + 4 + size;

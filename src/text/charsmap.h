@@ -7,10 +7,11 @@
 typedef struct wick_charsmap {
     const uint8_t *units; /* [n_units] little-endian 32 bit */
     uint32_t n_units;
-    const char *strings;  /* NUL-terminated replacements */
+    const char *strings; /* NUL-terminated replacements */
     uint32_t n_strings;
 } wick_charsmap;
 
-wick_status wick_charsmap_init(wick_charsmap *m, const void *blob, size_t n, const char *where, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_charsmap_init(wick_charsmap *m, const void *blob, size_t n, const char *where,
+                               wick_err *err) WICK_MUST_CHECK;
 /* Bytes of the longest (or the shortest) source string that starts p, 0 if none; *to is its replacement. */
 size_t wick_charsmap_match(const wick_charsmap *m, const char *p, size_t n, bool shortest, wick_str *to);

@@ -14,23 +14,24 @@
 #define REPLACEMENT "\xEF\xBF\xBD"
 
 typedef struct stage {
-    wick_buf hold;    /* what must wait, its meaning is the step's */
-    wick_buf whole;   /* fragments of a token, for steps that need it in one piece */
-    uint64_t index;   /* tokens that ended so far */
-    uint32_t cut;     /* STRIP: characters taken off the front; held back at the end */
+    wick_buf hold;  /* what must wait, its meaning is the step's */
+    wick_buf whole; /* fragments of a token, for steps that need it in one piece */
+    wick_buf work;  /* what the step makes of a token; kept, so that a running stream does not allocate */
+    uint64_t index; /* tokens that ended so far */
+    uint32_t cut;   /* STRIP: characters taken off the front; held back at the end */
     uint32_t tail;
-    bool started;     /* STRIP: past the front; BPE, CTC: hold is a token; SPM: text has come */
-    bool mark_eaten;  /* SPM: the first token lost its mark */
+    bool started;    /* STRIP: past the front; BPE, CTC: hold is a token; SPM: text has come */
+    bool mark_eaten; /* SPM: the first token lost its mark */
 } stage;
 
 struct wick_detok {
     const wick_tokenizer *t;
     bool skip_special;
-    stage *stages;    /* [t->n_dec + 1], the last is the sink */
+    stage *stages; /* [t->n_dec + 1], the last is the sink */
     wick_buf *out;
     wick_buf scratch;
     wick_regex_run run;
-    int32_t id;       /* being pushed */
+    int32_t id; /* being pushed */
     wick_status failed;
     wick_err *err;
 };
@@ -49,9 +50,10 @@ static void sink(wick_detok *d, stage *s, const char *p, size_t n, bool final)
         d->failed = WICK_E_OUT_OF_MEMORY;
         return;
     }
+    if (!h->n) return;
     size_t whole = final ? h->n : wick_utf8_complete(h->data, h->n);
     wick_uni_repair(d->out, h->data, whole);
-    memmove(h->data, h->data + whole, h->n - whole);
+    if (whole) memmove(h->data, h->data + whole, h->n - whole);
     h->n -= whole;
 }
 
@@ -73,7 +75,10 @@ static int byte_token(const char *p, size_t n)
     if (n != 6 || memcmp(p, "<0x", 3) != 0 || p[5] != '>') return -1;
     for (int i = 3; i < 5; i++) {
         char c = p[i];
-        int h = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int h = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (h < 0) return -1;
         v = v * 16 + h;
     }
@@ -95,8 +100,9 @@ static void replace_all(wick_buf *out, wick_str in, wick_str find, wick_str with
 /* The English clean-up of the WordPiece and CTC decoders, in place; applied to each token alone. */
 static void cleanup(wick_buf *b)
 {
-    static const char *const pairs[][2] = {{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
-        {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    static const char *const pairs[][2] = {{" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+                                           {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+                                           {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         wick_str in = {b->data, b->n}, find = wick_str_of(pairs[i][0]), with = wick_str_of(pairs[i][1]);
         if (!b->n || b->failed || !memmem(in.p, in.n, find.p, find.n)) continue;
@@ -138,17 +144,20 @@ static void replace_step(wick_detok *d, const wick_dec *op, const char *p, size_
 /* A fragment: marks become spaces, or nothing in the first token. */
 static void metaspace(wick_detok *d, uint32_t at, const wick_dec *op, stage *s, const char *p, size_t n, bool end)
 {
-    wick_buf b = WICK_BUF_INIT;
-    replace_all(&b, (wick_str){p, n}, op->a, (wick_str){" ", s->index == 0 && op->flag ? 0 : 1});
-    if (b.failed) d->failed = WICK_E_OUT_OF_MEMORY;
-    else feed(d, at + 1, b.data ? b.data : "", b.n, end);
-    wick_buf_release(&b);
+    wick_buf *b = &s->work;
+    wick_buf_reset(b);
+    replace_all(b, (wick_str){p, n}, op->a, (wick_str){" ", s->index == 0 && op->flag ? 0 : 1});
+    if (b->failed)
+        d->failed = WICK_E_OUT_OF_MEMORY;
+    else
+        feed(d, at + 1, b->data ? b->data : "", b->n, end);
     s->index += end;
 }
 
 static void strip(wick_detok *d, uint32_t at, const wick_dec *op, stage *s, const char *p, size_t n, bool end)
 {
-    wick_buf b = WICK_BUF_INIT;
+    wick_buf *b = &s->work;
+    wick_buf_reset(b);
     for (size_t i = 0; i < n;) {
         uint32_t c;
         unsigned k = wick_utf8_next(p + i, n - i, &c);
@@ -160,17 +169,18 @@ static void strip(wick_detok *d, uint32_t at, const wick_dec *op, stage *s, cons
             if (same && s->tail < op->stop) {
                 s->tail++;
             } else if (same) {
-                wick_buf_add(&b, p + i, k);
+                wick_buf_add(b, p + i, k);
             } else {
-                for (; s->tail; s->tail--) wick_buf_add(&b, op->a.p, op->a.n);
-                wick_buf_add(&b, p + i, k);
+                for (; s->tail; s->tail--) wick_buf_add(b, op->a.p, op->a.n);
+                wick_buf_add(b, p + i, k);
             }
         }
         i += k;
     }
-    if (b.failed) d->failed = WICK_E_OUT_OF_MEMORY;
-    else feed(d, at + 1, b.data ? b.data : "", b.n, end);
-    wick_buf_release(&b);
+    if (b->failed)
+        d->failed = WICK_E_OUT_OF_MEMORY;
+    else
+        feed(d, at + 1, b->data ? b->data : "", b->n, end);
     if (end) {
         s->started = false;
         s->cut = s->tail = 0;
@@ -195,7 +205,7 @@ static void spm_flush_bytes(wick_detok *d, uint32_t at, stage *s, bool final)
         s->started = true;
         i += k;
     }
-    memmove(s->hold.data, s->hold.data + i, s->hold.n - i);
+    if (i) memmove(s->hold.data, s->hold.data + i, s->hold.n - i);
     s->hold.n -= i;
 }
 
@@ -205,8 +215,10 @@ static void spm(wick_detok *d, uint32_t at, const wick_dec *op, stage *s, const 
     int b = type == WICK_TOKEN_BYTE ? byte_token(p, n) : -1;
     if (b >= 0) {
         wick_buf_putc(&s->hold, (char)b);
-        if (s->hold.failed) d->failed = WICK_E_OUT_OF_MEMORY;
-        else spm_flush_bytes(d, at, s, false);
+        if (s->hold.failed)
+            d->failed = WICK_E_OUT_OF_MEMORY;
+        else
+            spm_flush_bytes(d, at, s, false);
         return;
     }
     if (s->hold.n) spm_flush_bytes(d, at, s, true);
@@ -234,7 +246,9 @@ static void spm(wick_detok *d, uint32_t at, const wick_dec *op, stage *s, const 
 /* Steps that take a token in one piece. */
 static void whole_token(wick_detok *d, uint32_t at, const wick_dec *op, stage *s, const char *p, size_t n)
 {
-    wick_buf b = WICK_BUF_INIT;
+    wick_buf b = s->work; /* taken, and put back at the end */
+    s->work = (wick_buf)WICK_BUF_INIT;
+    wick_buf_reset(&b);
     switch (op->kind) {
     case DEC_BYTE_LEVEL: {
         if (!wick_byte_level_decode(&s->hold, p, n)) wick_buf_add(&s->hold, p, n);
@@ -305,7 +319,7 @@ static void whole_token(wick_detok *d, uint32_t at, const wick_dec *op, stage *s
     }
     s->index++;
     if (b.failed || s->hold.failed) d->failed = WICK_E_OUT_OF_MEMORY;
-    wick_buf_release(&b);
+    s->work = b;
 }
 
 static void feed(wick_detok *d, uint32_t at, const char *p, size_t n, bool end)
@@ -384,6 +398,7 @@ static void detok_release(wick_detok *d)
     for (uint32_t i = 0; d->stages && i <= d->t->n_dec; i++) {
         wick_buf_release(&d->stages[i].hold);
         wick_buf_release(&d->stages[i].whole);
+        wick_buf_release(&d->stages[i].work);
     }
     wick_free(d->stages);
     wick_buf_release(&d->scratch);
@@ -423,8 +438,10 @@ wick_status wick_detok_new(wick_detok **out, const wick_tokenizer *t, bool skip_
     wick_detok *d = wick_alloc_zero(1, sizeof *d);
     if (!d) return wick_err_oom(err, "decoding", 0, 0);
     wick_status st = detok_init(d, t, skip_special, err);
-    if (st != WICK_OK) wick_free(d);
-    else *out = d;
+    if (st != WICK_OK)
+        wick_free(d);
+    else
+        *out = d;
     return st;
 }
 
@@ -435,7 +452,8 @@ void wick_detok_free(wick_detok *d)
     wick_free(d);
 }
 
-wick_status wick_tokenizer_decode(const wick_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, wick_buf *out, wick_err *err)
+wick_status wick_tokenizer_decode(const wick_tokenizer *t, const int32_t *ids, size_t n, bool skip_special,
+                                  wick_buf *out, wick_err *err)
 {
     wick_detok d;
     WICK_TRY(detok_init(&d, t, skip_special, err));
@@ -469,7 +487,8 @@ void wick_tokenizer_bytes(const wick_tokenizer *t, int32_t id, wick_buf *out)
         int v;
         if (op->kind == DEC_BYTE_LEVEL) {
             if (!wick_byte_level_decode(&fresh, s.p, s.n)) wick_buf_add(&fresh, s.p, s.n);
-        } else if ((op->kind == DEC_BYTE_FALLBACK || (op->kind == DEC_SPM && type == WICK_TOKEN_BYTE)) && (v = byte_token(s.p, s.n)) >= 0) {
+        } else if ((op->kind == DEC_BYTE_FALLBACK || (op->kind == DEC_SPM && type == WICK_TOKEN_BYTE)) &&
+                   (v = byte_token(s.p, s.n)) >= 0) {
             wick_buf_putc(&fresh, (char)v);
         } else if (op->kind == DEC_METASPACE) {
             replace_all(&fresh, s, op->a, (wick_str){" ", 1});

@@ -11,14 +11,14 @@ enum {
     MAX_TEXT = 1 << 29, /* bytes of one call: offsets are 32 bit, and normalizers may triple the text */
     CACHE_SLOTS = 1 << 13,
     CACHE_WORD = 30,
-    CACHE_FROM = 2048   /* a shorter text does not pay for the table */
+    CACHE_FROM = 2048 /* a shorter text does not pay for the table */
 };
 
 struct wick_word_cache {
     struct {
         uint64_t hash;
-        uint32_t at;     /* where the ids of this word already stand in enc.ids */
-        uint16_t n_ids;  /* 0: empty */
+        uint32_t at;    /* where the ids of this word already stand in enc.ids */
+        uint16_t n_ids; /* 0: empty */
         uint8_t n;
         char word[CACHE_WORD];
     } slot[CACHE_SLOTS];
@@ -76,7 +76,6 @@ static void enc_release(wick_enc *e)
         wick_buf_release(&e->text[i]);
         wick_spans_release(&e->spans[i]);
     }
-    wick_spans_release(&e->parts);
     wick_buf_release(&e->scratch);
     wick_regex_run_release(&e->run);
     wick_free(e->sym);
@@ -130,8 +129,10 @@ static wick_status words_of(wick_enc *e, wick_str in, bool first, wick_err *err)
     WICK_TRY(wick_pre_run(e, in, first, &text, &words, err));
     for (size_t i = 0; i < words->n; i++) {
         wick_span w = words->v[i];
-        if (e->words) WICK_TRY(cached_word(e, text + w.off, w.len, err));
-        else WICK_TRY(wick_model_word(e, text + w.off, w.len, err));
+        if (e->words)
+            WICK_TRY(cached_word(e, text + w.off, w.len, err));
+        else
+            WICK_TRY(wick_model_word(e, text + w.off, w.len, err));
     }
     return WICK_OK;
 }
@@ -208,10 +209,12 @@ static wick_status with_post(wick_enc *e, wick_str in, unsigned flags, wick_err 
     return WICK_OK;
 }
 
-wick_status wick_tokenizer_encode(const wick_tokenizer *t, const char *text, size_t n, unsigned flags, int32_t **ids, size_t *n_ids,
-                                  wick_err *err)
+wick_status wick_tokenizer_encode(const wick_tokenizer *t, const char *text, size_t n, unsigned flags, int32_t **ids,
+                                  size_t *n_ids, wick_err *err)
 {
-    if (n > MAX_TEXT) return WICK_FAIL(err, WICK_E_LIMIT, "text", "a text of %zu bytes: at most %d are tokenized at once", n, MAX_TEXT);
+    if (n > MAX_TEXT)
+        return WICK_FAIL(err, WICK_E_LIMIT, "text", "a text of %zu bytes: at most %d are tokenized at once", n,
+                         MAX_TEXT);
     wick_enc e = {.t = t};
     wick_buf fixed = WICK_BUF_INIT;
     wick_str in = {text, n};

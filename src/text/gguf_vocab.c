@@ -12,18 +12,21 @@
 #define SPACE_MARK "\xE2\x96\x81"
 
 static const wick_token_type types[] = {WICK_TOKEN_NORMAL, WICK_TOKEN_NORMAL, WICK_TOKEN_UNKNOWN, WICK_TOKEN_CONTROL,
-                                        WICK_TOKEN_USER, WICK_TOKEN_UNUSED, WICK_TOKEN_BYTE};
+                                        WICK_TOKEN_USER,   WICK_TOKEN_UNUSED, WICK_TOKEN_BYTE};
 
 static wick_status read_pieces(wick_tokenizer *t, const wick_vocab_source *v, const char *where, wick_err *err)
 {
     wick_vocab *o = &t->vocab;
     if (!v->n || v->n > WICK_TOK_MAX_ID + 1u)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a vocabulary of %u tokens, 1 to %d are read", where, v->n, WICK_TOK_MAX_ID + 1);
-    if (!wick_vocab_grow(o, v->n, true) || !wick_map_reserve(&o->map, v->n)) return wick_err_oom(err, "the vocabulary", v->n, 0);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a vocabulary of %u tokens, 1 to %d are read", where, v->n,
+                         WICK_TOK_MAX_ID + 1);
+    if (!wick_vocab_grow(o, v->n, true) || !wick_map_reserve(&o->map, v->n))
+        return wick_err_oom(err, "the vocabulary", v->n, 0);
     for (uint32_t id = 0; id < v->n; id++) {
         wick_str p = v->tokens[id];
         int32_t type = v->types ? v->types[id] : 1;
-        if (p.n > WICK_TOK_MAX_PIECE) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token %u has %zu bytes", where, id, p.n);
+        if (p.n > WICK_TOK_MAX_PIECE)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token %u has %zu bytes", where, id, p.n);
         p = wick_tok_keep(t, p.p, p.n);
         if (!p.p) return wick_err_oom(err, "the vocabulary", v->n, 0);
         o->piece[id] = p;
@@ -69,7 +72,8 @@ static wick_status read_merges(wick_tokenizer *t, const wick_vocab_source *v, co
             st = wick_err_oom(err, "the merges", m.n, 0);
             break;
         }
-        int32_t x = wick_vocab_find(&t->vocab, m.p, na), y = wick_vocab_find(&t->vocab, space + 1, nb), z = wick_vocab_find(&t->vocab, wick_buf_str(&b), b.n);
+        int32_t x = wick_vocab_find(&t->vocab, m.p, na), y = wick_vocab_find(&t->vocab, space + 1, nb),
+                z = wick_vocab_find(&t->vocab, wick_buf_str(&b), b.n);
         /* llama.cpp keeps such merges but can never use them */
         if (x >= 0 && y >= 0 && z >= 0) wick_merges_add(&t->model, x, y, i, (uint32_t)z);
     }
@@ -89,7 +93,9 @@ static wick_status gpt2(wick_tokenizer *t, const wick_vocab_source *v, const cha
 {
     bool known;
     wick_pattern p = wick_pattern_of(v->pre, &known);
-    if (!known) wick_log(WICK_LOG_WARN, "%s: tokenizer.ggml.pre \"%s\" is not known, the default pattern is used", where, v->pre);
+    if (!known)
+        wick_log(WICK_LOG_WARN, "%s: tokenizer.ggml.pre \"%s\" is not known, the default pattern is used", where,
+                 v->pre);
     t->model.kind = MODEL_BPE;
     t->model.whole_first = p.whole_first;
     if (p.nfc && !wick_tok_add_norm(t, NORM_NFC)) return wick_tok_op_failed(t->n_norm, where, err);
@@ -120,7 +126,8 @@ static wick_status spaced(wick_tokenizer *t, const wick_vocab_source *v, bool un
     t->model.kind = unigram ? MODEL_UNIGRAM : MODEL_SCORED_BPE;
     n->dummy_prefix = d->flag = prefix;
     t->model.byte_fallback = true;
-    if (v->unk >= 0 && v->unk < t->vocab.n && t->vocab.type[v->unk] == WICK_TOKEN_NORMAL) t->vocab.type[v->unk] = WICK_TOKEN_UNKNOWN;
+    if (v->unk >= 0 && v->unk < t->vocab.n && t->vocab.type[v->unk] == WICK_TOKEN_NORMAL)
+        t->vocab.type[v->unk] = WICK_TOKEN_UNKNOWN;
     if (unigram) {
         n->escape = true;
         n->squeeze = d->squeeze = v->remove_extra_whitespaces > 0;
@@ -141,7 +148,8 @@ static wick_status bert(wick_tokenizer *t, const wick_vocab_source *v, const cha
 {
     wick_vocab *o = &t->vocab;
     bool marked = false;
-    for (uint32_t id = 0; id < o->n && !marked; id++) marked = o->piece[id].n > 3 && memcmp(o->piece[id].p, SPACE_MARK, 3) == 0;
+    for (uint32_t id = 0; id < o->n && !marked; id++)
+        marked = o->piece[id].n > 3 && memcmp(o->piece[id].p, SPACE_MARK, 3) == 0;
     if (marked) {
         wick_map_release(&o->map);
         wick_map_init(&o->map);
@@ -186,7 +194,8 @@ static wick_status build(wick_tokenizer *t, const wick_vocab_source *v, const ch
     t->eos = valid(t, v->eos);
     t->pad = valid(t, v->pad);
     if (strcmp(m, "llama") == 0 || strcmp(m, "gemma") == 0) {
-        if (!v->scores) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a \"%s\" vocabulary without scores", where, m);
+        if (!v->scores)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a \"%s\" vocabulary without scores", where, m);
         add_bos = true;
         WICK_TRY(spaced(t, v, false, where, err));
     } else if (strcmp(m, "t5") == 0) {
@@ -217,13 +226,16 @@ static wick_status build(wick_tokenizer *t, const wick_vocab_source *v, const ch
     return find_in_text(t, where, err);
 }
 
-wick_status wick_tokenizer_from_vocab(wick_tokenizer **out, const wick_vocab_source *v, const char *where, wick_err *err)
+wick_status wick_tokenizer_from_vocab(wick_tokenizer **out, const wick_vocab_source *v, const char *where,
+                                      wick_err *err)
 {
     wick_tokenizer *t = wick_tok_new();
     if (!t) return wick_err_oom(err, "the tokenizer", sizeof *t, 0);
     wick_status st = build(t, v, where, err);
     if (st == WICK_OK) st = wick_tok_finish(t, where, err);
-    if (st == WICK_OK) *out = t;
-    else wick_tokenizer_free(t);
+    if (st == WICK_OK)
+        *out = t;
+    else
+        wick_tokenizer_free(t);
     return st;
 }

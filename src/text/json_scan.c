@@ -67,7 +67,10 @@ static int hex4(const char *p)
     int v = 0;
     for (int i = 0; i < 4; i++) {
         char c = p[i];
-        int h = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int h = c >= '0' && c <= '9'   ? c - '0'
+                : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                       : -1;
         if (h < 0) return -1;
         v = v * 16 + h;
     }
@@ -82,7 +85,8 @@ static size_t unicode_escape(wick_json_scan *s, char *dst)
     s->p += 4;
     uint32_t cp = (uint32_t)hi;
     if (hi >= 0xD800 && hi < 0xDC00) {
-        if (s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u' || (lo = hex4(s->p + 2)) < 0xDC00 || lo > 0xDFFF) return 0;
+        if (s->end - s->p < 6 || s->p[0] != '\\' || s->p[1] != 'u' || (lo = hex4(s->p + 2)) < 0xDC00 || lo > 0xDFFF)
+            return 0;
         s->p += 6;
         cp = 0x10000 + ((uint32_t)(hi - 0xD800) << 10) + (uint32_t)(lo - 0xDC00);
     }
@@ -110,8 +114,10 @@ wick_str wick_json_string(wick_json_scan *s, char *dst)
             s->p += 2;
             const char *from = "\"\\/bfnrt", *at = esc ? strchr(from, esc) : NULL;
             size_t k = 1;
-            if (at) dst[n] = "\"\\/\b\f\n\r\t"[at - from];
-            else if (esc != 'u' || (k = unicode_escape(s, dst + n)) == 0) break;
+            if (at)
+                dst[n] = "\"\\/\b\f\n\r\t"[at - from];
+            else if (esc != 'u' || (k = unicode_escape(s, dst + n)) == 0)
+                break;
             n += k;
         } else if (c < 0x80) {
             dst[n++] = *s->p++;

@@ -29,9 +29,10 @@ static wick_status compose(wick_enc *e, const char *p, size_t n, int options, wi
     size_t want = n + 4;
     for (int round = 0;; round++) {
         if (!wick_enc_room((void **)&e->code, &e->code_cap, want + 1, sizeof *e->code)) return wick_enc_oom(err);
-        utf8proc_ssize_t k = utf8proc_decompose((const utf8proc_uint8_t *)p, (utf8proc_ssize_t)n, e->code, (utf8proc_ssize_t)want,
-                                                (utf8proc_option_t)options);
-        if (k < 0 || round > 1) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "Unicode normalization: %s", utf8proc_errmsg(k));
+        utf8proc_ssize_t k = utf8proc_decompose((const utf8proc_uint8_t *)p, (utf8proc_ssize_t)n, e->code,
+                                                (utf8proc_ssize_t)want, (utf8proc_option_t)options);
+        if (k < 0 || round > 1)
+            return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "Unicode normalization: %s", utf8proc_errmsg(k));
         if ((size_t)k > want) {
             want = (size_t)k;
             continue;
@@ -135,11 +136,14 @@ static void each_char(const wick_norm *op, wick_str in, wick_buf *out)
         } else if (op->kind == NORM_STRIP_ACCENTS) {
             if (c < 0x300 || !wick_uni_mark(c)) wick_buf_add(out, in.p + i, k);
         } else { /* NORM_NMT: the characters of sentencepiece's nmt rules */
-            bool gone = (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
-            bool space = c == 9 || c == 10 || c == 12 || c == 13 || c == 0x1680 || (c >= 0x200B && c <= 0x200F) || c == 0x2028 ||
-                         c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
-            if (space) wick_buf_putc(out, ' ');
-            else if (!gone) wick_buf_add(out, in.p + i, k);
+            bool gone =
+                (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+            bool space = c == 9 || c == 10 || c == 12 || c == 13 || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
+                         c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+            if (space)
+                wick_buf_putc(out, ' ');
+            else if (!gone)
+                wick_buf_add(out, in.p + i, k);
         }
         i += k;
     }
@@ -182,8 +186,10 @@ static wick_status bert(wick_enc *e, const wick_norm *op, wick_str in, wick_buf 
         mid = (wick_str){b->data, b->n};
     }
     wick_norm lower = {.kind = NORM_LOWER};
-    if (op->lower) each_char(&lower, mid, out);
-    else wick_buf_add(out, mid.p, mid.n);
+    if (op->lower)
+        each_char(&lower, mid, out);
+    else
+        wick_buf_add(out, mid.p, mid.n);
     return WICK_OK;
 }
 
@@ -205,8 +211,10 @@ static void charsmap_by_grapheme(const wick_norm *op, wick_str in, wick_buf *out
         } else {
             for (size_t j = 0; j < n;) {
                 unsigned k = wick_utf8_next(in.p + i + j, n - j, &c);
-                if (wick_charsmap_match(&op->map, in.p + i + j, k, true, &to)) wick_buf_add(out, to.p, to.n);
-                else wick_buf_add(out, in.p + i + j, k);
+                if (wick_charsmap_match(&op->map, in.p + i + j, k, true, &to))
+                    wick_buf_add(out, to.p, to.n);
+                else
+                    wick_buf_add(out, in.p + i + j, k);
                 j += k;
             }
         }
@@ -247,14 +255,18 @@ static void spm(const wick_norm *op, wick_str in, bool prefix, wick_buf *out)
         while (after_space && to.n && to.p[0] == ' ') to.p++, to.n--;
         if (to.n) {
             for (size_t j = 0; j < to.n; j++) {
-                if (to.p[j] == ' ') wick_buf_add(out, space, space_n);
-                else wick_buf_putc(out, to.p[j]);
+                if (to.p[j] == ' ')
+                    wick_buf_add(out, space, space_n);
+                else
+                    wick_buf_putc(out, to.p[j]);
             }
             after_space = to.p[to.n - 1] == ' ';
         }
         if (!op->squeeze) after_space = false;
     }
-    while (op->squeeze && !out->failed && out->n >= space_n && memcmp(out->data + out->n - space_n, space, space_n) == 0) out->n -= space_n;
+    while (op->squeeze && !out->failed && out->n >= space_n &&
+           memcmp(out->data + out->n - space_n, space, space_n) == 0)
+        out->n -= space_n;
     if (op->dummy_prefix && prefix && op->suffix_spaces) wick_buf_puts(out, space);
 }
 
@@ -263,12 +275,15 @@ static void gguf_space(const wick_norm *op, wick_str in, bool prefix, wick_buf *
 {
     if (op->dummy_prefix && prefix) wick_buf_puts(out, SPACE_MARK);
     for (size_t i = 0; i < in.n; i++) {
-        if (in.p[i] == ' ') wick_buf_puts(out, SPACE_MARK);
-        else wick_buf_putc(out, in.p[i]);
+        if (in.p[i] == ' ')
+            wick_buf_puts(out, SPACE_MARK);
+        else
+            wick_buf_putc(out, in.p[i]);
     }
 }
 
-static wick_status step(wick_enc *e, const wick_norm *op, wick_str in, bool prefix, wick_buf *out, bool *first, wick_err *err)
+static wick_status step(wick_enc *e, const wick_norm *op, wick_str in, bool prefix, wick_buf *out, bool *first,
+                        wick_err *err)
 {
     switch (op->kind) {
     case NORM_NFC:
@@ -293,7 +308,8 @@ static wick_status step(wick_enc *e, const wick_norm *op, wick_str in, bool pref
     return WICK_OK;
 }
 
-wick_status wick_norm_run(wick_enc *e, const wick_norm *ops, uint32_t n_ops, wick_str in, bool prefix, bool *first, wick_str *out, wick_err *err)
+wick_status wick_norm_run(wick_enc *e, const wick_norm *ops, uint32_t n_ops, wick_str in, bool prefix, bool *first,
+                          wick_str *out, wick_err *err)
 {
     int which = 0;
     for (uint32_t i = 0; i < n_ops; i++) {

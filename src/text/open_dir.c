@@ -18,7 +18,8 @@ static wick_status optional_json(const char *dir, const char *name, json_t **out
     char *path;
     WICK_TRY(path_of(&path, dir, name, err));
     wick_status st = wick_path_is_file(path) ? wick_json_load(path, MAX_FILE, out, err) : WICK_OK;
-    if (st == WICK_OK && *out && !json_is_object(*out)) st = WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: expected an object, got %s", path, wick_json_type_name(*out));
+    if (st == WICK_OK && *out && !json_is_object(*out))
+        st = WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: expected an object, got %s", path, wick_json_type_name(*out));
     wick_free(path);
     return st;
 }
@@ -59,7 +60,8 @@ static wick_status more_tokens(wick_tokenizer *t, const json_t *config, bool spm
         int64_t id;
         const char *text = token_name(v, "content");
         if (!wick_parse_i64(key, &id) || id < 0 || id > WICK_TOK_MAX_ID || !json_is_object(v) || !text) {
-            st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added_tokens_decoder: expected \"id\": {\"content\": ...}", where);
+            st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added_tokens_decoder: expected \"id\": {\"content\": ...}",
+                           where);
             break;
         }
         if (wick_map_get(&have, wick_str_of(text)) != WICK_MAP_NONE) continue;
@@ -72,7 +74,8 @@ static wick_status more_tokens(wick_tokenizer *t, const json_t *config, bool spm
         if (st == WICK_OK) st = wick_json_bool(v, "single_word", false, &a.single_word, where, err);
         if (st != WICK_OK || !ok) break;
         if (spm) a.normalized = false; /* the Python tokenizers of that time split before anything else */
-        if (spm && wick_vocab_find(&t->vocab, text, strlen(text)) < 0 && id >= t->vocab.n && id - t->vocab.n < 1 << 20) {
+        if (spm && wick_vocab_find(&t->vocab, text, strlen(text)) < 0 && id >= t->vocab.n &&
+            id - t->vocab.n < 1 << 20) {
             st = wick_tok_add_piece(t, (uint32_t)id, a.text, WICK_TOKEN_NORMAL, where, err);
         }
         if (st == WICK_OK) st = wick_added_put(t, &a, where, err);
@@ -82,7 +85,8 @@ static wick_status more_tokens(wick_tokenizer *t, const json_t *config, bool spm
 }
 
 /* add_bos_token / add_eos_token, where the config says either, replace the file's own template. */
-static wick_status bos_eos(wick_tokenizer *t, const json_t *config, bool bos, bool eos, bool say, const char *where, wick_err *err)
+static wick_status bos_eos(wick_tokenizer *t, const json_t *config, bool bos, bool eos, bool say, const char *where,
+                           wick_err *err)
 {
     int32_t post[3];
     uint32_t n = 0;
@@ -137,17 +141,16 @@ wick_status wick_tok_dress(wick_tokenizer *t, const char *dir, wick_dress how, w
     return st;
 }
 
-typedef wick_status (*loader)(wick_tokenizer **out, const char *data, size_t n, const char *path, const char *dir, wick_err *err);
+typedef wick_status (*loader)(wick_tokenizer **out, const char *data, size_t n, const char *path, wick_err *err);
 
-static wick_status load_json(wick_tokenizer **out, const char *data, size_t n, const char *path, const char *dir, wick_err *err)
+static wick_status load_json(wick_tokenizer **out, const char *data, size_t n, const char *path, wick_err *err)
 {
-    (void)dir;
     return wick_tokenizer_from_json(out, data, n, path, err);
 }
 
-static wick_status load_model(wick_tokenizer **out, const char *data, size_t n, const char *path, const char *dir, wick_err *err)
+static wick_status load_model(wick_tokenizer **out, const char *data, size_t n, const char *path, wick_err *err)
 {
-    if (wick_tiktoken_looks_like(data, n)) return wick_tiktoken_load(out, data, n, path, dir, err);
+    if (wick_tiktoken_looks_like(data, n)) return wick_tiktoken_load(out, data, n, path, err);
     return wick_tokenizer_from_spm(out, data, n, path, err);
 }
 
@@ -157,7 +160,7 @@ static wick_status load_file(wick_tokenizer **out, const char *dir, const char *
     size_t n;
     WICK_TRY(path_of(&path, dir, name, err));
     wick_status st = wick_file_read(path, MAX_FILE, &data, &n, err);
-    if (st == WICK_OK) st = load(out, data, n, path, dir, err);
+    if (st == WICK_OK) st = load(out, data, n, path, err);
     wick_free(data);
     wick_free(path);
     return st;
@@ -166,7 +169,8 @@ static wick_status load_file(wick_tokenizer **out, const char *dir, const char *
 /* The tokenizer file of a folder, in order of preference; NULL if there is none. */
 static const char *choose(const wick_dir_list *l)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "tiktoken.model", "spiece.model", "sentencepiece.bpe.model"};
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "tiktoken.model", "spiece.model",
+                                        "sentencepiece.bpe.model"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         for (size_t i = 0; i < l->n; i++)
             if (strcmp(l->name[i], names[k]) == 0) return names[k];
@@ -184,14 +188,18 @@ wick_status wick_tokenizer_open_dir(wick_tokenizer **out, const char *dir, wick_
     const char *name = choose(&list);
     wick_status st;
     if (!name) {
-        st = WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, dir, "%s: no tokenizer.json, tokenizer.model or .tiktoken file in the folder", dir);
+        st = WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, dir,
+                       "%s: no tokenizer.json, tokenizer.model or .tiktoken file in the folder", dir);
     } else {
         bool json = strcmp(name, "tokenizer.json") == 0;
         st = load_file(&t, dir, name, json ? load_json : load_model, err);
-        if (st == WICK_OK) st = wick_tok_dress(t, dir, json || t->model.raw_bytes ? WICK_DRESS_JSON : WICK_DRESS_SPM, err);
+        if (st == WICK_OK)
+            st = wick_tok_dress(t, dir, json || t->model.raw_bytes ? WICK_DRESS_JSON : WICK_DRESS_SPM, err);
     }
     wick_dir_list_free(&list);
-    if (st == WICK_OK) *out = t;
-    else wick_tokenizer_free(t);
+    if (st == WICK_OK)
+        *out = t;
+    else
+        wick_tokenizer_free(t);
     return st;
 }

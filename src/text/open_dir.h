@@ -9,4 +9,5 @@ wick_status wick_tok_dress(wick_tokenizer *t, const char *dir, wick_dress how, w
 /* True for lines of "<base64> <rank>". */
 bool wick_tiktoken_looks_like(const char *data, size_t n);
 /* Special tokens and the pattern follow from tokenizer_config.json in dir, from the name, or from the size. */
-wick_status wick_tiktoken_load(wick_tokenizer **out, const char *data, size_t n, const char *path, const char *dir, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_tiktoken_load(wick_tokenizer **out, const char *data, size_t n, const char *path,
+                               wick_err *err) WICK_MUST_CHECK;

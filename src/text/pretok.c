@@ -11,11 +11,11 @@ typedef struct cut { /* gathers matches and gaps of one span, and writes what th
     wick_spans *out;
     wick_split_how how;
     bool invert;
-    uint32_t base;      /* where the span begins */
+    uint32_t base; /* where the span begins */
     bool first;
-    bool have;          /* a piece is pending */
+    bool have; /* a piece is pending */
     bool last_was_match;
-    uint32_t from, to;  /* the pending piece */
+    uint32_t from, to; /* the pending piece */
 } cut;
 
 static void emit(cut *c, uint32_t from, uint32_t to)
@@ -76,8 +76,8 @@ static cut begin(wick_spans *out, wick_span s, wick_split_how how, bool invert)
     return c;
 }
 
-static wick_status split_regex(wick_enc *e, const wick_regex *r, const char *p, wick_span s, wick_split_how how, bool invert,
-                               wick_spans *out, wick_err *err)
+static wick_status split_regex(wick_enc *e, const wick_regex *r, const char *p, wick_span s, wick_split_how how,
+                               bool invert, wick_spans *out, wick_err *err)
 {
     cut c = begin(out, s, how, invert);
     size_t at = 0, prev = 0, last_end = SIZE_MAX, a, b;
@@ -123,7 +123,8 @@ static bool test_same(uint32_t c, const void *arg)
     return c == *(const uint32_t *)arg;
 }
 
-static void split_chars(const char *p, wick_span s, char_test test, const void *arg, wick_split_how how, wick_spans *out)
+static void split_chars(const char *p, wick_span s, char_test test, const void *arg, wick_split_how how,
+                        wick_spans *out)
 {
     cut c = begin(out, s, how, false);
     size_t gap = 0;
@@ -148,15 +149,20 @@ static void metaspace(const wick_pre *op, const char *p, wick_span s, wick_buf *
     wick_str in = {p + s.off, s.len};
     wick_utf8_next(op->with.p, op->with.n, &mark);
     bool has = in.n && (in.p[0] == ' ' || (in.n >= op->with.n && memcmp(in.p, op->with.p, op->with.n) == 0));
-    if (!has && (op->prepend == PREPEND_ALWAYS || (op->prepend == PREPEND_FIRST && s.first))) wick_buf_add(text, op->with.p, op->with.n);
+    if (!has && (op->prepend == PREPEND_ALWAYS || (op->prepend == PREPEND_FIRST && s.first)))
+        wick_buf_add(text, op->with.p, op->with.n);
     for (size_t i = 0; i < in.n; i++) {
-        if (in.p[i] == ' ') wick_buf_add(text, op->with.p, op->with.n);
-        else wick_buf_putc(text, in.p[i]);
+        if (in.p[i] == ' ')
+            wick_buf_add(text, op->with.p, op->with.n);
+        else
+            wick_buf_putc(text, in.p[i]);
     }
     if (text->failed) return;
     wick_span whole = {start, (uint32_t)text->n - start, s.first};
-    if (op->flag) split_chars(text->data, whole, test_same, &mark, SPLIT_WITH_NEXT, out);
-    else wick_spans_add(out, whole.off, whole.len, whole.first);
+    if (op->flag)
+        split_chars(text->data, whole, test_same, &mark, SPLIT_WITH_NEXT, out);
+    else
+        wick_spans_add(out, whole.off, whole.len, whole.first);
 }
 
 static void fixed_length(const wick_pre *op, const char *p, wick_span s, wick_spans *out)
@@ -172,13 +178,6 @@ static void fixed_length(const wick_pre *op, const char *p, wick_span s, wick_sp
             count = 0;
         }
     }
-}
-
-/* UnicodeScripts: a cut where the script changes; spaces and inherited marks belong to any. The pattern has one
- * group per script, see script_of in tokenizer_json.c's pattern; here a run is one match of "same script". */
-static wick_status scripts(wick_enc *e, const wick_pre *op, const char *p, wick_span s, wick_spans *out, wick_err *err)
-{
-    return split_regex(e, op->regex, p, s, SPLIT_ISOLATED, false, out, err);
 }
 
 static void space_runs(const char *p, wick_span s, wick_spans *out)
@@ -198,7 +197,8 @@ static void space_runs(const char *p, wick_span s, wick_spans *out)
 }
 
 /* ByteLevel writes a new text only where it must: a prefix space, or the byte alphabet for the steps behind it. */
-static wick_status byte_level(wick_enc *e, const wick_pre *op, const char *p, wick_span s, bool map, wick_buf *text, wick_spans *out, wick_err *err)
+static wick_status byte_level(wick_enc *e, const wick_pre *op, const char *p, wick_span s, bool map, wick_buf *text,
+                              wick_spans *out, wick_err *err)
 {
     bool prefix = op->flag && s.len && p[s.off] != ' ';
     wick_span whole = s;
@@ -221,8 +221,10 @@ static wick_status byte_level(wick_enc *e, const wick_pre *op, const char *p, wi
     whole.off = 0;
     whole.len = (uint32_t)b->n;
     wick_status st = WICK_OK;
-    if (op->regex) st = split_regex(e, op->regex, b->data, whole, SPLIT_ISOLATED, false, &words, err);
-    else wick_spans_add(&words, 0, whole.len, s.first);
+    if (op->regex)
+        st = split_regex(e, op->regex, b->data, whole, SPLIT_ISOLATED, false, &words, err);
+    else
+        wick_spans_add(&words, 0, whole.len, s.first);
     for (size_t i = 0; st == WICK_OK && i < words.n; i++) {
         uint32_t at = (uint32_t)text->n;
         wick_byte_level_encode(text, b->data + words.v[i].off, words.v[i].len);
@@ -233,11 +235,12 @@ static wick_status byte_level(wick_enc *e, const wick_pre *op, const char *p, wi
     return st;
 }
 
-static wick_status step(wick_enc *e, const wick_pre *op, const char *p, wick_span s, bool map, wick_buf *text, wick_spans *out, wick_err *err)
+static wick_status step(wick_enc *e, const wick_pre *op, const char *p, wick_span s, bool map, wick_buf *text,
+                        wick_spans *out, wick_err *err)
 {
     switch (op->kind) {
     case PRE_SPLIT: return split_regex(e, op->regex, p, s, op->how, op->invert, out, err);
-    case PRE_SCRIPTS: return scripts(e, op, p, s, out, err);
+    case PRE_SCRIPTS: return split_regex(e, op->regex, p, s, SPLIT_REMOVED, true, out, err);
     case PRE_METASPACE: metaspace(op, p, s, text, out); break;
     case PRE_DIGITS: split_chars(p, s, test_numeric, NULL, op->flag ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, out); break;
     case PRE_PUNCTUATION: split_chars(p, s, test_punctuation, NULL, op->how, out); break;

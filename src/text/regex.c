@@ -9,7 +9,9 @@
  *   x{,m}       from zero
  *   (?m)        "." matches newlines: PCRE2's (?s).  ^ and $ always match at lines: PCRE2_MULTILINE, newline is \n only
  *   [a[b]&&[c]] nested sets and intersections become groups with look-ahead
+ *   [:punct:]   symbols too
  *   \p{Letter}  long names of general categories
+ *   \p{Han}     the script; PCRE2: all that the script is used with
  * Case folding inside (?i:...) is the Unicode one in both ("ſ" matches "s").
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -21,6 +23,9 @@
 
 enum { MAX_PATTERN = 1 << 16, MAX_GROUPS = 100, MAX_SETS = 8, WINDOW = 256 };
 static const uint64_t max_run_ns = 10u * 1000 * 1000 * 1000; /* all matching of one encode call */
+
+/* Oniguruma classifies Latin-1 by a table of its own, where superscripts and fractions are word characters. */
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 struct wick_regex {
     pcre2_code *code;
@@ -47,17 +52,70 @@ static void pcre_free(void *p, void *ctx)
 static const struct {
     const char *name, *ours;
 } property_names[] = {
-    {"letter", "L"}, {"mark", "M"}, {"number", "N"}, {"punctuation", "P"}, {"punct", "P"}, {"symbol", "S"},
-    {"separator", "Z"}, {"other", "C"}, {"uppercaseletter", "Lu"}, {"lowercaseletter", "Ll"}, {"titlecaseletter", "Lt"},
-    {"casedletter", "L&"}, {"modifierletter", "Lm"}, {"otherletter", "Lo"}, {"nonspacingmark", "Mn"},
-    {"spacingmark", "Mc"}, {"enclosingmark", "Me"}, {"decimalnumber", "Nd"}, {"digit", "Nd"}, {"letternumber", "Nl"},
-    {"othernumber", "No"}, {"connectorpunctuation", "Pc"}, {"dashpunctuation", "Pd"}, {"openpunctuation", "Ps"},
-    {"closepunctuation", "Pe"}, {"initialpunctuation", "Pi"}, {"finalpunctuation", "Pf"}, {"otherpunctuation", "Po"},
-    {"mathsymbol", "Sm"}, {"currencysymbol", "Sc"}, {"modifiersymbol", "Sk"}, {"othersymbol", "So"},
-    {"spaceseparator", "Zs"}, {"lineseparator", "Zl"}, {"paragraphseparator", "Zp"}, {"control", "Cc"}, {"cntrl", "Cc"},
-    {"format", "Cf"}, {"surrogate", "Cs"}, {"privateuse", "Co"}, {"unassigned", "Cn"}, {"space", "White_Space"},
-    {"alpha", "Alphabetic"}, {"upper", "Uppercase"}, {"lower", "Lowercase"},
+    {"letter", "L"},
+    {"mark", "M"},
+    {"number", "N"},
+    {"punctuation", "P"},
+    {"punct", "P"},
+    {"symbol", "S"},
+    {"separator", "Z"},
+    {"other", "C"},
+    {"uppercaseletter", "Lu"},
+    {"lowercaseletter", "Ll"},
+    {"titlecaseletter", "Lt"},
+    {"casedletter", "L&"},
+    {"modifierletter", "Lm"},
+    {"otherletter", "Lo"},
+    {"nonspacingmark", "Mn"},
+    {"spacingmark", "Mc"},
+    {"enclosingmark", "Me"},
+    {"decimalnumber", "Nd"},
+    {"digit", "Nd"},
+    {"letternumber", "Nl"},
+    {"othernumber", "No"},
+    {"connectorpunctuation", "Pc"},
+    {"dashpunctuation", "Pd"},
+    {"openpunctuation", "Ps"},
+    {"closepunctuation", "Pe"},
+    {"initialpunctuation", "Pi"},
+    {"finalpunctuation", "Pf"},
+    {"otherpunctuation", "Po"},
+    {"mathsymbol", "Sm"},
+    {"currencysymbol", "Sc"},
+    {"modifiersymbol", "Sk"},
+    {"othersymbol", "So"},
+    {"spaceseparator", "Zs"},
+    {"lineseparator", "Zl"},
+    {"paragraphseparator", "Zp"},
+    {"control", "Cc"},
+    {"cntrl", "Cc"},
+    {"format", "Cf"},
+    {"surrogate", "Cs"},
+    {"privateuse", "Co"},
+    {"unassigned", "Cn"},
+    {"space", "White_Space"},
+    {"alpha", "Alphabetic"},
+    {"upper", "Uppercase"},
+    {"lower", "Lowercase"},
 };
+
+/* Since 10.40 \p{Han} means the script extensions, where Oniguruma means the script itself: \p{sc:Han}. Whether a
+ * name is a script, PCRE2 knows. */
+static bool is_script(const char *name)
+{
+    char pattern[48];
+    int code;
+    PCRE2_SIZE at;
+    size_t n = strlen(name);
+    if (n < 2 || n > 36) return false;
+    memcpy(pattern, "\\p{sc:", 6);
+    memcpy(pattern + 6, name, n);
+    memcpy(pattern + 6 + n, "}", 2);
+    pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
+    if (!c) return false;
+    pcre2_code_free(c);
+    return true;
+}
 
 /* \p{...} or \P{...}; t->p stands behind the backslash. */
 static void put_property(translator *t)
@@ -80,8 +138,12 @@ static void put_property(translator *t)
         t->p = close + 1;
         return;
     }
-    wick_buf_putc(t->out, '\\');
-    wick_buf_add(t->out, t->p, (size_t)(close + 1 - t->p));
+    if (is_script(name)) {
+        wick_buf_printf(t->out, "\\%c{%ssc:%s}", sign, neg, name);
+    } else {
+        wick_buf_putc(t->out, '\\');
+        wick_buf_add(t->out, t->p, (size_t)(close + 1 - t->p));
+    }
     t->p = close + 1;
 }
 
@@ -94,13 +156,13 @@ static void put_escape(translator *t, bool in_set)
     switch (c) {
     case 's': wick_buf_puts(t->out, "\\p{White_Space}"); break;
     case 'S': wick_buf_puts(t->out, "\\P{White_Space}"); break;
-    case 'w': body = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"; break;
+    case 'w': body = WORD; break;
     case 'h': body = "0-9a-fA-F"; break;
     case 'W':
         if (in_set)
             wick_buf_puts(t->out, "\\W");
         else
-            wick_buf_puts(t->out, "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]");
+            wick_buf_puts(t->out, "[^" WORD "]");
         break;
     case 'H':
         if (in_set)
@@ -113,7 +175,10 @@ static void put_escape(translator *t, bool in_set)
     case 'u':
         for (int i = 1; i <= 4; i++) {
             char d = t->p + i < t->end ? t->p[i] : 0;
-            int v = d >= '0' && d <= '9' ? d - '0' : d >= 'a' && d <= 'f' ? d - 'a' + 10 : d >= 'A' && d <= 'F' ? d - 'A' + 10 : -1;
+            int v = d >= '0' && d <= '9'   ? d - '0'
+                    : d >= 'a' && d <= 'f' ? d - 'a' + 10
+                    : d >= 'A' && d <= 'F' ? d - 'A' + 10
+                                           : -1;
             if (v < 0) {
                 t->fault = "\\u without four hexadecimal digits";
                 return;
@@ -151,7 +216,10 @@ static void put_union(translator *t, int depth)
             const char *close = t->p + 2;
             while (close + 1 < t->end && !(close[0] == ':' && close[1] == ']') && *close != ']') close++;
             if (close + 1 < t->end && close[0] == ':') {
-                wick_buf_add(&plain, t->p, (size_t)(close + 2 - t->p));
+                if (memcmp(t->p, "[:punct:]", 9) == 0)
+                    wick_buf_puts(&plain, "\\p{P}\\p{S}");
+                else
+                    wick_buf_add(&plain, t->p, (size_t)(close + 2 - t->p));
                 t->p = close + 2;
                 continue;
             }
@@ -310,7 +378,8 @@ static void translate(translator *t)
     }
 }
 
-static wick_status compile(wick_regex **out, const char *pattern, size_t n, uint32_t options, const char *where, wick_err *err)
+static wick_status compile(wick_regex **out, const char *pattern, size_t n, uint32_t options, const char *where,
+                           wick_err *err)
 {
     wick_status st = WICK_OK;
     int code;
@@ -324,7 +393,9 @@ static wick_status compile(wick_regex **out, const char *pattern, size_t n, uint
     }
     pcre2_set_newline(ctx, PCRE2_NEWLINE_LF);
     pcre2_set_parens_nest_limit(ctx, 2 * MAX_GROUPS);
-    r->code = pcre2_compile((PCRE2_SPTR)pattern, n, options | PCRE2_UTF | PCRE2_UCP | PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C, &code, &at, ctx);
+    r->code = pcre2_compile((PCRE2_SPTR)pattern, n,
+                            options | PCRE2_UTF | PCRE2_UCP | PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C, &code,
+                            &at, ctx);
     if (!r->code && code == PCRE2_ERROR_NOMEMORY) {
         st = wick_err_oom(err, "a pattern", n, 0);
         goto done;
@@ -354,14 +425,16 @@ wick_status wick_regex_new(wick_regex **out, wick_str pattern, const char *where
     wick_buf b = WICK_BUF_INIT;
     translator t = {pattern.p, pattern.p + pattern.n, &b, NULL};
     if (pattern.n > MAX_PATTERN)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a pattern of %zu bytes, at most %d are read", where, pattern.n, MAX_PATTERN);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a pattern of %zu bytes, at most %d are read", where,
+                         pattern.n, MAX_PATTERN);
     wick_buf_init(&b, 64 * MAX_PATTERN);
     translate(&t);
     wick_status st;
     if (b.failed)
         st = wick_err_oom(err, "a pattern", pattern.n, 0);
     else if (t.fault)
-        st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: pattern \"%.*s\": %s", where, pattern.n < 80 ? (int)pattern.n : 80, pattern.p, t.fault);
+        st = WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: pattern \"%.*s\": %s", where,
+                       pattern.n < 80 ? (int)pattern.n : 80, pattern.p, t.fault);
     else
         st = compile(out, wick_buf_str(&b), b.n, PCRE2_MULTILINE, where, err);
     wick_buf_release(&b);
@@ -371,15 +444,19 @@ wick_status wick_regex_new(wick_regex **out, wick_str pattern, const char *where
 wick_status wick_regex_literal(wick_regex **out, wick_str text, const char *where, wick_err *err)
 {
     if (text.n > MAX_PATTERN)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a pattern of %zu bytes, at most %d are read", where, text.n, MAX_PATTERN);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a pattern of %zu bytes, at most %d are read", where, text.n,
+                         MAX_PATTERN);
     wick_buf b = WICK_BUF_INIT;
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
         bool word = c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!word) wick_buf_printf(&b, "\\x{%x}", c);
-        else wick_buf_putc(&b, (char)c);
+        if (!word)
+            wick_buf_printf(&b, "\\x{%x}", c);
+        else
+            wick_buf_putc(&b, (char)c);
     }
-    wick_status st = b.failed ? wick_err_oom(err, "a pattern", text.n, 0) : compile(out, wick_buf_str(&b), b.n, 0, where, err);
+    wick_status st =
+        b.failed ? wick_err_oom(err, "a pattern", text.n, 0) : compile(out, wick_buf_str(&b), b.n, 0, where, err);
     wick_buf_release(&b);
     return st;
 }
@@ -416,12 +493,12 @@ static bool run_init(wick_regex_run *run)
     if (!run->match_data || !run->context) return false;
     pcre2_set_heap_limit(run->context, 256 * 1024); /* KiB */
     pcre2_set_depth_limit(run->context, 1000000);
-    run->call_start_ns = now_ns();
+    run->start_ns = now_ns();
     return true;
 }
 
-wick_status wick_regex_next(const wick_regex *r, wick_regex_run *run, const char *text, size_t n, size_t from, size_t *start,
-                            size_t *end, wick_err *err)
+wick_status wick_regex_next(const wick_regex *r, wick_regex_run *run, const char *text, size_t n, size_t from,
+                            size_t *start, size_t *end, wick_err *err)
 {
     if (!run_init(run)) return wick_err_oom(err, "matching a pattern", 0, 0);
     pcre2_match_data *md = run->match_data;
@@ -446,12 +523,14 @@ wick_status wick_regex_next(const wick_regex *r, wick_regex_run *run, const char
         if (rc != PCRE2_ERROR_NOMATCH) {
             PCRE2_UCHAR why[128];
             pcre2_get_error_message(rc, why, sizeof why);
-            return WICK_FAIL(err, WICK_E_LIMIT, "pattern", "a tokenizer's pattern takes too long on this text: %s", (const char *)why);
+            return WICK_FAIL(err, WICK_E_LIMIT, "pattern", "a tokenizer's pattern takes too long on this text: %s",
+                             (const char *)why);
         }
         from = last + 1;
         while (from < n && ((unsigned char)text[from] & 0xC0) == 0x80) from++;
-        if (now_ns() - run->call_start_ns > max_run_ns)
-            return WICK_FAIL(err, WICK_E_LIMIT, "pattern", "a tokenizer's pattern takes too long on this text: over 10 s");
+        if (now_ns() - run->start_ns > max_run_ns)
+            return WICK_FAIL(err, WICK_E_LIMIT, "pattern",
+                             "a tokenizer's pattern takes too long on this text: over 10 s");
     }
     return WICK_OK;
 }

@@ -12,9 +12,7 @@
 typedef struct wick_regex wick_regex;
 typedef struct wick_regex_run {
     void *match_data, *context; /* private */
-    uint64_t spent_ns;
-    uint32_t calls;
-    uint64_t call_start_ns;
+    uint64_t start_ns;          /* of the encode call: its budget of time counts from here */
 } wick_regex_run;
 
 wick_status wick_regex_new(wick_regex **out, wick_str pattern, const char *where, wick_err *err) WICK_MUST_CHECK;
@@ -23,5 +21,5 @@ wick_status wick_regex_literal(wick_regex **out, wick_str text, const char *wher
 void wick_regex_free(wick_regex *r);
 void wick_regex_run_release(wick_regex_run *run);
 /* The first match at or after `from` in valid UTF-8. *start == SIZE_MAX: none. The caller steps over empty matches. */
-wick_status wick_regex_next(const wick_regex *r, wick_regex_run *run, const char *text, size_t n, size_t from, size_t *start,
-                            size_t *end, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_regex_next(const wick_regex *r, wick_regex_run *run, const char *text, size_t n, size_t from,
+                            size_t *start, size_t *end, wick_err *err) WICK_MUST_CHECK;

@@ -31,7 +31,8 @@ static void offer(wick_enc *e, const char *p, int32_t left)
     if (len > WICK_TOK_MAX_PIECE) return;
     int32_t id = wick_vocab_find(&e->t->vocab, p + a->off, len);
     if (id < 0 || !can_merge(e->t->vocab.type[id])) return;
-    wick_heap_push(e, (wick_heap_item){order_of((float)e->t->vocab.score[id], (uint32_t)left), (uint32_t)left, len, (uint32_t)id});
+    wick_heap_push(
+        e, (wick_heap_item){order_of((float)e->t->vocab.score[id], (uint32_t)left), (uint32_t)left, len, (uint32_t)id});
 }
 
 static bool symbols(wick_enc *e, const char *p, size_t n, size_t *n_sym)
@@ -44,7 +45,12 @@ static bool symbols(wick_enc *e, const char *p, size_t n, size_t *n_sym)
         size_t user = m->has_user ? wick_trie_longest(&m->user, p + i, n - i, &unused) : 0;
         size_t len = user ? user : m->raw_bytes ? 1 : wick_utf8_next(p + i, n - i, &c);
         if (!wick_enc_room((void **)&e->sym, &e->sym_cap, k + 1, sizeof *e->sym)) return false;
-        e->sym[k] = (wick_sym){.off = (uint32_t)i, .len = (uint32_t)len, .prev = (int32_t)k - 1, .next = (int32_t)k + 1, .frozen = user != 0, .id = -1};
+        e->sym[k] = (wick_sym){.off = (uint32_t)i,
+                               .len = (uint32_t)len,
+                               .prev = (int32_t)k - 1,
+                               .next = (int32_t)k + 1,
+                               .frozen = user != 0,
+                               .id = -1};
         i += len;
     }
     if (k) e->sym[k - 1].next = -1;
@@ -91,16 +97,16 @@ static bool put_unknown(wick_enc *e, const char *p, size_t n, bool *after_unk)
     return wick_enc_id(e, m->unk);
 }
 
-/* An unused piece comes apart into the pair that made it: of all cuts into two pieces, the one whose parts merge
- * last is not recorded, so the merge is found again by running the piece alone, one step short. */
 static bool put_piece(wick_enc *e, const char *p, size_t n, bool *after_unk, int depth);
 
+/* An unused piece comes apart into the two that made it: the merges of the piece alone are run again, up to the last. */
 static bool put_split(wick_enc *e, const char *p, size_t n, bool *after_unk, int depth)
 {
     const wick_vocab *v = &e->t->vocab;
     wick_enc sub = {.t = e->t};
     size_t n_sym = 0, cut = 0;
-    bool ok = symbols(&sub, p, n, &n_sym) && merge(&sub, p, 0) && wick_enc_room((void **)&sub.heap, &sub.heap_cap, 3 * n_sym + 3, sizeof *sub.heap);
+    bool ok = symbols(&sub, p, n, &n_sym) &&
+              wick_enc_room((void **)&sub.heap, &sub.heap_cap, 3 * n_sym + 3, sizeof *sub.heap);
     for (size_t i = 0; ok && i + 1 < n_sym; i++) offer(&sub, p, (int32_t)i);
     while (ok && sub.heap_n) {
         wick_heap_item top = wick_heap_pop(&sub);
@@ -146,7 +152,8 @@ wick_status wick_scored_bpe_word(wick_enc *e, const char *p, size_t n, wick_err 
     bool after_unk = false;
     if (m->whole_first && n < WICK_TOK_MAX_PIECE) {
         int32_t id = wick_vocab_find(&e->t->vocab, p, n);
-        if (id >= 0 && e->t->vocab.type[id] == WICK_TOKEN_NORMAL) return wick_enc_id(e, id) ? WICK_OK : wick_enc_oom(err);
+        if (id >= 0 && e->t->vocab.type[id] == WICK_TOKEN_NORMAL)
+            return wick_enc_id(e, id) ? WICK_OK : wick_enc_oom(err);
     }
     if (n > INT32_MAX / 4) return WICK_FAIL(err, WICK_E_LIMIT, "text", "a word of %zu bytes is too long", n);
     if (!symbols(e, p, n, &n_sym) || !merge(e, p, n_sym)) return wick_enc_oom(err);

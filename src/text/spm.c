@@ -13,8 +13,8 @@
 
 typedef struct field {
     uint32_t number, wire;
-    uint64_t value;     /* varint, or the bits of a fixed field */
-    wick_str bytes;     /* wire type 2 */
+    uint64_t value; /* varint, or the bits of a fixed field */
+    wick_str bytes; /* wire type 2 */
 } field;
 
 static uint64_t varint(wick_reader *r)
@@ -62,7 +62,7 @@ static float as_float(uint64_t v)
 }
 
 static const wick_token_type types[] = {WICK_TOKEN_NORMAL, WICK_TOKEN_NORMAL, WICK_TOKEN_UNKNOWN, WICK_TOKEN_CONTROL,
-                                        WICK_TOKEN_USER, WICK_TOKEN_UNUSED, WICK_TOKEN_BYTE};
+                                        WICK_TOKEN_USER,   WICK_TOKEN_UNUSED, WICK_TOKEN_BYTE};
 
 static wick_status read_piece(wick_tokenizer *t, wick_str msg, const char *where, wick_err *err)
 {
@@ -92,7 +92,8 @@ wick_status wick_spm_prepare(wick_tokenizer *t, const char *where, wick_err *err
 {
     wick_tok_model *m = &t->model;
     wick_vocab *v = &t->vocab;
-    float lo = FLT_MAX, hi = FLT_MIN; /* FLT_MIN as in sentencepiece: scores of pieces are below zero */
+    /* the floor of the best score is what sentencepiece 0.2 rewards each byte of a user-defined symbol with */
+    float lo = FLT_MAX, hi = 0.1f;
     for (uint32_t id = 0; id < v->n; id++) {
         wick_str p = v->piece[id];
         float score = (float)v->score[id];
@@ -193,7 +194,14 @@ static wick_status steps(wick_tokenizer *t, const spec *s, const char *where, wi
 
 static wick_status read_model(wick_tokenizer *t, const void *proto, size_t n, const char *where, wick_err *err)
 {
-    spec s = {.model_type = 1, .unk = 0, .bos = 1, .eos = 2, .pad = -1, .dummy_prefix = true, .squeeze = true, .escape = true};
+    spec s = {.model_type = 1,
+              .unk = 0,
+              .bos = 1,
+              .eos = 2,
+              .pad = -1,
+              .dummy_prefix = true,
+              .squeeze = true,
+              .escape = true};
     wick_reader r;
     field f;
     bool ok = true;
@@ -205,9 +213,14 @@ static wick_status read_model(wick_tokenizer *t, const void *proto, size_t n, co
         if (f.number == 3) ok = read_normalizer(f.bytes, &s);
     }
     if (!ok || r.failed || !t->vocab.n)
-        return wick_err_format(err, where, "a sentencepiece model", n ? "something else, or a damaged one" : "an empty file", NULL);
+        return wick_err_format(err, where, "a sentencepiece model",
+                               n ? "something else, or a damaged one" : "an empty file", NULL);
     if (s.model_type != 1 && s.model_type != 2)
-        return wick_err_format(err, where, "a sentencepiece model of type bpe or unigram", s.model_type == 3 ? "word" : s.model_type == 4 ? "char" : "an unknown type", NULL);
+        return wick_err_format(err, where, "a sentencepiece model of type bpe or unigram",
+                               s.model_type == 3   ? "word"
+                               : s.model_type == 4 ? "char"
+                                                   : "an unknown type",
+                               NULL);
     t->vocab.n_model = t->vocab.n;
     t->model.kind = s.model_type == 2 ? MODEL_SCORED_BPE : MODEL_UNIGRAM;
     t->model.byte_fallback = s.byte_fallback != 0;
@@ -224,7 +237,9 @@ wick_status wick_tokenizer_from_spm(wick_tokenizer **out, const void *proto, siz
     if (!t) return wick_err_oom(err, "the tokenizer", sizeof *t, 0);
     wick_status st = read_model(t, proto, n, where, err);
     if (st == WICK_OK) st = wick_tok_finish(t, where, err);
-    if (st == WICK_OK) *out = t;
-    else wick_tokenizer_free(t);
+    if (st == WICK_OK)
+        *out = t;
+    else
+        wick_tokenizer_free(t);
     return st;
 }

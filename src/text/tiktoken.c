@@ -12,13 +12,15 @@
 bool wick_tiktoken_looks_like(const char *data, size_t n)
 {
     size_t i = 0;
-    while (i < n && i < 1024 && ((data[i] >= '0' && data[i] <= '9') || (data[i] >= 'A' && data[i] <= 'Z') || (data[i] >= 'a' && data[i] <= 'z') ||
-                                 data[i] == '+' || data[i] == '/' || data[i] == '='))
+    while (i < n && i < 1024 &&
+           ((data[i] >= '0' && data[i] <= '9') || (data[i] >= 'A' && data[i] <= 'Z') ||
+            (data[i] >= 'a' && data[i] <= 'z') || data[i] == '+' || data[i] == '/' || data[i] == '='))
         i++;
     return i >= 4 && i + 1 < n && data[i] == ' ' && data[i + 1] >= '0' && data[i + 1] <= '9';
 }
 
-static wick_status read_line(wick_tokenizer *t, const char *p, size_t n, size_t line, size_t limit, const char *where, wick_err *err)
+static wick_status read_line(wick_tokenizer *t, const char *p, size_t n, size_t line, size_t limit, const char *where,
+                             wick_err *err)
 {
     const char *space = memchr(p, ' ', n);
     char rank[16] = {0};
@@ -32,7 +34,8 @@ static wick_status read_line(wick_tokenizer *t, const char *p, size_t n, size_t 
     struct base64_decode_ctx ctx;
     size_t raw_n = BASE64_DECODE_LENGTH(text_n);
     base64_decode_init(&ctx);
-    if (!base64_decode_update(&ctx, &raw_n, raw, text_n, p) || !base64_decode_final(&ctx) || !wick_parse_u64(rank, &id) || id > limit)
+    if (!base64_decode_update(&ctx, &raw_n, raw, text_n, p) || !base64_decode_final(&ctx) ||
+        !wick_parse_u64(rank, &id) || id > limit)
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: line %zu: expected base64 and a rank", where, line);
     if (!wick_vocab_grow(&t->vocab, (uint32_t)id + 1, true)) return wick_err_oom(err, "the vocabulary", n, 0);
     WICK_TRY(wick_tok_add_piece(t, (uint32_t)id, (wick_str){(const char *)raw, raw_n}, WICK_TOKEN_NORMAL, where, err));
@@ -53,8 +56,17 @@ static wick_status add_special(wick_tokenizer *t, uint32_t id, const char *text,
 /* The 256 special tokens behind Llama 3's 128,000 pieces. */
 static wick_status llama3_specials(wick_tokenizer *t, const char *where, wick_err *err)
 {
-    static const char *const names[] = {"<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|reserved_special_token_1|>",
-        "<|finetune_right_pad_id|>", "<|step_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>", "<|eot_id|>", "<|python_tag|>"};
+    static const char *const names[] = {"<|begin_of_text|>",
+                                        "<|end_of_text|>",
+                                        "<|reserved_special_token_0|>",
+                                        "<|reserved_special_token_1|>",
+                                        "<|finetune_right_pad_id|>",
+                                        "<|step_id|>",
+                                        "<|start_header_id|>",
+                                        "<|end_header_id|>",
+                                        "<|eom_id|>",
+                                        "<|eot_id|>",
+                                        "<|python_tag|>"};
     const uint32_t base = t->vocab.n, n = sizeof names / sizeof *names;
     for (uint32_t i = 0; i < 256; i++) {
         char name[48];
@@ -92,9 +104,12 @@ static wick_status choose(wick_tokenizer *t, const char *path, const char *where
     const char *name = wick_path_base(path);
     const uint32_t n = t->vocab.n;
     const char *pattern = n > 180000 ? wick_pattern_o200k : wick_pattern_cl100k;
-    if (wick_starts_with(name, "qwen")) pattern = wick_pattern_of("qwen2", &known).regex[0];
-    else if (strcmp(name, "tiktoken.model") == 0 && n > 160000 && n < 180000) pattern = wick_pattern_of("kimi-k2", &known).regex[0];
-    else if (wick_starts_with(name, "gpt2") || wick_starts_with(name, "r50k") || wick_starts_with(name, "p50k")) pattern = wick_pattern_of("gpt-2", &known).regex[0];
+    if (wick_starts_with(name, "qwen"))
+        pattern = wick_pattern_of("qwen2", &known).regex[0];
+    else if (strcmp(name, "tiktoken.model") == 0 && n > 160000 && n < 180000)
+        pattern = wick_pattern_of("kimi-k2", &known).regex[0];
+    else if (wick_starts_with(name, "gpt2") || wick_starts_with(name, "r50k") || wick_starts_with(name, "p50k"))
+        pattern = wick_pattern_of("gpt-2", &known).regex[0];
     wick_pre *pre = wick_tok_add_pre(t, PRE_SPLIT);
     if (!pre || !wick_tok_add_dec(t, DEC_FUSE)) return wick_tok_op_failed(t->n_pre, where, err);
     pre->how = SPLIT_ISOLATED;
@@ -121,19 +136,21 @@ static wick_status read_file(wick_tokenizer *t, const char *data, size_t n, cons
     t->model.raw_bytes = t->model.whole_first = true;
     t->vocab.n_model = t->vocab.n;
     for (int b = 0; b < 256; b++)
-        if (t->model.bytes[b] < 0) return WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: the byte 0x%02x has no rank", path, (unsigned)b);
+        if (t->model.bytes[b] < 0)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: the byte 0x%02x has no rank", path, (unsigned)b);
     return WICK_OK;
 }
 
-wick_status wick_tiktoken_load(wick_tokenizer **out, const char *data, size_t n, const char *path, const char *dir, wick_err *err)
+wick_status wick_tiktoken_load(wick_tokenizer **out, const char *data, size_t n, const char *path, wick_err *err)
 {
-    (void)dir;
     wick_tokenizer *t = wick_tok_new();
     if (!t) return wick_err_oom(err, "the tokenizer", sizeof *t, 0);
     wick_status st = read_file(t, data, n, path, err);
     if (st == WICK_OK) st = choose(t, path, path, err);
     if (st == WICK_OK) st = wick_tok_finish(t, path, err);
-    if (st == WICK_OK) *out = t;
-    else wick_tokenizer_free(t);
+    if (st == WICK_OK)
+        *out = t;
+    else
+        wick_tokenizer_free(t);
     return st;
 }

@@ -16,31 +16,38 @@ typedef struct post_list {
 
 static wick_status put(const wick_tokenizer *t, post_list *l, int64_t id, const char *where, wick_err *err)
 {
-    if (l->n == MAX_POST) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a post_processor adds more than %d tokens", where, MAX_POST);
+    if (l->n == MAX_POST)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a post_processor adds more than %d tokens", where, MAX_POST);
     if (id < -1 || id >= t->vocab.n)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: the post_processor adds id %lld, the vocabulary has %u", where, (long long)id, t->vocab.n);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: the post_processor adds id %lld, the vocabulary has %u",
+                         where, (long long)id, t->vocab.n);
     l->id[l->n++] = (int32_t)id;
     return WICK_OK;
 }
 
-static wick_status special(const wick_tokenizer *t, const json_t *v, const char *name, post_list *l, const char *where, wick_err *err)
+static wick_status special(const wick_tokenizer *t, const json_t *v, const char *name, post_list *l, const char *where,
+                           wick_err *err)
 {
     const json_t *all = NULL, *one = NULL, *ids = NULL, *id;
     size_t i;
     WICK_TRY(wick_json_obj(v, "special_tokens", &all, where, err));
     if (all) WICK_TRY(wick_json_obj(all, name, &one, where, err));
     if (one) WICK_TRY(wick_json_arr(one, "ids", &ids, where, err));
-    if (!ids) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: the template uses \"%.60s\" but special_tokens lacks it", where, name);
+    if (!ids)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: the template uses \"%.60s\" but special_tokens lacks it",
+                         where, name);
     json_array_foreach(ids, i, id)
     {
         if (!json_is_integer(id) || json_integer_value(id) < 0)
-            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: special token \"%.60s\": expected ids, got %s", where, name, wick_json_type_name(id));
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: special token \"%.60s\": expected ids, got %s", where,
+                             name, wick_json_type_name(id));
         WICK_TRY(put(t, l, json_integer_value(id), where, err));
     }
     return WICK_OK;
 }
 
-static wick_status template_list(const wick_tokenizer *t, const json_t *v, post_list *l, const char *where, wick_err *err)
+static wick_status template_list(const wick_tokenizer *t, const json_t *v, post_list *l, const char *where,
+                                 wick_err *err)
 {
     const json_t *single = NULL, *item, *seq = NULL, *tok = NULL;
     size_t i;
@@ -50,14 +57,19 @@ static wick_status template_list(const wick_tokenizer *t, const json_t *v, post_
     {
         const char *name = NULL;
         if (!json_is_object(item))
-            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: template: expected an object, got %s", where, wick_json_type_name(item));
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: template: expected an object, got %s", where,
+                             wick_json_type_name(item));
         seq = tok = NULL;
         WICK_TRY(wick_json_obj(item, "Sequence", &seq, where, err));
         WICK_TRY(wick_json_obj(item, "SpecialToken", &tok, where, err));
         WICK_TRY(wick_json_str(seq ? seq : tok, "id", &name, where, err));
-        if ((!seq && !tok) || !name) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: template item %zu is neither Sequence nor SpecialToken", where, i);
-        if (tok) WICK_TRY(special(t, v, name, l, where, err));
-        else if (strcmp(name, "A") == 0) WICK_TRY(put(t, l, -1, where, err));
+        if ((!seq && !tok) || !name)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: template item %zu is neither Sequence nor SpecialToken",
+                             where, i);
+        if (tok)
+            WICK_TRY(special(t, v, name, l, where, err));
+        else if (strcmp(name, "A") == 0)
+            WICK_TRY(put(t, l, -1, where, err));
     }
     return WICK_OK;
 }
@@ -67,13 +79,15 @@ static wick_status pair_id(const json_t *v, const char *key, int64_t *id, const 
 {
     const json_t *a = NULL;
     WICK_TRY(wick_json_arr(v, key, &a, where, err));
-    if (!a || !json_is_string(json_array_get(a, 0)) || !json_is_integer(json_array_get(a, 1)) || json_integer_value(json_array_get(a, 1)) < 0)
+    if (!a || !json_is_string(json_array_get(a, 0)) || !json_is_integer(json_array_get(a, 1)) ||
+        json_integer_value(json_array_get(a, 1)) < 0)
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: key \"%s\": expected [token, id]", where, key);
     *id = json_integer_value(json_array_get(a, 1));
     return WICK_OK;
 }
 
-static wick_status post(wick_tokenizer *t, const json_t *v, int depth, post_list *acc, post_list *one, const char *where, wick_err *err)
+static wick_status post(wick_tokenizer *t, const json_t *v, int depth, post_list *acc, post_list *one,
+                        const char *where, wick_err *err)
 {
     const char *type;
     WICK_TRY(wick_tj_type(v, "post_processor", &type, where, err));
@@ -81,7 +95,8 @@ static wick_status post(wick_tokenizer *t, const json_t *v, int depth, post_list
         const json_t *list = NULL, *item;
         size_t i;
         if (depth >= WICK_TOK_MAX_DEPTH)
-            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: sequences nested deeper than %d", where, WICK_TOK_MAX_DEPTH);
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: sequences nested deeper than %d", where,
+                             WICK_TOK_MAX_DEPTH);
         WICK_TRY(wick_json_arr(v, "processors", &list, where, err));
         json_array_foreach(list, i, item) WICK_TRY(post(t, item, depth + 1, acc, one, where, err));
         return WICK_OK;
@@ -103,8 +118,10 @@ static wick_status post(wick_tokenizer *t, const json_t *v, int depth, post_list
     post_list *out = wick_arena_alloc(&t->arena, sizeof *out);
     if (!out) return wick_err_oom(err, "the tokenizer", sizeof *out, 0);
     for (uint32_t i = 0; i < one->n; i++) {
-        if (one->id[i] >= 0) WICK_TRY(put(t, out, one->id[i], where, err));
-        else for (uint32_t k = 0; k < acc->n; k++) WICK_TRY(put(t, out, acc->id[k], where, err));
+        if (one->id[i] >= 0)
+            WICK_TRY(put(t, out, one->id[i], where, err));
+        else
+            for (uint32_t k = 0; k < acc->n; k++) WICK_TRY(put(t, out, acc->id[k], where, err));
     }
     memcpy(acc, out, sizeof *acc);
     return WICK_OK;
@@ -133,14 +150,16 @@ wick_status wick_tj_added(wick_tokenizer *t, const json_t *list, const char *whe
     size_t i;
     if (!list || json_is_null(list)) return WICK_OK;
     if (!json_is_array(list))
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added_tokens: expected an array, got %s", where, wick_json_type_name(list));
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added_tokens: expected an array, got %s", where,
+                         wick_json_type_name(list));
     json_array_foreach(list, i, v)
     {
         wick_added a = {.id = -1};
         wick_str text;
         int64_t id;
         if (!json_is_object(v))
-            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added token %zu: expected an object, got %s", where, i, wick_json_type_name(v));
+            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added token %zu: expected an object, got %s", where, i,
+                             wick_json_type_name(v));
         WICK_TRY(wick_tj_str(v, "content", &text, where, err));
         if (!text.p) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added token %zu has no \"content\"", where, i);
         /* `tokenizers` checks the id but gives its own: that of the piece, or the next free one */

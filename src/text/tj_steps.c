@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "text/tj.h"
 
+/* \w of Rust's regex crate, which the Whitespace pre-tokenizer uses */
+#define RUST_WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
 #define BYTE_LEVEL_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 wick_status wick_tj_unknown(const char *what, const char *type, const char *where, wick_err *err)
@@ -14,7 +16,8 @@ wick_status wick_tj_unknown(const char *what, const char *type, const char *wher
 wick_status wick_tj_type(const json_t *v, const char *what, const char **type, const char *where, wick_err *err)
 {
     if (!json_is_object(v))
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: %s: expected an object, got %s", where, what, wick_json_type_name(v));
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: %s: expected an object, got %s", where, what,
+                         wick_json_type_name(v));
     WICK_TRY(wick_json_str(v, "type", type, where, err));
     if (!*type) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: %s without a \"type\"", where, what);
     return WICK_OK;
@@ -28,7 +31,8 @@ wick_status wick_tj_str(const json_t *o, const char *key, wick_str *out, const c
     return WICK_OK;
 }
 
-static wick_status kept_str(wick_tokenizer *t, const json_t *o, const char *key, wick_str *out, const char *where, wick_err *err)
+static wick_status kept_str(wick_tokenizer *t, const json_t *o, const char *key, wick_str *out, const char *where,
+                            wick_err *err)
 {
     wick_str s;
     WICK_TRY(wick_tj_str(o, key, &s, where, err));
@@ -37,7 +41,8 @@ static wick_status kept_str(wick_tokenizer *t, const json_t *o, const char *key,
     return out->p ? WICK_OK : wick_err_oom(err, "the tokenizer", s.n, 0);
 }
 
-wick_status wick_tj_pattern(wick_tokenizer *t, const json_t *o, const char *key, wick_str *text, wick_regex **regex, const char *where, wick_err *err)
+wick_status wick_tj_pattern(wick_tokenizer *t, const json_t *o, const char *key, wick_str *text, wick_regex **regex,
+                            const char *where, wick_err *err)
 {
     const json_t *v = json_object_get(o, key);
     wick_str s = {NULL, 0}, r = {NULL, 0};
@@ -48,7 +53,8 @@ wick_status wick_tj_pattern(wick_tokenizer *t, const json_t *o, const char *key,
         WICK_TRY(wick_tj_str(v, "Regex", &r, where, err));
     }
     if (!s.p && !r.p)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: key \"%s\": expected {\"String\": ...} or {\"Regex\": ...}", where, key);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: key \"%s\": expected {\"String\": ...} or {\"Regex\": ...}",
+                         where, key);
     if (r.p) return wick_regex_new(regex, r, where, err);
     *text = wick_tok_keep(t, s.p, s.n);
     return text->p ? WICK_OK : wick_err_oom(err, "the tokenizer", s.n, 0);
@@ -82,11 +88,13 @@ static wick_status bert_normalizer(wick_norm *op, const json_t *v, const char *w
 static wick_status normalizer(wick_tokenizer *t, const json_t *v, int depth, const char *where, wick_err *err);
 
 static wick_status each(wick_tokenizer *t, const json_t *v, const char *key, int depth,
-                        wick_status (*one)(wick_tokenizer *, const json_t *, int, const char *, wick_err *), const char *where, wick_err *err)
+                        wick_status (*one)(wick_tokenizer *, const json_t *, int, const char *, wick_err *),
+                        const char *where, wick_err *err)
 {
     const json_t *list = NULL, *item;
     size_t i;
-    if (depth >= WICK_TOK_MAX_DEPTH) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: sequences nested deeper than %d", where, WICK_TOK_MAX_DEPTH);
+    if (depth >= WICK_TOK_MAX_DEPTH)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: sequences nested deeper than %d", where, WICK_TOK_MAX_DEPTH);
     WICK_TRY(wick_json_arr(v, key, &list, where, err));
     if (!list) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a Sequence without \"%s\"", where, key);
     json_array_foreach(list, i, item) WICK_TRY(one(t, item, depth + 1, where, err));
@@ -97,9 +105,19 @@ static const struct {
     const char *name;
     wick_norm_kind kind;
 } normalizer_names[] = {
-    {"NFC", NORM_NFC}, {"NFD", NORM_NFD}, {"NFKC", NORM_NFKC}, {"NFKD", NORM_NFKD}, {"Lowercase", NORM_LOWER},
-    {"Replace", NORM_REPLACE}, {"Prepend", NORM_PREPEND}, {"Strip", NORM_STRIP}, {"StripAccents", NORM_STRIP_ACCENTS},
-    {"BertNormalizer", NORM_BERT}, {"Precompiled", NORM_CHARSMAP}, {"Nmt", NORM_NMT}, {"ByteLevel", NORM_BYTE_LEVEL},
+    {"NFC", NORM_NFC},
+    {"NFD", NORM_NFD},
+    {"NFKC", NORM_NFKC},
+    {"NFKD", NORM_NFKD},
+    {"Lowercase", NORM_LOWER},
+    {"Replace", NORM_REPLACE},
+    {"Prepend", NORM_PREPEND},
+    {"Strip", NORM_STRIP},
+    {"StripAccents", NORM_STRIP_ACCENTS},
+    {"BertNormalizer", NORM_BERT},
+    {"Precompiled", NORM_CHARSMAP},
+    {"Nmt", NORM_NMT},
+    {"ByteLevel", NORM_BYTE_LEVEL},
 };
 
 static wick_status normalizer(wick_tokenizer *t, const json_t *v, int depth, const char *where, wick_err *err)
@@ -149,7 +167,8 @@ static wick_status behaviour(const json_t *v, wick_split_how def, wick_split_how
     return wick_tj_unknown("split behavior", s, where, err);
 }
 
-static wick_status metaspace_options(const json_t *v, wick_str *with, wick_prepend *prepend, bool *split, const char *where, wick_err *err)
+static wick_status metaspace_options(const json_t *v, wick_str *with, wick_prepend *prepend, bool *split,
+                                     const char *where, wick_err *err)
 {
     const char *scheme = NULL;
     bool prefix;
@@ -161,11 +180,16 @@ static wick_status metaspace_options(const json_t *v, wick_str *with, wick_prepe
     WICK_TRY(wick_json_bool(v, "add_prefix_space", true, &prefix, where, err));
     WICK_TRY(wick_json_str(v, "prepend_scheme", &scheme, where, err));
     if (split) WICK_TRY(wick_json_bool(v, "split", true, split, where, err));
-    if (!scheme) *prepend = prefix ? PREPEND_ALWAYS : PREPEND_NEVER;
-    else if (strcmp(scheme, "always") == 0) *prepend = PREPEND_ALWAYS;
-    else if (strcmp(scheme, "first") == 0) *prepend = PREPEND_FIRST;
-    else if (strcmp(scheme, "never") == 0) *prepend = PREPEND_NEVER;
-    else return wick_tj_unknown("prepend_scheme", scheme, where, err);
+    if (!scheme)
+        *prepend = prefix ? PREPEND_ALWAYS : PREPEND_NEVER;
+    else if (strcmp(scheme, "always") == 0)
+        *prepend = PREPEND_ALWAYS;
+    else if (strcmp(scheme, "first") == 0)
+        *prepend = PREPEND_FIRST;
+    else if (strcmp(scheme, "never") == 0)
+        *prepend = PREPEND_NEVER;
+    else
+        return wick_tj_unknown("prepend_scheme", scheme, where, err);
     return WICK_OK;
 }
 
@@ -173,28 +197,108 @@ static const struct {
     const char *name;
     wick_pre_kind kind;
 } pre_names[] = {
-    {"Split", PRE_SPLIT}, {"Metaspace", PRE_METASPACE}, {"Digits", PRE_DIGITS}, {"Punctuation", PRE_PUNCTUATION},
-    {"WhitespaceSplit", PRE_WHITESPACE_SPLIT}, {"BertPreTokenizer", PRE_BERT}, {"UnicodeScripts", PRE_SCRIPTS},
-    {"CharDelimiterSplit", PRE_CHAR}, {"FixedLength", PRE_FIXED_LENGTH}, {"ByteLevel", PRE_BYTE_LEVEL}, {"Whitespace", PRE_SPLIT},
+    {"Split", PRE_SPLIT},
+    {"Metaspace", PRE_METASPACE},
+    {"Digits", PRE_DIGITS},
+    {"Punctuation", PRE_PUNCTUATION},
+    {"WhitespaceSplit", PRE_WHITESPACE_SPLIT},
+    {"BertPreTokenizer", PRE_BERT},
+    {"UnicodeScripts", PRE_SCRIPTS},
+    {"CharDelimiterSplit", PRE_CHAR},
+    {"FixedLength", PRE_FIXED_LENGTH},
+    {"ByteLevel", PRE_BYTE_LEVEL},
+    {"Whitespace", PRE_SPLIT},
 };
 
-/* Kana and the long-vowel mark count as Han; a space takes no part. */
+/* A run of one script. Kana and the long-vowel mark count as Han; spaces and what has no script go with what precedes them, and are lost
+ * where nothing does, as in `tokenizers`. */
 static wick_status scripts_pattern(wick_regex **out, const char *where, wick_err *err)
 {
-    static const char *const names[] = {"Common", "Inherited", "Latin", "Greek", "Cyrillic", "Armenian", "Hebrew", "Arabic", "Syriac",
-        "Thaana", "Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada", "Malayalam", "Sinhala",
-        "Thai", "Lao", "Tibetan", "Myanmar", "Georgian", "Hangul", "Ethiopic", "Cherokee", "Canadian_Aboriginal", "Ogham", "Runic",
-        "Khmer", "Mongolian", "Bopomofo", "Yi", "Gothic", "Deseret", "Tagalog", "Hanunoo", "Buhid", "Tagbanwa", "Limbu", "Tai_Le",
-        "Linear_B", "Ugaritic", "Shavian", "Osmanya", "Cypriot", "Braille", "Buginese", "Coptic", "New_Tai_Lue", "Glagolitic",
-        "Tifinagh", "Syloti_Nagri", "Old_Persian", "Kharoshthi", "Balinese", "Cuneiform", "Phoenician", "Phags_Pa", "Nko",
-        "Sundanese", "Lepcha", "Ol_Chiki", "Vai", "Saurashtra", "Kayah_Li", "Rejang", "Cham", "Tai_Tham", "Javanese", "Lisu",
-        "Bamum", "Meetei_Mayek", "Tai_Viet", "Egyptian_Hieroglyphs", "Unknown"};
+    static const char *const names[] = {"Common",
+                                        "Inherited",
+                                        "Latin",
+                                        "Greek",
+                                        "Cyrillic",
+                                        "Armenian",
+                                        "Hebrew",
+                                        "Arabic",
+                                        "Syriac",
+                                        "Thaana",
+                                        "Devanagari",
+                                        "Bengali",
+                                        "Gurmukhi",
+                                        "Gujarati",
+                                        "Oriya",
+                                        "Tamil",
+                                        "Telugu",
+                                        "Kannada",
+                                        "Malayalam",
+                                        "Sinhala",
+                                        "Thai",
+                                        "Lao",
+                                        "Tibetan",
+                                        "Myanmar",
+                                        "Georgian",
+                                        "Hangul",
+                                        "Ethiopic",
+                                        "Cherokee",
+                                        "Canadian_Aboriginal",
+                                        "Ogham",
+                                        "Runic",
+                                        "Khmer",
+                                        "Mongolian",
+                                        "Bopomofo",
+                                        "Yi",
+                                        "Gothic",
+                                        "Deseret",
+                                        "Tagalog",
+                                        "Hanunoo",
+                                        "Buhid",
+                                        "Tagbanwa",
+                                        "Limbu",
+                                        "Tai_Le",
+                                        "Linear_B",
+                                        "Ugaritic",
+                                        "Shavian",
+                                        "Osmanya",
+                                        "Cypriot",
+                                        "Braille",
+                                        "Buginese",
+                                        "Coptic",
+                                        "New_Tai_Lue",
+                                        "Glagolitic",
+                                        "Tifinagh",
+                                        "Syloti_Nagri",
+                                        "Old_Persian",
+                                        "Kharoshthi",
+                                        "Balinese",
+                                        "Cuneiform",
+                                        "Phoenician",
+                                        "Phags_Pa",
+                                        "Nko",
+                                        "Sundanese",
+                                        "Lepcha",
+                                        "Ol_Chiki",
+                                        "Vai",
+                                        "Saurashtra",
+                                        "Kayah_Li",
+                                        "Rejang",
+                                        "Cham",
+                                        "Tai_Tham",
+                                        "Javanese",
+                                        "Lisu",
+                                        "Bamum",
+                                        "Meetei_Mayek",
+                                        "Tai_Viet",
+                                        "Egyptian_Hieroglyphs"};
     wick_buf b = WICK_BUF_INIT;
-    wick_buf_puts(&b, " *(?:[\\p{Han}\\p{Hiragana}\\p{Katakana}\\x{30FC} ]+");
+    wick_buf_puts(&b, "(?![ \\p{Unknown}])(?:[\\p{Han}\\p{Hiragana}\\p{Katakana}\\x{30FC} \\p{Unknown}]+");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        wick_buf_printf(&b, i == 0 ? "|(?:(?!\\x{30FC})[\\p{%s} ])+" : "|[\\p{%s} ]+", names[i]);
+        wick_buf_printf(&b, i == 0 ? "|(?:(?!\\x{30FC})[\\p{%s} \\p{Unknown}])+" : "|[\\p{%s} \\p{Unknown}]+",
+                        names[i]);
     wick_buf_puts(&b, ")");
-    wick_status st = b.failed ? wick_err_oom(err, "the tokenizer", 0, 0) : wick_regex_new(out, (wick_str){b.data, b.n}, where, err);
+    wick_status st =
+        b.failed ? wick_err_oom(err, "the tokenizer", 0, 0) : wick_regex_new(out, (wick_str){b.data, b.n}, where, err);
     wick_buf_release(&b);
     return st;
 }
@@ -216,7 +320,8 @@ static wick_status split_options(wick_tokenizer *t, wick_pre *op, const json_t *
     return op->regex ? WICK_OK : wick_regex_literal(&op->regex, text, where, err);
 }
 
-static wick_status pre_options(wick_tokenizer *t, wick_pre *op, const char *type, const json_t *v, const char *where, wick_err *err)
+static wick_status pre_options(wick_tokenizer *t, wick_pre *op, const char *type, const json_t *v, const char *where,
+                               wick_err *err)
 {
     int64_t n;
     uint32_t c;
@@ -226,7 +331,7 @@ static wick_status pre_options(wick_tokenizer *t, wick_pre *op, const char *type
         if (strcmp(type, "Whitespace") != 0) return split_options(t, op, v, where, err);
         op->how = SPLIT_REMOVED;
         op->invert = true;
-        return wick_regex_new(&op->regex, wick_str_of("\\w+|[^\\w\\s]+"), where, err);
+        return wick_regex_new(&op->regex, wick_str_of("[" RUST_WORD "]+|[^" RUST_WORD "\\s]+"), where, err);
     case PRE_METASPACE:
         WICK_TRY(metaspace_options(v, &with, &op->prepend, &op->flag, where, err));
         op->with = wick_tok_keep(t, with.p, with.n);
@@ -272,8 +377,15 @@ static const struct {
     const char *name;
     wick_dec_kind kind;
 } decoder_names[] = {
-    {"ByteLevel", DEC_BYTE_LEVEL}, {"Metaspace", DEC_METASPACE}, {"ByteFallback", DEC_BYTE_FALLBACK}, {"Fuse", DEC_FUSE},
-    {"Strip", DEC_STRIP}, {"Replace", DEC_REPLACE}, {"WordPiece", DEC_WORDPIECE}, {"BPEDecoder", DEC_BPE}, {"CTC", DEC_CTC},
+    {"ByteLevel", DEC_BYTE_LEVEL},
+    {"Metaspace", DEC_METASPACE},
+    {"ByteFallback", DEC_BYTE_FALLBACK},
+    {"Fuse", DEC_FUSE},
+    {"Strip", DEC_STRIP},
+    {"Replace", DEC_REPLACE},
+    {"WordPiece", DEC_WORDPIECE},
+    {"BPEDecoder", DEC_BPE},
+    {"CTC", DEC_CTC},
 };
 
 static wick_status decoder_options(wick_tokenizer *t, wick_dec *op, const json_t *v, const char *where, wick_err *err)

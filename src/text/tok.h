@@ -30,9 +30,9 @@ enum {
 
 /* ---- vocabulary ---- */
 typedef struct wick_vocab {
-    wick_str *piece;  /* [n], {NULL,0} for a hole; strings live in the tokenizer's arena or blob */
-    uint8_t *type;    /* [n] wick_token_type */
-    double *score;    /* [n] or NULL */
+    wick_str *piece; /* [n], {NULL,0} for a hole; strings live in the tokenizer's arena or blob */
+    uint8_t *type;   /* [n] wick_token_type */
+    double *score;   /* [n] or NULL */
     uint32_t n, cap;
     uint32_t n_model; /* entries of the model's own vocabulary: where added tokens begin to count */
     wick_map map;     /* piece -> id */
@@ -61,45 +61,76 @@ void wick_spans_release(wick_spans *s);
 
 /* ---- normalizers ---- */
 typedef enum wick_norm_kind {
-    NORM_NFC, NORM_NFD, NORM_NFKC, NORM_NFKD, NORM_LOWER, NORM_REPLACE, NORM_PREPEND, NORM_STRIP,
-    NORM_STRIP_ACCENTS, NORM_BERT, NORM_CHARSMAP, NORM_NMT, NORM_BYTE_LEVEL,
-    NORM_SPM,        /* sentencepiece's own normalizer, all of it */
-    NORM_GGUF_SPACE  /* llama.cpp: " " to U+2581, one in front */
+    NORM_NFC,
+    NORM_NFD,
+    NORM_NFKC,
+    NORM_NFKD,
+    NORM_LOWER,
+    NORM_REPLACE,
+    NORM_PREPEND,
+    NORM_STRIP,
+    NORM_STRIP_ACCENTS,
+    NORM_BERT,
+    NORM_CHARSMAP,
+    NORM_NMT,
+    NORM_BYTE_LEVEL,
+    NORM_SPM,       /* sentencepiece's own normalizer, all of it */
+    NORM_GGUF_SPACE /* llama.cpp: " " to U+2581, one in front */
 } wick_norm_kind;
 
 typedef struct wick_norm {
     wick_norm_kind kind;
-    wick_str find, with;   /* REPLACE; PREPEND: with */
-    wick_regex *regex;     /* REPLACE by pattern, else NULL */
-    wick_charsmap map;     /* CHARSMAP, SPM */
-    wick_trie *user;       /* SPM: user-defined symbols pass untouched; borrowed */
-    bool left, right;      /* STRIP */
+    wick_str find, with;                               /* REPLACE; PREPEND: with */
+    wick_regex *regex;                                 /* REPLACE by pattern, else NULL */
+    wick_charsmap map;                                 /* CHARSMAP, SPM */
+    wick_trie *user;                                   /* SPM: user-defined symbols pass untouched; borrowed */
+    bool left, right;                                  /* STRIP */
     bool clean, chinese, accents, lower;               /* BERT */
     bool dummy_prefix, squeeze, escape, suffix_spaces; /* SPM: add_dummy_prefix, remove_extra_whitespaces, ... */
 } wick_norm;
 
 /* ---- pre-tokenizers ---- */
 typedef enum wick_pre_kind {
-    PRE_SPLIT, PRE_METASPACE, PRE_DIGITS, PRE_PUNCTUATION, PRE_WHITESPACE_SPLIT, PRE_BERT, PRE_SCRIPTS,
-    PRE_CHAR, PRE_FIXED_LENGTH, PRE_BYTE_LEVEL,
+    PRE_SPLIT,
+    PRE_METASPACE,
+    PRE_DIGITS,
+    PRE_PUNCTUATION,
+    PRE_WHITESPACE_SPLIT,
+    PRE_BERT,
+    PRE_SCRIPTS,
+    PRE_CHAR,
+    PRE_FIXED_LENGTH,
+    PRE_BYTE_LEVEL,
     PRE_SPACE_RUNS /* cut before each run of U+2581: the model has no merge across such a place */
 } wick_pre_kind;
-typedef enum wick_split_how { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_WITH_PREVIOUS, SPLIT_WITH_NEXT, SPLIT_CONTIGUOUS } wick_split_how;
+typedef enum wick_split_how {
+    SPLIT_REMOVED,
+    SPLIT_ISOLATED,
+    SPLIT_WITH_PREVIOUS,
+    SPLIT_WITH_NEXT,
+    SPLIT_CONTIGUOUS
+} wick_split_how;
 typedef enum wick_prepend { PREPEND_NEVER, PREPEND_FIRST, PREPEND_ALWAYS } wick_prepend;
 
 typedef struct wick_pre {
     wick_pre_kind kind;
-    wick_regex *regex;   /* SPLIT; BYTE_LEVEL with its pattern, else NULL */
+    wick_regex *regex; /* SPLIT; BYTE_LEVEL with its pattern, else NULL */
     wick_split_how how;
     bool invert;
-    bool flag;           /* METASPACE: split; DIGITS: individual; BYTE_LEVEL: add_prefix_space */
+    bool flag; /* METASPACE: split; DIGITS: individual; BYTE_LEVEL: add_prefix_space */
     wick_prepend prepend;
-    wick_str with;       /* METASPACE: the replacement; CHAR: the delimiter */
-    uint32_t length;     /* FIXED_LENGTH */
+    wick_str with;   /* METASPACE: the replacement; CHAR: the delimiter */
+    uint32_t length; /* FIXED_LENGTH */
 } wick_pre;
 
 /* ---- models ---- */
-typedef enum wick_tok_model_kind { MODEL_BPE, MODEL_SCORED_BPE, MODEL_UNIGRAM, MODEL_WORDPIECE, MODEL_WORDLEVEL } wick_tok_model_kind;
+typedef enum wick_tok_model_kind {
+    MODEL_BPE,
+    MODEL_SCORED_BPE,
+    MODEL_UNIGRAM,
+    MODEL_WORDPIECE,
+    MODEL_WORDLEVEL
+} wick_tok_model_kind;
 
 typedef struct wick_merge {
     uint64_t key; /* left id << 32 | right id; UINT64_MAX: empty */
@@ -110,26 +141,26 @@ typedef struct wick_tok_model {
     wick_tok_model_kind kind;
     wick_merge *merges; /* BPE: open addressing */
     uint32_t merges_mask;
-    bool byte_level;    /* words arrive as raw bytes; the vocabulary writes them in the byte alphabet */
-    bool raw_bytes;     /* SCORED_BPE: symbols are bytes, pieces are byte strings (tiktoken) */
-    bool whole_first;   /* a word that is a piece is that piece: ignore_merges, tiktoken */
+    bool byte_level;  /* words arrive as raw bytes; the vocabulary writes them in the byte alphabet */
+    bool raw_bytes;   /* SCORED_BPE: symbols are bytes, pieces are byte strings (tiktoken) */
+    bool whole_first; /* a word that is a piece is that piece: ignore_merges, tiktoken */
     bool byte_fallback, fuse_unk;
-    bool f32;           /* UNIGRAM: sentencepiece's float arithmetic instead of double */
-    bool cache;         /* words repeat: remember their ids within one call */
-    int32_t unk;        /* -1: none */
-    int32_t bytes[256]; /* byte fallback, or the byte's own symbol for byte_level and raw_bytes */
+    bool f32;                /* UNIGRAM: sentencepiece's float arithmetic instead of double */
+    bool cache;              /* words repeat: remember their ids within one call */
+    int32_t unk;             /* -1: none */
+    int32_t bytes[256];      /* byte fallback, or the byte's own symbol for byte_level and raw_bytes */
     wick_str prefix, suffix; /* continuing_subword_prefix, end_of_word_suffix */
     uint32_t max_chars;      /* WORDPIECE */
     double min_score, max_score;
-    wick_trie trie;          /* UNIGRAM: all pieces */
-    wick_trie user;          /* sentencepiece: user-defined symbols */
+    wick_trie trie; /* UNIGRAM: all pieces */
+    wick_trie user; /* sentencepiece: user-defined symbols */
     bool has_user;
-    bool has_unused;         /* SCORED_BPE: some pieces only exist to be merged through */
+    bool has_unused; /* SCORED_BPE: some pieces only exist to be merged through */
 } wick_tok_model;
 
 /* ---- added tokens ---- */
 typedef struct wick_added {
-    wick_str text;       /* as written */
+    wick_str text; /* as written */
     int32_t id;
     bool special, single_word, lstrip, rstrip, normalized;
 } wick_added;
@@ -143,29 +174,38 @@ typedef struct wick_added_set {
 
 /* ---- decoder ---- */
 typedef enum wick_dec_kind {
-    DEC_BYTE_LEVEL, DEC_METASPACE, DEC_BYTE_FALLBACK, DEC_FUSE, DEC_STRIP, DEC_REPLACE, DEC_WORDPIECE, DEC_BPE, DEC_CTC,
-    DEC_JOIN,     /* tokenizer.json without a decoder: spaces between tokens */
-    DEC_SPM       /* sentencepiece's own */
+    DEC_BYTE_LEVEL,
+    DEC_METASPACE,
+    DEC_BYTE_FALLBACK,
+    DEC_FUSE,
+    DEC_STRIP,
+    DEC_REPLACE,
+    DEC_WORDPIECE,
+    DEC_BPE,
+    DEC_CTC,
+    DEC_JOIN, /* tokenizer.json without a decoder: spaces between tokens */
+    DEC_SPM   /* sentencepiece's own */
 } wick_dec_kind;
 
 typedef struct wick_dec {
     wick_dec_kind kind;
-    wick_str a, b;       /* REPLACE: find, with; METASPACE: replacement; WORDPIECE: prefix; BPE: suffix; STRIP: character; CTC: pad, delimiter */
+    wick_str a,
+        b; /* REPLACE: find, with; METASPACE: replacement; WORDPIECE: prefix; BPE: suffix; STRIP: character; CTC: pad, delimiter */
     wick_regex *regex;
-    bool flag;           /* METASPACE: first token loses its marks; WORDPIECE, CTC: cleanup; SPM: first token loses one mark */
-    bool squeeze;        /* SPM: every leading mark goes */
+    bool flag;    /* METASPACE: first token loses its marks; WORDPIECE, CTC: cleanup; SPM: first token loses one mark */
+    bool squeeze; /* SPM: every leading mark goes */
     uint32_t start, stop;
 } wick_dec;
 
 struct wick_tokenizer {
     wick_arena arena;
-    char *blob;          /* pieces decoded from JSON, one block */
+    char *blob; /* pieces decoded from JSON, one block */
     wick_vocab vocab;
     wick_tok_model model;
     wick_norm *norm;
     wick_pre *pre;
     wick_dec *dec;
-    int32_t *post;       /* ids, and -1 where the text goes */
+    int32_t *post; /* ids, and -1 where the text goes */
     uint32_t n_norm, n_pre, n_dec, n_post;
     wick_added_set added;
     bool prefix_first_only; /* SPM normalizer and GGUF_SPACE: a prefix only at the start, or after a special token */
@@ -176,14 +216,14 @@ struct wick_tokenizer {
 
 /* ---- one run of encode ---- */
 typedef struct wick_sym {
-    uint32_t off, len;   /* in the word; len 0: merged away */
+    uint32_t off, len; /* in the word; len 0: merged away */
     int32_t prev, next;
     int32_t id;
     bool frozen;
 } wick_sym;
 typedef struct wick_heap_item {
-    uint64_t order;      /* smaller first */
-    uint32_t left, len;  /* symbol, and bytes of the pair when it was found */
+    uint64_t order;     /* smaller first */
+    uint32_t left, len; /* symbol, and bytes of the pair when it was found */
     uint32_t id;
 } wick_heap_item;
 typedef struct wick_lattice_node {
@@ -196,10 +236,9 @@ typedef struct wick_enc {
     const wick_tokenizer *t;
     int32_t *ids;
     size_t n, cap;
-    wick_buf norm[2];    /* normalizers write from one into the other */
-    wick_buf text[2];    /* pre-tokenizers that change text likewise */
+    wick_buf norm[2]; /* normalizers write from one into the other */
+    wick_buf text[2]; /* pre-tokenizers that change text likewise */
     wick_spans spans[2];
-    wick_spans parts;    /* between added tokens */
     wick_buf scratch;
     wick_regex_run run;
     wick_sym *sym;
@@ -211,7 +250,7 @@ typedef struct wick_enc {
     uint32_t *backs;
     size_t backs_cap;
     struct wick_word_cache *words;
-    int32_t *code;       /* code points for utf8proc */
+    int32_t *code; /* code points for utf8proc */
     size_t code_cap;
 } wick_enc;
 
@@ -221,9 +260,11 @@ bool wick_enc_room(void **p, size_t *cap, size_t want, size_t size);
 wick_status wick_enc_oom(wick_err *err);
 
 /* Result in *out (borrowed from e or from the input); *first is cleared when the first characters went away. */
-wick_status wick_norm_run(wick_enc *e, const wick_norm *ops, uint32_t n_ops, wick_str in, bool prefix, bool *first, wick_str *out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_norm_run(wick_enc *e, const wick_norm *ops, uint32_t n_ops, wick_str in, bool prefix, bool *first,
+                          wick_str *out, wick_err *err) WICK_MUST_CHECK;
 /* Words of in; *text is where the spans of *out point into. */
-wick_status wick_pre_run(wick_enc *e, wick_str in, bool first, const char **text, const wick_spans **out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_pre_run(wick_enc *e, wick_str in, bool first, const char **text, const wick_spans **out,
+                         wick_err *err) WICK_MUST_CHECK;
 wick_status wick_model_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_scored_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
@@ -239,7 +280,8 @@ void wick_word_cache_free(struct wick_word_cache *c);
 wick_tokenizer *wick_tok_new(void);
 /* Copies the bytes into the arena; {NULL,0} when out of memory. */
 wick_str wick_tok_keep(wick_tokenizer *t, const char *p, size_t n);
-wick_status wick_tok_add_piece(wick_tokenizer *t, uint32_t id, wick_str piece, wick_token_type type, const char *where, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_tok_add_piece(wick_tokenizer *t, uint32_t id, wick_str piece, wick_token_type type, const char *where,
+                               wick_err *err) WICK_MUST_CHECK;
 /* Appends an op to a list of the tokenizer; NULL when out of memory or past WICK_TOK_MAX_OPS. */
 wick_norm *wick_tok_add_norm(wick_tokenizer *t, wick_norm_kind kind);
 wick_pre *wick_tok_add_pre(wick_tokenizer *t, wick_pre_kind kind);
@@ -264,7 +306,8 @@ typedef struct wick_parts {
     wick_part *v;
     size_t n, cap;
 } wick_parts;
-wick_status wick_added_split(const wick_added_set *s, const wick_trie *trie, const char *p, size_t n, bool plain, wick_parts *out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_added_split(const wick_added_set *s, const wick_trie *trie, const char *p, size_t n, bool plain,
+                             wick_parts *out, wick_err *err) WICK_MUST_CHECK;
 /* Last steps common to all sources: byte tables, tries, fast paths, kind. */
 wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err) WICK_MUST_CHECK;
 

@@ -52,6 +52,17 @@ static bool never_crosses_space(const wick_tokenizer *t)
     return true;
 }
 
+/* Whether a token is special is a matter of its text: a repeated piece is what the found one is. */
+static void level_repeated_types(wick_vocab *v)
+{
+    if (v->map.n == v->n) return;
+    for (uint32_t id = 0; id < v->n; id++) {
+        int32_t found = v->piece[id].p ? wick_vocab_find(v, v->piece[id].p, v->piece[id].n) : -1;
+        if (found >= 0 && (uint32_t)found != id && v->type[found] == WICK_TOKEN_CONTROL)
+            v->type[id] = WICK_TOKEN_CONTROL;
+    }
+}
+
 static const char *kind_name(const wick_tokenizer *t)
 {
     const wick_tok_model *m = &t->model;
@@ -70,7 +81,8 @@ wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err)
     wick_tok_model *m = &t->model;
     wick_vocab *v = &t->vocab;
     bool plain_chars = !m->prefix.n && !m->suffix.n;
-    m->byte_level = m->kind == MODEL_BPE && plain_chars && !m->byte_fallback && t->n_pre && t->pre[t->n_pre - 1].kind == PRE_BYTE_LEVEL;
+    m->byte_level = m->kind == MODEL_BPE && plain_chars && !m->byte_fallback && t->n_pre &&
+                    t->pre[t->n_pre - 1].kind == PRE_BYTE_LEVEL;
     if (m->byte_level) {
         for (int b = 0; b < 256; b++) {
             char s[4];
@@ -82,9 +94,12 @@ wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err)
             if (m->bytes[b] >= 0 && v->type[m->bytes[b]] == WICK_TOKEN_NORMAL) v->type[m->bytes[b]] = WICK_TOKEN_BYTE;
     }
     if (m->unk >= 0 && v->type[m->unk] == WICK_TOKEN_NORMAL) v->type[m->unk] = WICK_TOKEN_UNKNOWN;
-    bool spaced = (m->kind == MODEL_BPE && plain_chars && !m->byte_level && !m->whole_first) || (m->kind == MODEL_SCORED_BPE && !m->raw_bytes && !m->has_user);
-    if (spaced && !t->n_pre && never_crosses_space(t) && !wick_tok_add_pre(t, PRE_SPACE_RUNS)) return wick_tok_op_failed(t->n_pre, where, err);
+    bool spaced = (m->kind == MODEL_BPE && plain_chars && !m->byte_level && !m->whole_first) ||
+                  (m->kind == MODEL_SCORED_BPE && !m->raw_bytes && !m->has_user);
+    if (spaced && !t->n_pre && never_crosses_space(t) && !wick_tok_add_pre(t, PRE_SPACE_RUNS))
+        return wick_tok_op_failed(t->n_pre, where, err);
     m->cache = t->n_pre > 0;
+    level_repeated_types(v);
     t->kind = kind_name(t);
     return wick_added_build(t, where, err);
 }

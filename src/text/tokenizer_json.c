@@ -51,6 +51,7 @@ static wick_status read_scored_vocab(wick_tokenizer *t, wick_str text, const cha
     wick_json_scan s = {text.p, text.p + text.n, false};
     wick_tok_model *m = &t->model;
     uint32_t count = 0;
+    bool repeated = false;
     char *dst = t->blob;
     wick_json_take(&s, '[');
     while (wick_json_peek(&s) != ']' && !s.failed) {
@@ -62,20 +63,24 @@ static wick_status read_scored_vocab(wick_tokenizer *t, wick_str text, const cha
         if (!wick_json_take(&s, ']')) s.failed = true;
         if (s.failed) break;
         if (!wick_vocab_grow(&t->vocab, count + 1, true)) return wick_err_oom(err, "the vocabulary", text.n, 0);
-        if (wick_vocab_find(&t->vocab, piece.p, piece.n) >= 0) { /* a repeated piece: its id decodes, the first one encodes */
-            t->vocab.piece[count] = piece;
-            t->vocab.type[count] = WICK_TOKEN_NORMAL;
-        } else {
-            WICK_TRY(wick_tok_add_piece(t, count, piece, WICK_TOKEN_NORMAL, where, err));
-        }
+        repeated |= wick_vocab_find(&t->vocab, piece.p, piece.n) >= 0;
+        WICK_TRY(wick_tok_add_piece(t, count, piece, WICK_TOKEN_NORMAL, where, err));
         t->vocab.score[count] = score;
-        if (piece.n && !wick_trie_add(&m->trie, piece.p, piece.n, (int32_t)count)) return wick_err_oom(err, "the vocabulary", text.n, 0);
+        if (piece.n && !wick_trie_add(&m->trie, piece.p, piece.n, (int32_t)count))
+            return wick_err_oom(err, "the vocabulary", text.n, 0);
         if (!count || score < m->min_score) m->min_score = score;
         dst += piece.n;
         count++;
     }
     if (s.failed) return bad_list("model.vocab", count, "expected [\"piece\", score]", where, err);
     t->vocab.n_model = count;
+    if (repeated) { /* of equal pieces the last one encodes, each decodes */
+        wick_map_release(&t->vocab.map);
+        wick_map_init(&t->vocab.map);
+        for (uint32_t id = count; id-- > 0;)
+            if (wick_map_add(&t->vocab.map, t->vocab.piece[id], id) == WICK_MAP_NONE)
+                return wick_err_oom(err, "the vocabulary", count, 0);
+    }
     return WICK_OK;
 }
 
@@ -99,7 +104,8 @@ static bool read_merge(wick_json_scan *s, char *tmp, wick_str *a, wick_str *b)
     return true;
 }
 
-static wick_status resolve_merge(const wick_tokenizer *t, wick_str a, wick_str b, merge_item *out, size_t at, const char *where, wick_err *err)
+static wick_status resolve_merge(const wick_tokenizer *t, wick_str a, wick_str b, uint32_t guess, merge_item *out,
+                                 size_t at, const char *where, wick_err *err)
 {
     const wick_vocab *v = &t->vocab;
     size_t skip = t->model.prefix.n;
@@ -109,11 +115,14 @@ static wick_status resolve_merge(const wick_tokenizer *t, wick_str a, wick_str b
         char name[64];
         wick_str bad = out->a < 0 ? a : b;
         wick_escape_line(name, sizeof name, bad.p, bad.n < 40 ? bad.n : 40);
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: model.merges, entry %zu: \"%s\" is not in the vocabulary", where, at, name);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: model.merges, entry %zu: \"%s\" is not in the vocabulary",
+                         where, at, name);
     }
     int32_t id;
     if (!skip) {
-        id = wick_vocab_find(v, a.p, a.n + b.n);
+        /* trainers number the pieces in the order of the merges: the one behind the last is a good guess */
+        bool guessed = guess < v->n && wick_str_eq(v->piece[guess], (wick_str){a.p, a.n + b.n});
+        id = guessed ? (int32_t)guess : wick_vocab_find(v, a.p, a.n + b.n);
     } else {
         wick_buf whole = WICK_BUF_INIT;
         wick_buf_add(&whole, a.p, a.n);
@@ -146,7 +155,7 @@ static wick_status read_merges(wick_tokenizer *t, wick_str text, const char *whe
             st = wick_err_oom(err, "the merges", text.n, 0);
             goto done;
         }
-        WICK_TRY_GOTO(resolve_merge(t, a, b, &items[n], n, where, err));
+        WICK_TRY_GOTO(resolve_merge(t, a, b, n ? items[n - 1].id + 1 : 0, &items[n], n, where, err));
         n++;
     }
     if (s.failed) {
@@ -164,7 +173,8 @@ done:
     return st;
 }
 
-static wick_status model_kind(const json_t *model, wick_str vocab, wick_str merges, wick_tok_model_kind *kind, const char *where, wick_err *err)
+static wick_status model_kind(const json_t *model, wick_str vocab, wick_str merges, wick_tok_model_kind *kind,
+                              const char *where, wick_err *err)
 {
     const char *type = NULL;
     WICK_TRY(wick_json_str(model, "type", &type, where, err));
@@ -186,7 +196,8 @@ static wick_status model_kind(const json_t *model, wick_str vocab, wick_str merg
     return WICK_OK;
 }
 
-static wick_status affix(wick_tokenizer *t, const json_t *model, const char *key, wick_str *out, const char *where, wick_err *err)
+static wick_status affix(wick_tokenizer *t, const json_t *model, const char *key, wick_str *out, const char *where,
+                         wick_err *err)
 {
     wick_str s;
     WICK_TRY(wick_tj_str(model, key, &s, where, err));
@@ -196,7 +207,8 @@ static wick_status affix(wick_tokenizer *t, const json_t *model, const char *key
 }
 
 /* unk_token of BPE, WordPiece, WordLevel: a piece of the vocabulary. One that is not there counts as none. */
-static wick_status unk_by_name(wick_tokenizer *t, const json_t *model, const char *def, const char *where, wick_err *err)
+static wick_status unk_by_name(wick_tokenizer *t, const json_t *model, const char *def, const char *where,
+                               wick_err *err)
 {
     wick_str s;
     WICK_TRY(wick_tj_str(model, "unk_token", &s, where, err));
@@ -205,13 +217,15 @@ static wick_status unk_by_name(wick_tokenizer *t, const json_t *model, const cha
     return WICK_OK;
 }
 
-wick_status wick_tj_model(wick_tokenizer *t, const json_t *model, wick_str vocab, wick_str merges, const char *where, wick_err *err)
+wick_status wick_tj_model(wick_tokenizer *t, const json_t *model, wick_str vocab, wick_str merges, const char *where,
+                          wick_err *err)
 {
     wick_tok_model *m = &t->model;
     int64_t n;
     WICK_TRY(model_kind(model, vocab, merges, &m->kind, where, err));
     if (!vocab.p || vocab.p[0] != (m->kind == MODEL_UNIGRAM ? '[' : '{'))
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: model.vocab: expected %s", where, m->kind == MODEL_UNIGRAM ? "an array" : "an object");
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: model.vocab: expected %s", where,
+                         m->kind == MODEL_UNIGRAM ? "an array" : "an object");
     t->blob = wick_alloc(vocab.n + 8);
     if (!t->blob || !wick_map_reserve(&t->vocab.map, vocab.n / 16 < 1000000 ? (uint32_t)(vocab.n / 16) : 1000000))
         return wick_err_oom(err, "the vocabulary", vocab.n, 0);
@@ -223,7 +237,11 @@ wick_status wick_tj_model(wick_tokenizer *t, const json_t *model, wick_str vocab
         return wick_json_bool(model, "byte_fallback", false, &m->byte_fallback, where, err);
     }
     WICK_TRY(read_vocab(t, vocab, where, err));
-    WICK_TRY(unk_by_name(t, model, m->kind == MODEL_WORDPIECE ? "[UNK]" : m->kind == MODEL_WORDLEVEL ? "<unk>" : NULL, where, err));
+    WICK_TRY(unk_by_name(t, model,
+                         m->kind == MODEL_WORDPIECE   ? "[UNK]"
+                         : m->kind == MODEL_WORDLEVEL ? "<unk>"
+                                                      : NULL,
+                         where, err));
     if (m->kind == MODEL_WORDLEVEL) return WICK_OK;
     WICK_TRY(affix(t, model, "continuing_subword_prefix", &m->prefix, where, err));
     if (m->kind == MODEL_WORDPIECE) {
@@ -284,8 +302,10 @@ static bool scan_outline(const char *text, size_t n, outline *o, char *tmp)
         if (!first && !wick_json_take(&s, ',')) return false;
         wick_str key = wick_json_string(&s, tmp);
         if (s.failed || !wick_json_take(&s, ':')) return false;
-        if (wick_str_eq(key, wick_str_of("model"))) scan_model(&s, o, tmp);
-        else wick_json_skip(&s);
+        if (wick_str_eq(key, wick_str_of("model")))
+            scan_model(&s, o, tmp);
+        else
+            wick_json_skip(&s);
     }
     return !s.failed;
 }

@@ -15,7 +15,8 @@ typedef struct wick_trie {
     uint32_t root[256]; /* first step without hashing; 0: none */
 } wick_trie;
 
-bool wick_trie_add(wick_trie *t, const char *p, size_t n, int32_t value); /* an earlier value is replaced; false: out of memory */
+bool wick_trie_add(wick_trie *t, const char *p, size_t n,
+                   int32_t value); /* an earlier value is replaced; false: out of memory */
 void wick_trie_release(wick_trie *t);
 /* 0 when there is no step; the root is node 0, so start with node = 0. */
 uint32_t wick_trie_step(const wick_trie *t, uint32_t node, uint8_t byte);

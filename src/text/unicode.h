@@ -3,14 +3,14 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-bool wick_uni_space(uint32_t c);       /* White_Space */
-bool wick_uni_numeric(uint32_t c);     /* Nd Nl No */
-bool wick_uni_punctuation(uint32_t c); /* P*, and all ASCII punctuation */
-bool wick_uni_word(uint32_t c);        /* what \w is in a Unicode-aware pattern */
-bool wick_uni_mark(uint32_t c);        /* Mn Mc Me */
-bool wick_uni_nonspacing(uint32_t c);  /* Mn */
-bool wick_uni_hidden(uint32_t c);      /* Cc Cf Co */
-bool wick_uni_chinese(uint32_t c);     /* the ranges BERT puts spaces around */
+bool wick_uni_space(uint32_t c);                /* White_Space */
+bool wick_uni_numeric(uint32_t c);              /* Nd Nl No */
+bool wick_uni_punctuation(uint32_t c);          /* P*, and all ASCII punctuation */
+bool wick_uni_word(uint32_t c);                 /* what \w is in a Unicode-aware pattern */
+bool wick_uni_mark(uint32_t c);                 /* Mn Mc Me */
+bool wick_uni_nonspacing(uint32_t c);           /* Mn */
+bool wick_uni_hidden(uint32_t c);               /* Cc Cf Co */
+bool wick_uni_chinese(uint32_t c);              /* the ranges BERT puts spaces around */
 void wick_uni_lower(wick_buf *out, uint32_t c); /* full mapping of one character, no context */
 
 /* Appends s with each invalid sequence as U+FFFD, one per maximal cut-off prefix (Python's errors="replace"). */

@@ -33,10 +33,12 @@ static void forward(const wick_enc *e, wick_lattice_node *node, const char *p, s
             size_t len = j + 1 - i;
             double s = v->score[id];
             if (m->f32 && v->type[id] == WICK_TOKEN_USER) s = (double)((float)len * (float)m->max_score) - 0.1;
-            reach(&node[j + 1], s + here, (uint32_t)i, id, m->f32);
+            reach(&node[j + 1], m->f32 ? (double)((float)s + (float)here) : s + here, (uint32_t)i, id, m->f32);
             single |= len == k;
         }
-        if (!single) reach(&node[i + k], unk_score + here, (uint32_t)i, -1, m->f32);
+        if (!single)
+            reach(&node[i + k], m->f32 ? (double)((float)unk_score + (float)here) : unk_score + here, (uint32_t)i, -1,
+                  m->f32);
         i += k;
     }
 }
@@ -52,7 +54,8 @@ static wick_status put_unknown(wick_enc *e, const char *p, size_t n, bool *after
             if (!wick_enc_id(e, m->bytes[(uint8_t)p[i]])) return wick_enc_oom(err);
         return WICK_OK;
     }
-    if (m->unk < 0) return WICK_FAIL(err, WICK_E_BAD_FILE, NULL, "the tokenizer has no unknown token, and the text needs one");
+    if (m->unk < 0)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, NULL, "the tokenizer has no unknown token, and the text needs one");
     if (*after_unk && m->fuse_unk) return WICK_OK;
     *after_unk = true;
     return wick_enc_id(e, m->unk) ? WICK_OK : wick_enc_oom(err);

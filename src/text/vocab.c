@@ -117,10 +117,12 @@ wick_str wick_tok_keep(wick_tokenizer *t, const char *p, size_t n)
     return (wick_str){s, n};
 }
 
-wick_status wick_tok_add_piece(wick_tokenizer *t, uint32_t id, wick_str piece, wick_token_type type, const char *where, wick_err *err)
+wick_status wick_tok_add_piece(wick_tokenizer *t, uint32_t id, wick_str piece, wick_token_type type, const char *where,
+                               wick_err *err)
 {
     if (id > WICK_TOK_MAX_ID)
-        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token id %u is above the limit of %d", where, id, WICK_TOK_MAX_ID);
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token id %u is above the limit of %d", where, id,
+                         WICK_TOK_MAX_ID);
     if (!wick_vocab_grow(&t->vocab, id + 1, false)) return wick_err_oom(err, "the vocabulary", id, 0);
     if (t->vocab.piece[id].p)
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token id %u is given twice", where, id);
@@ -161,7 +163,8 @@ wick_dec *wick_tok_add_dec(wick_tokenizer *t, wick_dec_kind kind)
 
 wick_status wick_tok_op_failed(uint32_t n_ops, const char *where, wick_err *err)
 {
-    if (n_ops >= WICK_TOK_MAX_OPS) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: more than %d steps in one list", where, WICK_TOK_MAX_OPS);
+    if (n_ops >= WICK_TOK_MAX_OPS)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: more than %d steps in one list", where, WICK_TOK_MAX_OPS);
     return wick_err_oom(err, "the tokenizer", 0, 0);
 }
 

@@ -3,7 +3,8 @@
 
 static wick_status unknown(wick_enc *e, wick_err *err)
 {
-    if (e->t->model.unk < 0) return WICK_FAIL(err, WICK_E_BAD_FILE, NULL, "the tokenizer has no unknown token, and the text needs one");
+    if (e->t->model.unk < 0)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, NULL, "the tokenizer has no unknown token, and the text needs one");
     return wick_enc_id(e, e->t->model.unk) ? WICK_OK : wick_enc_oom(err);
 }
 

@@ -19,14 +19,66 @@ static int fail(const wick_err *e)
     return (int)e->kind;
 }
 
+static size_t strings(const json_t *list, wick_str **out)
+{
+    size_t i, n = json_array_size(list);
+    const json_t *v;
+    *out = calloc(n + 1, sizeof **out);
+    json_array_foreach(list, i, v)(*out)[i] = (wick_str){json_string_value(v), json_string_length(v)};
+    return n;
+}
+
+static int number(const json_t *root, const char *key)
+{
+    const json_t *v = json_object_get(root, key);
+    return v ? (int)json_integer_value(v) : -1;
+}
+
+/* A GGUF vocabulary as JSON: {"model", "pre", "tokens", "scores", "types", "merges", "bos", "add_bos", ...} */
+static wick_status load_vocab(wick_tokenizer **t, const char *data, size_t n, const char *path, wick_err *err)
+{
+    json_t *root = json_loadb(data, n, JSON_ALLOW_NUL, NULL);
+    wick_str *tokens, *merges;
+    const json_t *types = json_object_get(root, "types"), *scores = json_object_get(root, "scores");
+    wick_vocab_source v = {.model = json_string_value(json_object_get(root, "model")),
+                           .pre = json_string_value(json_object_get(root, "pre"))};
+    v.n = (uint32_t)strings(json_object_get(root, "tokens"), &tokens);
+    v.n_merges = (uint32_t)strings(json_object_get(root, "merges"), &merges);
+    float *f = calloc(v.n + 1u, sizeof *f);
+    int32_t *k = calloc(v.n + 1u, sizeof *k);
+    for (uint32_t i = 0; i < v.n; i++) {
+        f[i] = (float)json_number_value(json_array_get(scores, i));
+        k[i] = (int32_t)json_integer_value(json_array_get(types, i));
+    }
+    v.tokens = tokens;
+    v.merges = merges;
+    v.scores = scores ? f : NULL;
+    v.types = types ? k : NULL;
+    v.bos = number(root, "bos");
+    v.eos = number(root, "eos");
+    v.unk = number(root, "unk");
+    v.pad = -1;
+    v.add_bos = number(root, "add_bos");
+    v.add_eos = number(root, "add_eos");
+    v.add_space_prefix = number(root, "add_space_prefix");
+    wick_status st = wick_tokenizer_from_vocab(t, &v, path, err);
+    free(tokens);
+    free(merges);
+    free(f);
+    free(k);
+    json_decref(root);
+    return st;
+}
+
 static wick_status load(wick_tokenizer **t, const char *path, wick_err *err)
 {
     char *data = NULL;
     size_t n = 0;
     if (wick_path_is_dir(path)) return wick_tokenizer_open_dir(t, path, err);
     WICK_TRY(wick_file_read(path, 1u << 30, &data, &n, err));
-    wick_status st = wick_ends_with(path, ".json") ? wick_tokenizer_from_json(t, data, n, path, err)
-                                                   : wick_tokenizer_from_spm(t, data, n, path, err);
+    wick_status st = wick_ends_with(path, ".vocab")  ? load_vocab(t, data, n, path, err)
+                     : wick_ends_with(path, ".json") ? wick_tokenizer_from_json(t, data, n, path, err)
+                                                     : wick_tokenizer_from_spm(t, data, n, path, err);
     wick_free(data);
     return st;
 }
