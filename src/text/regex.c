@@ -101,7 +101,7 @@ static const struct {
 
 /* Since 10.40 \p{Han} means the script extensions, where Oniguruma means the script itself: \p{sc:Han}. Whether a
  * name is a script, PCRE2 knows. */
-static bool is_script(const char *name)
+static bool is_script(const char *name, bool *oom)
 {
     char pattern[48];
     int code;
@@ -111,10 +111,15 @@ static bool is_script(const char *name)
     memcpy(pattern, "\\p{sc:", 6);
     memcpy(pattern + 6, name, n);
     memcpy(pattern + 6 + n, "}", 2);
-    pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
-    if (!c) return false;
-    pcre2_code_free(c);
-    return true;
+    pcre2_general_context *general = pcre2_general_context_create(pcre_alloc, pcre_free, NULL);
+    pcre2_compile_context *ctx = general ? pcre2_compile_context_create(general) : NULL;
+    pcre2_code *c = ctx ? pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, ctx) : NULL;
+    bool yes = c != NULL;
+    if (c) pcre2_code_free(c);
+    if (!yes && (!ctx || code == 121)) *oom = true;
+    if (ctx) pcre2_compile_context_free(ctx);
+    if (general) pcre2_general_context_free(general);
+    return yes;
 }
 
 /* \p{...} or \P{...}; t->p stands behind the backslash. */
@@ -138,8 +143,11 @@ static void put_property(translator *t)
         t->p = close + 1;
         return;
     }
-    if (is_script(name)) {
+    bool oom = false;
+    if (is_script(name, &oom)) {
         wick_buf_printf(t->out, "\\%c{%ssc:%s}", sign, neg, name);
+    } else if (oom) {
+        t->out->failed = true;
     } else {
         wick_buf_putc(t->out, '\\');
         wick_buf_add(t->out, t->p, (size_t)(close + 1 - t->p));
