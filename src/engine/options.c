@@ -10,7 +10,8 @@
 
 #define DEFAULT_CTX 8192 /* unless asked for more: KV of a whole 128k context is gigabytes */
 #define MAX_SEQS 4096
-#define KEEP_FREE_PERCENT 10 /* of the memory left after the weights, for everything else */
+#define MIN_PREFIX_BYTES (256ull << 20) /* or two whole contexts, if that is more */
+#define KEEP_FREE_PERCENT 10            /* of the memory left after the weights, for everything else */
 
 void wick_engine_opts_init(wick_engine_opts *o)
 {
@@ -152,8 +153,9 @@ wick_status wick_engine_plan_memory(const wick_engine_opts *o, const wick_plan *
     left -= left / 100 * KEEP_FREE_PERCENT;
     parts->n_ctx = n;
     parts->kv_limit_bytes = o->kv_limit_bytes ? o->kv_limit_bytes : (left > one ? left : one);
-    /* What is kept for later may not push out what runs: it is evicted first, but the memory is taken meanwhile. */
-    parts->prefix_limit_bytes = parts->kv_limit_bytes / 2;
+    /* What is kept for later gives way to what runs, but the memory is taken meanwhile: a modest share. */
+    uint64_t keep = one <= UINT64_MAX / 2 && 2 * one > MIN_PREFIX_BYTES ? 2 * one : MIN_PREFIX_BYTES;
+    parts->prefix_limit_bytes = keep < parts->kv_limit_bytes / 2 ? keep : parts->kv_limit_bytes / 2;
     if (parts->prefix_limit_bytes < one && one <= parts->kv_limit_bytes) parts->prefix_limit_bytes = one;
     return WICK_OK;
 }

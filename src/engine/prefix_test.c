@@ -1,0 +1,165 @@
+/* The radix tree against a list of sequences that is searched in full, through thousands of random operations. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include "engine/fake_backend_test.h"
+
+static uint32_t seed = 4711;
+static uint32_t rnd(uint32_t n)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % n;
+}
+
+static wick_seq *sequence(const int32_t *t, uint32_t n)
+{
+    wick_seq *s = NULL;
+    assert_int_equal(fake_kv_new(&fake_model, 0, &s, NULL), WICK_OK);
+    memcpy(s->tokens, t, n * sizeof *t);
+    fake_set_len(&fake_model, s, n);
+    return s;
+}
+
+static wick_prefix *cache(uint64_t limit)
+{
+    wick_prefix *p = NULL;
+    assert_int_equal(wick_prefix_new(&p, &fake_backend, &fake_model, limit, 1, NULL), WICK_OK);
+    return p;
+}
+
+typedef struct kept {
+    uint64_t key;
+    int32_t t[40];
+    uint32_t n;
+} kept;
+
+static uint32_t shared(const int32_t *a, uint32_t n_a, const int32_t *b, uint32_t n_b)
+{
+    uint32_t i = 0;
+    while (i < n_a && i < n_b && a[i] == b[i]) i++;
+    return i;
+}
+
+/* No limit is reached, so everything inserted stays findable. Few different tokens: much is shared and split. */
+static void test_against_full_search(void **state)
+{
+    (void)state;
+    static kept list[900];
+    wick_prefix *p = cache(1u << 30);
+    uint32_t n = 0;
+    for (int i = 0; i < 6000; i++) {
+        kept x = {.key = rnd(3), .n = 1 + rnd(40)};
+        for (uint32_t j = 0; j < x.n; j++) x.t[j] = (int32_t)rnd(j < 12 ? 2 : 5);
+        if (n < 900 && rnd(4) == 0) {
+            wick_prefix_insert(p, x.key, x.t, x.n, sequence(x.t, x.n));
+            list[n++] = x;
+        }
+        uint32_t best = 0;
+        for (uint32_t j = 0; j < n; j++) {
+            uint32_t m = list[j].key == x.key ? shared(x.t, x.n, list[j].t, list[j].n) : 0;
+            if (m > best) best = m;
+        }
+        wick_seq *s = NULL;
+        assert_int_equal(wick_prefix_find(p, x.key, x.t, x.n, &s), best);
+        if (best > 0) assert_true(s->n >= best && shared(s->tokens, s->n, x.t, x.n) == best);
+        if (rnd(400) == 0) { /* one user's are forgotten */
+            uint64_t key = rnd(3);
+            wick_prefix_clear(p, &key);
+            for (uint32_t j = 0; j < n;) {
+                if (list[j].key == key)
+                    list[j] = list[--n];
+                else
+                    j++;
+            }
+        }
+    }
+    wick_prefix_free(p);
+    assert_int_equal(atomic_load(&fake_live_seqs), 0);
+}
+
+static void test_limit_and_order_of_leaving(void **state)
+{
+    (void)state;
+    wick_prefix *p = cache(30);
+    wick_seq *s = NULL;
+    int32_t a[10], b[10], c[10], d[10];
+    for (int32_t i = 0; i < 10; i++) a[i] = i, b[i] = 100 + i, c[i] = 200 + i, d[i] = 300 + i;
+    wick_prefix_insert(p, 0, a, 10, sequence(a, 10));
+    wick_prefix_insert(p, 0, b, 10, sequence(b, 10));
+    wick_prefix_insert(p, 0, c, 10, sequence(c, 10));
+    assert_int_equal(wick_prefix_bytes(p), 30);
+    assert_int_equal(wick_prefix_find(p, 0, a, 5, &s), 5); /* a is the most recent now, b the least */
+    wick_prefix_insert(p, 0, d, 10, sequence(d, 10));
+    assert_int_equal(wick_prefix_count(p), 3);
+    assert_int_equal(wick_prefix_find(p, 0, b, 10, &s), 0);
+    assert_int_equal(wick_prefix_find(p, 0, a, 10, &s), 10);
+    assert_int_equal(wick_prefix_find(p, 1, a, 10, &s), 0);
+    int32_t large[31] = {0};
+    wick_prefix_insert(p, 0, large, 31, sequence(large, 31)); /* larger than the whole limit */
+    assert_int_equal(wick_prefix_count(p), 3);
+    while (wick_prefix_evict(p)) {
+    }
+    assert_int_equal(wick_prefix_bytes(p), 0);
+    wick_prefix_free(p);
+    assert_int_equal(atomic_load(&fake_live_seqs), 0);
+}
+
+/* A longer sequence replaces what it begins with; a shorter one is not kept beside it. */
+static void test_prefixes_of_each_other(void **state)
+{
+    (void)state;
+    wick_prefix *p = cache(1000);
+    int32_t t[20];
+    for (int32_t i = 0; i < 20; i++) t[i] = i;
+    wick_prefix_insert(p, 0, t, 5, sequence(t, 5));
+    wick_prefix_insert(p, 0, t, 12, sequence(t, 12));
+    assert_int_equal(wick_prefix_count(p), 1);
+    wick_prefix_insert(p, 0, t, 8, sequence(t, 8));
+    wick_prefix_insert(p, 0, t, 12, sequence(t, 12));
+    assert_int_equal(wick_prefix_count(p), 1);
+    t[7] = 99;
+    wick_prefix_insert(p, 0, t, 20, sequence(t, 20));
+    assert_int_equal(wick_prefix_count(p), 2);
+    assert_int_equal(wick_prefix_bytes(p), 32);
+    wick_prefix_free(p);
+    assert_int_equal(atomic_load(&fake_live_seqs), 0);
+}
+
+/* Out of memory: the sequence is given up, the tree stays right. */
+static void test_allocation_failures(void **state)
+{
+    (void)state;
+    int32_t a[6] = {1, 2, 3, 4, 5, 6}, b[6] = {1, 2, 9, 9, 9, 9};
+    for (uint64_t i = 1; i < 10; i++) {
+        wick_prefix *p = cache(1000);
+        wick_seq *s = NULL, *x = sequence(a, 6), *y = sequence(b, 6);
+        wick_alloc_fail_at(i, false);
+        wick_prefix_insert(p, 0, a, 6, x);
+        wick_prefix_insert(p, 0, b, 6, y);
+        wick_alloc_fail_at(0, false);
+        uint32_t m = wick_prefix_find(p, 0, a, 6, &s);
+        assert_true(m == 6 || m == 2 || m == 0);
+        wick_prefix_insert(p, 0, b, 6, sequence(b, 6));
+        assert_int_equal(wick_prefix_find(p, 0, b, 6, &s), 6);
+        wick_alloc_fail_at(1, true);
+        while (wick_prefix_evict(p)) {
+        }
+        wick_alloc_fail_at(0, false);
+        wick_prefix_free(p);
+        assert_int_equal(atomic_load(&fake_live_seqs), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_full_search),
+        cmocka_unit_test(test_limit_and_order_of_leaving),
+        cmocka_unit_test(test_prefixes_of_each_other),
+        cmocka_unit_test(test_allocation_failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
