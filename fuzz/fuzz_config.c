@@ -15,7 +15,9 @@ static void check(const wick_config *c)
     wick_arena a;
     const wick_rope *r;
     wick_arena_init(&a, 0);
-    if (wick_rope_build(&a, &c->rope, c->head_dim, c->rope_theta, false, &r, NULL) == WICK_OK && r->n_dims != c->head_dim) abort();
+    if (wick_rope_build(&a, &c->rope, c->head_dim, c->rope_theta, false, &r, NULL) == WICK_OK &&
+        r->n_dims != c->head_dim)
+        abort();
     wick_arena_release(&a);
     wick_plan p;
     wick_err err;

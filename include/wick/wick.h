@@ -110,11 +110,11 @@ WICK_API wick_status wick_llm_get_info(wick_llm *llm, wick_llm_info *info, wick_
 /* ---- tokens ---- */
 
 /* *ids: the caller's, *n_ids of them. add_special: also what the model puts around a text (usually a begin token). */
-WICK_API wick_status wick_llm_tokenize(wick_llm *llm, const char *text, size_t n, bool add_special, int32_t **ids, size_t *n_ids,
-                                       wick_error *err);
+WICK_API wick_status wick_llm_tokenize(wick_llm *llm, const char *text, size_t n, bool add_special, int32_t **ids,
+                                       size_t *n_ids, wick_error *err);
 /* *text: the caller's, with a NUL after its *n bytes (n may be NULL). Control tokens are left out if skip_special. */
-WICK_API wick_status wick_llm_detokenize(wick_llm *llm, const int32_t *ids, size_t n_ids, bool skip_special, char **text, size_t *n,
-                                         wick_error *err);
+WICK_API wick_status wick_llm_detokenize(wick_llm *llm, const int32_t *ids, size_t n_ids, bool skip_special,
+                                         char **text, size_t *n, wick_error *err);
 
 /* ---- generating ---- */
 
@@ -178,10 +178,10 @@ typedef struct wick_token {
 typedef int (*wick_token_callback)(void *user, const wick_token *token);
 
 typedef enum wick_stop_reason {
-    WICK_STOPPED_AT_END = 1,   /* the model ended its answer */
-    WICK_STOPPED_BY_STRING,    /* one of the stop strings */
-    WICK_STOPPED_BY_LENGTH,    /* max_tokens, or the context is full */
-    WICK_STOPPED_BY_CALLER     /* the callback said so */
+    WICK_STOPPED_AT_END = 1, /* the model ended its answer */
+    WICK_STOPPED_BY_STRING,  /* one of the stop strings */
+    WICK_STOPPED_BY_LENGTH,  /* max_tokens, or the context is full */
+    WICK_STOPPED_BY_CALLER   /* the callback said so */
 } wick_stop_reason;
 
 /* Filled by a call that returned WICK_OK, zeroed by one that failed: release is right in both cases. */
@@ -199,11 +199,13 @@ WICK_API void wick_result_release(wick_result *r);
 /* Goes on with a raw text. options, callback and out may be NULL. Blocks until the end.
  * Errors: WICK_E_BAD_PARAMETER (which), WICK_E_LIMIT (longer than the context, queue full, deadline), WICK_E_NUMERIC,
  * WICK_E_OUT_OF_MEMORY, WICK_E_CANCELLED (closed meanwhile). */
-WICK_API wick_status wick_llm_generate(wick_llm *llm, const char *prompt, size_t n, const wick_generate_options *options,
-                                       wick_token_callback callback, void *user, wick_result *out, wick_error *err);
+WICK_API wick_status wick_llm_generate(wick_llm *llm, const char *prompt, size_t n,
+                                       const wick_generate_options *options, wick_token_callback callback, void *user,
+                                       wick_result *out, wick_error *err);
 /* The same for a prompt in tokens; a model without a tokenizer can do that too (the text is then empty). */
-WICK_API wick_status wick_llm_generate_tokens(wick_llm *llm, const int32_t *ids, size_t n_ids, const wick_generate_options *options,
-                                              wick_token_callback callback, void *user, wick_result *out, wick_error *err);
+WICK_API wick_status wick_llm_generate_tokens(wick_llm *llm, const int32_t *ids, size_t n_ids,
+                                              const wick_generate_options *options, wick_token_callback callback,
+                                              void *user, wick_result *out, wick_error *err);
 
 typedef struct wick_message {
     const char *role;    /* "system", "user", "assistant", "tool" */
@@ -212,26 +214,28 @@ typedef struct wick_message {
 
 /* The answer to a conversation, through the model's chat template (WICK_E_TEMPLATE if it raises, WICK_E_UNSUPPORTED_FORMAT
  * if the model has none). */
-WICK_API wick_status wick_llm_chat(wick_llm *llm, const wick_message *messages, size_t n_messages, const wick_generate_options *options,
-                                   wick_token_callback callback, void *user, wick_result *out, wick_error *err);
+WICK_API wick_status wick_llm_chat(wick_llm *llm, const wick_message *messages, size_t n_messages,
+                                   const wick_generate_options *options, wick_token_callback callback, void *user,
+                                   wick_result *out, wick_error *err);
 /* The same for messages as an OpenAI JSON array, with whatever they hold (tool calls, parts). */
 WICK_API wick_status wick_llm_chat_json(wick_llm *llm, const char *messages_json, const wick_generate_options *options,
                                         wick_token_callback callback, void *user, wick_result *out, wick_error *err);
 /* The same for one message of the user. */
-WICK_API wick_status wick_llm_chat_text(wick_llm *llm, const char *text, const wick_generate_options *options, wick_token_callback callback,
-                                        void *user, wick_result *out, wick_error *err);
+WICK_API wick_status wick_llm_chat_text(wick_llm *llm, const char *text, const wick_generate_options *options,
+                                        wick_token_callback callback, void *user, wick_result *out, wick_error *err);
 /* The prompt that wick_llm_chat_json would use. *text: the caller's. */
-WICK_API wick_status wick_llm_apply_template(wick_llm *llm, const char *messages_json, const wick_generate_options *options, char **text,
-                                             wick_error *err);
+WICK_API wick_status wick_llm_apply_template(wick_llm *llm, const char *messages_json,
+                                             const wick_generate_options *options, char **text, wick_error *err);
 
 /* ---- numbers ---- */
 
 /* One vector for a text. pooling: "mean", "last", "first"; NULL: "mean". normalize: to length 1. *vector: the caller's,
  * *n_dims floats. */
-WICK_API wick_status wick_llm_embed(wick_llm *llm, const char *text, size_t n, const char *pooling, bool normalize, float **vector,
-                                    size_t *n_dims, wick_error *err);
+WICK_API wick_status wick_llm_embed(wick_llm *llm, const char *text, size_t n, const char *pooling, bool normalize,
+                                    float **vector, size_t *n_dims, wick_error *err);
 /* The logits of each position: *logits is [n_ids][*n_vocab], the caller's. */
-WICK_API wick_status wick_llm_logits(wick_llm *llm, const int32_t *ids, size_t n_ids, float **logits, size_t *n_vocab, wick_error *err);
+WICK_API wick_status wick_llm_logits(wick_llm *llm, const int32_t *ids, size_t n_ids, float **logits, size_t *n_vocab,
+                                     wick_error *err);
 
 #ifdef __cplusplus
 }

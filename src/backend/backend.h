@@ -13,32 +13,32 @@ typedef struct wick_backend_model wick_backend_model; /* a plan loaded on it */
 typedef struct wick_seq wick_seq;                     /* one sequence's KV and states */
 
 typedef enum wick_precision {
-    WICK_PRECISION_FAST,  /* int8 activations per group */
-    WICK_PRECISION_FINE,  /* hi + lo int8 activations */
-    WICK_PRECISION_EXACT  /* float activations */
+    WICK_PRECISION_FAST, /* int8 activations per group */
+    WICK_PRECISION_FINE, /* hi + lo int8 activations */
+    WICK_PRECISION_EXACT /* float activations */
 } wick_precision;
 
 enum wick_caps_flags {
     WICK_CAP_STRUCTURED_OUTPUT = 1 << 0,
-    WICK_CAP_SPECULATIVE = 1 << 1,      /* several tokens of a row verified in one step, then kv_truncate */
-    WICK_CAP_KV_PREFIX_COPY = 1 << 2,   /* kv_fork works */
-    WICK_CAP_KV_SERIALIZE = 1 << 3,     /* kv_export, kv_import work */
+    WICK_CAP_SPECULATIVE = 1 << 1,    /* several tokens of a row verified in one step, then kv_truncate */
+    WICK_CAP_KV_PREFIX_COPY = 1 << 2, /* kv_fork works */
+    WICK_CAP_KV_SERIALIZE = 1 << 3,   /* kv_export, kv_import work */
     WICK_CAP_MULTIMODAL = 1 << 4,
-    WICK_CAP_EMBEDDINGS = 1 << 5,       /* WICK_OUT_HIDDEN works */
-    WICK_CAP_BATCH_INVARIANT = 1 << 6,  /* a row's result does not depend on the other rows, nor on chunking */
+    WICK_CAP_EMBEDDINGS = 1 << 5,      /* WICK_OUT_HIDDEN works */
+    WICK_CAP_BATCH_INVARIANT = 1 << 6, /* a row's result does not depend on the other rows, nor on chunking */
     WICK_CAP_DEVICE_SAMPLING = 1 << 7
 };
 
 typedef struct wick_device_info {
-    char name[96];                /* "AMD EPYC (AVX-512 VNNI)", "NVIDIA H200" */
-    char kind[8];                 /* "cpu", "gpu" */
+    char name[96]; /* "AMD EPYC (AVX-512 VNNI)", "NVIDIA H200" */
+    char kind[8];  /* "cpu", "gpu" */
     uint64_t memory_bytes, memory_free_bytes;
     bool unified_memory;
 } wick_device_info;
 
 typedef struct wick_backend_info {
     bool available;
-    char reason[240];             /* why not, and the remedy; empty if available */
+    char reason[240]; /* why not, and the remedy; empty if available */
     char version[64];
     wick_device_info device[8];
     uint32_t n_devices;
@@ -46,23 +46,23 @@ typedef struct wick_backend_info {
 
 /* What one op left in its register, for comparing and tracing (backend/wrap.h). Called on the thread that submitted. */
 typedef struct wick_tap {
-    uint32_t op_index;            /* in the plan */
+    uint32_t op_index; /* in the plan */
     const struct wick_op *op;
-    const float *data;            /* [n_rows][n_embd], float32 copy or view; NULL for HEAD */
+    const float *data; /* [n_rows][n_embd], float32 copy or view; NULL for HEAD */
     uint32_t n_rows, n_embd;
 } wick_tap;
 typedef void (*wick_tap_fn)(void *ctx, const wick_tap *tap);
 
 typedef struct wick_backend_opts {
-    const char *device;           /* "auto", "cpu", "gpu" */
-    uint32_t n_threads;           /* 0: the machine's */
+    const char *device; /* "auto", "cpu", "gpu" */
+    uint32_t n_threads; /* 0: the machine's */
     wick_precision precision;
-    const char *isa;              /* cpu: NULL = best; "portable", "avx2", "avx512" (WICK_CPU) */
-    wick_dtype kv_dtype;          /* F16 default; F32 with exact; BF16, Q8_0, Q4_0 where the backend can */
-    const char *cache_dir;        /* packed weights are kept here; NULL: not kept */
-    uint64_t memory_limit_bytes;  /* 0: the device's */
+    const char *isa;             /* cpu: NULL = best; "portable", "avx2", "avx512" (WICK_CPU) */
+    wick_dtype kv_dtype;         /* F16 default; F32 with exact; BF16, Q8_0, Q4_0 where the backend can */
+    const char *cache_dir;       /* packed weights are kept here; NULL: not kept */
+    uint64_t memory_limit_bytes; /* 0: the device's */
     bool mlx_compile, mlx_lazy;
-    wick_tap_fn tap;              /* NULL; else called after every op of every step, and nothing is fused */
+    wick_tap_fn tap; /* NULL; else called after every op of every step, and nothing is fused */
     void *tap_ctx;
 } wick_backend_opts;
 
@@ -73,9 +73,9 @@ typedef struct wick_progress {
 
 enum wick_out_flags {
     WICK_OUT_NONE = 0,
-    WICK_OUT_LAST = 1,   /* logits of the row's last token */
-    WICK_OUT_ALL = 2,    /* logits of every token of the row */
-    WICK_OUT_HIDDEN = 4  /* the normed hidden state of every token instead of logits (embeddings) */
+    WICK_OUT_LAST = 1,  /* logits of the row's last token */
+    WICK_OUT_ALL = 2,   /* logits of every token of the row */
+    WICK_OUT_HIDDEN = 4 /* the normed hidden state of every token instead of logits (embeddings) */
 };
 
 /* The tokens of one sequence in this step; they take the positions after those the sequence already holds. */
@@ -83,18 +83,18 @@ typedef struct wick_row {
     wick_seq *seq;
     const int32_t *tokens;
     uint32_t n_tokens;
-    uint32_t out;         /* wick_out_flags */
+    uint32_t out; /* wick_out_flags */
 } wick_row;
 
 typedef struct wick_batch {
     const wick_row *row;
-    uint32_t n_rows;      /* a sequence is named by one row at most */
+    uint32_t n_rows; /* a sequence is named by one row at most */
 } wick_batch;
 
 /* One float32 vector per output asked for, in the order of the batch's rows and tokens; valid until the next submit. */
 typedef struct wick_step_out {
-    const float *data;    /* [n][width] */
-    uint32_t n, width;    /* width: n_vocab, or n_embd for hidden */
+    const float *data; /* [n][width] */
+    uint32_t n, width; /* width: n_vocab, or n_embd for hidden */
 } wick_step_out;
 
 typedef struct wick_backend_stats {
@@ -104,9 +104,9 @@ typedef struct wick_backend_stats {
 } wick_backend_stats;
 
 typedef struct wick_kv_usage {
-    uint64_t bytes, capacity_bytes;  /* capacity 0: bounded by memory only */
-    uint32_t block_tokens;           /* granularity of growth */
-    uint64_t bytes_per_token;        /* of a full-attention sequence */
+    uint64_t bytes, capacity_bytes; /* capacity 0: bounded by memory only */
+    uint32_t block_tokens;          /* granularity of growth */
+    uint64_t bytes_per_token;       /* of a full-attention sequence */
 } wick_kv_usage;
 
 typedef struct wick_backend {
@@ -114,8 +114,9 @@ typedef struct wick_backend {
     void (*probe)(wick_backend_info *out);
     wick_status (*open)(wick_backend_ctx **out, const wick_backend_opts *opts, wick_err *err);
     void (*close)(wick_backend_ctx *c);
-    uint32_t (*caps)(const wick_backend_model *m);          /* of a loaded plan: wick_caps_flags */
-    wick_status (*check)(wick_backend_ctx *c, const wick_plan *plan, wick_err *err); /* names missing ops and encodings */
+    uint32_t (*caps)(const wick_backend_model *m); /* of a loaded plan: wick_caps_flags */
+    wick_status (*check)(wick_backend_ctx *c, const wick_plan *plan,
+                         wick_err *err); /* names missing ops and encodings */
     /* max_tokens: most tokens in one step; the plan is borrowed until unload. */
     wick_status (*load)(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,
                         wick_backend_model **out, wick_err *err);
@@ -129,8 +130,10 @@ typedef struct wick_backend {
     uint32_t (*kv_len)(const wick_seq *s);
     void (*kv_free)(wick_backend_model *m, wick_seq *s);
     /* Positions [from, to) as float16 or float32 [cache][k then v][kv_head][position][dim]; *n_bytes = what it takes (buf NULL: only that). */
-    wick_status (*kv_export)(wick_backend_model *m, const wick_seq *s, uint32_t from, uint32_t to, void *buf, uint64_t *n_bytes, wick_err *err);
-    wick_status (*kv_import)(wick_backend_model *m, wick_seq *s, uint32_t from, uint32_t to, const void *buf, uint64_t n_bytes, wick_err *err);
+    wick_status (*kv_export)(wick_backend_model *m, const wick_seq *s, uint32_t from, uint32_t to, void *buf,
+                             uint64_t *n_bytes, wick_err *err);
+    wick_status (*kv_import)(wick_backend_model *m, wick_seq *s, uint32_t from, uint32_t to, const void *buf,
+                             uint64_t n_bytes, wick_err *err);
     void (*kv_usage)(const wick_backend_model *m, wick_kv_usage *out);
     void (*stats)(const wick_backend_model *m, wick_backend_stats *out);
     const char *(*device_label)(const wick_backend_model *m); /* "cpu: AMD EPYC, 2 threads, avx512-vnni, fast" */

@@ -134,7 +134,7 @@ static wick_status read_all(int fd, const char *path, char *p, size_t size, size
         got += (size_t)r;
     }
     p[got] = '\0';
-    *n = got;
+    if (n) *n = got;
     return WICK_OK;
 }
 

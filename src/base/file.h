@@ -29,7 +29,7 @@ bool wick_path_is_file(const char *path);
 char *wick_path_join(const char *dir, const char *name);
 const char *wick_path_base(const char *path); /* the part after the last '/' */
 
-/* Whole file to memory (NUL-terminated, the NUL not counted); larger than max_bytes is WICK_E_LIMIT. */
+/* Whole file to memory (NUL-terminated, the NUL not counted; n may be NULL); larger than max_bytes is WICK_E_LIMIT. */
 wick_status wick_file_read(const char *path, size_t max_bytes, char **data, size_t *n, wick_err *err) WICK_MUST_CHECK;
 /* Writes path.tmp-XXXX, fsync, rename over path, fsync of the folder; on failure the temporary file is gone. */
 wick_status wick_file_write(const char *path, const void *data, size_t n, wick_err *err) WICK_MUST_CHECK;

@@ -100,6 +100,22 @@ wick_status wick_json_parse(const char *text, size_t n, const char *where, json_
     return WICK_OK;
 }
 
+wick_status wick_json_parse_strict(const char *text, size_t n, const char *where, json_t **out, wick_err *err)
+{
+    json_error_t je;
+    if (!depth_ok(text, n))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, where, "%s: JSON is nested deeper than %d levels", where,
+                         JSON_MAX_DEPTH);
+    json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &je);
+    if (!v) {
+        if (json_error_code(&je) == json_error_out_of_memory) return wick_err_oom(err, where, 0, 0);
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, where, "%s: not valid JSON at line %d, column %d: %s", where,
+                         je.line, je.column, je.text);
+    }
+    *out = v;
+    return WICK_OK;
+}
+
 wick_status wick_json_load(const char *path, size_t max_bytes, json_t **out, wick_err *err)
 {
     char *text;

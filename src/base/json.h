@@ -11,6 +11,9 @@
 
 /* Parses text of n bytes; `where` names it in messages. Depth is limited to 256, size to max_bytes. Caller json_decref()s. */
 wick_status wick_json_parse(const char *text, size_t n, const char *where, json_t **out, wick_err *err) WICK_MUST_CHECK;
+/* What comes over the network: JSON as the standard has it, and a key given twice is an error. WICK_E_BAD_PARAMETER. */
+wick_status wick_json_parse_strict(const char *text, size_t n, const char *where, json_t **out,
+                                   wick_err *err) WICK_MUST_CHECK;
 wick_status wick_json_load(const char *path, size_t max_bytes, json_t **out, wick_err *err) WICK_MUST_CHECK;
 
 wick_status wick_json_i64(const json_t *o, const char *key, int64_t lo, int64_t hi, int64_t def, int64_t *out,

@@ -96,3 +96,8 @@ void wick_cond_broadcast(wick_cond *c)
 {
     pthread_cond_broadcast(&c->c);
 }
+
+void wick_call_once(wick_once *once, void (*fn)(void))
+{
+    pthread_once(once, fn);
+}

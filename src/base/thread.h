@@ -32,4 +32,9 @@ bool wick_cond_wait_ms(wick_cond *c, wick_lock *l, uint64_t ms); /* false on tim
 void wick_cond_signal(wick_cond *c);
 void wick_cond_broadcast(wick_cond *c);
 
+/* Runs fn exactly once, whoever comes first; `once` starts as WICK_ONCE_INIT. */
+typedef pthread_once_t wick_once;
+#define WICK_ONCE_INIT PTHREAD_ONCE_INIT
+void wick_call_once(wick_once *once, void (*fn)(void));
+
 typedef atomic_bool wick_cancel; /* set by any thread, read by the engine between steps */

@@ -26,7 +26,7 @@ typedef struct wick_tensor {
     uint64_t offset_bytes; /* in that file; for a deflated NPZ member, of its compressed bytes */
     uint64_t n_bytes;      /* of the tensor itself */
     const void *data;
-    bool copied;           /* true where `data` is not in the mapping (deflated NPZ) */
+    bool copied; /* true where `data` is not in the mapping (deflated NPZ) */
 } wick_tensor;
 
 typedef struct wick_tensor_dir {
@@ -40,7 +40,7 @@ typedef struct wick_tensor_dir {
     wick_arena arena;       /* private: names, arrays */
     void **owned;           /* private: inflated members */
     uint32_t n_owned;
-    uint32_t cap_tensors;   /* private */
+    uint32_t cap_tensors; /* private */
 } wick_tensor_dir;
 
 /* Opens a container by what it is, not by its name: a .safetensors file, a folder with model.safetensors or
@@ -48,10 +48,10 @@ typedef struct wick_tensor_dir {
  * .npz), a .gguf file (all parts of a split one, given the first) or a folder with exactly one GGUF model.
  * Errors: model not found, unsupported format (expected, got), bad file, out of memory. */
 wick_status wick_tensor_dir_open(wick_tensor_dir *d, const char *path, wick_err *err) WICK_MUST_CHECK;
-void wick_tensor_dir_close(wick_tensor_dir *d); /* fine on a zeroed struct */
+void wick_tensor_dir_close(wick_tensor_dir *d);                                  /* fine on a zeroed struct */
 const wick_tensor *wick_tensor_find(const wick_tensor_dir *d, const char *name); /* NULL if absent */
-uint64_t wick_tensor_count(const wick_tensor *t); /* elements */
-const char *wick_container_name(wick_container c); /* "safetensors", "npz", "gguf" */
+uint64_t wick_tensor_count(const wick_tensor *t);                                /* elements */
+const char *wick_container_name(wick_container c);                               /* "safetensors", "npz", "gguf" */
 
 /* The three readers behind it; each fills a zeroed *d. */
 wick_status wick_safetensors_open(wick_tensor_dir *d, const char *path, wick_err *err) WICK_MUST_CHECK;

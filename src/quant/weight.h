@@ -17,22 +17,27 @@
 #include "base/status.h"
 
 typedef enum wick_encoding {
-    WICK_ENC_PLAIN, WICK_ENC_BLOCK, WICK_ENC_AFFINE, WICK_ENC_MXFP4, WICK_ENC_NVFP4, WICK_ENC_MXFP8
+    WICK_ENC_PLAIN,
+    WICK_ENC_BLOCK,
+    WICK_ENC_AFFINE,
+    WICK_ENC_MXFP4,
+    WICK_ENC_NVFP4,
+    WICK_ENC_MXFP8
 } wick_encoding;
 
 typedef struct wick_weight {
-    const char *name;          /* for messages; borrowed */
+    const char *name; /* for messages; borrowed */
     wick_encoding enc;
-    wick_dtype dtype;          /* PLAIN, BLOCK: of data; AFFINE: of scales and biases */
-    uint32_t bits, group;      /* AFFINE and the fp modes */
+    wick_dtype dtype;     /* PLAIN, BLOCK: of data; AFFINE: of scales and biases */
+    uint32_t bits, group; /* AFFINE and the fp modes */
     uint32_t n_out, n_in;
-    const uint8_t *data;       /* row r at data + (r * row_step) * row_bytes */
-    const uint8_t *scales;     /* row r at scales + (r * row_step) * scale_row_bytes */
-    const uint8_t *biases;     /* AFFINE: same stride as scales */
+    const uint8_t *data;   /* row r at data + (r * row_step) * row_bytes */
+    const uint8_t *scales; /* row r at scales + (r * row_step) * scale_row_bytes */
+    const uint8_t *biases; /* AFFINE: same stride as scales */
     uint64_t row_bytes, scale_row_bytes;
-    uint32_t row_step;         /* 1, or 2 where two matrices are interleaved by rows */
-    float global_scale;        /* NVFP4 with a global scale: w is multiplied by it; otherwise 1 */
-    bool mapped;               /* data lies in a read-only mapping of a file: its pages may be dropped after repacking */
+    uint32_t row_step;  /* 1, or 2 where two matrices are interleaved by rows */
+    float global_scale; /* NVFP4 with a global scale: w is multiplied by it; otherwise 1 */
+    bool mapped;        /* data lies in a read-only mapping of a file: its pages may be dropped after repacking */
 } wick_weight;
 
 /* Fills the strides (row_bytes, scale_row_bytes, row_step = 1, global_scale = 1) from enc, dtype, bits, group, n_in and checks that
@@ -50,5 +55,6 @@ bool wick_block_has_decoder(wick_dtype t);
 /* "affine 4-bit g64", "Q4_K", "BF16": into dst, which is returned */
 char *wick_weight_label(const wick_weight *w, char *dst, uint32_t cap);
 /* Encoders, for the tests, for tools and for quantizing at load. Affine as MLX does it (mlx.core.quantize). */
-void wick_affine_encode_row(const float *x, uint32_t n_in, uint32_t bits, uint32_t group, uint32_t *codes, float *scales, float *biases);
+void wick_affine_encode_row(const float *x, uint32_t n_in, uint32_t bits, uint32_t group, uint32_t *codes,
+                            float *scales, float *biases);
 bool wick_block_encode(wick_dtype t, const float *src, void *dst, uint64_t n); /* Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 */

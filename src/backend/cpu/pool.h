@@ -16,4 +16,5 @@ void wick_pool_run(wick_pool *p, wick_pool_fn fn, void *ctx);
 void wick_pool_barrier(wick_pool *p, uint32_t thread);
 /* Dynamic chunks of [0, n): returns false when none is left. Phases are separated by barriers; `phase` counts them
  * (every thread passes the same numbers, 0.. within a region). First chunk of a thread is always the same part of the range. */
-bool wick_pool_next(wick_pool *p, uint32_t thread, uint32_t phase, uint32_t n, uint32_t chunk, uint32_t *from, uint32_t *to);
+bool wick_pool_next(wick_pool *p, uint32_t thread, uint32_t phase, uint32_t n, uint32_t chunk, uint32_t *from,
+                    uint32_t *to);
