@@ -1,5 +1,6 @@
 /* base/log.h - one sink for messages that are not errors. Silent until somebody sets a sink.
- * Thread-safe to call once the sink is set; set it before other threads start. */
+ * Any thread may log, and may set another sink; the old one may
+ * still get a line that is on its way. */
 #pragma once
 #include "base/status.h"
 

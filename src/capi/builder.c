@@ -1,4 +1,5 @@
 /* capi/builder.c - wick_model_builder: options by setters, then a loaded model. */
+#include <stdatomic.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/file.h"
@@ -168,13 +169,36 @@ wick_status wick_model_builder_set_progress(wick_model_builder *b, wick_progress
     return WICK_OK;
 }
 
-/* base's sink passes an enum, the public one an int; wick_log keeps one sink per process, and so do we. */
-static wick_log_callback log_fn;
-static void *log_user;
+/* base's sink passes an enum, the public one an int. The sink outlives every model, so its pairs of function and user
+ * pointer are never freed; the same pair is made once. */
+typedef struct log_sink {
+    wick_log_callback fn;
+    void *user;
+    struct log_sink *next;
+} log_sink;
+
+static _Atomic(log_sink *) log_sinks;
+
 static void forward_log(void *ctx, wick_log_level level, const char *line)
 {
-    (void)ctx;
-    if (log_fn) log_fn(log_user, (int)level, line);
+    const log_sink *s = ctx;
+    s->fn(s->user, (int)level, line);
+}
+
+static wick_status install_log(const wick_model_builder *b, wick_err *err)
+{
+    log_sink *s = atomic_load(&log_sinks);
+    if (!b->log) return WICK_OK;
+    while (s && (s->fn != b->log || s->user != b->log_user)) s = s->next;
+    if (!s) {
+        s = wick_alloc(sizeof *s);
+        if (!s) return wick_err_oom(err, "the log", sizeof *s, 0);
+        *s = (log_sink){b->log, b->log_user, atomic_load(&log_sinks)};
+        while (!atomic_compare_exchange_weak(&log_sinks, &s->next, s)) {
+        }
+    }
+    wick_log_set(forward_log, s, (wick_log_level)b->log_level);
+    return WICK_OK;
 }
 
 static wick_status open_path(wick_model_builder *b, wick_engine **engine, wick_err *err)
@@ -201,13 +225,9 @@ wick_status wick_model_builder_build(wick_model_builder *b, wick_llm **out, wick
     wick_err err = {0};
     if (!b || !out)
         return wick_capi_result(WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "builder", "builder: NULL"), &err, error);
-    if (b->log) {
-        log_fn = b->log;
-        log_user = b->log_user;
-        wick_log_set(forward_log, NULL, (wick_log_level)b->log_level);
-    }
     wick_llm *llm = wick_alloc_zero(1, sizeof *llm);
-    wick_status st = llm ? open_path(b, &llm->engine, &err) : wick_err_oom(&err, "the model", sizeof *llm, 0);
+    wick_status st = llm ? install_log(b, &err) : wick_err_oom(&err, "the model", sizeof *llm, 0);
+    if (st == WICK_OK) st = open_path(b, &llm->engine, &err);
     if (st == WICK_OK)
         *out = llm;
     else
