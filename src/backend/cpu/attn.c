@@ -127,14 +127,16 @@ static void load_q(const wick_attn_job *j, const tile *o, bench *b)
 
 /* K and V of a block as the kernel can read them. */
 static void load_block(const wick_step *s, const wick_attn_job *j, const tile *o, const bench *b, uint32_t pos,
-                       wick_attn_tile *a)
+                       bool more, wick_attn_tile *a)
 {
     const wick_kv_layout *l = &j->cache->layout;
     const uint8_t *head = wick_seq_head(o->seq, j->cache, pos, o->kv_head);
     a->k = head;
     a->v = head + l->v_offset;
     a->dtype = l->dtype;
+    a->next = more ? wick_seq_head(o->seq, j->cache, pos + WICK_KV_BLOCK, o->kv_head) : NULL;
     if (!unpacks(j->cache)) return;
+    a->next = NULL;
     a->k = b->k;
     a->v = b->v;
     a->dtype = WICK_DTYPE_F32;
@@ -180,7 +182,7 @@ static void run_chunk(const wick_step *s, const wick_attn_job *j, const tile *o,
             b->lo[r] = within(first_pos(j, pos), base);
             b->hi[r] = within(pos + 1, base);
         }
-        load_block(s, j, o, b, base, &a);
+        load_block(s, j, o, b, base, base + WICK_KV_BLOCK < to, &a);
         s->m->row->attn(&a);
     }
 }

@@ -38,6 +38,7 @@ typedef struct wick_attn_tile {
     float *acc, *m, *l;     /* [n][v_pad], [n], [n]: sum, maximum and divisor so far; m starts at -infinity */
     float *score;           /* [n][WICK_KV_BLOCK], scratch */
     const void *k, *v;      /* [k_dim][64], [64][v_pad] */
+    const void *next;       /* K of the block that comes next, to be fetched meanwhile; NULL: none */
     wick_dtype dtype;       /* F32, F16 or BF16 */
 } wick_attn_tile;
 

@@ -20,12 +20,14 @@ FORCE_INLINE vf load_as(const void *p, size_t i, wick_dtype t)
     return vf_load_bf16((const uint16_t *)p + i);
 }
 
-/* out[r][0..nv*VW) = out * c[r] (c NULL: 0) + sum over i in [i0, i1) of a[r * a_stride + i] * b[i * b_stride ..] */
+/* out[r][0..nv*VW) = out * c[r] (c NULL: 0) + sum over i in [i0, i1) of a[r * a_stride + i] * b[i * b_stride ..].
+ * `ahead`: what is read next, fetched meanwhile in rows as long as b's; NULL: nothing. */
 FORCE_INLINE void sum_rows(float *out, size_t out_stride, const float *c, const float *a, size_t a_stride,
                            const void *b, size_t b_at, size_t b_stride, uint32_t i0, uint32_t i1, wick_dtype t,
-                           const int mr, const int nv)
+                           const char *ahead, const int mr, const int nv)
 {
     vf s[MAX_ROWS][N_VECS];
+    const size_t elem = t == WICK_DTYPE_F32 ? 4 : 2;
     UNROLL for (int r = 0; r < mr; r++)
     {
         UNROLL for (int v = 0; v < nv; v++)
@@ -36,6 +38,10 @@ FORCE_INLINE void sum_rows(float *out, size_t out_stride, const float *c, const 
     for (uint32_t i = i0; i < i1; i++) {
         vf x[N_VECS];
         UNROLL for (int v = 0; v < nv; v++) x[v] = load_as(b, b_at + i * b_stride + (size_t)v * VW, t);
+        if (ahead) {
+            const char *p = ahead + (b_at + i * b_stride) * elem;
+            for (size_t k = 0; k < (size_t)nv * VW * elem; k += 64) __builtin_prefetch(p + k);
+        }
         UNROLL for (int r = 0; r < mr; r++)
         {
             vf f = vf_set1(a[(size_t)r * a_stride + i]);
@@ -50,15 +56,16 @@ FORCE_INLINE void sum_rows(float *out, size_t out_stride, const float *c, const 
 
 /* The same for n rows and `width` columns (a multiple of 16). */
 FORCE_INLINE void sum_tile(float *out, size_t out_stride, const float *c, const float *a, size_t a_stride,
-                           const void *b, size_t b_stride, uint32_t i0, uint32_t i1, wick_dtype t, uint32_t n,
-                           uint32_t width)
+                           const void *b, size_t b_stride, uint32_t i0, uint32_t i1, wick_dtype t, const char *ahead,
+                           uint32_t n, uint32_t width)
 {
     for (uint32_t r = 0; r < n;) {
         uint32_t left = n - r, mr = left >= MAX_ROWS ? MAX_ROWS : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         const float *cr = c ? c + r : NULL, *ar = a + (size_t)r * a_stride;
+        const char *next = r == 0 ? ahead : NULL;
         float *o = out + (size_t)r * out_stride;
         uint32_t e = 0;
-#define SUM(rows, vecs) sum_rows(o + e, out_stride, cr, ar, a_stride, b, e, b_stride, i0, i1, t, rows, vecs)
+#define SUM(rows, vecs) sum_rows(o + e, out_stride, cr, ar, a_stride, b, e, b_stride, i0, i1, t, next, rows, vecs)
         for (; e + N_VECS * VW <= width; e += N_VECS * VW) {
             if (mr == MAX_ROWS)
                 SUM(MAX_ROWS, N_VECS);
@@ -118,7 +125,7 @@ static float soften_row(float *s, uint32_t lo, uint32_t hi, float softcap, float
 FORCE_INLINE void attn_as(const wick_attn_tile *t, wick_dtype kind)
 {
     float c[WICK_ATTN_ROWS];
-    sum_tile(t->score, WICK_KV_BLOCK, NULL, t->q, t->k_dim, t->k, WICK_KV_BLOCK, 0, t->k_dim, kind, t->n,
+    sum_tile(t->score, WICK_KV_BLOCK, NULL, t->q, t->k_dim, t->k, WICK_KV_BLOCK, 0, t->k_dim, kind, t->v, t->n,
              WICK_KV_BLOCK);
     for (uint32_t r = 0; r < t->n; r++)
         if (t->lo[r] < t->hi[r])
@@ -129,7 +136,7 @@ FORCE_INLINE void attn_as(const wick_attn_tile *t, wick_dtype kind)
         while (e < t->n && t->lo[e] == t->lo[r] && t->hi[e] == t->hi[r]) e++;
         if (t->lo[r] < t->hi[r])
             sum_tile(t->acc + (size_t)r * t->v_pad, t->v_pad, c + r, t->score + (size_t)r * WICK_KV_BLOCK,
-                     WICK_KV_BLOCK, t->v, t->v_pad, t->lo[r], t->hi[r], kind, e - r, t->v_pad);
+                     WICK_KV_BLOCK, t->v, t->v_pad, t->lo[r], t->hi[r], kind, r == 0 ? t->next : NULL, e - r, t->v_pad);
         r = e;
     }
 }

@@ -306,6 +306,16 @@ static inline vf vf_load_i8(const int8_t *p)
 }
 #endif
 
+#if defined(WICK_VEC_AVX512)
+static inline float vf_sum(vf a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+static inline float vf_top(vf a)
+{
+    return _mm512_reduce_max_ps(a);
+}
+#else
 static inline float vf_sum(vf a)
 {
     float f[VW];
@@ -323,6 +333,7 @@ static inline float vf_top(vf a)
     for (int i = 1; i < VW; i++) m = f[i] > m ? f[i] : m;
     return m;
 }
+#endif
 
 /* Part vectors for the tail of a row: lanes from n on are `fill` on load and stay untouched on store. */
 static inline vf vf_load_part(const float *p, uint32_t n, float fill)
