@@ -1,0 +1,311 @@
+/* backend/mlx/attn.c - ATTN and MLA: projections of all rows at once, then attention group by group.
+ *
+ * Two layouts of q, k and v. A step of one sequence uses [1][head][n][dim], rope with one offset. Other steps use
+ * [n][head][1][dim], every token a batch entry with its own position, from which groups are cut.
+ */
+#include <math.h>
+
+#include "backend/mlx/mlx.h"
+
+static bool one_sequence(const wick_mlx_step *s)
+{
+    return s->n_groups == 1 && s->group[0].n_seqs == 1;
+}
+
+/* [n][head][dim] into the step's layout. */
+static mlx_array lay(wick_backend_model *m, mlx_array x, uint32_t n_head, uint32_t dim)
+{
+    wick_graph *g = &m->g;
+    int n = (int)m->step.n, h = (int)n_head, d = (int)dim;
+    static const int axes[] = {0, 2, 1, 3};
+    if (!one_sequence(&m->step) || n == 1) return mx_reshape(g, x, MX_DIMS(n, h, 1, d));
+    return mx_transpose(g, mx_reshape(g, x, MX_DIMS(1, n, h, d)), axes, 4);
+}
+
+/* The group's part in its own layout [n_seqs][head][tokens of each][dim]. */
+static mlx_array cut_group(wick_backend_model *m, const wick_group *gr, mlx_array x, uint32_t n_head, uint32_t dim)
+{
+    wick_graph *g = &m->g;
+    int first = (int)gr->first, n = (int)gr->n_tokens;
+    static const int axes[] = {2, 1, 0, 3};
+    if (one_sequence(&m->step)) return x;
+    x = mx_cut(g, x, MX_DIMS((int)m->step.n, (int)n_head, 1, (int)dim), 0, first, first + n);
+    return gr->n_seqs > 1 || n == 1 ? x : mx_transpose(g, x, axes, 4);
+}
+
+/* The result of a group, [n_seqs][head][tokens][dim], as rows [n_tokens][head * dim]. */
+static mlx_array rows_of(wick_backend_model *m, const wick_group *gr, mlx_array y, uint32_t width)
+{
+    wick_graph *g = &m->g;
+    static const int axes[] = {0, 2, 1, 3};
+    if (gr->n_seqs == 1 && gr->n_tokens > 1) y = mx_transpose(g, y, axes, 4);
+    return mx_reshape(g, y, MX_DIMS((int)gr->n_tokens, (int)width));
+}
+
+mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array freqs, mlx_array mscale, mlx_array x,
+                        uint32_t n, uint32_t n_head, uint32_t dim)
+{
+    wick_graph *g = &m->g;
+    const wick_mlx_step *s = &m->step;
+    int first = (int)r->first_dim, dims = (int)r->n_dims, d = (int)dim;
+    bool one = one_sequence(s);
+    int shape[4] = {one ? 1 : (int)n, (int)n_head, one ? (int)n : 1, d};
+    mlx_array part[3], y;
+    if (mscale.ctx) x = mx_multiply(g, x, mscale);
+    y = first ? mx_cut(g, x, shape, 4, 3, first, d) : x;
+    y = one ? mx_rope(g, y, dims, r->interleaved, (int)s->group[0].len, freqs)
+            : mx_rope_at(g, y, dims, r->interleaved, s->positions, freqs);
+    if (!first) return y;
+    part[0] = mx_cut(g, x, shape, 4, 3, 0, first);
+    part[1] = y;
+    return mx_concat(g, part, 2, 3);
+}
+
+/* Positions the group's queries and keys have, compared: [n_seqs or 1][1][n][keys] bool. */
+static mlx_array build_mask(wick_backend_model *m, const wick_group *gr, uint32_t window, uint32_t from, uint32_t to)
+{
+    wick_graph *g = &m->g;
+    int n = (int)gr->n_tokens, b = gr->n_seqs > 1 ? n : 1, q = gr->n_seqs > 1 ? 1 : n;
+    mlx_array pos = mx_cut(g, m->step.positions, MX_DIMS((int)m->step.n), 0, (int)gr->first, (int)gr->first + n);
+    pos = mx_reshape(g, pos, MX_DIMS(b, 1, q, 1));
+    mlx_array key = mx_reshape(g, mx_arange(g, (int)from, (int)to), MX_DIMS(1, 1, 1, (int)(to - from)));
+    mlx_array mask = mx_less_equal(g, key, pos);
+    if (!window) return mask;
+    mlx_array w = mx_data(g, (const int32_t[]){(int32_t)window}, MX_DIMS(1), MLX_INT32);
+    return mx_logical_and(g, mask, mx_less(g, mx_subtract(g, pos, w), key));
+}
+
+static uint32_t shortest(const wick_backend_model *m, const wick_group *gr)
+{
+    uint32_t least = gr->len;
+    for (uint32_t i = 0; i < gr->n_seqs; i++) {
+        uint32_t len = m->step.seq[gr->first_row + i]->len;
+        least = len < least ? len : least;
+    }
+    return least;
+}
+
+mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode)
+{
+    wick_mlx_step *s = &m->step;
+    const wick_group *gr = &s->group[group];
+    uint32_t n = gr->n_seqs > 1 ? 1 : gr->n_tokens, least = gr->even ? gr->len : shortest(m, gr);
+    mlx_array none = {0};
+    *from = window && least + 1 > window ? least + 1 - window : 0;
+    *mode = "";
+    if (n == 1 && gr->even) return none;
+    *mode = "causal";
+    if (n > 1 && (!window || gr->len + n <= window)) return none;
+    *mode = "array";
+    for (uint32_t i = 0; i < s->n_masks; i++)
+        if (s->mask[i].group == group && s->mask[i].window == window) return s->mask[i].a;
+    mlx_array a = build_mask(m, gr, window, *from, gr->len + n);
+    if (s->n_masks < s->mask_cap) s->mask[s->n_masks++] = (wick_mask){group, window, a};
+    return a;
+}
+
+/* Where scores are capped there is no fused form: softmax(cap tanh(q k / cap)) v, heads of one KV head together. */
+static mlx_array capped_attention(wick_backend_model *m, const wick_op_attn *o, const wick_group *gr, mlx_array q,
+                                  mlx_array k, mlx_array v, mlx_array mask, const char *mode, uint32_t n_keys)
+{
+    wick_graph *g = &m->g;
+    int b = (int)gr->n_seqs, n = b > 1 ? 1 : (int)gr->n_tokens, kv = (int)o->n_kv_head, per = (int)o->n_head / kv;
+    static const int axes[] = {0, 1, 2, 4, 3};
+    int t = (int)n_keys, d = (int)o->head_dim, vd = (int)o->v_head_dim;
+    q = mx_reshape(g, mx_multiply(g, q, mx_scalar(g, o->scale / o->softcap, m->act)), MX_DIMS(b, kv, per, n, d));
+    k = mx_transpose(g, mx_reshape(g, k, MX_DIMS(b, kv, 1, t, d)), axes, 5);
+    v = mx_reshape(g, v, MX_DIMS(b, kv, 1, t, vd));
+    mlx_array score = mx_tanh(g, mx_matmul(g, q, k));
+    score = mx_multiply(g, score, mx_scalar(g, o->softcap, m->act));
+    if (mode[0] == 'c') mask = build_mask(m, gr, 0, 0, n_keys);
+    if (mask.ctx) {
+        mlx_array shaped = mx_reshape(g, mask, MX_DIMS(b, 1, 1, n, t));
+        score = mx_where(g, shaped, score, mx_scalar(g, m->act == MLX_FLOAT16 ? -6e4F : -1e30F, m->act));
+    }
+    mlx_array y = mx_matmul(g, mx_softmax(g, score, -1), v);
+    return mx_reshape(g, y, MX_DIMS(b, (int)o->n_head, n, vd));
+}
+
+/* q of all rows in the step's layout -> [n][n_head * v_head_dim] */
+static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_array q, mlx_array k, mlx_array v)
+{
+    const wick_op_attn *o = &nd->op->u.attn;
+    wick_graph *g = &m->g;
+    mlx_array *part = wick_alloc((m->step.n_groups + 1) * sizeof *part), y;
+    if (!part) {
+        g->failed = true;
+        return (mlx_array){0};
+    }
+    for (uint32_t i = 0; i < m->step.n_groups; i++) {
+        const wick_group *gr = &m->step.group[i];
+        uint32_t from, to = gr->len + (gr->n_seqs > 1 ? 1 : gr->n_tokens);
+        const char *mode;
+        if (!o->kv_shared)
+            wick_mlx_kv_write(m, gr, o->cache, cut_group(m, gr, k, o->n_kv_head, o->head_dim),
+                              cut_group(m, gr, v, o->n_kv_head, o->v_head_dim));
+        mlx_array mask = wick_mlx_mask(m, i, o->window, &from, &mode);
+        mlx_array qg = cut_group(m, gr, q, o->n_head, o->head_dim);
+        mlx_array kg = wick_mlx_kv_read(m, gr, o->cache, 0, from, to);
+        mlx_array vg = wick_mlx_kv_read(m, gr, o->cache, 1, from, to);
+        if (o->softcap != 0.0F)
+            y = capped_attention(m, o, gr, qg, kg, vg, mask, mode, to - from);
+        else
+            y = mx_attention(g, qg, kg, vg, o->scale, mode, mask, nd->v[V_SINKS]);
+        part[i] = rows_of(m, gr, y, o->n_head * o->v_head_dim);
+    }
+    y = m->step.n_groups == 1 ? part[0] : mx_concat(g, part, m->step.n_groups, 0);
+    wick_free(part);
+    return y;
+}
+
+static mlx_array clamp(wick_backend_model *m, mlx_array x, float limit)
+{
+    wick_graph *g = &m->g;
+    if (limit == 0.0F) return x;
+    return mx_maximum(g, mx_minimum(g, x, mx_scalar(g, limit, m->act)), mx_scalar(g, -limit, m->act));
+}
+
+static mlx_array norm(wick_backend_model *m, const wick_op_attn *o, mlx_array x, mlx_array w)
+{
+    mlx_array none = {0};
+    return o->qk_norm_kind == WICK_NORM_RMS ? mx_rms_norm(&m->g, x, w, o->qk_norm_eps)
+                                            : mx_layer_norm(&m->g, x, w, none, o->qk_norm_eps);
+}
+
+/* Norm of each head of x, [..][head][1 or n][dim] (laid) or [n][head][dim]. */
+static mlx_array head_norm(wick_backend_model *m, const wick_op_attn *o, mlx_array x, mlx_array w, uint32_t n_head,
+                           bool laid)
+{
+    wick_graph *g = &m->g;
+    mlx_array none = {0};
+    if (!o->qk_norm_per_head_w) return norm(m, o, x, w);
+    if (laid) w = mx_reshape(g, w, MX_DIMS((int)n_head, 1, (int)o->head_dim));
+    return mx_multiply(g, norm(m, o, x, none), w);
+}
+
+/* A projection of q or k to its place: clip, norm, layout, rope. */
+static mlx_array place(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, mlx_array w, uint32_t n_head)
+{
+    const wick_op_attn *o = &nd->op->u.attn;
+    wick_graph *g = &m->g;
+    int n = (int)m->step.n, h = (int)n_head, d = (int)o->head_dim;
+    if (w.ctx && o->qk_norm_whole_row) x = norm(m, o, mx_reshape(g, x, MX_DIMS(n, h * d)), w);
+    if (w.ctx && !o->qk_norm_whole_row && !o->qk_norm_after_rope)
+        x = head_norm(m, o, mx_reshape(g, x, MX_DIMS(n, h, d)), w, n_head, false);
+    x = lay(m, x, n_head, o->head_dim);
+    if (o->rope)
+        x = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], x, m->step.n, n_head, o->head_dim);
+    if (w.ctx && !o->qk_norm_whole_row && o->qk_norm_after_rope) x = head_norm(m, o, x, w, n_head, true);
+    return x;
+}
+
+/* 1 + beta ln(1 + floor(pos / len)) of every row, shaped for the layout */
+static mlx_array temperatures(wick_backend_model *m, const wick_op_attn *o)
+{
+    const wick_mlx_step *s = &m->step;
+    float *t = wick_alloc(s->n * sizeof *t);
+    if (!t) {
+        m->g.failed = true;
+        return (mlx_array){0};
+    }
+    for (uint32_t i = 0; i < s->n; i++)
+        t[i] = 1.0F + o->temp_beta * logf(1.0F + floorf((float)s->pos[i] / (float)o->temp_len));
+    bool one = one_sequence(s);
+    mlx_array a = mx_data(&m->g, t, MX_DIMS(one ? 1 : (int)s->n, 1, one ? (int)s->n : 1, 1), MLX_FLOAT32);
+    wick_free(t);
+    return mx_astype(&m->g, a, m->act);
+}
+
+mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x)
+{
+    const wick_op_attn *o = &nd->op->u.attn;
+    wick_graph *g = &m->g;
+    uint32_t rows = m->step.n;
+    int n = (int)rows, h = (int)o->n_head, d = (int)o->head_dim;
+    mlx_array q = clamp(m, wick_mlx_linear(m, nd->w[W_Q], x, rows, nd->v[V_Q]), o->clip_qkv);
+    mlx_array gate = {0}, k = {0}, v = {0};
+    if (o->out_gate) {
+        mlx_array both = mx_reshape(g, q, MX_DIMS(n, h, 2 * d));
+        q = mx_cut(g, both, MX_DIMS(n, h, 2 * d), 2, 0, d);
+        gate = mx_reshape(g, mx_cut(g, both, MX_DIMS(n, h, 2 * d), 2, d, 2 * d), MX_DIMS(n, h * d));
+    }
+    q = place(m, nd, q, nd->v[V_QN], o->n_head);
+    if (o->temp_beta != 0.0F && o->temp_len) q = mx_multiply(g, q, temperatures(m, o));
+    if (!o->kv_shared) {
+        k = clamp(m, wick_mlx_linear(m, nd->w[W_K], x, rows, nd->v[V_K]), o->clip_qkv);
+        k = place(m, nd, k, nd->v[V_KN], o->n_kv_head);
+        v = clamp(m, wick_mlx_linear(m, nd->w[W_V], x, rows, nd->v[V_V]), o->clip_qkv);
+        if (o->v_norm) {
+            mlx_array none = {0};
+            v = mx_reshape(g, v, MX_DIMS(n, (int)o->n_kv_head, (int)o->v_head_dim));
+            v = mx_rms_norm(g, v, none, o->qk_norm_eps);
+        }
+        v = lay(m, v, o->n_kv_head, o->v_head_dim);
+    }
+    mlx_array y = attend(m, nd, q, k, v);
+    if (gate.ctx) y = mx_multiply(g, y, mx_sigmoid(g, gate));
+    return wick_mlx_linear(m, nd->w[W_O], y, rows, nd->v[V_O]);
+}
+
+/* x [n][head][dim] through one matrix per head -> [n][head][out] */
+static mlx_array per_head(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n_head)
+{
+    wick_graph *g = &m->g;
+    static const int axes[] = {1, 0, 2};
+    mlx_array none = {0};
+    if (n_head == 1)
+        return mx_reshape(g, wick_mlx_linear(m, l, mx_reshape(g, x, MX_DIMS((int)m->step.n, (int)l->n_in)), m->step.n, none),
+                          MX_DIMS((int)m->step.n, 1, (int)l->n_out));
+    return mx_transpose(g, wick_mlx_linear(m, l, mx_transpose(g, x, axes, 3), m->step.n, none), axes, 3);
+}
+
+/* Queries are taken to the latent space, so that the cache is both K and V for one KV head. */
+mlx_array wick_mlx_mla(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x)
+{
+    const wick_op_mla *o = &nd->op->u.mla;
+    wick_graph *g = &m->g;
+    uint32_t rows = m->step.n, rank = o->kv_rank;
+    int n = (int)rows, h = (int)o->n_head, nope = (int)o->nope_dim, rd = (int)o->rope_dim, r = (int)rank;
+    mlx_array none = {0}, q = x, part[2];
+    if (o->q_rank) {
+        q = wick_mlx_linear(m, nd->w[W_QA], x, rows, nd->v[V_Q]);
+        q = mx_rms_norm(g, q, nd->v[V_QN], o->norm_eps);
+    }
+    q = mx_reshape(g, wick_mlx_linear(m, nd->w[W_Q], q, rows, none), MX_DIMS(n, h, nope + rd));
+    mlx_array q_nope = mx_cut(g, q, MX_DIMS(n, h, nope + rd), 2, 0, nope);
+    mlx_array q_rope = lay(m, mx_cut(g, q, MX_DIMS(n, h, nope + rd), 2, nope, nope + rd), o->n_head, o->rope_dim);
+    mlx_array kv = wick_mlx_linear(m, nd->w[W_KVA], x, rows, nd->v[V_K]);
+    mlx_array latent = mx_rms_norm(g, mx_cut(g, kv, MX_DIMS(n, r + rd), 1, 0, r), nd->v[V_KN], o->norm_eps);
+    mlx_array k_rope = lay(m, mx_cut(g, kv, MX_DIMS(n, r + rd), 1, r, r + rd), 1, o->rope_dim);
+    if (o->rope) {
+        q_rope = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], q_rope, rows, o->n_head, o->rope_dim);
+        k_rope = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], k_rope, rows, 1, o->rope_dim);
+    }
+    part[0] = lay(m, per_head(m, nd->w[W_KB], q_nope, o->n_head), o->n_head, rank);
+    part[1] = q_rope;
+    q = mx_concat(g, part, 2, 3);
+    part[0] = lay(m, latent, 1, rank);
+    part[1] = k_rope;
+    mlx_array k = mx_concat(g, part, 2, 3), *out = wick_alloc((m->step.n_groups + 1) * sizeof *out), y;
+    if (!out) {
+        g->failed = true;
+        return none;
+    }
+    uint32_t width = rank + o->rope_dim;
+    for (uint32_t i = 0; i < m->step.n_groups; i++) {
+        const wick_group *gr = &m->step.group[i];
+        uint32_t from, to = gr->len + (gr->n_seqs > 1 ? 1 : gr->n_tokens);
+        const char *mode;
+        wick_mlx_kv_write(m, gr, o->cache, cut_group(m, gr, k, 1, width), none);
+        mlx_array mask = wick_mlx_mask(m, i, 0, &from, &mode);
+        mlx_array kg = wick_mlx_kv_read(m, gr, o->cache, 0, from, to);
+        mlx_array vg = mx_cut(g, kg, MX_DIMS((int)gr->n_seqs, 1, (int)(to - from), (int)width), 3, 0, r);
+        y = mx_attention(g, cut_group(m, gr, q, o->n_head, width), kg, vg, o->scale, mode, mask, none);
+        out[i] = rows_of(m, gr, y, o->n_head * rank);
+    }
+    y = m->step.n_groups == 1 ? out[0] : mx_concat(g, out, m->step.n_groups, 0);
+    wick_free(out);
+    y = per_head(m, nd->w[W_VB], mx_reshape(g, y, MX_DIMS(n, h, r)), o->n_head);
+    y = mx_reshape(g, y, MX_DIMS(n, h * (int)o->v_dim));
+    return wick_mlx_linear(m, nd->w[W_O], y, rows, nd->v[V_O]);
+}

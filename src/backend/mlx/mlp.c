@@ -1,0 +1,127 @@
+/* backend/mlx/mlp.c - MLP, and MOE: routing in float32, experts by gathered products. */
+#include "backend/mlx/mlx.h"
+
+static mlx_array run_mlp(wick_backend_model *m, const wick_op_mlp *o, const wick_mlx_lin *const *w, const mlx_array *v,
+                         mlx_array x, uint32_t n)
+{
+    mlx_array gate = {0};
+    if (w[0]) gate = wick_mlx_linear(m, w[0], x, n, v[0]);
+    mlx_array up = wick_mlx_linear(m, w[1], x, n, v[1]);
+    mlx_array y = wick_mlx_activation(m, o->act, o->act_alpha, o->act_limit, gate, up);
+    return wick_mlx_linear(m, w[2], y, n, v[2]);
+}
+
+mlx_array wick_mlx_mlp(wick_backend_model *m, const wick_mlx_node *n, mlx_array x)
+{
+    return run_mlp(m, &n->op->u.mlp, n->w + W_GATE, n->v + V_GATE, x, m->step.n);
+}
+
+enum {
+    SORT_ROWS = 64 /* from this many (row, expert) pairs on they are sorted by expert, as mlx-lm does */
+};
+
+/* Scores of the experts that no chosen group holds become -inf. scores [n][n_expert] -> the same shape */
+static mlx_array limit_groups(wick_backend_model *m, const wick_op_moe *o, mlx_array scores)
+{
+    wick_graph *g = &m->g;
+    int n = (int)m->step.n, ng = (int)o->n_group, per = (int)(o->n_expert / o->n_group), drop = ng - (int)o->topk_group;
+    if (drop <= 0) return scores;
+    mlx_array by_group = mx_reshape(g, scores, MX_DIMS(n, ng, per)), best;
+    if (o->group_by_top2 && per > 1)
+        best = mx_sum(g, mx_topk(g, by_group, 2, -1), -1, true);
+    else
+        best = mx_max(g, by_group, -1, true);
+    mlx_array out = mx_argpartition(g, best, drop - 1, 1); /* [n][ng][1], the worst first */
+    out = mx_cut(g, out, MX_DIMS(n, ng, 1), 1, 0, drop);
+    mlx_array low = mx_broadcast(g, mx_scalar(g, -1e30F, MLX_FLOAT32), MX_DIMS(n, drop, per));
+    by_group = mx_put_along(g, by_group, mx_broadcast(g, out, MX_DIMS(n, drop, per)), low, 1);
+    return mx_reshape(g, by_group, MX_DIMS(n, (int)o->n_expert));
+}
+
+/* The top_k experts of each row and their weights, [n][k] each. */
+static void route(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, mlx_array *idx, mlx_array *weight)
+{
+    const wick_op_moe *o = &nd->op->u.moe;
+    wick_graph *g = &m->g;
+    int n = (int)m->step.n, e = (int)o->n_expert, k = (int)o->top_k;
+    mlx_array none = {0}, score, choice;
+    mlx_array logits = mx_astype(g, wick_mlx_linear(m, nd->w[W_ROUTER], x, m->step.n, none), MLX_FLOAT32);
+    if (nd->v[V_ROUTER].ctx) logits = mx_add(g, logits, nd->v[V_ROUTER]);
+    if (o->routing == WICK_ROUTE_SOFTMAX_TOPK)
+        score = mx_softmax(g, logits, -1);
+    else if (o->routing == WICK_ROUTE_SIGMOID_TOPK)
+        score = mx_sigmoid(g, logits);
+    else
+        score = logits;
+    choice = nd->v[V_CORRECTION].ctx ? mx_add(g, score, nd->v[V_CORRECTION]) : score;
+    if (o->n_group > 1) choice = limit_groups(m, o, choice);
+    *idx = mx_argpartition(g, choice, e - k, -1); /* the k best last */
+    *idx = mx_cut(g, *idx, MX_DIMS(n, e), 1, e - k, e);
+    *weight = mx_take_along(g, score, *idx, -1);
+    if (o->routing == WICK_ROUTE_TOPK_SOFTMAX)
+        *weight = mx_softmax(g, *weight, -1);
+    else if (o->normalize && k > 1)
+        *weight = mx_divide(g, *weight,
+                            mx_add(g, mx_sum(g, *weight, -1, true), mx_scalar(g, 1e-20F, MLX_FLOAT32)));
+    if (o->scale != 1.0F) *weight = mx_multiply(g, *weight, mx_scalar(g, o->scale, MLX_FLOAT32));
+    *weight = mx_astype(g, *weight, m->act);
+}
+
+static mlx_array expert_bias(wick_backend_model *m, mlx_array y, mlx_array bias, mlx_array idx, const int *dims,
+                             size_t n_dims)
+{
+    wick_graph *g = &m->g;
+    if (!bias.ctx) return y;
+    return mx_add(g, y, mx_reshape(g, mx_take(g, bias, idx, 0), dims, n_dims));
+}
+
+/* x [rows..][1][n_embd], idx [rows..]: each row through its own expert. */
+static mlx_array run_experts(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, mlx_array idx, bool sorted,
+                             const int *dims, size_t n_dims)
+{
+    const wick_op_moe *o = &nd->op->u.moe;
+    int ff[4] = {dims[0], n_dims > 3 ? dims[1] : 1, 1, (int)o->n_ff};
+    if (n_dims == 3) ff[1] = 1, ff[2] = (int)o->n_ff;
+    mlx_array gate = {0}, up;
+    if (nd->w[W_GATE]) {
+        gate = wick_mlx_gather_linear(m, nd->w[W_GATE], x, idx, sorted);
+        gate = expert_bias(m, gate, nd->v[V_GATE], idx, ff, n_dims);
+    }
+    up = expert_bias(m, wick_mlx_gather_linear(m, nd->w[W_UP], x, idx, sorted), nd->v[V_UP], idx, ff, n_dims);
+    mlx_array y = wick_mlx_activation(m, o->act, o->act_alpha, o->act_limit, gate, up);
+    y = wick_mlx_gather_linear(m, nd->w[W_DOWN], y, idx, sorted);
+    return expert_bias(m, y, nd->v[V_DOWN], idx, dims, n_dims);
+}
+
+mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x)
+{
+    const wick_op_moe *o = &nd->op->u.moe;
+    wick_graph *g = &m->g;
+    int n = (int)m->step.n, k = (int)o->top_k, d = (int)m->plan->n_embd;
+    mlx_array idx, weight, y, in;
+    route(m, nd, x, &idx, &weight);
+    mlx_array per_pair = mx_reshape(g, weight, MX_DIMS(n, k, 1));
+    if (n * k >= SORT_ROWS) {
+        mlx_array flat = mx_reshape(g, idx, MX_DIMS(n * k)), order = mx_argsort(g, flat, 0);
+        mlx_array back = mx_argsort(g, order, 0);
+        mlx_array top_k = mx_data(g, (const int32_t[]){k}, MX_DIMS(1), MLX_INT32);
+        mlx_array rows = mx_floor_divide(g, mx_astype(g, order, MLX_INT32), top_k);
+        in = mx_take(g, x, rows, 0);
+        if (o->scale_input) in = mx_multiply(g, in, mx_take(g, mx_reshape(g, weight, MX_DIMS(n * k, 1)), order, 0));
+        in = mx_reshape(g, in, MX_DIMS(n * k, 1, d));
+        y = run_experts(m, nd, in, mx_take(g, flat, order, 0), true, MX_DIMS(n * k, 1, d));
+        y = mx_take(g, mx_reshape(g, y, MX_DIMS(n * k, d)), back, 0);
+    } else {
+        in = mx_reshape(g, x, MX_DIMS(n, 1, 1, d));
+        if (o->scale_input) in = mx_multiply(g, in, mx_reshape(g, weight, MX_DIMS(n, k, 1, 1)));
+        y = run_experts(m, nd, in, idx, false, MX_DIMS(n, k, 1, d));
+    }
+    y = mx_reshape(g, y, MX_DIMS(n, k, d));
+    if (!o->scale_input) y = mx_multiply(g, y, per_pair);
+    y = mx_sum(g, y, 1, false);
+    if (!o->shared) return y;
+    mlx_array s = run_mlp(m, o->shared, nd->w + W_S_GATE, nd->v + V_S_GATE, x, m->step.n), none = {0};
+    if (nd->w[W_SHARED])
+        s = mx_multiply(g, s, mx_sigmoid(g, wick_mlx_linear(m, nd->w[W_SHARED], x, m->step.n, none)));
+    return mx_add(g, y, s);
+}

@@ -1,0 +1,323 @@
+/* backend/mlx/mlx.c - the MLX backend as the engine sees it: probe, open and close, load and unload, what is said about a
+ * loaded model. */
+#include "backend/mlx/mlx.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+
+#ifdef __APPLE__
+#define NO_GPU "Metal is not available: MLX needs Apple silicon and a session with a GPU"
+#else
+#define NO_GPU "this MLX has no CUDA, or no NVIDIA GPU is there: pip install \"mlx[cuda13]\" (or mlx[cuda12]), then `make mlx`"
+#endif
+
+static bool available(mlx_device_type type)
+{
+    bool yes = false;
+    mlx_device d = wick_mlx.device_new_type(type, 0);
+    if (d.ctx && wick_mlx.device_is_available(&yes, d)) yes = false;
+    if (d.ctx) wick_mlx.device_free(d);
+    wick_mlx_message();
+    return yes;
+}
+
+static void read_size(mlx_device_info info, const char *key, uint64_t *out)
+{
+    bool has = false;
+    size_t v = 0;
+    if (wick_mlx.device_info_has_key(&has, info, key) || !has) return;
+    if (wick_mlx.device_info_get_size(&v, info, key) == 0) *out = v;
+}
+
+/* Name and memory of a device; what MLX does not say is left as it was. */
+static void describe(mlx_device_type type, wick_device_info *out)
+{
+    const char *name = NULL;
+    bool has = false;
+    mlx_device d = wick_mlx.device_new_type(type, 0);
+    mlx_device_info info = wick_mlx.device_info_new();
+    if (d.ctx && info.ctx && wick_mlx.device_info_get(&info, d) == 0) {
+        if (wick_mlx.device_info_has_key(&has, info, "device_name") == 0 && has &&
+            wick_mlx.device_info_get_string(&name, info, "device_name") == 0 && name)
+            wick_escape_line(out->name, sizeof out->name, name, strlen(name));
+        read_size(info, "memory_size", &out->memory_bytes); /* Metal */
+        read_size(info, "total_memory", &out->memory_bytes);
+        read_size(info, "free_memory", &out->memory_free_bytes);
+    }
+    if (info.ctx) wick_mlx.device_info_free(info);
+    if (d.ctx) wick_mlx.device_free(d);
+    wick_mlx_message();
+}
+
+static void fill_device(bool gpu, wick_device_info *d)
+{
+    memset(d, 0, sizeof *d);
+    snprintf(d->kind, sizeof d->kind, "%s", gpu ? "gpu" : "cpu");
+    snprintf(d->name, sizeof d->name, "%s", gpu ? "GPU" : "CPU");
+    d->unified_memory = true;
+    d->memory_bytes = wick_memory_total_bytes();
+    d->memory_free_bytes = wick_memory_available_bytes();
+    if (gpu) {
+#ifndef __APPLE__
+        d->unified_memory = false;
+        d->memory_bytes = d->memory_free_bytes = 0;
+#endif
+        describe(MLX_GPU, d);
+        if (!d->memory_free_bytes) d->memory_free_bytes = d->memory_bytes;
+    } else {
+        snprintf(d->name, sizeof d->name, "%.90s", wick_cpu_name());
+    }
+}
+
+static void mlx_probe(wick_backend_info *out)
+{
+    wick_err err;
+    memset(out, 0, sizeof *out);
+    if (wick_mlx_load(&err) != WICK_OK) {
+        snprintf(out->reason, sizeof out->reason, "%.230s", err.message);
+        return;
+    }
+    out->available = true;
+    mlx_string v = wick_mlx.string_new();
+    if (v.ctx && wick_mlx.version(&v) == 0)
+        snprintf(out->version, sizeof out->version, "%.60s", wick_mlx.string_data(v));
+    if (v.ctx) wick_mlx.string_free(v);
+    if (available(MLX_GPU)) fill_device(true, &out->device[out->n_devices++]);
+    fill_device(false, &out->device[out->n_devices++]);
+}
+
+static void mlx_close(wick_backend_ctx *c)
+{
+    if (!c) return;
+    if (c->stream.ctx) {
+        wick_mlx.synchronize(c->stream);
+        wick_mlx.clear_cache();
+        wick_mlx.stream_free(c->stream);
+    }
+    if (c->device.ctx) wick_mlx.device_free(c->device);
+    wick_free(c);
+}
+
+/* Metal only: weights stay resident instead of being paged out under pressure. Elsewhere the call does nothing. */
+static void wire_memory(const wick_backend_ctx *c)
+{
+#ifdef __APPLE__
+    uint64_t most = 0;
+    size_t before = 0;
+    mlx_device_info info = wick_mlx.device_info_new();
+    if (info.ctx && wick_mlx.device_info_get(&info, c->device) == 0)
+        read_size(info, "max_recommended_working_set_size", &most);
+    if (info.ctx) wick_mlx.device_info_free(info);
+    if (most && wick_mlx.set_wired_limit(&before, (size_t)most))
+        wick_log(WICK_LOG_INFO, "mlx: memory is not wired: %s", wick_mlx_message());
+#endif
+    (void)c;
+}
+
+static wick_status open_device(wick_backend_ctx *c, wick_err *err)
+{
+    size_t before = 0;
+    c->device = wick_mlx.device_new_type(c->gpu ? MLX_GPU : MLX_CPU, 0);
+    if (!c->device.ctx || wick_mlx.set_default_device(c->device)) return wick_mlx_fail(err, "opening the device");
+    c->stream = wick_mlx.stream_new_device(c->device);
+    if (!c->stream.ctx || wick_mlx.set_default_stream(c->stream)) return wick_mlx_fail(err, "opening a stream");
+    uint64_t limit = c->opts.memory_limit_bytes;
+    if (limit && limit <= SIZE_MAX) {
+        wick_mlx.set_memory_limit(&before, (size_t)limit);
+        wick_mlx.set_cache_limit(&before, (size_t)(limit / 4)); /* buffers kept for reuse count towards the limit */
+    }
+    if (c->gpu) wire_memory(c);
+    return WICK_OK;
+}
+
+static wick_status mlx_open(wick_backend_ctx **out, const wick_backend_opts *opts, wick_err *err)
+{
+    WICK_TRY(wick_mlx_load(err));
+    const char *device = opts->device ? opts->device : "auto";
+    bool gpu = available(MLX_GPU), want_gpu = strcmp(device, "gpu") == 0;
+    if (strcmp(device, "auto") != 0 && strcmp(device, "cpu") != 0 && !want_gpu)
+        return WICK_FAIL(err, WICK_E_DEVICE_NOT_AVAILABLE, device, "device %s: expected auto, cpu or gpu", device);
+    if (want_gpu && !gpu) return WICK_FAIL(err, WICK_E_DEVICE_NOT_AVAILABLE, "gpu", "device gpu: %s", NO_GPU);
+    if ((unsigned)opts->precision > WICK_PRECISION_EXACT)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "precision", "precision %d does not exist", (int)opts->precision);
+    wick_backend_ctx *c = wick_alloc_zero(1, sizeof *c);
+    if (!c) return wick_err_oom(err, "the MLX backend", sizeof *c, 0);
+    c->opts = *opts;
+    c->gpu = gpu && strcmp(device, "cpu") != 0;
+    wick_device_info d;
+    fill_device(c->gpu, &d);
+    snprintf(c->device_name, sizeof c->device_name, "%s", d.name);
+    c->memory_bytes = d.memory_bytes;
+    wick_status st = open_device(c, err);
+    if (st != WICK_OK) {
+        mlx_close(c);
+        return st;
+    }
+    *out = c;
+    return WICK_OK;
+}
+
+static uint32_t mlx_caps(const wick_backend_model *m)
+{
+    (void)m;
+    return WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_SPECULATIVE | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_KV_SERIALIZE |
+           WICK_CAP_EMBEDDINGS;
+}
+
+static wick_status mlx_check(wick_backend_ctx *c, const wick_plan *plan, wick_err *err)
+{
+    (void)c;
+    return wick_mlx_check(plan, err);
+}
+
+static void mlx_unload(wick_backend_model *m)
+{
+    if (!m) return;
+    if (m->ctx->stream.ctx) wick_mlx.synchronize(m->ctx->stream);
+    wick_mlx_step_release(m);
+    wick_graph_release(&m->g);
+    for (size_t i = 0; i < sizeof m->fused_act / sizeof *m->fused_act; i++)
+        if (m->fused_act[i].ctx) wick_mlx.closure_free(m->fused_act[i]);
+    wick_mlx_unload_weights(m);
+    wick_mlx.clear_cache();
+    wick_free(m);
+}
+
+/* 16-bit products on MLX's CPU device are about a hundred times slower than float32, so there everything is float32. */
+static mlx_dtype choose_type(const wick_backend_ctx *c, const wick_plan *p)
+{
+    if (!c->gpu || c->opts.precision == WICK_PRECISION_EXACT) return MLX_FLOAT32;
+    return wick_mlx_has_blocks(p) ? MLX_FLOAT16 : wick_mlx_dtype_of(p->act_dtype);
+}
+
+static void count_kv(wick_backend_model *m)
+{
+    const wick_plan *p = m->plan;
+    uint64_t per = 0, width = m->act == MLX_FLOAT32 ? 4 : 2;
+    for (uint32_t i = 0; i < p->n_caches; i++)
+        per += (uint64_t)p->cache[i].n_kv_head * (p->cache[i].k_dim + p->cache[i].v_dim);
+    m->bytes_per_token = per * width;
+    for (uint32_t i = 0, cache; i < p->n_ops; i++)
+        if (wick_mlx_cache_of(&p->op[i], &cache)) m->last_cache_op = i;
+}
+
+static wick_status load_parts(wick_backend_model *m, wick_progress progress, wick_err *err)
+{
+    wick_backend_ctx *c = m->ctx;
+    WICK_TRY(wick_mlx_load_weights(m, progress, err));
+    uint64_t limit = c->opts.memory_limit_bytes;
+    if (!limit && c->gpu) limit = c->memory_bytes;
+    if (limit) m->kv_limit_bytes = limit > m->weight_bytes ? limit - m->weight_bytes : 1;
+    return wick_mlx_step_init(m, err);
+}
+
+static wick_status mlx_load(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,
+                            wick_backend_model **out, wick_err *err)
+{
+    static const char *const types[] = {[MLX_FLOAT16] = "float16", [MLX_FLOAT32] = "float32", [MLX_BFLOAT16] = "bfloat16"};
+    if (max_tokens == 0 || max_tokens > 1 << 20)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "max_tokens", "max_tokens %u: expected 1 to 1048576", max_tokens);
+    WICK_TRY(wick_mlx_check(plan, err));
+    wick_backend_model *m = wick_alloc_zero(1, sizeof *m);
+    if (!m) return wick_err_oom(err, "the model", sizeof *m, 0);
+    m->ctx = c;
+    m->plan = plan;
+    m->max_tokens = max_tokens;
+    m->g.stream = c->stream;
+    m->act = choose_type(c, plan);
+    m->compiled = c->opts.mlx_compile && c->gpu && !c->opts.tap;
+    count_kv(m);
+    wick_status st = load_parts(m, progress, err);
+    if (st != WICK_OK) {
+        mlx_unload(m);
+        return st;
+    }
+    snprintf(m->label, sizeof m->label, "mlx %s: %.90s, %s", c->gpu ? "gpu" : "cpu", c->device_name, types[m->act]);
+    *out = m;
+    return WICK_OK;
+}
+
+static wick_status mlx_kv_new(wick_backend_model *m, uint32_t n_ctx_hint, wick_seq **out, wick_err *err)
+{
+    (void)n_ctx_hint; /* arrays grow by steps; MLX gives memory when it computes */
+    return wick_mlx_seq_new(m, out, err);
+}
+
+/* Positions beyond the length are never read, so nothing has to be forgotten. */
+static wick_status mlx_kv_truncate(wick_backend_model *m, wick_seq *s, uint32_t n_tokens, wick_err *err)
+{
+    (void)m;
+    if (n_tokens > s->len)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "%u tokens of a sequence of %u", n_tokens, s->len);
+    s->len = n_tokens;
+    return WICK_OK;
+}
+
+static uint32_t mlx_kv_len(const wick_seq *s)
+{
+    return s->len;
+}
+
+static void mlx_kv_free(wick_backend_model *m, wick_seq *s)
+{
+    (void)m;
+    wick_mlx_seq_free(s);
+}
+
+static void mlx_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
+{
+    memset(out, 0, sizeof *out);
+    out->bytes = m->kv_bytes;
+    out->capacity_bytes = m->kv_limit_bytes;
+    out->block_tokens = WICK_KV_STEP;
+    out->bytes_per_token = m->bytes_per_token;
+}
+
+static void mlx_stats(const wick_backend_model *m, wick_backend_stats *out)
+{
+    size_t active = 0, peak = 0, cache = 0;
+    memset(out, 0, sizeof *out);
+    wick_mlx.get_active_memory(&active);
+    wick_mlx.get_peak_memory(&peak);
+    wick_mlx.get_cache_memory(&cache);
+    out->weight_bytes = m->weight_bytes;
+    out->kv_bytes = m->kv_bytes;
+    out->active_bytes = active;
+    out->peak_bytes = peak;
+    out->cache_bytes = cache;
+    if (active > m->weight_bytes + m->kv_bytes) out->scratch_bytes = active - m->weight_bytes - m->kv_bytes;
+    out->n_steps = m->n_steps;
+    out->n_tokens = m->n_tokens;
+    out->step_ms = m->step_ms;
+}
+
+static const char *mlx_device_label(const wick_backend_model *m)
+{
+    return m->label;
+}
+
+const wick_backend wick_backend_mlx = {
+    .name = "mlx",
+    .probe = mlx_probe,
+    .open = mlx_open,
+    .close = mlx_close,
+    .caps = mlx_caps,
+    .check = mlx_check,
+    .load = mlx_load,
+    .unload = mlx_unload,
+    .step_submit = wick_mlx_step_submit,
+    .step_wait = wick_mlx_step_wait,
+    .kv_new = mlx_kv_new,
+    .kv_fork = wick_mlx_seq_fork,
+    .kv_truncate = mlx_kv_truncate,
+    .kv_len = mlx_kv_len,
+    .kv_free = mlx_kv_free,
+    .kv_export = wick_mlx_seq_export,
+    .kv_import = wick_mlx_seq_import,
+    .kv_usage = mlx_kv_usage,
+    .stats = mlx_stats,
+    .device_label = mlx_device_label,
+};

@@ -1,0 +1,183 @@
+/* backend/mlx/mlx.h - what the parts of the MLX backend share: the context, a loaded model, its weights and its KV.
+ *
+ * A step is a graph of MLX arrays built op by op from the plan and evaluated at once. Rows of several sequences are laid
+ * side by side in two dimensions [n_tokens][width], so every linear layer is one product; only attention sees sequences.
+ *
+ * KV lives in bundles. A bundle holds, per cache, one array of K and one of V, [rows][kv_head][capacity][dim]; a row is
+ * a sequence. Sequences that decode together share a bundle, so their attention is one call; a sequence with a prompt has
+ * one of its own. Arrays are immutable values for MLX, which updates in place when nobody else refers to them: forks
+ * share for nothing and copy on the first write.
+ *
+ * Invariants:
+ * 1. All calls into MLX come from the thread that opened the context (its streams belong to that thread).
+ * 2. Graphs are built first, then bundles take the new arrays, then the graph is reset, then it is evaluated: so a step that
+ *    cannot be built leaves every sequence as it was, and buffers are updated in place.
+ * 3. Numbers that meet activations have the activations' type.
+ */
+#pragma once
+#include "backend/backend.h"
+#include "backend/mlx/graph.h"
+#include "base/alloc.h"
+
+#define WICK_KV_STEP 256 /* capacity grows by this: what MLX's decode kernels want, and what mlx-lm does */
+
+struct wick_backend_ctx {
+    wick_backend_opts opts;
+    mlx_device device;
+    mlx_stream stream;
+    bool gpu;
+    char device_name[96];
+    uint64_t memory_bytes;
+};
+
+/* One matrix, or n_mat of one shape: what a product needs. */
+typedef struct wick_mlx_lin {
+    const uint8_t *key_data, *key_scales; /* the first matrix's, to find it again (tied weights) */
+    uint32_t n_mat, n_out, n_in;
+    bool quantized;
+    int group, bits;
+    const char *mode;       /* of MLX: "affine", "mxfp4", "nvfp4", "mxfp8" */
+    mlx_array w, scales, biases; /* packed; dense: w is [n_out][n_in] */
+    mlx_array wt;           /* dense: its transpose, a view */
+    float global_scale;
+    uint64_t bytes;
+} wick_mlx_lin;
+
+enum { /* places of matrices and vectors in a node, by op */
+    W_MAIN = 0, W_POS = 1,                          /* EMBED, HEAD */
+    W_Q = 0, W_K, W_V, W_O,                         /* ATTN */
+    W_GATE = 0, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED, /* MLP, MOE */
+    W_QA = 4, W_KVA, W_KB, W_VB,                    /* MLA: also W_Q, W_O */
+    V_W = 0, V_B,                                   /* NORM, HEAD */
+    V_Q = 0, V_K, V_V, V_O, V_QN, V_KN, V_SINKS, V_FREQS, V_MSCALE, /* ATTN, MLA */
+    V_GATE = 0, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN,
+    WICK_NODE_W = 8, WICK_NODE_V = 9
+};
+
+typedef struct wick_mlx_node {
+    const wick_op *op;
+    const wick_mlx_lin *w[WICK_NODE_W];
+    mlx_array v[WICK_NODE_V];
+} wick_mlx_node;
+
+typedef struct wick_bundle {
+    mlx_array *kv;   /* [2 * n_caches]: K and V of each; empty until first written; V empty for latent caches */
+    mlx_array *next; /* the same, of the step that is being built */
+    uint32_t n_rows, n_live, capacity;
+    uint32_t next_capacity;
+    uint64_t bytes;
+} wick_bundle;
+
+struct wick_seq {
+    wick_backend_model *m;
+    wick_bundle *bundle;     /* NULL: nothing was written yet */
+    uint32_t row, len;
+    uint32_t mark;           /* number of the step that named it */
+    bool lost;               /* a step failed after its buffers were given away */
+};
+
+/* Rows of the step that attend together: the rows of one bundle, one token each, or one sequence with n tokens. */
+typedef struct wick_group {
+    wick_bundle *bundle;
+    uint32_t first, n_tokens; /* in the step's order */
+    uint32_t n_seqs, len;     /* len: of the longest, before this step */
+    bool even;                /* all of the same length */
+    uint32_t first_row;       /* of row_of */
+} wick_group;
+
+typedef struct wick_mask {
+    uint32_t group, window;
+    mlx_array a;
+} wick_mask;
+
+/* A step under construction. */
+typedef struct wick_mlx_step {
+    uint32_t n, n_rows, n_groups, n_out;
+    int32_t *token, *pos;     /* [max_tokens] in the step's order */
+    const wick_row **row;     /* [n_rows] in the step's order; the batch's, so only while it is submitted */
+    wick_seq **seq;           /* the same rows' sequences; NULL: freed meanwhile */
+    wick_group *group;        /* [n_groups] */
+    int32_t *out_at;          /* [n_out]: index of a token in the step's order; in the order of the batch */
+    bool hidden, compact;
+    mlx_array positions;
+    mlx_array reg[WICK_N_REGS];
+    wick_mask *mask;
+    uint32_t n_masks, mask_cap;
+} wick_mlx_step;
+
+struct wick_backend_model {
+    wick_backend_ctx *ctx;
+    const wick_plan *plan;
+    uint32_t max_tokens, n_nodes, last_cache_op;
+    mlx_dtype act;             /* type of activations and KV */
+    wick_graph g;
+    wick_mlx_lin **lin;        /* [n_lins] */
+    uint32_t n_lins, lin_cap;
+    wick_mlx_node *node;       /* [n_nodes] */
+    wick_mlx_step step;
+    uint64_t kv_bytes, weight_bytes, bytes_per_token, kv_limit_bytes;
+    uint32_t step_no;
+    mlx_array out;             /* [n_out][width] float32 */
+    mlx_closure fused_act[8];  /* compiled activations, by wick_act */
+    wick_step_out result;
+    bool submitted, compiled;
+    uint64_t n_steps, n_tokens;
+    double step_ms, started_ms;
+    double build_ms;           /* host time of building graphs */
+    char label[160];
+};
+
+/* check.c: can this backend run the plan; names what is missing */
+wick_status wick_mlx_check(const wick_plan *plan, wick_err *err) WICK_MUST_CHECK;
+bool wick_mlx_has_blocks(const wick_plan *plan); /* GGUF block types, whose scales are float16 */
+bool wick_mlx_cache_of(const wick_op *op, uint32_t *cache);
+
+/* weights.c */
+mlx_dtype wick_mlx_dtype_of(wick_dtype t); /* of a plain float type */
+wick_status wick_mlx_load_weights(wick_backend_model *m, wick_progress progress, wick_err *err) WICK_MUST_CHECK;
+void wick_mlx_unload_weights(wick_backend_model *m);
+
+/* linear.c: y[n][n_out] = x[n][n_in] w^T (+ bias), whatever the encoding; experts: one matrix per row of idx. */
+mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n, mlx_array bias);
+mlx_array wick_mlx_gather_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, mlx_array idx, bool sorted);
+mlx_array wick_mlx_rows(wick_backend_model *m, const wick_mlx_lin *l, mlx_array ids, uint32_t n);
+mlx_array wick_mlx_activation(wick_backend_model *m, wick_act act, float alpha, float limit, mlx_array gate,
+                              mlx_array up); /* gate empty: act(up) */
+
+/* kv.c */
+wick_status wick_mlx_seq_new(wick_backend_model *m, wick_seq **out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_mlx_seq_fork(wick_backend_model *m, const wick_seq *s, uint32_t n, wick_seq **out,
+                              wick_err *err) WICK_MUST_CHECK;
+void wick_mlx_seq_free(wick_seq *s);
+/* The bundle that holds exactly these sequences in this order, with room for n more tokens each; made where it is not there. */
+wick_status wick_mlx_bundle_for(wick_backend_model *m, wick_seq *const *seq, uint32_t n_seqs, uint32_t n_more,
+                                wick_bundle **out, wick_err *err) WICK_MUST_CHECK;
+/* Writes k, v [rows][kv_head][n][dim] at the positions of the group's tokens; gives back K and V up to there. */
+void wick_mlx_kv_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array k, mlx_array v);
+/* Positions [from, to) of K (part 0) or V (1) of the bundle: what this step wrote, or what was there. */
+mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
+                           uint32_t to);
+void wick_mlx_bundle_commit(wick_backend_model *m, wick_bundle *b); /* takes what the step wrote */
+void wick_mlx_bundle_cancel(wick_backend_model *m, wick_bundle *b); /* forgets it */
+wick_status wick_mlx_seq_export(wick_backend_model *m, const wick_seq *s, uint32_t from, uint32_t to, void *buf,
+                                uint64_t *n_bytes, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_mlx_seq_import(wick_backend_model *m, wick_seq *s, uint32_t from, uint32_t to, const void *buf,
+                                uint64_t n_bytes, wick_err *err) WICK_MUST_CHECK;
+
+/* step.c */
+wick_status wick_mlx_step_init(wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
+void wick_mlx_step_release(wick_backend_model *m);
+wick_status wick_mlx_step_submit(wick_backend_model *m, const wick_batch *b, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_mlx_step_wait(wick_backend_model *m, wick_step_out *out, wick_err *err) WICK_MUST_CHECK;
+
+/* The ops: each reads s->reg[op->src] and leaves its result in s->reg[op->dst]; a failure is the graph's. */
+mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* attn.c */
+mlx_array wick_mlx_mla(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);  /* attn.c */
+mlx_array wick_mlx_mlp(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);  /* mlp.c */
+mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);  /* mlp.c */
+/* attn.c: what a group attends to. `mode` is "" (everything), "causal", or "array" with *mask. */
+mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode);
+mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array freqs, mlx_array mscale, mlx_array x,
+                        uint32_t n, uint32_t n_head, uint32_t dim);
+
+extern const wick_backend wick_backend_mlx;

@@ -1,0 +1,381 @@
+/* backend/mlx/step.c - one step: the batch in groups, the graph from the plan, its evaluation.
+ *
+ * Rows with one token are put into groups of similar length and attend together (bundles); a row with several tokens is a group
+ * of its own. Tokens lie in the order of the groups; outputs are picked in the order of the batch.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/mlx/mlx.h"
+#include "base/sys.h"
+
+wick_status wick_mlx_step_init(wick_backend_model *m, wick_err *err)
+{
+    wick_mlx_step *s = &m->step;
+    uint64_t n = m->max_tokens;
+    s->token = wick_alloc_zero(n, sizeof *s->token);
+    s->pos = wick_alloc_zero(n, sizeof *s->pos);
+    s->out_at = wick_alloc_zero(n, sizeof *s->out_at);
+    s->row = wick_alloc_zero(n, sizeof *s->row);
+    s->seq = wick_alloc_zero(n, sizeof *s->seq);
+    s->group = wick_alloc_zero(n, sizeof *s->group);
+    s->mask_cap = 64;
+    s->mask = wick_alloc_zero(s->mask_cap, sizeof *s->mask);
+    if (!s->token || !s->pos || !s->out_at || !s->row || !s->seq || !s->group || !s->mask)
+        return wick_err_oom(err, "tables of a step", n * sizeof *s->group, 0);
+    return WICK_OK;
+}
+
+void wick_mlx_step_release(wick_backend_model *m)
+{
+    wick_mlx_step *s = &m->step;
+    wick_free(s->token);
+    wick_free(s->pos);
+    wick_free(s->out_at);
+    wick_free(s->row);
+    wick_free(s->seq);
+    wick_free(s->group);
+    wick_free(s->mask);
+    memset(s, 0, sizeof *s);
+    wick_array_drop(&m->out);
+}
+
+static wick_status check_row(wick_backend_model *m, const wick_row *r, uint32_t i, wick_err *err)
+{
+    const wick_op_embed *e = &m->plan->op[0].u.embed;
+    if (!r->seq || r->seq->m != m)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq", "row %u: the sequence is of another model", i);
+    if (r->seq->lost)
+        return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "row %u: the sequence was lost in a step that failed", i);
+    if (r->seq->mark == m->step_no)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq", "row %u: the sequence is in the batch already", i);
+    r->seq->mark = m->step_no;
+    if (r->n_tokens == 0 || !r->tokens) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "row %u: no tokens", i);
+    if (r->out != WICK_OUT_NONE && r->out != WICK_OUT_LAST && r->out != WICK_OUT_ALL && r->out != WICK_OUT_HIDDEN)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "out", "row %u: output flags %u", i, r->out);
+    for (uint32_t k = 0; k < r->n_tokens; k++)
+        if (r->tokens[k] < 0 || (uint32_t)r->tokens[k] >= m->plan->n_vocab)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tokens",
+                             "row %u: token %" PRId32 " at %u, the vocabulary has %u", i, r->tokens[k], k,
+                             m->plan->n_vocab);
+    if (e->w_pos && (uint64_t)r->seq->len + r->n_tokens + e->pos_offset > e->w_pos->n_out)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens",
+                         "row %u: position %" PRIu64 ", the model has %u positions", i,
+                         (uint64_t)r->seq->len + r->n_tokens - 1, e->w_pos->n_out - e->pos_offset);
+    return WICK_OK;
+}
+
+static wick_status check_batch(wick_backend_model *m, const wick_batch *b, wick_err *err)
+{
+    uint64_t n = 0;
+    bool logits = false, hidden = false;
+    if (b->n_rows == 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "batch", "a step needs a row");
+    m->step_no++;
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const wick_row *r = &b->row[i];
+        WICK_TRY(check_row(m, r, i, err));
+        n += r->n_tokens;
+        logits |= (r->out & (WICK_OUT_LAST | WICK_OUT_ALL)) != 0;
+        hidden |= (r->out & WICK_OUT_HIDDEN) != 0;
+    }
+    if (n > m->max_tokens)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "batch", "%" PRIu64 " tokens, a step takes %u", n, m->max_tokens);
+    if (logits && hidden)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "out", "one step gives logits or hidden states, not both");
+    m->step.hidden = hidden;
+    return WICK_OK;
+}
+
+/* Rows that may attend together: of a length within a factor of two. 0: a prompt, alone. */
+static uint32_t size_class(const wick_row *r)
+{
+    uint32_t c = 1;
+    if (r->n_tokens > 1) return 0;
+    for (uint32_t n = r->seq->len / WICK_KV_STEP; n > 1; n /= 2) c++;
+    return c;
+}
+
+static bool before(const wick_row *a, const wick_row *b, bool by_class)
+{
+    uint32_t ca = size_class(a), cb = size_class(b);
+    if (by_class && ca != cb) return ca > cb;
+    if (!by_class && (ca == 0) != (cb == 0)) return ca != 0;
+    if (ca == 0) return false;
+    if (a->seq->bundle != b->seq->bundle) return (uintptr_t)a->seq->bundle < (uintptr_t)b->seq->bundle;
+    return a->seq->row < b->seq->row;
+}
+
+/* All rows with one token are one bundle already: it stays, whatever the lengths have become. */
+static bool one_bundle(const wick_mlx_step *s)
+{
+    uint32_t singles = 0;
+    const wick_bundle *b = NULL;
+    for (uint32_t i = 0; i < s->n_rows; i++) {
+        if (s->row[i]->n_tokens > 1) continue;
+        if (singles++ && s->row[i]->seq->bundle != b) return false;
+        b = s->row[i]->seq->bundle;
+    }
+    return b && singles == b->n_rows;
+}
+
+/* Stable insertion sort: rows are few and mostly in order from step to step. */
+static void sort_rows(wick_mlx_step *s, bool by_class)
+{
+    for (uint32_t i = 1; i < s->n_rows; i++) {
+        const wick_row *r = s->row[i];
+        uint32_t k = i;
+        for (; k > 0 && before(r, s->row[k - 1], by_class); k--) s->row[k] = s->row[k - 1];
+        s->row[k] = r;
+    }
+}
+
+static wick_status make_groups(wick_backend_model *m, const wick_batch *b, wick_err *err)
+{
+    wick_mlx_step *s = &m->step;
+    bool tap = m->ctx->opts.tap != NULL;
+    s->n = s->n_groups = 0;
+    s->n_rows = b->n_rows;
+    for (uint32_t i = 0; i < b->n_rows; i++) s->row[i] = &b->row[i];
+    bool keep = one_bundle(s);
+    if (!tap) sort_rows(s, !keep); /* a tap sees the rows in the order of the batch */
+    for (uint32_t i = 0; i < s->n_rows; i++) s->seq[i] = s->row[i]->seq;
+    for (uint32_t i = 0, end; i < s->n_rows; i = end) {
+        const wick_row *r = s->row[i];
+        uint32_t c = size_class(r);
+        for (end = i + 1; !tap && c && end < s->n_rows; end++) {
+            uint32_t other = size_class(s->row[end]);
+            if (other == 0 || (!keep && other != c)) break;
+        }
+        wick_group *gr = &s->group[s->n_groups++];
+        *gr = (wick_group){.first = s->n, .first_row = i, .n_seqs = end - i, .n_tokens = end - i > 1 ? end - i : r->n_tokens,
+                           .even = true};
+        for (uint32_t k = i; k < end; k++) {
+            if (s->seq[k]->len > gr->len) gr->len = s->seq[k]->len;
+            gr->even &= s->seq[k]->len == s->seq[i]->len;
+            for (uint32_t t = 0; t < s->row[k]->n_tokens; t++) {
+                s->token[s->n] = s->row[k]->tokens[t];
+                s->pos[s->n++] = (int32_t)(s->row[k]->seq->len + t);
+            }
+        }
+        WICK_TRY(wick_mlx_bundle_for(m, s->seq + i, gr->n_seqs, gr->n_seqs > 1 ? 1 : r->n_tokens, &gr->bundle, err));
+    }
+    return WICK_OK;
+}
+
+/* Where the outputs of the batch, in its order, lie in the step's. */
+static void find_outputs(wick_mlx_step *s, const wick_batch *b)
+{
+    s->n_out = 0;
+    for (uint32_t i = 0; i < b->n_rows; i++) {
+        const wick_row *r = &b->row[i];
+        if (r->out == WICK_OUT_NONE) continue;
+        uint32_t at = 0, k = 0;
+        while (s->row[k] != r) at += s->row[k++]->n_tokens;
+        uint32_t from = r->out == WICK_OUT_LAST ? r->n_tokens - 1 : 0;
+        for (; from < r->n_tokens; from++) s->out_at[s->n_out++] = (int32_t)(at + from);
+    }
+}
+
+/* From here on only the rows that are asked for matter. */
+static void compact(wick_backend_model *m)
+{
+    wick_mlx_step *s = &m->step;
+    bool all = s->n_out == s->n;
+    s->compact = true;
+    for (uint32_t i = 0; all && i < s->n; i++) all = s->out_at[i] == (int32_t)i;
+    if (all) return;
+    mlx_array idx = mx_data(&m->g, s->out_at, MX_DIMS((int)s->n_out), MLX_INT32);
+    for (int r = 0; r < WICK_N_REGS; r++)
+        if (s->reg[r].ctx) s->reg[r] = mx_take(&m->g, s->reg[r], idx, 0);
+    s->n = s->n_out;
+}
+
+static mlx_array run_embed(wick_backend_model *m, const wick_mlx_node *n)
+{
+    const wick_op_embed *o = &n->op->u.embed;
+    wick_graph *g = &m->g;
+    int rows = (int)m->step.n;
+    mlx_array ids = mx_data(g, m->step.token, MX_DIMS(rows), MLX_INT32);
+    mlx_array x = wick_mlx_rows(m, n->w[W_MAIN], ids, m->step.n);
+    if (o->scale != 1.0F) x = mx_multiply(g, x, mx_scalar(g, o->scale, m->act));
+    if (!n->w[W_POS]) return x;
+    mlx_array at = m->step.positions;
+    if (o->pos_offset) at = mx_add(g, at, mx_data(g, (const int32_t[]){(int32_t)o->pos_offset}, MX_DIMS(1), MLX_INT32));
+    return mx_add(g, x, wick_mlx_rows(m, n->w[W_POS], at, m->step.n));
+}
+
+static mlx_array run_norm(wick_backend_model *m, const wick_mlx_node *n, mlx_array x)
+{
+    const wick_op_norm *o = &n->op->u.norm;
+    if (o->kind == WICK_NORM_LAYER) return mx_layer_norm(&m->g, x, n->v[V_W], n->v[V_B], o->eps);
+    mlx_array y = mx_rms_norm(&m->g, x, n->v[V_W], o->eps);
+    return n->v[V_B].ctx ? mx_add(&m->g, y, n->v[V_B]) : y;
+}
+
+static mlx_array scaled(wick_backend_model *m, mlx_array x, float f)
+{
+    return f == 1.0F || !x.ctx ? x : mx_multiply(&m->g, x, mx_scalar(&m->g, f, m->act));
+}
+
+static mlx_array run_head(wick_backend_model *m, const wick_mlx_node *n, mlx_array x)
+{
+    const wick_op_head *o = &n->op->u.head;
+    wick_graph *g = &m->g;
+    mlx_array y = scaled(m, wick_mlx_linear(m, n->w[W_MAIN], x, m->step.n, n->v[V_B]), o->scale);
+    y = mx_astype(g, y, MLX_FLOAT32);
+    if (o->softcap == 0.0F) return y;
+    y = mx_tanh(g, mx_divide(g, y, mx_scalar(g, o->softcap, MLX_FLOAT32)));
+    return mx_multiply(g, y, mx_scalar(g, o->softcap, MLX_FLOAT32));
+}
+
+/* A plan may add to a register that it never wrote: it is zero. */
+static mlx_array source(wick_backend_model *m, wick_reg r)
+{
+    wick_mlx_step *s = &m->step;
+    if (!s->reg[r].ctx) s->reg[r] = mx_zeros(&m->g, MX_DIMS((int)s->n, (int)m->plan->n_embd), m->act);
+    return s->reg[r];
+}
+
+static void call_tap(wick_backend_model *m, uint32_t i)
+{
+    const wick_backend_opts *o = &m->ctx->opts;
+    wick_mlx_step *s = &m->step;
+    wick_tap tap = {i, m->node[i].op, NULL, s->n, m->plan->n_embd};
+    if (m->node[i].op->kind != WICK_OP_HEAD) {
+        mlx_array x = mx_contiguous(&m->g, mx_astype(&m->g, s->reg[m->node[i].op->dst], MLX_FLOAT32));
+        if (m->g.failed || wick_mlx.array_eval(x)) {
+            m->g.failed = true;
+            return;
+        }
+        tap.data = wick_mlx.array_data_float32(x);
+    }
+    o->tap(o->tap_ctx, &tap);
+}
+
+/* One node; false: nothing is left to do. The result of HEAD goes to *out. */
+static bool run_node(wick_backend_model *m, uint32_t i, mlx_array *out)
+{
+    const wick_mlx_node *n = &m->node[i];
+    wick_mlx_step *s = &m->step;
+    const wick_op *op = n->op;
+    mlx_array x = {0}, y = {0};
+    bool early = !m->ctx->opts.tap && i > m->last_cache_op;
+    if (!s->compact && (early || op->kind == WICK_OP_HEAD)) {
+        if (s->n_out == 0) return false;
+        compact(m);
+    }
+    if (op->kind != WICK_OP_EMBED) x = source(m, op->src);
+    switch (op->kind) {
+    case WICK_OP_EMBED: y = run_embed(m, n); break;
+    case WICK_OP_NORM: y = run_norm(m, n, x); break;
+    case WICK_OP_ATTN: y = wick_mlx_attn(m, n, x); break;
+    case WICK_OP_MLA: y = wick_mlx_mla(m, n, x); break;
+    case WICK_OP_MLP: y = wick_mlx_mlp(m, n, x); break;
+    case WICK_OP_MOE: y = wick_mlx_moe(m, n, x); break;
+    case WICK_OP_ADD:
+        y = mx_add(&m->g, scaled(m, source(m, op->dst), op->u.add.dst_scale), scaled(m, x, op->u.add.src_scale));
+        break;
+    case WICK_OP_COPY: y = scaled(m, x, op->u.add.src_scale); break;
+    case WICK_OP_HEAD: *out = s->hidden ? mx_astype(&m->g, x, MLX_FLOAT32) : run_head(m, n, x); return true;
+    case WICK_OP_CONV:
+    case WICK_OP_MAMBA1:
+    case WICK_OP_MAMBA2:
+    case WICK_OP_DELTA:
+    case WICK_N_OPS: m->g.failed = true; return false;
+    }
+    s->reg[op->dst] = y;
+    if (!m->ctx->opts.mlx_lazy && !m->g.failed && wick_mlx.array_eval(y)) m->g.failed = true;
+    return true;
+}
+
+static wick_status build(wick_backend_model *m, const wick_batch *b, mlx_array *out, wick_err *err)
+{
+    wick_mlx_step *s = &m->step;
+    memset(s->reg, 0, sizeof s->reg);
+    s->n_masks = 0;
+    s->compact = false;
+    WICK_TRY(make_groups(m, b, err));
+    find_outputs(s, b);
+    s->positions = mx_data(&m->g, s->pos, MX_DIMS((int)s->n), MLX_INT32);
+    for (uint32_t i = 0; i < m->n_nodes && !m->g.failed; i++) {
+        if (!run_node(m, i, out)) break;
+        if (m->ctx->opts.tap && !m->g.failed) call_tap(m, i);
+    }
+    if (out->ctx) *out = mx_contiguous(&m->g, *out);
+    return m->g.failed ? wick_mlx_fail(err, "building a step") : WICK_OK;
+}
+
+static void lose(wick_backend_model *m)
+{
+    for (uint32_t i = 0; i < m->step.n_rows; i++)
+        if (m->step.seq[i]) m->step.seq[i]->lost = true;
+}
+
+/* Starts the evaluation of the output and of all that the sequences now hold. */
+static wick_status start(wick_backend_model *m, wick_err *err)
+{
+    wick_mlx_step *s = &m->step;
+    mlx_vector_array v = wick_mlx.vector_array_new();
+    int rc = v.ctx ? 0 : 1;
+    if (rc == 0 && m->out.ctx) rc = wick_mlx.vector_array_append_value(v, m->out);
+    for (uint32_t i = 0; i < s->n_groups; i++)
+        for (uint32_t k = 0; k < 2 * m->plan->n_caches && rc == 0; k++)
+            if (s->group[i].bundle->kv[k].ctx) rc = wick_mlx.vector_array_append_value(v, s->group[i].bundle->kv[k]);
+    if (rc == 0) rc = wick_mlx.async_eval(v);
+    if (v.ctx) wick_mlx.vector_array_free(v);
+    return rc ? wick_mlx_fail(err, "a step") : WICK_OK;
+}
+
+wick_status wick_mlx_step_submit(wick_backend_model *m, const wick_batch *b, wick_err *err)
+{
+    wick_mlx_step *s = &m->step;
+    mlx_array out = {0};
+    double t0 = wick_time_ms();
+    m->submitted = false;
+    WICK_TRY(check_batch(m, b, err));
+    wick_array_drop(&m->out);
+    wick_status st = build(m, b, &out, err);
+    uint32_t n_tokens = 0;
+    for (uint32_t i = 0; i < s->n_groups; i++) {
+        if (!s->group[i].bundle) continue;
+        if (st == WICK_OK)
+            wick_mlx_bundle_commit(m, s->group[i].bundle);
+        else
+            wick_mlx_bundle_cancel(m, s->group[i].bundle);
+        n_tokens += s->group[i].n_tokens;
+    }
+    if (st == WICK_OK) m->out = wick_array_hold(out);
+    wick_graph_reset(&m->g);
+    m->build_ms += wick_time_ms() - t0;
+    m->started_ms = t0;
+    if (st != WICK_OK) return st;
+    st = start(m, err);
+    if (st != WICK_OK) {
+        lose(m);
+        return st;
+    }
+    for (uint32_t i = 0; i < s->n_rows; i++) s->seq[i]->len += s->row[i]->n_tokens;
+    m->submitted = true;
+    m->n_steps++;
+    m->n_tokens += n_tokens;
+    return WICK_OK;
+}
+
+wick_status wick_mlx_step_wait(wick_backend_model *m, wick_step_out *out, wick_err *err)
+{
+    if (!m->submitted) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "no step was submitted");
+    m->submitted = false;
+    memset(out, 0, sizeof *out);
+    out->width = m->step.hidden ? m->plan->n_embd : m->plan->n_vocab;
+    int rc = m->out.ctx ? wick_mlx.array_eval(m->out) : wick_mlx.synchronize(m->ctx->stream);
+    if (rc == 0 && m->out.ctx) {
+        out->data = wick_mlx.array_data_float32(m->out);
+        out->n = m->step.n_out;
+    }
+    m->step_ms += wick_time_ms() - m->started_ms;
+    if (rc || (m->out.ctx && !out->data)) {
+        lose(m);
+        return wick_mlx_fail(err, "a step");
+    }
+    return WICK_OK;
+}
