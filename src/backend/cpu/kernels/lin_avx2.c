@@ -10,7 +10,7 @@ enum { LIN_MR_INT = 2, LIN_MR_FLOAT = 2 };
 enum { LIN_MR_INT = 5, LIN_MR_FLOAT = 6 };
 #endif
 
-enum { LIN_AHEAD = 2304 }; /* bytes of prefetch; measured with bench/lin_bench */
+enum { LIN_AHEAD = 6144 }; /* bytes of prefetch; measured with bench/lin_bench */
 
 LIN_INLINE __m256i dot(__m256i acc, __m256i codes, __m256i x, const bool wide)
 {

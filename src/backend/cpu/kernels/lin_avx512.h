@@ -15,7 +15,7 @@ enum { LIN_GEMV_MR = 1 };
 enum { LIN_GEMV_MR = 8 };
 #endif
 
-enum { LIN_AHEAD = 2304 }; /* bytes of prefetch; measured with bench/lin_bench */
+enum { LIN_AHEAD = 6144 }; /* bytes of prefetch; measured with bench/lin_bench */
 
 /* --- block kernels --- */
 LIN_INLINE __m512i lin_bcast4(const int8_t *p)
