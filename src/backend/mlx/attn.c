@@ -193,8 +193,7 @@ static mlx_array place(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
     if (w.ctx && !o->qk_norm_whole_row && !o->qk_norm_after_rope)
         x = head_norm(m, o, mx_reshape(g, x, MX_DIMS(n, h, d)), w, n_head, false);
     x = lay(m, x, n_head, o->head_dim);
-    if (o->rope)
-        x = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], x, m->step.n, n_head, o->head_dim);
+    if (o->rope) x = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], x, m->step.n, n_head, o->head_dim);
     if (w.ctx && !o->qk_norm_whole_row && o->qk_norm_after_rope) x = head_norm(m, o, x, w, n_head, true);
     return x;
 }
@@ -254,8 +253,9 @@ static mlx_array per_head(wick_backend_model *m, const wick_mlx_lin *l, mlx_arra
     static const int axes[] = {1, 0, 2};
     mlx_array none = {0};
     if (n_head == 1)
-        return mx_reshape(g, wick_mlx_linear(m, l, mx_reshape(g, x, MX_DIMS((int)m->step.n, (int)l->n_in)), m->step.n, none),
-                          MX_DIMS((int)m->step.n, 1, (int)l->n_out));
+        return mx_reshape(
+            g, wick_mlx_linear(m, l, mx_reshape(g, x, MX_DIMS((int)m->step.n, (int)l->n_in)), m->step.n, none),
+            MX_DIMS((int)m->step.n, 1, (int)l->n_out));
     return mx_transpose(g, wick_mlx_linear(m, l, mx_transpose(g, x, axes, 3), m->step.n, none), axes, 3);
 }
 

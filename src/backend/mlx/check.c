@@ -54,7 +54,8 @@ static wick_status check_attn(check *c, const wick_op_attn *a)
         return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "rope", "rope of dimensions %u to %u in a head of %u",
                          a->rope->first_dim, a->rope->first_dim + a->rope->n_dims, a->head_dim);
     if (a->softcap != 0.0F && a->sinks)
-        return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, "softcap", "capped scores with sinks are not supported by MLX");
+        return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, "softcap",
+                         "capped scores with sinks are not supported by MLX");
     if (a->qk_norm_whole_row && (a->qk_norm_after_rope || a->out_gate))
         return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, "qk_norm",
                          "a norm over all heads after rope, or with gates, is not supported");
@@ -98,8 +99,8 @@ static wick_status check_moe(check *c, const wick_op_moe *o)
 {
     uint32_t groups = o->n_group > 1 ? o->n_group : 1;
     if (o->n_expert == 0 || o->top_k == 0 || o->top_k > o->n_expert || o->n_expert > 65536 || o->n_expert % groups ||
-        (groups > 1 && (o->topk_group == 0 || o->topk_group > groups ||
-                        (uint64_t)o->topk_group * (o->n_expert / groups) < o->top_k)))
+        (groups > 1 &&
+         (o->topk_group == 0 || o->topk_group > groups || (uint64_t)o->topk_group * (o->n_expert / groups) < o->top_k)))
         return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "n_expert", "%u of %u experts in %u of %u groups: not possible",
                          o->top_k, o->n_expert, o->topk_group, groups);
     CHECK({o->router, o->n_expert, c->p->n_embd, "router", false},
@@ -110,7 +111,8 @@ static wick_status check_moe(check *c, const wick_op_moe *o)
               {&o->up[e], o->n_ff, c->p->n_embd, "expert up", false},
               {&o->down[e], c->p->n_embd, o->n_ff, "expert down", false});
         if (o->up[e].enc != o->up[0].enc || o->down[e].enc != o->down[0].enc || o->up[e].bits != o->up[0].bits ||
-            o->up[e].dtype != o->up[0].dtype || o->down[e].dtype != o->down[0].dtype || o->down[e].bits != o->down[0].bits)
+            o->up[e].dtype != o->up[0].dtype || o->down[e].dtype != o->down[0].dtype ||
+            o->down[e].bits != o->down[0].bits)
             return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, "experts", "the experts of a layer differ in encoding");
     }
     return o->shared ? check_mlp(c, o->shared) : WICK_OK;

@@ -57,12 +57,12 @@ void wick_graph_release(wick_graph *g)
 }
 
 /* RUN(call): the result of wick_mlx.call, kept */
-#define RUN(...)                           \
-    do {                                   \
-        mlx_array r = none;                \
-        if (g->failed) return none;        \
-        int rc = wick_mlx.__VA_ARGS__;     \
-        return wick_graph_keep(g, rc, r);  \
+#define RUN(...)                          \
+    do {                                  \
+        mlx_array r = none;               \
+        if (g->failed) return none;       \
+        int rc = wick_mlx.__VA_ARGS__;    \
+        return wick_graph_keep(g, rc, r); \
     } while (0)
 
 mlx_array mx_data(wick_graph *g, const void *data, const int *dims, size_t n, mlx_dtype t)

@@ -22,25 +22,26 @@ typedef struct wick_graph {
 mlx_array wick_array_hold(mlx_array a);
 void wick_array_drop(mlx_array *a); /* frees and empties */
 
-mlx_array wick_graph_keep(wick_graph *g, int rc, mlx_array a); /* takes a; fails the graph if rc is not 0 or a is empty */
+mlx_array wick_graph_keep(wick_graph *g, int rc,
+                          mlx_array a); /* takes a; fails the graph if rc is not 0 or a is empty */
 void wick_graph_reset(wick_graph *g);
 void wick_graph_release(wick_graph *g);
 
-#define WICK_UNARY(name)                                     \
+#define WICK_UNARY(name)                                          \
     static inline mlx_array mx_##name(wick_graph *g, mlx_array a) \
-    {                                                        \
-        mlx_array r = {0};                                   \
-        if (g->failed) return r;                             \
-        int rc = wick_mlx.name(&r, a, g->stream);            \
-        return wick_graph_keep(g, rc, r);                    \
+    {                                                             \
+        mlx_array r = {0};                                        \
+        if (g->failed) return r;                                  \
+        int rc = wick_mlx.name(&r, a, g->stream);                 \
+        return wick_graph_keep(g, rc, r);                         \
     }
-#define WICK_BINARY(name)                                                  \
+#define WICK_BINARY(name)                                                      \
     static inline mlx_array mx_##name(wick_graph *g, mlx_array a, mlx_array b) \
-    {                                                                      \
-        mlx_array r = {0};                                                 \
-        if (g->failed) return r;                                           \
-        int rc = wick_mlx.name(&r, a, b, g->stream);                       \
-        return wick_graph_keep(g, rc, r);                                  \
+    {                                                                          \
+        mlx_array r = {0};                                                     \
+        if (g->failed) return r;                                               \
+        int rc = wick_mlx.name(&r, a, b, g->stream);                           \
+        return wick_graph_keep(g, rc, r);                                      \
     }
 WICK_UNARY(sigmoid)
 WICK_UNARY(tanh)

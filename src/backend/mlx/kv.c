@@ -264,8 +264,7 @@ wick_status wick_mlx_seq_fork(wick_backend_model *m, const wick_seq *s, uint32_t
     wick_seq *f = NULL, *from;
     wick_bundle *b = NULL;
     WICK_TRY(check_alive(s, err));
-    if (n > s->len)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "%u tokens of a sequence of %u", n, s->len);
+    if (n > s->len) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "%u tokens of a sequence of %u", n, s->len);
     WICK_TRY(wick_mlx_seq_new(m, &f, err));
     if (n == 0 || !s->bundle) {
         *out = f;
@@ -353,7 +352,8 @@ wick_status wick_mlx_seq_import(wick_backend_model *m, wick_seq *s, uint32_t fro
     for (uint32_t i = 0; i < n_slots(m); i++) {
         int heads = (int)m->plan->cache[i / 2].n_kv_head, d = dim_of(m, i);
         if (!d) continue;
-        mlx_array a = mx_data(&m->g, src, MX_DIMS(1, heads, (int)(to - from), d), export_half(m) ? MLX_FLOAT16 : MLX_FLOAT32);
+        mlx_array a =
+            mx_data(&m->g, src, MX_DIMS(1, heads, (int)(to - from), d), export_half(m) ? MLX_FLOAT16 : MLX_FLOAT32);
         write_part(m, &gr, i, mx_astype(&m->g, a, m->act));
         src += (uint64_t)heads * (to - from) * (uint64_t)d * elem_bytes(m);
     }

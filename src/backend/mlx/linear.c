@@ -24,8 +24,7 @@ static mlx_array quantized(wick_backend_model *m, const wick_mlx_lin *l, mlx_arr
     return wick_graph_keep(g, rc, r);
 }
 
-static mlx_array expanded(wick_backend_model *m, const wick_mlx_lin *l, mlx_array w, mlx_array scales,
-                          mlx_array biases)
+static mlx_array expanded(wick_backend_model *m, const wick_mlx_lin *l, mlx_array w, mlx_array scales, mlx_array biases)
 {
     wick_graph *g = &m->g;
     mlx_array r = {0};

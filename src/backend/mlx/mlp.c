@@ -61,8 +61,7 @@ static void route(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, m
     if (o->routing == WICK_ROUTE_TOPK_SOFTMAX)
         *weight = mx_softmax(g, *weight, -1);
     else if (o->normalize && k > 1)
-        *weight = mx_divide(g, *weight,
-                            mx_add(g, mx_sum(g, *weight, -1, true), mx_scalar(g, 1e-20F, MLX_FLOAT32)));
+        *weight = mx_divide(g, *weight, mx_add(g, mx_sum(g, *weight, -1, true), mx_scalar(g, 1e-20F, MLX_FLOAT32)));
     if (o->scale != 1.0F) *weight = mx_multiply(g, *weight, mx_scalar(g, o->scale, MLX_FLOAT32));
     *weight = mx_astype(g, *weight, m->act);
 }
@@ -121,7 +120,6 @@ mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
     y = mx_sum(g, y, 1, false);
     if (!o->shared) return y;
     mlx_array s = run_mlp(m, o->shared, nd->w + W_S_GATE, nd->v + V_S_GATE, x, m->step.n), none = {0};
-    if (nd->w[W_SHARED])
-        s = mx_multiply(g, s, mx_sigmoid(g, wick_mlx_linear(m, nd->w[W_SHARED], x, m->step.n, none)));
+    if (nd->w[W_SHARED]) s = mx_multiply(g, s, mx_sigmoid(g, wick_mlx_linear(m, nd->w[W_SHARED], x, m->step.n, none)));
     return mx_add(g, y, s);
 }

@@ -11,7 +11,8 @@
 #ifdef __APPLE__
 #define NO_GPU "Metal is not available: MLX needs Apple silicon and a session with a GPU"
 #else
-#define NO_GPU "this MLX has no CUDA, or no NVIDIA GPU is there: pip install \"mlx[cuda13]\" (or mlx[cuda12]), then `make mlx`"
+#define NO_GPU \
+    "this MLX has no CUDA, or no NVIDIA GPU is there: pip install \"mlx[cuda13]\" (or mlx[cuda12]), then `make mlx`"
 #endif
 
 static bool available(mlx_device_type type)
@@ -217,7 +218,8 @@ static wick_status load_parts(wick_backend_model *m, wick_progress progress, wic
 static wick_status mlx_load(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,
                             wick_backend_model **out, wick_err *err)
 {
-    static const char *const types[] = {[MLX_FLOAT16] = "float16", [MLX_FLOAT32] = "float32", [MLX_BFLOAT16] = "bfloat16"};
+    static const char *const types[] = {
+        [MLX_FLOAT16] = "float16", [MLX_FLOAT32] = "float32", [MLX_BFLOAT16] = "bfloat16"};
     if (max_tokens == 0 || max_tokens > 1 << 20)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "max_tokens", "max_tokens %u: expected 1 to 1048576", max_tokens);
     WICK_TRY(wick_mlx_check(plan, err));

@@ -36,22 +36,53 @@ typedef struct wick_mlx_lin {
     uint32_t n_mat, n_out, n_in;
     bool quantized;
     int group, bits;
-    const char *mode;       /* of MLX: "affine", "mxfp4", "nvfp4", "mxfp8" */
+    const char *mode;            /* of MLX: "affine", "mxfp4", "nvfp4", "mxfp8" */
     mlx_array w, scales, biases; /* packed; dense: w is [n_out][n_in] */
-    mlx_array wt;           /* dense: its transpose, a view */
+    mlx_array wt;                /* dense: its transpose, a view */
     float global_scale;
     uint64_t bytes;
 } wick_mlx_lin;
 
 enum { /* places of matrices and vectors in a node, by op */
-    W_MAIN = 0, W_POS = 1,                          /* EMBED, HEAD */
-    W_Q = 0, W_K, W_V, W_O,                         /* ATTN */
-    W_GATE = 0, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED, /* MLP, MOE */
-    W_QA = 4, W_KVA, W_KB, W_VB,                    /* MLA: also W_Q, W_O */
-    V_W = 0, V_B,                                   /* NORM, HEAD */
-    V_Q = 0, V_K, V_V, V_O, V_QN, V_KN, V_SINKS, V_FREQS, V_MSCALE, /* ATTN, MLA */
-    V_GATE = 0, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN,
-    WICK_NODE_W = 8, WICK_NODE_V = 9
+       W_MAIN = 0,
+       W_POS = 1, /* EMBED, HEAD */
+       W_Q = 0,
+       W_K,
+       W_V,
+       W_O, /* ATTN */
+       W_GATE = 0,
+       W_UP,
+       W_DOWN,
+       W_ROUTER,
+       W_S_GATE,
+       W_S_UP,
+       W_S_DOWN,
+       W_SHARED, /* MLP, MOE */
+       W_QA = 4,
+       W_KVA,
+       W_KB,
+       W_VB, /* MLA: also W_Q, W_O */
+       V_W = 0,
+       V_B, /* NORM, HEAD */
+       V_Q = 0,
+       V_K,
+       V_V,
+       V_O,
+       V_QN,
+       V_KN,
+       V_SINKS,
+       V_FREQS,
+       V_MSCALE, /* ATTN, MLA */
+       V_GATE = 0,
+       V_UP,
+       V_DOWN,
+       V_ROUTER,
+       V_CORRECTION,
+       V_S_GATE,
+       V_S_UP,
+       V_S_DOWN,
+       WICK_NODE_W = 8,
+       WICK_NODE_V = 9
 };
 
 typedef struct wick_mlx_node {
@@ -70,10 +101,10 @@ typedef struct wick_bundle {
 
 struct wick_seq {
     wick_backend_model *m;
-    wick_bundle *bundle;     /* NULL: nothing was written yet */
+    wick_bundle *bundle; /* NULL: nothing was written yet */
     uint32_t row, len;
-    uint32_t mark;           /* number of the step that named it */
-    bool lost;               /* a step failed after its buffers were given away */
+    uint32_t mark; /* number of the step that named it */
+    bool lost;     /* a step failed after its buffers were given away */
 };
 
 /* Rows of the step that attend together: the rows of one bundle, one token each, or one sequence with n tokens. */
@@ -93,11 +124,11 @@ typedef struct wick_mask {
 /* A step under construction. */
 typedef struct wick_mlx_step {
     uint32_t n, n_rows, n_groups, n_out;
-    int32_t *token, *pos;     /* [max_tokens] in the step's order */
-    const wick_row **row;     /* [n_rows] in the step's order; the batch's, so only while it is submitted */
-    wick_seq **seq;           /* the same rows' sequences; NULL: freed meanwhile */
-    wick_group *group;        /* [n_groups] */
-    int32_t *out_at;          /* [n_out]: index of a token in the step's order; in the order of the batch */
+    int32_t *token, *pos; /* [max_tokens] in the step's order */
+    const wick_row **row; /* [n_rows] in the step's order; the batch's, so only while it is submitted */
+    wick_seq **seq;       /* the same rows' sequences; NULL: freed meanwhile */
+    wick_group *group;    /* [n_groups] */
+    int32_t *out_at;      /* [n_out]: index of a token in the step's order; in the order of the batch */
     bool hidden, compact;
     mlx_array positions;
     mlx_array reg[WICK_N_REGS];
@@ -109,21 +140,21 @@ struct wick_backend_model {
     wick_backend_ctx *ctx;
     const wick_plan *plan;
     uint32_t max_tokens, n_nodes, last_cache_op;
-    mlx_dtype act;             /* type of activations and KV */
+    mlx_dtype act; /* type of activations and KV */
     wick_graph g;
-    wick_mlx_lin **lin;        /* [n_lins] */
+    wick_mlx_lin **lin; /* [n_lins] */
     uint32_t n_lins, lin_cap;
-    wick_mlx_node *node;       /* [n_nodes] */
+    wick_mlx_node *node; /* [n_nodes] */
     wick_mlx_step step;
     uint64_t kv_bytes, weight_bytes, bytes_per_token, kv_limit_bytes;
     uint32_t step_no;
-    mlx_array out;             /* [n_out][width] float32 */
-    mlx_closure fused_act[8];  /* compiled activations, by wick_act */
+    mlx_array out;            /* [n_out][width] float32 */
+    mlx_closure fused_act[8]; /* compiled activations, by wick_act */
     wick_step_out result;
     bool submitted, compiled;
     uint64_t n_steps, n_tokens;
     double step_ms, started_ms;
-    double build_ms;           /* host time of building graphs */
+    double build_ms; /* host time of building graphs */
     char label[160];
 };
 

@@ -147,7 +147,10 @@ static wick_status make_groups(wick_backend_model *m, const wick_batch *b, wick_
             if (other == 0 || (!keep && other != c)) break;
         }
         wick_group *gr = &s->group[s->n_groups++];
-        *gr = (wick_group){.first = s->n, .first_row = i, .n_seqs = end - i, .n_tokens = end - i > 1 ? end - i : r->n_tokens,
+        *gr = (wick_group){.first = s->n,
+                           .first_row = i,
+                           .n_seqs = end - i,
+                           .n_tokens = end - i > 1 ? end - i : r->n_tokens,
                            .even = true};
         for (uint32_t k = i; k < end; k++) {
             if (s->seq[k]->len > gr->len) gr->len = s->seq[k]->len;

@@ -392,7 +392,7 @@ static wick_status load_vector(loader *ld, const float *x, const int *dims, int 
 
 #define MATRIX(slot, weight) WICK_TRY(load_matrix(ld, weight, 1, &n->w[slot], err))
 #define STACK(slot, weight, count) WICK_TRY(load_matrix(ld, weight, count, &n->w[slot], err))
-#define VECTOR(slot, x, ...)                                                                              \
+#define VECTOR(slot, x, ...)                                                                                  \
     WICK_TRY(load_vector(ld, x, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int), \
                          ld->m->act, &n->v[slot], err))
 
@@ -407,8 +407,7 @@ static wick_status load_rope(loader *ld, wick_mlx_node *n, const wick_rope *r, u
     for (int i = 0; i < half; i++) x[i] = 1.0F / r->inv_freq[i];
     st = load_vector(ld, x, &half, 1, MLX_FLOAT32, &n->v[V_FREQS], err);
     if (st == WICK_OK && r->mscale != 1.0F) {
-        for (uint32_t i = 0; i < dim; i++)
-            x[i] = i >= r->first_dim && i < r->first_dim + r->n_dims ? r->mscale : 1.0F;
+        for (uint32_t i = 0; i < dim; i++) x[i] = i >= r->first_dim && i < r->first_dim + r->n_dims ? r->mscale : 1.0F;
         st = load_vector(ld, x, &whole, 1, ld->m->act, &n->v[V_MSCALE], err);
     }
     wick_free(x);
@@ -501,13 +500,22 @@ static wick_status load_node(loader *ld, wick_mlx_node *n, wick_err *err)
     const wick_op *op = n->op;
     int embd = (int)ld->m->plan->n_embd;
     switch (op->kind) {
-    case WICK_OP_EMBED: MATRIX(W_MAIN, op->u.embed.w); MATRIX(W_POS, op->u.embed.w_pos); break;
-    case WICK_OP_NORM: VECTOR(V_W, op->u.norm.w, embd); VECTOR(V_B, op->u.norm.b, embd); break;
+    case WICK_OP_EMBED:
+        MATRIX(W_MAIN, op->u.embed.w);
+        MATRIX(W_POS, op->u.embed.w_pos);
+        break;
+    case WICK_OP_NORM:
+        VECTOR(V_W, op->u.norm.w, embd);
+        VECTOR(V_B, op->u.norm.b, embd);
+        break;
     case WICK_OP_ATTN: return load_attn(ld, n, err);
     case WICK_OP_MLA: return load_mla(ld, n, err);
     case WICK_OP_MLP: return load_mlp(ld, n, &op->u.mlp, W_GATE, V_GATE, err);
     case WICK_OP_MOE: return load_moe(ld, n, err);
-    case WICK_OP_HEAD: MATRIX(W_MAIN, op->u.head.w); VECTOR(V_B, op->u.head.b, (int)op->u.head.w->n_out); break;
+    case WICK_OP_HEAD:
+        MATRIX(W_MAIN, op->u.head.w);
+        VECTOR(V_B, op->u.head.b, (int)op->u.head.w->n_out);
+        break;
     case WICK_OP_ADD:
     case WICK_OP_COPY:
     case WICK_OP_CONV:

@@ -27,7 +27,8 @@
 
 namespace mx = mlx::core;
 
-namespace {
+namespace
+{
 
 using Arrays = std::vector<mx::array>;
 using Function = std::function<Arrays(const Arrays &)>;
@@ -118,8 +119,8 @@ mx::Shape shape(const int *p, size_t n)
     return mx::Shape(p, p + n);
 }
 
-const mx::Dtype dtypes[] = {mx::bool_,  mx::uint8, mx::uint16, mx::uint32,  mx::uint64,  mx::int8,     mx::int16,
-                            mx::int32,  mx::int64, mx::float16, mx::float32, mx::float64, mx::bfloat16, mx::complex64};
+const mx::Dtype dtypes[] = {mx::bool_, mx::uint8, mx::uint16,  mx::uint32,  mx::uint64,  mx::int8,     mx::int16,
+                            mx::int32, mx::int64, mx::float16, mx::float32, mx::float64, mx::bfloat16, mx::complex64};
 
 mx::Dtype dtype_of(mlx_dtype t)
 {
@@ -192,8 +193,7 @@ mlx_array mlx_array_new_data_managed_payload(void *data, const int *dims, int n,
                                              void (*dtor)(void *))
 {
     return fresh<mlx_array>([&] {
-        return new mx::array(data, shape(dims, static_cast<size_t>(n)), dtype_of(t),
-                             [=](void *) { dtor(payload); });
+        return new mx::array(data, shape(dims, static_cast<size_t>(n)), dtype_of(t), [=](void *) { dtor(payload); });
     });
 }
 
@@ -311,7 +311,8 @@ int mlx_compile(mlx_closure *res, const mlx_closure f, bool shapeless)
 
 mlx_device mlx_device_new_type(mlx_device_type type, int index)
 {
-    return fresh<mlx_device>([&] { return new mx::Device(type == MLX_CPU ? mx::Device::cpu : mx::Device::gpu, index); });
+    return fresh<mlx_device>(
+        [&] { return new mx::Device(type == MLX_CPU ? mx::Device::cpu : mx::Device::gpu, index); });
 }
 
 int mlx_device_free(mlx_device d)
@@ -414,15 +415,15 @@ int mlx_set_wired_limit(size_t *res, size_t limit)
     return size_result(res, [=] { return mx::set_wired_limit(limit); });
 }
 
-#define UNARY(name)                                                              \
-    int mlx_##name(mlx_array *res, const mlx_array a, const mlx_stream s)        \
-    {                                                                            \
-        return guard([&] { put(res, mx::name(arr(a), str(s))); });               \
+#define UNARY(name)                                                       \
+    int mlx_##name(mlx_array *res, const mlx_array a, const mlx_stream s) \
+    {                                                                     \
+        return guard([&] { put(res, mx::name(arr(a), str(s))); });        \
     }
-#define BINARY(name)                                                                           \
-    int mlx_##name(mlx_array *res, const mlx_array a, const mlx_array b, const mlx_stream s)   \
-    {                                                                                          \
-        return guard([&] { put(res, mx::name(arr(a), arr(b), str(s))); });                     \
+#define BINARY(name)                                                                         \
+    int mlx_##name(mlx_array *res, const mlx_array a, const mlx_array b, const mlx_stream s) \
+    {                                                                                        \
+        return guard([&] { put(res, mx::name(arr(a), arr(b), str(s))); });                   \
     }
 UNARY(sigmoid)
 UNARY(tanh)
@@ -607,9 +608,8 @@ int mlx_fast_layer_norm(mlx_array *res, const mlx_array x, const mlx_array w, co
 int mlx_fast_rope(mlx_array *res, const mlx_array x, int dims, bool traditional, mlx_optional_float base, float scale,
                   int offset, const mlx_array freqs, const mlx_stream s)
 {
-    return guard([&] {
-        put(res, mx::fast::rope(arr(x), dims, traditional, opt(base), scale, offset, opt(freqs), str(s)));
-    });
+    return guard(
+        [&] { put(res, mx::fast::rope(arr(x), dims, traditional, opt(base), scale, offset, opt(freqs), str(s))); });
 }
 
 int mlx_fast_rope_dynamic(mlx_array *res, const mlx_array x, int dims, bool traditional, mlx_optional_float base,

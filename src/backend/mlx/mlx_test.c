@@ -1,0 +1,573 @@
+/* The MLX backend on its CPU device: sequences cut, batched, forked, truncated, exported and imported in every way give the
+ * logits of the plain run; a reference in double checks one plan; wrong batches and failing memory are errors. The
+ * numbers of every family are compared with mlx-lm in tests/parity. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/mlx/mlx.h"
+
+enum { EMBD = 32, HEADS = 4, KV_HEADS = 2, DIM = 8, FF = 48, VOCAB = 40, LAYERS = 2, MAX_TOKENS = 700, MAX_LEN = 1400 };
+
+static const wick_backend *const be = &wick_backend_mlx;
+static wick_err err;
+static uint32_t seed;
+
+#define OK(call)                                                    \
+    do {                                                            \
+        wick_status ok_ = (call);                                   \
+        if (ok_ != WICK_OK) fail_msg("%s: %s", #call, err.message); \
+    } while (0)
+
+static float uniform(void)
+{
+    seed = seed * 1664525U + 1013904223U;
+    return (float)(seed >> 8) / (float)(1 << 24) * 2.0F - 1.0F;
+}
+
+typedef struct tiny {
+    wick_plan p;
+    wick_op op[2 + LAYERS * 6 + 1];
+    wick_cache_spec cache[LAYERS];
+    wick_rope rope;
+    float inv_freq[DIM / 2];
+    wick_backend_ctx *c;
+    wick_backend_model *m;
+} tiny;
+
+static const wick_weight *matrix(tiny *t, uint32_t n_out, uint32_t n_in)
+{
+    wick_weight *w = wick_arena_array(&t->p.arena, 1, sizeof *w);
+    float *x = wick_arena_array(&t->p.arena, (size_t)n_out * n_in, sizeof *x);
+    assert_non_null(w);
+    assert_non_null(x);
+    for (uint32_t i = 0; i < n_out * n_in; i++) x[i] = uniform() * 1.7F / sqrtf((float)n_in);
+    *w = (wick_weight){
+        .enc = WICK_ENC_PLAIN, .dtype = WICK_DTYPE_F32, .n_out = n_out, .n_in = n_in, .data = (uint8_t *)x};
+    OK(wick_weight_finish(w, &err));
+    return w;
+}
+
+static const float *vector(tiny *t, uint32_t n)
+{
+    float *x = wick_arena_array(&t->p.arena, n, sizeof *x);
+    assert_non_null(x);
+    for (uint32_t i = 0; i < n; i++) x[i] = 1.0F + 0.2F * uniform();
+    return x;
+}
+
+static wick_op *add_op(tiny *t, wick_op_kind kind, wick_reg dst, wick_reg src)
+{
+    wick_op *o = &t->op[t->p.n_ops++];
+    *o = (wick_op){.kind = kind, .dst = dst, .src = src};
+    return o;
+}
+
+static void add_norm(tiny *t)
+{
+    wick_op *o = add_op(t, WICK_OP_NORM, WICK_R_H, WICK_R_X);
+    o->u.norm = (wick_op_norm){.kind = WICK_NORM_RMS, .w = vector(t, EMBD), .eps = 1e-5F};
+}
+
+static void add_residual(tiny *t)
+{
+    add_op(t, WICK_OP_ADD, WICK_R_X, WICK_R_H)->u.add = (wick_op_add){1.0F, 1.0F};
+}
+
+static void make_plan(tiny *t, uint32_t window, float softcap)
+{
+    memset(t, 0, sizeof *t);
+    seed = 7;
+    wick_arena_init(&t->p.arena, 0);
+    t->p.arch = "tiny";
+    t->p.n_embd = EMBD;
+    t->p.n_vocab = VOCAB;
+    t->p.n_layer = t->p.n_caches = LAYERS;
+    t->p.op = t->op;
+    t->p.cache = t->cache;
+    t->p.act_dtype = WICK_DTYPE_F32;
+    for (int i = 0; i < DIM / 2; i++) t->inv_freq[i] = powf(10000.0F, -2.0F * (float)i / DIM);
+    t->rope = (wick_rope){.n_dims = DIM, .inv_freq = t->inv_freq, .mscale = 1.0F};
+    add_op(t, WICK_OP_EMBED, WICK_R_X, WICK_R_X)->u.embed = (wick_op_embed){.w = matrix(t, VOCAB, EMBD), .scale = 2.0F};
+    for (uint32_t l = 0; l < LAYERS; l++) {
+        t->cache[l] = (wick_cache_spec){
+            .kind = WICK_CACHE_KV, .n_kv_head = KV_HEADS, .k_dim = DIM, .v_dim = DIM, .window = l ? window : 0};
+        add_norm(t);
+        wick_op *o = add_op(t, WICK_OP_ATTN, WICK_R_H, WICK_R_H);
+        o->u.attn = (wick_op_attn){.cache = l,
+                                   .n_head = HEADS,
+                                   .n_kv_head = KV_HEADS,
+                                   .head_dim = DIM,
+                                   .v_head_dim = DIM,
+                                   .wq = matrix(t, HEADS * DIM, EMBD),
+                                   .wk = matrix(t, KV_HEADS * DIM, EMBD),
+                                   .wv = matrix(t, KV_HEADS * DIM, EMBD),
+                                   .wo = matrix(t, EMBD, HEADS * DIM),
+                                   .rope = &t->rope,
+                                   .scale = 0.35F,
+                                   .softcap = softcap,
+                                   .window = l ? window : 0};
+        add_residual(t);
+        add_norm(t);
+        o = add_op(t, WICK_OP_MLP, WICK_R_H, WICK_R_H);
+        o->u.mlp = (wick_op_mlp){.gate = matrix(t, FF, EMBD),
+                                 .up = matrix(t, FF, EMBD),
+                                 .down = matrix(t, EMBD, FF),
+                                 .n_ff = FF,
+                                 .act = WICK_ACT_SILU};
+        add_residual(t);
+    }
+    add_norm(t);
+    add_op(t, WICK_OP_HEAD, WICK_R_H, WICK_R_H)->u.head = (wick_op_head){.w = matrix(t, VOCAB, EMBD), .scale = 1.0F};
+}
+
+static void open_tiny(tiny *t, uint32_t window, float softcap)
+{
+    wick_backend_opts o = {
+        .device = "cpu", .precision = WICK_PRECISION_EXACT, .kv_dtype = WICK_DTYPE_F32, .mlx_lazy = true};
+    wick_progress none = {0};
+    make_plan(t, window, softcap);
+    OK(be->open(&t->c, &o, &err));
+    OK(be->check(t->c, &t->p, &err));
+    OK(be->load(t->c, &t->p, MAX_TOKENS, none, &t->m, &err));
+}
+
+static void close_tiny(tiny *t)
+{
+    be->unload(t->m);
+    be->close(t->c);
+    wick_arena_release(&t->p.arena);
+}
+
+static const float *weight_of(const wick_weight *w)
+{
+    return (const float *)(const void *)w->data;
+}
+
+static void product(const wick_weight *w, const double *x, double *y)
+{
+    const float *v = weight_of(w);
+    for (uint32_t r = 0; r < w->n_out; r++) {
+        y[r] = 0;
+        for (uint32_t i = 0; i < w->n_in; i++) y[r] += (double)v[(size_t)r * w->n_in + i] * x[i];
+    }
+}
+
+static void ref_norm(const wick_op_norm *o, const double *x, double *y)
+{
+    double sum = 0;
+    for (int i = 0; i < EMBD; i++) sum += x[i] * x[i];
+    for (int i = 0; i < EMBD; i++) y[i] = x[i] / sqrt(sum / EMBD + (double)o->eps) * (double)o->w[i];
+}
+
+static void ref_rope(const tiny *t, double *x, uint32_t n_head, uint32_t pos)
+{
+    for (uint32_t h = 0; h < n_head; h++, x += DIM) {
+        for (int i = 0; i < DIM / 2; i++) {
+            double a = pos * (double)t->inv_freq[i], u = x[i], v = x[i + DIM / 2];
+            x[i] = u * cos(a) - v * sin(a);
+            x[i + DIM / 2] = u * sin(a) + v * cos(a);
+        }
+    }
+}
+
+/* K and V of every position so far, per layer, in double. */
+static double ref_k[LAYERS][MAX_LEN][KV_HEADS * DIM], ref_v[LAYERS][MAX_LEN][KV_HEADS * DIM];
+
+static void ref_attn(const tiny *t, const wick_op_attn *o, const double *x, uint32_t pos, double *y)
+{
+    double q[HEADS * DIM], z[HEADS * DIM], p[MAX_LEN];
+    product(o->wq, x, q);
+    product(o->wk, x, ref_k[o->cache][pos]);
+    product(o->wv, x, ref_v[o->cache][pos]);
+    ref_rope(t, q, HEADS, pos);
+    ref_rope(t, ref_k[o->cache][pos], KV_HEADS, pos);
+    uint32_t from = o->window && pos + 1 > o->window ? pos + 1 - o->window : 0;
+    for (uint32_t h = 0; h < HEADS; h++) {
+        uint32_t kv = h / (HEADS / KV_HEADS) * DIM;
+        double sum = 0;
+        for (uint32_t k = from; k <= pos; k++) {
+            p[k] = 0;
+            for (uint32_t i = 0; i < DIM; i++) p[k] += q[h * DIM + i] * ref_k[o->cache][k][kv + i];
+            p[k] *= (double)o->scale;
+            if (o->softcap != 0.0F) p[k] = (double)o->softcap * tanh(p[k] / (double)o->softcap);
+            sum += p[k] = exp(p[k]);
+        }
+        for (uint32_t i = 0; i < DIM; i++) {
+            z[h * DIM + i] = 0;
+            for (uint32_t k = from; k <= pos; k++) z[h * DIM + i] += p[k] / sum * ref_v[o->cache][k][kv + i];
+        }
+    }
+    product(o->wo, z, y);
+}
+
+static void ref_token(const tiny *t, int32_t token, uint32_t pos, float *logits)
+{
+    double x[EMBD], h[EMBD], g[FF], u[FF], out[VOCAB];
+    for (int i = 0; i < EMBD; i++) x[i] = 2.0 * (double)weight_of(t->op[0].u.embed.w)[token * EMBD + i];
+    for (uint32_t i = 1; i < t->p.n_ops; i++) {
+        const wick_op *o = &t->op[i];
+        if (o->kind == WICK_OP_NORM) ref_norm(&o->u.norm, x, h);
+        if (o->kind == WICK_OP_ATTN) {
+            double in[EMBD];
+            memcpy(in, h, sizeof in);
+            ref_attn(t, &o->u.attn, in, pos, h);
+        }
+        if (o->kind == WICK_OP_MLP) {
+            product(o->u.mlp.gate, h, g);
+            product(o->u.mlp.up, h, u);
+            for (int k = 0; k < FF; k++) u[k] *= g[k] / (1 + exp(-g[k]));
+            product(o->u.mlp.down, u, h);
+        }
+        for (int k = 0; o->kind == WICK_OP_ADD && k < EMBD; k++) x[k] += h[k];
+        if (o->kind == WICK_OP_HEAD) product(o->u.head.w, h, out);
+    }
+    for (int i = 0; i < VOCAB; i++) logits[i] = (float)out[i];
+}
+
+static void tokens_of(int32_t *t, uint32_t n, uint32_t which)
+{
+    seed = 100 + which;
+    for (uint32_t i = 0; i < n; i++) t[i] = (int32_t)((uint32_t)((uniform() + 1.0F) * 1e6F) % VOCAB);
+}
+
+/* One step; the outputs are copied. */
+static uint32_t run(tiny *t, const wick_row *rows, uint32_t n_rows, float *out)
+{
+    wick_batch b = {rows, n_rows};
+    wick_step_out o;
+    OK(be->step_submit(t->m, &b, &err));
+    OK(be->step_wait(t->m, &o, &err));
+    if (o.n) memcpy(out, o.data, (size_t)o.n * o.width * sizeof *out);
+    return o.n;
+}
+
+static void assert_near(const float *got, const float *want, size_t n, double limit, const char *what)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs((double)got[i] - (double)want[i]) <= limit))
+            fail_msg("%s: value %zu is %g, expected %g", what, i, (double)got[i], (double)want[i]);
+}
+
+static wick_seq *new_seq(tiny *t)
+{
+    wick_seq *s = NULL;
+    OK(be->kv_new(t->m, 0, &s, &err));
+    return s;
+}
+
+/* All logits of a prompt, in chunks. */
+static void prefill(tiny *t, wick_seq *s, const int32_t *tok, uint32_t n, uint32_t chunk, float *out)
+{
+    for (uint32_t i = 0; i < n; i += chunk) {
+        wick_row r = {s, tok + i, n - i < chunk ? n - i : chunk, WICK_OUT_ALL};
+        out += (size_t)VOCAB * run(t, &r, 1, out);
+    }
+}
+
+static float got[MAX_LEN * VOCAB], want[MAX_LEN * VOCAB];
+
+/* Windows, caps, chunks: against double. */
+static void test_reference(void **state)
+{
+    static const struct {
+        uint32_t window, n, chunk;
+        float softcap;
+    } cases[] = {{0, 37, 37, 0}, {0, 37, 5, 0},    {0, 3, 1, 0},     {9, 37, 37, 0},  {9, 37, 6, 0},
+                 {9, 20, 1, 0},  {0, 21, 8, 3.0F}, {7, 21, 4, 2.0F}, {0, 600, 300, 0}};
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        tiny t;
+        int32_t tok[600];
+        open_tiny(&t, cases[c].window, cases[c].softcap);
+        tokens_of(tok, cases[c].n, 0);
+        for (uint32_t i = 0; i < cases[c].n; i++) ref_token(&t, tok[i], i, want + (size_t)i * VOCAB);
+        wick_seq *s = new_seq(&t);
+        prefill(&t, s, tok, cases[c].n, cases[c].chunk, got);
+        assert_int_equal(be->kv_len(s), cases[c].n);
+        assert_near(got, want, (size_t)cases[c].n * VOCAB, 1e-4, "reference");
+        be->kv_free(t.m, s);
+        close_tiny(&t);
+    }
+}
+
+/* Sequences of different lengths decode together, one leaves, a prompt comes in between: nobody notices. */
+static void test_batches(void **state)
+{
+    enum { N = 4, STEPS = 24 };
+    static float alone[N][STEPS][VOCAB];
+    static const uint32_t windows[] = {0, 11};
+    static const uint32_t starts[2][N] = {{5, 5, 5, 5}, {3, 250, 17, 300}};
+    (void)state;
+    for (int c = 0; c < 4; c++) {
+        tiny t;
+        static int32_t tok[N][400];
+        wick_seq *s[N];
+        open_tiny(&t, windows[c % 2], 0);
+        for (int i = 0; i < N; i++) {
+            uint32_t n = starts[c / 2][i];
+            tokens_of(tok[i], n + STEPS, (uint32_t)i);
+            s[i] = new_seq(&t);
+            prefill(&t, s[i], tok[i], n, 128, got);
+            for (uint32_t k = 0; k < STEPS; k++) prefill(&t, s[i], tok[i] + n + k, 1, 1, alone[i][k]);
+            be->kv_free(t.m, s[i]);
+            s[i] = new_seq(&t);
+            prefill(&t, s[i], tok[i], n, n, got);
+        }
+        for (uint32_t k = 0; k < STEPS; k++) {
+            wick_row r[N + 1];
+            uint32_t n = 0;
+            for (int i = 0; i < N; i++) {
+                if (i == 1 && k >= 8 && k < 12) continue; /* it pauses */
+                uint32_t at = starts[c / 2][i] + k - (i == 1 && k >= 12 ? 4 : 0);
+                r[n++] = (wick_row){s[i], tok[i] + at, 1, i == 2 && k % 3 ? WICK_OUT_NONE : WICK_OUT_LAST};
+            }
+            wick_seq *guest = NULL;
+            if (k == 15) { /* a prompt in the middle of the batch */
+                guest = new_seq(&t);
+                r[n] = r[n - 1];
+                r[n++ - 1] = (wick_row){guest, tok[0], starts[c / 2][0], WICK_OUT_LAST};
+            }
+            run(&t, r, n, got);
+            const float *p = got;
+            for (uint32_t i = 0; i < n; i++) {
+                if (r[i].out == WICK_OUT_NONE) continue;
+                if (r[i].seq != guest) {
+                    int who = 0;
+                    while (s[who] != r[i].seq) who++;
+                    assert_near(p, alone[who][k - (who == 1 && k >= 12 ? 4 : 0)], VOCAB, 1e-4, "batch");
+                }
+                p += VOCAB;
+            }
+            if (guest) be->kv_free(t.m, guest);
+        }
+        for (int i = 0; i < N; i++) be->kv_free(t.m, s[i]);
+        wick_kv_usage u;
+        be->kv_usage(t.m, &u);
+        assert_int_equal(u.bytes, 0);
+        close_tiny(&t);
+    }
+}
+
+static void test_fork_and_truncate(void **state)
+{
+    tiny t;
+    int32_t tok[300], other[300];
+    (void)state;
+    open_tiny(&t, 0, 0);
+    tokens_of(tok, 300, 0);
+    tokens_of(other, 300, 1);
+    memcpy(other, tok, 260 * sizeof *tok);
+    wick_seq *a = new_seq(&t), *b = new_seq(&t), *f = NULL, *g = NULL;
+    prefill(&t, a, tok, 300, 300, want);
+    prefill(&t, b, other, 300, 300, got);
+    static float want_other[40 * VOCAB];
+    memcpy(want_other, got + 260 * VOCAB, sizeof want_other);
+    OK(be->kv_fork(t.m, a, 260, &f, &err));
+    assert_int_equal(be->kv_len(f), 260);
+    prefill(&t, f, other + 260, 40, 7, got);
+    assert_near(got, want_other, 40 * VOCAB, 1e-4, "fork");
+    OK(be->kv_truncate(t.m, a, 280, &err));
+    prefill(&t, a, tok + 280, 20, 1, got);
+    assert_near(got, want + 280 * VOCAB, 20 * VOCAB, 1e-4, "after truncation");
+    be->kv_free(t.m, a); /* the fork lives on */
+    OK(be->kv_truncate(t.m, f, 270, &err));
+    OK(be->kv_fork(t.m, f, 270, &g, &err));
+    wick_row r[2] = {{f, other + 270, 1, WICK_OUT_LAST}, {g, other + 270, 1, WICK_OUT_LAST}};
+    run(&t, r, 2, got);
+    assert_near(got, want_other + 10 * VOCAB, VOCAB, 1e-4, "both forks");
+    assert_near(got + VOCAB, want_other + 10 * VOCAB, VOCAB, 1e-4, "both forks");
+    assert_int_not_equal(be->kv_truncate(t.m, f, 5000, &err), WICK_OK);
+    assert_int_not_equal(be->kv_fork(t.m, f, 5000, &a, &err), WICK_OK);
+    be->kv_free(t.m, b);
+    be->kv_free(t.m, f);
+    be->kv_free(t.m, g);
+    close_tiny(&t);
+}
+
+static void test_export(void **state)
+{
+    tiny t;
+    int32_t tok[40];
+    (void)state;
+    open_tiny(&t, 0, 0);
+    tokens_of(tok, 40, 3);
+    wick_seq *a = new_seq(&t), *b = new_seq(&t);
+    prefill(&t, a, tok, 40, 40, want);
+    uint64_t n = 0, n2 = 0, few = 8;
+    OK(be->kv_export(t.m, a, 0, 25, NULL, &n, &err));
+    assert_int_equal(n, (uint64_t)25 * LAYERS * 2 * KV_HEADS * DIM * 4);
+    float *buf = malloc(n), *rest = malloc(n);
+    OK(be->kv_export(t.m, a, 0, 25, buf, &n, &err));
+    n2 = n;
+    OK(be->kv_export(t.m, a, 25, 30, rest, &n2, &err));
+    OK(be->kv_import(t.m, b, 0, 25, buf, n, &err));
+    OK(be->kv_import(t.m, b, 25, 30, rest, n2, &err));
+    assert_int_equal(be->kv_len(b), 30);
+    prefill(&t, b, tok + 30, 10, 10, got);
+    assert_near(got, want + 30 * VOCAB, 10 * VOCAB, 1e-4, "import");
+    /* layer 0, V of head 1 at position 3: [cache][k then v][head][position][dim] */
+    ref_token(&t, tok[0], 0, got);
+    for (uint32_t i = 0; i < 25; i++) ref_token(&t, tok[i], i, got);
+    for (int i = 0; i < DIM; i++)
+        assert_true(fabs((double)buf[(2 + 1) * 25 * DIM + 3 * DIM + i] - ref_v[0][3][DIM + i]) < 1e-4);
+    assert_int_not_equal(be->kv_export(t.m, a, 0, 25, buf, &few, &err), WICK_OK);
+    assert_int_not_equal(be->kv_export(t.m, a, 0, 41, NULL, &n, &err), WICK_OK);
+    assert_int_not_equal(be->kv_import(t.m, b, 0, 25, buf, n, &err), WICK_OK);
+    assert_int_not_equal(be->kv_import(t.m, b, 40, 50, buf, 17, &err), WICK_OK);
+    free(buf);
+    free(rest);
+    be->kv_free(t.m, a);
+    be->kv_free(t.m, b);
+    close_tiny(&t);
+}
+
+static void test_hidden(void **state)
+{
+    tiny t;
+    int32_t tok[6];
+    (void)state;
+    open_tiny(&t, 0, 0);
+    tokens_of(tok, 6, 0);
+    wick_seq *s = new_seq(&t);
+    wick_row r = {s, tok, 6, WICK_OUT_HIDDEN};
+    assert_int_equal(run(&t, &r, 1, got), 6);
+    be->kv_free(t.m, s);
+    s = new_seq(&t);
+    prefill(&t, s, tok, 6, 6, want);
+    double h[EMBD], logits[VOCAB];
+    for (int i = 0; i < EMBD; i++) h[i] = (double)got[5 * EMBD + i];
+    product(t.op[t.p.n_ops - 1].u.head.w, h, logits);
+    for (int i = 0; i < VOCAB; i++) assert_true(fabs(logits[i] - (double)want[5 * VOCAB + i]) < 1e-4);
+    be->kv_free(t.m, s);
+    close_tiny(&t);
+}
+
+static void expect_error(tiny *t, const wick_row *r, uint32_t n, wick_status kind)
+{
+    wick_batch b = {r, n};
+    assert_int_equal(be->step_submit(t->m, &b, &err), kind);
+    assert_true(err.message[0] != 0);
+}
+
+static void test_wrong_batches(void **state)
+{
+    tiny t;
+    int32_t good[2] = {1, 2}, bad[2] = {1, VOCAB};
+    wick_step_out out;
+    (void)state;
+    open_tiny(&t, 0, 0);
+    wick_seq *s = new_seq(&t), *u = new_seq(&t);
+    expect_error(&t, NULL, 0, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, bad, 2, WICK_OUT_LAST}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 0, WICK_OUT_LAST}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 2, 9}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{NULL, good, 2, WICK_OUT_LAST}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 1, WICK_OUT_LAST}, {s, good, 1, WICK_OUT_LAST}}, 2, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 2, WICK_OUT_LAST}, {u, good, 2, WICK_OUT_HIDDEN}}, 2, WICK_E_BAD_PARAMETER);
+    assert_int_not_equal(be->step_wait(t.m, &out, &err), WICK_OK);
+    wick_row r = {s, good, 2, WICK_OUT_LAST};
+    assert_int_equal(run(&t, &r, 1, got), 1);
+    ref_token(&t, 1, 0, want);
+    ref_token(&t, 2, 1, want);
+    assert_near(got, want, VOCAB, 1e-4, "after errors");
+    be->kv_free(t.m, s);
+    be->kv_free(t.m, u);
+    close_tiny(&t);
+}
+
+/* Every allocation of a load and a step fails in turn: an error each time, and the sequence is as it was. */
+static void test_failing_memory(void **state)
+{
+    tiny t;
+    int32_t tok[3] = {3, 4, 5};
+    wick_progress none = {0};
+    wick_backend_opts o = {.device = "cpu", .precision = WICK_PRECISION_EXACT, .mlx_lazy = true};
+    (void)state;
+    make_plan(&t, 0, 0);
+    OK(be->open(&t.c, &o, &err));
+    bool passed = false;
+    for (uint64_t n = 1; !passed && n < 2000; n++) {
+        wick_alloc_fail_at(n, true);
+        wick_status st = be->load(t.c, &t.p, MAX_TOKENS, none, &t.m, &err);
+        wick_alloc_fail_at(0, false);
+        passed = st == WICK_OK;
+        if (!passed) assert_true(err.message[0] != 0);
+    }
+    assert_true(passed);
+    wick_seq *s = new_seq(&t);
+    passed = false;
+    for (uint64_t n = 1; !passed && n < 200; n++) {
+        wick_row r = {s, tok, 3, WICK_OUT_LAST};
+        wick_batch b = {&r, 1};
+        wick_alloc_fail_at(n, true);
+        wick_status st = be->step_submit(t.m, &b, &err);
+        wick_alloc_fail_at(0, false);
+        passed = st == WICK_OK;
+        assert_int_equal(be->kv_len(s), passed ? 3 : 0);
+    }
+    assert_true(passed);
+    wick_step_out out;
+    OK(be->step_wait(t.m, &out, &err));
+    for (uint32_t i = 0; i < 3; i++) ref_token(&t, tok[i], i, want);
+    assert_near(out.data, want, VOCAB, 1e-4, "after failures");
+    be->kv_free(t.m, s);
+    close_tiny(&t);
+}
+
+static void test_devices(void **state)
+{
+    wick_backend_info info;
+    wick_backend_ctx *c = NULL;
+    (void)state;
+    be->probe(&info);
+    assert_true(info.available);
+    assert_true(info.n_devices >= 1);
+    assert_true(info.version[0] != 0);
+    wick_backend_opts o = {.device = "tpu", .mlx_lazy = true};
+    assert_int_equal(be->open(&c, &o, &err), WICK_E_DEVICE_NOT_AVAILABLE);
+    o.device = "gpu";
+    if (strcmp(info.device[0].kind, "gpu") != 0) {
+        assert_int_equal(be->open(&c, &o, &err), WICK_E_DEVICE_NOT_AVAILABLE);
+        assert_non_null(strstr(err.message, "MLX"));
+    }
+}
+
+/* What is missing is named. */
+static void test_check(void **state)
+{
+    tiny t;
+    (void)state;
+    make_plan(&t, 0, 0);
+    OK(wick_mlx_check(&t.p, &err));
+    wick_op keep = t.op[2];
+    t.op[2].u.attn.wk = t.op[2].u.attn.wq;
+    assert_int_equal(wick_mlx_check(&t.p, &err), WICK_E_BAD_PARAMETER);
+    t.op[2] = keep;
+    t.op[2].u.attn.wv = NULL;
+    assert_int_equal(wick_mlx_check(&t.p, &err), WICK_E_BAD_PARAMETER);
+    t.op[2] = keep;
+    t.op[2].u.attn.cache = 9;
+    assert_int_equal(wick_mlx_check(&t.p, &err), WICK_E_BAD_PARAMETER);
+    wick_arena_release(&t.p.arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_devices),
+                                       cmocka_unit_test(test_check),
+                                       cmocka_unit_test(test_reference),
+                                       cmocka_unit_test(test_batches),
+                                       cmocka_unit_test(test_fork_and_truncate),
+                                       cmocka_unit_test(test_export),
+                                       cmocka_unit_test(test_hidden),
+                                       cmocka_unit_test(test_wrong_batches),
+                                       cmocka_unit_test(test_failing_memory)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
