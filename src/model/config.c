@@ -121,7 +121,9 @@ static wick_status read_fields(wick_config *c, wick_err *err)
         const field *f = &fields[i];
         void *p = (char *)c + f->offset;
         switch (f->type) {
-        case F_U32: WICK_TRY(wick_config_u32(c, f->keys, f->gguf, (uint32_t)f->lo, (uint32_t)f->hi, p, err)); break;
+        case F_U32: /* llama.cpp's converter writes 0 for what a family has not */
+            WICK_TRY(wick_config_u32(c, f->keys, f->gguf, c->from_gguf ? 0 : (uint32_t)f->lo, (uint32_t)f->hi, p, err));
+            break;
         case F_F32: WICK_TRY(wick_config_f32(c, f->keys, f->gguf, f->lo, f->hi, p, err)); break;
         case F_BOOL: WICK_TRY(wick_config_bool(c, f->keys, f->gguf, p, err)); break;
         }

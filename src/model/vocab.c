@@ -62,6 +62,16 @@ static wick_status token_id(const struct wick_gguf *g, const char *key, uint64_t
     return WICK_OK;
 }
 
+/* The compiled normalization of a unigram vocabulary: an array of bytes. */
+static void set_charsmap(const struct wick_gguf *g, wick_vocab_source *v)
+{
+    const wick_gguf_value *map = wick_gguf_get(g, "tokenizer.ggml.precompiled_charsmap");
+    if (!map || map->type != WICK_GGUF_ARRAY || (map->elem != WICK_GGUF_U8 && map->elem != WICK_GGUF_I8) || !map->n)
+        return;
+    v->charsmap = map->data;
+    v->n_charsmap = (size_t)map->n;
+}
+
 static int flag(const struct wick_gguf *g, const char *key)
 {
     const wick_gguf_value *v = wick_gguf_get(g, key);
@@ -99,6 +109,8 @@ static wick_status from_gguf(wick_tokenizer **out, const struct wick_gguf *g, co
     v.add_bos = flag(g, "tokenizer.ggml.add_bos_token");
     v.add_eos = flag(g, "tokenizer.ggml.add_eos_token");
     v.add_space_prefix = flag(g, "tokenizer.ggml.add_space_prefix");
+    v.remove_extra_whitespaces = flag(g, "tokenizer.ggml.remove_extra_whitespaces") == 1;
+    set_charsmap(g, &v);
     st = wick_tokenizer_from_vocab(out, &v, where, err);
 done:
     release(&a);

@@ -15,14 +15,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 make_model = pytest.importorskip("make_model", reason="the oracle (mlx, mlx-lm) is not installed")
-from model_cases import BASE, CASES, GGUF_ARCH  # noqa: E402
+from model_cases import BASE, CASES, GGUF_ARCH, YARN  # noqa: E402
 
 ALL = os.environ.get("WICK_PARITY") == "all"
 BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
 TOLERANCE = 1e-4
 # What a GGUF file cannot say, or llama.cpp fixes for the family.
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
-                                                                          "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []}}
+                                                                          "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []},
+               "glm4_moe": {"num_nextn_predict_layers": 1}, "cohere2": {"sliding_window_pattern": 4, "num_hidden_layers": 5},
+               "deepseek_v3": {"rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 1.0}}}
 
 
 def find_wick():
@@ -97,6 +99,7 @@ def gguf_selection():
     out = []
     for case in cases:
         kinds = ["F32", "Q8_0", "Q4_0", "Q5_1", "BF16", "F16"] if ALL or case in BASE else ["F32", "Q8_0"]
+        kinds += ["MXFP4"] if case == "gpt_oss" else []
         out += [pytest.param(case, k, id=f"{case}-{k}") for k in kinds]
     return out
 

@@ -36,39 +36,96 @@ def head_dim(cfg):
 
 def write_keys(w, cfg):
     t = cfg["model_type"]
-    heads = cfg.get("num_attention_heads") or cfg["n_head"]
+    heads = cfg.get("num_attention_heads") or cfg.get("n_head") or 0
     hidden = cfg.get("hidden_size") or cfg["n_embd"]
-    w.add_context_length(cfg.get("max_position_embeddings") or cfg["n_positions"])
+    w.add_context_length(cfg.get("max_position_embeddings") or cfg.get("n_positions") or 1 << 20)
     w.add_embedding_length(hidden)
-    w.add_block_count(cfg.get("num_hidden_layers") or cfg["n_layer"])
-    w.add_feed_forward_length(cfg.get("intermediate_size") or 4 * hidden)
+    w.add_block_count((cfg.get("num_hidden_layers") or cfg["n_layer"]) + cfg.get("num_nextn_predict_layers", 0))
+    if t == "mamba":
+        write_mamba_keys(w, cfg)
+        return
+    w.add_feed_forward_length(cfg.get("intermediate_size") or cfg.get("block_ff_dim") or 4 * hidden)
     w.add_head_count(heads)
-    w.add_head_count_kv(cfg.get("num_key_value_heads") or heads)
-    w.add_key_length(head_dim(cfg))
-    w.add_value_length(head_dim(cfg))
-    if "rms_norm_eps" in cfg:
-        w.add_layer_norm_rms_eps(cfg["rms_norm_eps"])
+    w.add_head_count_kv(kv_heads(cfg, heads))
+    if t.startswith("deepseek"):
+        write_mla_keys(w, cfg)
+    else:
+        w.add_key_length(head_dim(cfg))
+        w.add_value_length(head_dim(cfg))
+    if "rms_norm_eps" in cfg or "norm_eps" in cfg:
+        w.add_layer_norm_rms_eps(cfg.get("rms_norm_eps") or cfg["norm_eps"])
     else:
         w.add_layer_norm_eps(cfg.get("layer_norm_eps") or cfg.get("norm_epsilon") or cfg["layer_norm_epsilon"])
     theta = cfg.get("rope_theta") or cfg.get("rotary_emb_base") or (cfg.get("rope_parameters") or {}).get("rope_theta")
     if theta:
         w.add_rope_freq_base(theta)
     part = cfg.get("partial_rotary_factor") or cfg.get("rotary_pct") or 1
-    w.add_rope_dimension_count(int(head_dim(cfg) * part))
+    w.add_rope_dimension_count(cfg.get("qk_rope_head_dim") or int(head_dim(cfg) * part))
     if cfg.get("sliding_window") and t not in ("mistral",):
         w.add_sliding_window(cfg["sliding_window"])
-    scaling = cfg.get("rope_scaling") or {}
+    scaling = cfg.get("rope_scaling") or cfg.get("rope_parameters") or {}
     kind = scaling.get("type") or scaling.get("rope_type")
     if kind in ("linear", "yarn"):
         w.add_rope_scaling_type(gguf.RopeScalingType(kind))
         w.add_rope_scaling_factor(scaling["factor"])
         if kind == "yarn":
             w.add_rope_scaling_orig_ctx_len(scaling["original_max_position_embeddings"])
+            w.add_rope_scaling_yarn_beta_fast(scaling["beta_fast"])
+            w.add_rope_scaling_yarn_beta_slow(scaling["beta_slow"])
+            if t.startswith("deepseek"):
+                w.add_rope_scaling_yarn_log_mul(0.1 * scaling["mscale_all_dim"])
+            elif "mscale_all_dim" in scaling:
+                w.add_rope_scaling_yarn_log_mul(scaling["mscale_all_dim"])
+        if "llama_4_scaling_beta" in scaling:
+            w.add_attn_temperature_scale(scaling["llama_4_scaling_beta"])
     write_family_keys(w, cfg, t)
 
 
+def kv_heads(cfg, heads):
+    """One number, or one per layer where some layers have no attention (0)."""
+    kv = cfg.get("num_key_value_heads") or heads
+    if cfg["model_type"].startswith("deepseek"):
+        return 1
+    if "full_attn_idxs" in cfg:
+        return [kv if i in cfg["full_attn_idxs"] else 0 for i in range(cfg["num_hidden_layers"])]
+    return kv
+
+
+def write_mamba_keys(w, cfg):
+    w.add_feed_forward_length(0)
+    w.add_head_count(0)
+    w.add_layer_norm_rms_eps(1e-5)
+    w.add_ssm_conv_kernel(cfg["conv_kernel"])
+    w.add_ssm_inner_size(cfg["intermediate_size"])
+    w.add_ssm_state_size(cfg["state_size"])
+    w.add_ssm_time_step_rank(cfg["time_step_rank"])
+    w.add_ssm_dt_b_c_rms(cfg["model_type"] == "falcon_mamba")
+
+
+def write_mla_keys(w, cfg):
+    """The cache's sizes are the plain key and value lengths; those of the heads have names of their own."""
+    if cfg["q_lora_rank"]:
+        w.add_q_lora_rank(cfg["q_lora_rank"])
+    w.add_kv_lora_rank(cfg["kv_lora_rank"])
+    w.add_key_length(cfg["kv_lora_rank"] + cfg["qk_rope_head_dim"])
+    w.add_value_length(cfg["kv_lora_rank"])
+    w.add_key_length_mla(cfg["qk_nope_head_dim"] + cfg["qk_rope_head_dim"])
+    w.add_value_length_mla(cfg["v_head_dim"])
+
+
+def write_routed_keys(w, cfg, sigmoid):
+    w.add_leading_dense_block_count(cfg["first_k_dense_replace"])
+    w.add_expert_shared_count(cfg["n_shared_experts"])
+    w.add_expert_weights_scale(cfg["routed_scaling_factor"])
+    w.add_expert_weights_norm(cfg["norm_topk_prob"])
+    w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID if sigmoid else gguf.ExpertGatingFuncType.SOFTMAX)
+    if cfg.get("n_group"):
+        w.add_expert_group_count(cfg["n_group"])
+        w.add_expert_group_used_count(cfg["topk_group"])
+
+
 def write_family_keys(w, cfg, t):
-    experts = cfg.get("num_local_experts") or cfg.get("num_experts")
+    experts = cfg.get("num_local_experts") or cfg.get("num_experts") or cfg.get("n_routed_experts")
     if experts:
         w.add_expert_count(experts)
         w.add_expert_used_count(cfg["num_experts_per_tok"])
@@ -81,7 +138,18 @@ def write_family_keys(w, cfg, t):
         w.add_final_logit_softcapping(30.0)
     if t in ("cohere", "cohere2"):
         w.add_logit_scale(cfg["logit_scale"])
-    if t == "granite":
+    if t.startswith("deepseek") or t == "glm4_moe":
+        write_routed_keys(w, cfg, t != "deepseek_v2")
+    if t == "glm4_moe":
+        w.add_nextn_predict_layers(cfg.get("num_nextn_predict_layers", 0))
+    if t == "gpt_oss":
+        w.add_expert_feed_forward_length(cfg["intermediate_size"])
+    if t == "lfm2":
+        w.add_shortconv_l_cache(cfg["conv_L_cache"])
+    if t == "exaone4" and cfg["sliding_window_pattern"]:
+        p = cfg["sliding_window_pattern"]
+        w.add_sliding_window_pattern([p[i % len(p)] == "L" for i in range(cfg["num_hidden_layers"])])
+    if t in ("granite", "granitemoe"):
         w.add_attention_scale(cfg["attention_multiplier"])
         w.add_embedding_scale(cfg["embedding_multiplier"])
         w.add_residual_scale(cfg["residual_multiplier"])
@@ -103,7 +171,16 @@ def llama3_factors(cfg):
     return np.where(wave > old / lo, s["factor"], np.where(wave < old / hi, 1.0, mid)).astype(np.float32)
 
 
-def gguf_name(tm, k):
+def gguf_name(tm, k, family):
+    if k.endswith("sinks"):
+        k += ".weight"
+    k = re.sub(r"e_score_correction_bias$", "e_score_correction.bias", k)
+    mla = re.match(r"model\.layers\.(\d+)\.self_attn\.(embed_q|unembed_out)\.weight", k)
+    if mla:
+        return f"blk.{mla[1]}.attn_{'k' if mla[2] == 'embed_q' else 'v'}_b.weight"
+    granite = re.match(r"model\.layers\.(\d+)\.block_sparse_moe\.switch_mlp\.(gate|up|down)_proj", k)
+    if granite and family == "granitemoe":
+        return f"blk.{granite[1]}.ffn_{granite[2]}_exps.weight"
     k = re.sub(r"switch_mlp\.(\w+)_proj", r"experts.\1_proj", k)
     k = re.sub(r"block_sparse_moe\.experts\.gate_proj", "block_sparse_moe.experts.w1", k)
     k = re.sub(r"block_sparse_moe\.experts\.down_proj", "block_sparse_moe.experts.w2", k)
@@ -133,7 +210,7 @@ def write_gguf(model, cfg, path, kind):
     number = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == arch)
     layers = cfg.get("num_hidden_layers") or cfg["n_layer"]
     tm = gguf.get_tensor_name_map(number, layers)
-    heads = cfg.get("num_attention_heads") or cfg["n_head"]
+    heads = cfg.get("num_attention_heads") or cfg.get("n_head") or 0
     kv = cfg.get("num_key_value_heads") or heads
     factors = llama3_factors(cfg)
     if factors is not None:
@@ -155,15 +232,20 @@ def write_gguf(model, cfg, path, kind):
             v, undo = neox_to_qkv(v, heads), lambda x: qkv_to_neox(x, heads)
         if t.startswith("gemma") and "norm" in k:
             v, undo = v + 1, lambda x: x - 1
-        router = re.search(r"(mlp|block_sparse_moe)\.gate\.weight$|shared_expert_gate", k)
-        data, q, values = quantized(v, "F32" if router else kind, "norm" in k)
-        name = gguf_name(tm, k)
+        if t in ("mamba", "lfm2") and "conv" in k and v.ndim == 3:
+            v, undo = v[:, :, 0], lambda x: x[:, :, None]
+        if k.endswith("A_log"):
+            v, undo = -np.exp(v), lambda x: np.log(-x)
+        router = re.search(r"(mlp|block_sparse_moe)\.gate\.weight$|shared_expert_gate|router", k)
+        plain = router or "sinks" in k or "conv" in k and v.shape[-1] < 32 or k.endswith(("A_log", ".bias"))
+        data, q, values = quantized(v, "F32" if plain else kind, "norm" in k)
+        name = gguf_name(tm, k, t)
         if name.endswith("ffn_gate_inp_shexp.weight"):
             data = data.reshape(-1)
         w.add_tensor(name, data, raw_dtype=q)
         back.append((k, mx.array(np.ascontiguousarray(undo(values)))))
     for k, v in stacks.items():
-        w.add_tensor(gguf_name(tm, k), np.stack(v))
+        w.add_tensor(gguf_name(tm, k, t), np.stack(v))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

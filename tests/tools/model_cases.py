@@ -130,8 +130,10 @@ GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "q
              "gemma2": "gemma2", "gemma3_text": "gemma3", "phi3": "phi3", "phi": "phi2", "gpt2": "gpt2",
              "gpt_neox": "gptneox", "stablelm": "stablelm", "starcoder2": "starcoder2", "olmo2": "olmo2",
              "cohere": "command-r", "glm4": "glm4", "granite": "granite", "mixtral": "llama",
-             "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe"}
+             "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "smollm3": "smollm3", "ministral3": "mistral3",
+             "gpt_oss": "gpt-oss", "glm4_moe": "glm4moe", "granitemoe": "granitemoe", "deepseek_v2": "deepseek2",
+             "deepseek_v3": "deepseek2", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4"}
 # q and k rows are reordered for interleaved rope by llama.cpp's converter in these.
-GGUF_PERMUTED = {"llama", "mistral", "granite", "mixtral"}
+GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3"}
 # The sizes that make one file quantized, for the default selection of the parity test.
 BASE = ["llama", "mistral", "qwen2", "qwen3"]

@@ -27,9 +27,12 @@ const wick_arch wick_arch_glm4 = {
     .configure = configure_glm4,
 };
 
+/* GGUF counts the layers that predict tokens further ahead among the blocks; they are not run. */
 static wick_status configure_glm4_moe(wick_config *c, wick_err *err)
 {
-    (void)err;
+    uint32_t ahead = 0;
+    WICK_TRY(wick_config_u32(c, NULL, "nextn_predict_layers", 0, WICK_MAX_LAYERS, &ahead, err));
+    c->n_layer = ahead < c->n_layer ? c->n_layer - ahead : 0;
     c->group_by_top2 = true;
     if (c->expert_scale == 0) c->expert_scale = 1;
     return WICK_OK;

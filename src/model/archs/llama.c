@@ -78,6 +78,9 @@ static wick_status configure_ministral3(wick_config *c, wick_err *err)
 {
     double beta = 0;
     if (c->from_gguf) {
+        float all_dim = 0;
+        WICK_TRY(wick_config_f32(c, NULL, "rope.scaling.yarn_log_multiplier", 0, 100, &all_dim, err));
+        c->rope.mscale_all_dim = all_dim;
         WICK_TRY(wick_config_f32(c, NULL, "attention.temperature_scale", 0, 1e3, &c->temp_beta, err));
     } else {
         const json_t *rope = wick_config_get(c, "rope_parameters");
