@@ -40,6 +40,11 @@ typedef struct wick_args {
     wick_str_list bench_prompt, bench_gen, bench_batch, paths;
     uint32_t repetitions;
     bool csv, quality, tensors, man, no_warmup;
+    /* server and its clients */
+    const char *host, *config, *model, *api_key_file, *tls_cert, *tls_key, *mlx_device, *url, *out_file, *id, *scopes;
+    uint32_t port, max_queue, drain_timeout, rpm, tpm, concurrent;
+    bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, force;
+    wick_str_list allow_host, cors_origin;
     /* environment only */
     const char *home, *hf_home, *hf_hub_cache, *ollama_models, *no_color, *state_home, *cache_home, *api_key;
 } wick_args;

@@ -1,5 +1,5 @@
-/* cli/opt.c - the parser. "--name value", "--name=value", "-n value", "-nvalue", "--" ends options, "-" is an operand.
- * Flags take no value; "--no-x" exists only where a table says so. */
+/* cli/opt.c - the parser. "--name value", "--name=value", "-n value", "-nvalue", "-vq" for flags, "--" ends options, "-"
+ * is an operand. Flags take no value; "--no-x" exists only where a table says so. */
 #include "cli/opt.h"
 #include <stdlib.h>
 #include <string.h>
@@ -101,9 +101,8 @@ static const wick_opt *find_short(const wick_command *c, char letter)
 static wick_status unknown_option(const wick_command *c, const char *arg, wick_err *err)
 {
     const char *best = NULL;
-    size_t best_d = 4;
     char name[64];
-    size_t n = strcspn(arg, "=");
+    size_t n = strcspn(arg, "="), best_d = n < 6 ? 3 : 4;
     if (n > 2 && n < sizeof name) {
         memcpy(name, arg + 2, n - 2);
         name[n - 2] = '\0';
@@ -133,8 +132,10 @@ static wick_status parse_option(const wick_command *c, int argc, char **argv, in
         o = find_long(c, arg + 2, n);
         if (arg[2 + n] == '=') value = arg + 3 + n;
     } else {
-        o = find_short(c, arg[1]);
-        if (arg[2]) value = arg + 2;
+        const char *p = arg + 1;
+        for (o = find_short(c, *p); o && o->kind == WICK_OPT_FLAG && p[1]; o = find_short(c, *++p))
+            WICK_TRY(set_value(a, o, NULL, err));
+        if (p[1]) value = p + 1;
     }
     if (!o) return unknown_option(c, arg, err);
     if (o->kind == WICK_OPT_FLAG) {
@@ -233,7 +234,7 @@ void wick_args_init(wick_args *a)
 
 void wick_args_release(wick_args *a)
 {
-    wick_str_list *const lists[] = {&a->logit_bias, &a->stop,        &a->bench_prompt,
-                                    &a->bench_gen,  &a->bench_batch, &a->paths};
+    wick_str_list *const lists[] = {&a->logit_bias,  &a->stop,  &a->bench_prompt, &a->bench_gen,
+                                    &a->bench_batch, &a->paths, &a->allow_host,   &a->cors_origin};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
 }

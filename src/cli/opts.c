@@ -97,6 +97,8 @@ const wick_opt_group wick_opts_sampling = {"Sampling", sampling, COUNT(sampling)
 const wick_command *const wick_commands[] = {
     &wick_cmd_run,
     &wick_cmd_generate,
+    &wick_cmd_serve,
+    &wick_cmd_mlx,
     &wick_cmd_logits,
     &wick_cmd_tokenize,
     &wick_cmd_detokenize,

@@ -1,0 +1,358 @@
+/* server/admin.c - what an administrator may change while the server runs: models, keys, caches, the drain. */
+#include <string.h>
+#include "base/json.h"
+#include "base/sys.h"
+#include "server/gen.h"
+#include "server/prompt.h"
+
+/* Only these fields; anything else is refused by name. */
+static wick_status only(const json_t *body, const char *const *names, wick_err *err)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)body, key, v)
+    {
+        bool known = false;
+        for (size_t i = 0; names[i]; i++) known |= strcmp(names[i], key) == 0;
+        if (!known) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, key, "unknown field \"%.80s\"", key);
+    }
+    return WICK_OK;
+}
+
+static wick_status as_parameter(wick_status st, const char *name, wick_err *err)
+{
+    if (st == WICK_OK) return st;
+    if (st == WICK_E_BAD_FILE) {
+        err->kind = WICK_E_BAD_PARAMETER;
+        snprintf(err->subject, sizeof err->subject, "%s", name);
+    }
+    return err->kind;
+}
+
+static wick_status get_str(const json_t *body, const char *name, bool needed, const char **out, wick_err *err)
+{
+    WICK_TRY(as_parameter(wick_json_str(body, name, out, "body", err), name, err));
+    if (needed && !*out) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, "%s: is missing", name);
+    return WICK_OK;
+}
+
+static wick_status get_u32(const json_t *body, const char *name, uint32_t *out, wick_err *err)
+{
+    int64_t n;
+    WICK_TRY(as_parameter(wick_json_i64(body, name, 0, UINT32_MAX, *out, &n, "body", err), name, err));
+    *out = (uint32_t)n;
+    return WICK_OK;
+}
+
+static bool finish(wick_exchange *x, wick_status st, const wick_err *err)
+{
+    if (st == WICK_OK)
+        wick_x_json(x, 200, json_pack("{s:s}", "status", "ok"));
+    else
+        wick_problem_err(x, err);
+    return true;
+}
+
+/* --- models ------------------------------------------------------------------------------------------------------------- */
+static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
+{
+    static const char *const backends[] = {"auto", "cpu", "mlx"};
+    wick_server *s = x->s;
+    const char *path, *id, *backend;
+    uint32_t ctx = 0;
+    bool known;
+    WICK_TRY(get_str(x->json, "path", false, &path, err));
+    WICK_TRY(get_str(x->json, "backend", false, &backend, err));
+    WICK_TRY(get_u32(x->json, "context", &ctx, err));
+    wick_lock_take(&s->registry.lock);
+    known = wick_registry_find_locked(&s->registry, name) != NULL;
+    wick_lock_drop(&s->registry.lock);
+    if (known && (backend || ctx || path))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER,
+                         path      ? "path"
+                         : backend ? "backend"
+                                   : "context",
+                         "model \"%.100s\" is known already; unload it with forget first", name);
+    if (known) return WICK_OK;
+    wick_model_config m = {.id = name, .path = path ? path : name, .engine = s->config->engine_defaults};
+    id = m.id;
+    if (!*id || strlen(id) > 200)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "model: must have 1 to 200 characters");
+    if (backend) {
+        bool ok = false;
+        for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) ok |= strcmp(backend, backends[i]) == 0;
+        if (!ok) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "backend", "backend: must be auto, cpu or mlx");
+        m.engine.backend = backend;
+    }
+    if (ctx) m.engine.n_ctx = ctx;
+    return wick_registry_add(&s->registry, &m, err);
+}
+
+bool wick_route_admin_load(wick_exchange *x)
+{
+    static const char *const names[] = {"model", "path", "backend", "context", NULL};
+    const char *name;
+    wick_err err = {0};
+    bool pending = false, first = !x->content_type; /* not when it comes back from waiting */
+    wick_status st = only(x->json, names, &err);
+    if (st == WICK_OK) st = get_str(x->json, "model", true, &name, &err);
+    if (st == WICK_OK && first) st = add_if_new(x, name, &err);
+    x->content_type = "application/json";
+    if (st == WICK_OK) st = wick_registry_load(&x->s->registry, name, &x->job, &pending, &err);
+    if (pending) return false;
+    return finish(x, st, &err);
+}
+
+bool wick_route_admin_unload(wick_exchange *x)
+{
+    static const char *const names[] = {"model", "forget", NULL};
+    const char *name;
+    bool forget = false;
+    wick_err err = {0};
+    wick_status st = only(x->json, names, &err);
+    if (st == WICK_OK) st = get_str(x->json, "model", true, &name, &err);
+    if (st == WICK_OK)
+        st = as_parameter(wick_json_bool(x->json, "forget", false, &forget, "body", &err), "forget", &err);
+    if (st == WICK_OK) st = wick_registry_unload(&x->s->registry, name, forget, &err);
+    return finish(x, st, &err);
+}
+
+bool wick_route_admin_default(wick_exchange *x)
+{
+    static const char *const names[] = {"model", NULL};
+    const char *name;
+    wick_err err = {0};
+    wick_status st = only(x->json, names, &err);
+    if (st == WICK_OK) st = get_str(x->json, "model", true, &name, &err);
+    if (st == WICK_OK) st = wick_registry_set_default(&x->s->registry, name, &err);
+    return finish(x, st, &err);
+}
+
+/* --- keys ---------------------------------------------------------------------------------------------------------------- */
+static wick_status read_limits(const json_t *body, wick_key_config *c, wick_err *err)
+{
+    int64_t priority;
+    WICK_TRY(get_u32(body, "requests_per_minute", &c->requests_per_minute, err));
+    WICK_TRY(get_u32(body, "tokens_per_minute", &c->tokens_per_minute, err));
+    WICK_TRY(get_u32(body, "concurrent", &c->concurrent, err));
+    WICK_TRY(as_parameter(wick_json_i64(body, "priority", -100, 100, 0, &priority, "body", err), "priority", err));
+    c->priority = (int32_t)priority;
+    return WICK_OK;
+}
+
+static wick_status read_scopes(const json_t *list, unsigned *scopes, wick_err *err)
+{
+    static const char *const names[] = {"infer", "metrics", "admin"};
+    *scopes = WICK_SCOPE_INFER;
+    if (!list || json_is_null(list)) return WICK_OK;
+    *scopes = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *s = json_string_value(json_array_get(list, i));
+        unsigned k = 0;
+        while (k < 3 && !(s && strcmp(s, names[k]) == 0)) k++;
+        if (k == 3) break;
+        *scopes |= 1u << k;
+    }
+    if (!json_is_array(list) || !*scopes || __builtin_popcount(*scopes) != (int)json_array_size(list))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "scopes",
+                         "scopes: an array of \"infer\", \"metrics\", \"admin\", each once");
+    return WICK_OK;
+}
+
+bool wick_route_admin_keys(wick_exchange *x)
+{
+    wick_x_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", wick_keys_list(&x->s->keys)));
+    return true;
+}
+
+bool wick_route_admin_key_add(wick_exchange *x)
+{
+    static const char *const names[] = {"name",     "scopes", "requests_per_minute", "tokens_per_minute", "concurrent",
+                                        "priority", NULL};
+    static const char digits[] = "0123456789abcdef";
+    wick_key_config c = {0};
+    uint8_t random[24];
+    char secret[sizeof random * 2 + 6] = "wick-";
+    wick_err err = {0};
+    wick_status st = only(x->json, names, &err);
+    if (st == WICK_OK) st = get_str(x->json, "name", true, &c.name, &err);
+    if (st == WICK_OK && (!*c.name || strlen(c.name) > 100))
+        st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "name", "name: must have 1 to 100 characters");
+    if (st == WICK_OK) st = read_scopes(json_object_get(x->json, "scopes"), &c.scopes, &err);
+    if (st == WICK_OK) st = read_limits(x->json, &c, &err);
+    if (st == WICK_OK && wick_keys_count(&x->s->keys) == 0)
+        st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "name",
+                       "this server runs without keys: start it with WICK_API_KEY or --api-key-file to use them");
+    if (st != WICK_OK) return finish(x, st, &err);
+    wick_random_bytes(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) {
+        secret[5 + 2 * i] = digits[random[i] >> 4];
+        secret[6 + 2 * i] = digits[random[i] & 15];
+    }
+    secret[5 + 2 * sizeof random] = '\0';
+    wick_key_digest(secret, strlen(secret), c.digest);
+    st = wick_keys_add(&x->s->keys, &c, &err);
+    if (st == WICK_OK)
+        wick_x_json(x, 200, json_pack("{s:s, s:s}", "name", c.name, "key", secret));
+    else
+        wick_problem_err(x, &err);
+    explicit_bzero(secret, sizeof secret);
+    return true;
+}
+
+static void drop_prefixes(void *ctx, wick_entry *e, bool is_default)
+{
+    (void)is_default;
+    if (e->engine) wick_engine_drop_prefixes(e->engine, *(uint64_t *)ctx);
+}
+
+bool wick_route_admin_key_remove(wick_exchange *x)
+{
+    uint64_t serial = 0;
+    if (x->key && strcmp(x->key->name, x->path_arg) == 0) {
+        wick_problem(x, 400, "name", NULL, "a key cannot remove itself");
+    } else if (wick_keys_remove(&x->s->keys, x->path_arg, &serial)) {
+        wick_registry_each(&x->s->registry, drop_prefixes, &serial);
+        wick_x_json(x, 200, json_pack("{s:s}", "status", "ok"));
+    } else {
+        wick_problem(x, 404, "name", "key_not_found", "there is no key named \"%.100s\"", x->path_arg);
+    }
+    return true;
+}
+
+bool wick_route_admin_key_limits(wick_exchange *x)
+{
+    static const char *const names[] = {"name", "requests_per_minute", "tokens_per_minute", "concurrent", "priority",
+                                        NULL};
+    wick_key_config c = {0};
+    wick_err err = {0};
+    wick_status st = only(x->json, names, &err);
+    if (st == WICK_OK) st = get_str(x->json, "name", true, &c.name, &err);
+    if (st == WICK_OK) st = read_limits(x->json, &c, &err);
+    if (st == WICK_OK && !wick_keys_set_limits(&x->s->keys, c.name, &c)) {
+        wick_problem(x, 404, "name", "key_not_found", "there is no key named \"%.100s\"", c.name);
+        return true;
+    }
+    return finish(x, st, &err);
+}
+
+/* --- caches, drain --------------------------------------------------------------------------------------------------------- */
+typedef struct clearing {
+    wick_registry *g;
+    const wick_entry *only;
+    bool all;
+} clearing;
+
+static void clear_one(void *ctx, wick_entry *e, bool is_default)
+{
+    const clearing *c = ctx;
+    (void)is_default;
+    if (e->engine && (c->all || e == c->only)) wick_engine_clear_prefixes(e->engine);
+}
+
+bool wick_route_admin_cache_clear(wick_exchange *x)
+{
+    static const char *const names[] = {"model", NULL};
+    const char *name = NULL;
+    wick_err err = {0};
+    wick_registry *g = &x->s->registry;
+    wick_status st = only(x->json, names, &err);
+    if (st == WICK_OK) st = get_str(x->json, "model", false, &name, &err);
+    if (st == WICK_OK) {
+        clearing c = {g, NULL, name == NULL};
+        wick_lock_take(&g->lock);
+        if (name) c.only = wick_registry_find_locked(g, name);
+        wick_lock_drop(&g->lock);
+        if (name && !c.only)
+            st = WICK_FAIL(&err, WICK_E_MODEL_NOT_FOUND, "model", "model \"%.100s\" is not served here", name);
+        else
+            wick_registry_each(g, clear_one, &c);
+    }
+    return finish(x, st, &err);
+}
+
+static void warm_nothing(wick_choice *c)
+{
+    (void)c;
+}
+
+static void warm_event(wick_choice *c, const wick_event *ev)
+{
+    (void)c;
+    (void)ev;
+}
+
+static void warm_usage(wick_gen *g)
+{
+    (void)g;
+}
+
+static void warm_answer(wick_gen *g)
+{
+    wick_buf_puts(&g->x->out, "{\"status\":\"ok\",\"usage\":");
+    wick_gen_usage_json(g, &g->x->out);
+    wick_buf_puts(&g->x->out, "}\n");
+}
+
+static const wick_gen_format warm_format = {warm_nothing, warm_event, warm_event, warm_usage, warm_answer};
+
+static wick_status prepare_warm(wick_gen *g, wick_err *err)
+{
+    const wick_engine *e = g->model->engine;
+    wick_gen_prompt *q = &g->prompt[0];
+    wick_buf text = WICK_BUF_INIT;
+    bool inside;
+    if (!(wick_engine_caps(e) & WICK_CAP_KV_PREFIX_COPY) || !g->model->c.engine.prefix_cache)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "model \"%.100s\" has no prefix cache", g->model->c.id);
+    g->base.prompt_only = true;
+    if (!g->p.messages) return wick_prompt_item(e, g->p.prompt, 0, "prompt", &q->ids, &q->n, &q->text, &q->n_text, err);
+    wick_status st = wick_prompt_render(e, &g->p, &text, &inside, err);
+    if (st == WICK_OK)
+        st = wick_prompt_encode(e, text.data ? text.data : "", text.n, WICK_ENC_NO_SPECIAL, "messages", &q->ids, &q->n,
+                                err);
+    wick_buf_release(&text);
+    if (st == WICK_OK && q->n == 0)
+        st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: the prompt is empty");
+    return st;
+}
+
+bool wick_route_admin_cache_warm(wick_exchange *x)
+{
+    wick_params p;
+    wick_entry *model;
+    wick_err err = {0};
+    bool pending = false;
+    uint32_t n;
+    wick_status st = wick_params_parse(&p, x->json, WICK_P_TOKENIZE, &x->s->config->limits, &err);
+    if (st == WICK_OK && !p.messages) st = wick_prompt_count(p.prompt, "prompt", 1, &n, &err);
+    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
+    if (pending) {
+        wick_params_release(&p);
+        return false;
+    }
+    wick_gen *g = st == WICK_OK ? wick_gen_new(x, model, &warm_format, 1) : NULL;
+    if (st == WICK_OK && !g) {
+        wick_registry_give(&x->s->registry, model);
+        st = wick_err_oom(&err, "a request", 0, 0);
+    }
+    if (!g) {
+        wick_params_release(&p);
+        wick_problem_err(x, &err);
+        return true;
+    }
+    g->p = p;
+    if (prepare_warm(g, &err) != WICK_OK) {
+        wick_problem_err(x, &err);
+        wick_gen_free(g);
+        return true;
+    }
+    wick_gen_start(g);
+    return true;
+}
+
+bool wick_route_admin_drain(wick_exchange *x)
+{
+    atomic_store(&x->s->drain_asked, true);
+    wick_x_json(x, 200, json_pack("{s:s}", "status", "draining"));
+    return true;
+}

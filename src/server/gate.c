@@ -1,0 +1,273 @@
+/* server/gate.c - what a request must be before anything reads its body: framing, Host, Origin, route, key, type, size.
+ *
+ * Host and Origin keep web pages out (DNS rebinding, cross-site requests): a browser sends both and a page cannot
+ * forge them. An address is no name, so it cannot be rebound: beyond loopback any address is a good Host.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "base/json.h"
+#include "base/str.h"
+#include "base/sys.h"
+#include "server/server_int.h"
+
+typedef struct gate_head {
+    unsigned n_host, n_length, n_encoding, n_auth, n_origin;
+    size_t bytes;
+    bool bad_name, bad_value;
+    const char *host, *length, *encoding, *auth, *origin, *type;
+} gate_head;
+
+static bool is_token(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c <= ' ' || c >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", c)) return false;
+    }
+    return n > 0;
+}
+
+static enum MHD_Result one_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t n_name,
+                                  const char *value, size_t n_value)
+{
+    gate_head *h = cls;
+    (void)kind;
+    h->bytes += n_name + n_value + 4;
+    if (!is_token(name, n_name)) h->bad_name = true;
+    for (size_t i = 0; i < n_value; i++)
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f) h->bad_value = true;
+    const struct {
+        const char *name;
+        unsigned *n;
+        const char **value;
+    } known[] = {{"host", &h->n_host, &h->host},          {"content-length", &h->n_length, &h->length},
+                 {"authorization", &h->n_auth, &h->auth}, {"transfer-encoding", &h->n_encoding, &h->encoding},
+                 {"origin", &h->n_origin, &h->origin},    {"content-type", NULL, &h->type}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcasecmp(known[i].name, name) != 0) continue;
+        if (known[i].n) ++*known[i].n;
+        *known[i].value = value ? value : "";
+    }
+    return MHD_YES;
+}
+
+/* "name", "name:port", "[::1]:port" -> the name alone */
+static bool host_name(const char *host, char *dst, size_t cap)
+{
+    const char *from = host, *end, *port;
+    if (*host == '[') {
+        from = host + 1;
+        end = strchr(from, ']');
+        if (!end || (end[1] && end[1] != ':')) return false;
+        port = end[1] ? end + 2 : NULL;
+    } else {
+        end = strchr(host, ':');
+        port = end ? end + 1 : NULL;
+        if (!end) end = host + strlen(host);
+    }
+    if (port && (strspn(port, "0123456789") != strlen(port) || strlen(port) > 5)) return false;
+    size_t n = (size_t)(end - from);
+    if (n == 0 || n >= cap) return false;
+    memcpy(dst, from, n);
+    dst[n] = '\0';
+    return true;
+}
+
+bool wick_host_is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (strcasecmp(host, "localhost") == 0) return true;
+    if (inet_pton(AF_INET, host, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+    return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static bool is_address(const char *host)
+{
+    unsigned char a[16];
+    return inet_pton(AF_INET, host, a) == 1 || inet_pton(AF_INET6, host, a) == 1;
+}
+
+static bool host_allowed(const wick_server *s, const char *host)
+{
+    char name[256];
+    if (!host_name(host, name, sizeof name)) return false;
+    if (wick_host_is_loopback(name)) return true;
+    if (!s->loopback && (is_address(name) || strcasecmp(name, s->config->host) == 0)) return true;
+    for (uint32_t i = 0; i < s->config->n_allow_host; i++)
+        if (strcasecmp(name, s->config->allow_host[i]) == 0) return true;
+    return false;
+}
+
+bool wick_gate_origin_listed(const wick_server_config *c, const char *origin)
+{
+    for (uint32_t i = 0; i < c->n_cors_origin; i++)
+        if (strcmp(c->cors_origin[i], "*") == 0 || strcasecmp(c->cors_origin[i], origin) == 0) return true;
+    return false;
+}
+
+/* A page of this very server, or one from the list. */
+static bool origin_allowed(const wick_server *s, const gate_head *h)
+{
+    const char *scheme = s->config->tls_cert ? "https://" : "http://";
+    if (wick_gate_origin_listed(s->config, h->origin)) return true;
+    return h->host && strncasecmp(h->origin, scheme, strlen(scheme)) == 0 &&
+           strcasecmp(h->origin + strlen(scheme), h->host) == 0;
+}
+
+static bool bad_framing(wick_exchange *x, const char *why)
+{
+    x->close = x->answer_now = true;
+    wick_problem(x, 400, NULL, "bad_request", "%s", why);
+    return false;
+}
+
+static bool check_framing(wick_exchange *x, const gate_head *h)
+{
+    uint64_t n = 0;
+    if (h->bad_name) return bad_framing(x, "a header's name has a character that does not belong there");
+    if (h->bad_value) return bad_framing(x, "a header's value has a control character");
+    if (h->n_length > 1) return bad_framing(x, "Content-Length is given more than once");
+    if (h->n_encoding > 1) return bad_framing(x, "Transfer-Encoding is given more than once");
+    if (h->n_length && h->n_encoding) return bad_framing(x, "both Content-Length and Transfer-Encoding are given");
+    if (h->n_host > 1) return bad_framing(x, "Host is given more than once");
+    if (h->n_auth > 1 || h->n_origin > 1) return bad_framing(x, "Authorization or Origin is given more than once");
+    if (h->encoding && strcasecmp(h->encoding, "chunked") != 0)
+        return bad_framing(x, "Transfer-Encoding: only chunked is known");
+    if (h->length && (strspn(h->length, "0123456789") != strlen(h->length) || !wick_parse_u64(h->length, &n)))
+        return bad_framing(x, "Content-Length is no number");
+    x->content_length = h->encoding ? 1 : n; /* 1: there is a body of unknown length */
+    return true;
+}
+
+static bool check_sizes(wick_exchange *x, const gate_head *h)
+{
+    const wick_server_limits *l = &x->s->config->limits;
+    if (x->uri_bytes > l->uri_bytes) {
+        x->close = true;
+        wick_problem(x, 414, NULL, "uri_too_long", "the path is longer than %llu bytes",
+                     (unsigned long long)l->uri_bytes);
+        return false;
+    }
+    if (h->bytes > l->header_bytes) {
+        x->close = true;
+        wick_problem(x, 431, NULL, "headers_too_large", "the header is longer than %llu bytes",
+                     (unsigned long long)l->header_bytes);
+        return false;
+    }
+    if (!h->encoding && x->content_length > l->body_bytes) {
+        wick_problem(x, 413, NULL, "body_too_large", "the body is longer than %llu bytes",
+                     (unsigned long long)l->body_bytes);
+        return false;
+    }
+    return true;
+}
+
+static bool check_source(wick_exchange *x, const gate_head *h, const char *method)
+{
+    if (h->host && !host_allowed(x->s, h->host)) {
+        wick_problem(x, 403, NULL, "host_not_allowed",
+                     "the Host header names \"%.100s\", which this server does not answer for; see --allow-host",
+                     h->host);
+        return false;
+    }
+    if (h->origin && !origin_allowed(x->s, h)) {
+        wick_problem(x, 403, NULL, "origin_not_allowed", "web pages of \"%.100s\" may not call; see --cors-origin",
+                     h->origin);
+        return false;
+    }
+    if (strcmp(method, "OPTIONS") == 0 && h->origin) { /* a preflight: add_headers says what is allowed */
+        wick_buf_reset(&x->out);
+        wick_x_text(x, 204, "text/plain");
+        return false;
+    }
+    return true;
+}
+
+static bool check_key(wick_exchange *x, const gate_head *h)
+{
+    wick_server *s = x->s;
+    const bool any = wick_keys_count(&s->keys) > 0 || s->config->n_key > 0;
+    if (x->route->flags & WICK_ROUTE_OPEN) return true;
+    if (!any) {
+        if (s->loopback || x->route->scope != WICK_SCOPE_ADMIN) return true;
+        wick_problem(x, 403, NULL, "key_needed", "administration beyond loopback needs a key");
+        return false;
+    }
+    if (h->auth && strncasecmp(h->auth, "Bearer ", 7) == 0) {
+        const char *secret = h->auth + 7;
+        while (*secret == ' ') secret++;
+        x->key = wick_keys_find(&s->keys, secret, strlen(secret));
+    }
+    if (!x->key) {
+        wick_problem(x, 401, NULL, h->auth ? "invalid_api_key" : "missing_api_key", "%s",
+                     h->auth ? "this API key is not known" : "an API key is needed: Authorization: Bearer KEY");
+        return false;
+    }
+    if (!(x->key->c.scopes & x->route->scope)) {
+        wick_problem(x, 403, NULL, "scope", "this key may not use %s", x->route->path);
+        return false;
+    }
+    return true;
+}
+
+static bool check_rate(wick_exchange *x)
+{
+    const char *what = "";
+    if (!x->key || !(x->route->flags & WICK_ROUTE_COUNTED)) return true;
+    if (wick_key_begin(&x->s->keys, x->key, wick_time_ms(), &x->retry_after_s, &what)) {
+        x->key_counted = true;
+        return true;
+    }
+    wick_problem(x, 429, NULL, "rate_limit_exceeded", "this key's limit of %s is reached; try again in %u s", what,
+                 x->retry_after_s);
+    return false;
+}
+
+static bool is_json(const char *type)
+{
+    return type && strncasecmp(type, "application/json", 16) == 0 && (!type[16] || strchr("; \t", type[16]));
+}
+
+bool wick_gate_check(wick_exchange *x, const char *method, const char *url)
+{
+    gate_head h = {0};
+    MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, one_header, &h);
+    if (!check_framing(x, &h) || !check_sizes(x, &h) || !check_source(x, &h, method)) return false;
+    x->route = x->bad_uri ? NULL : wick_route_find(method, url, x->path_arg, sizeof x->path_arg, &x->allow);
+    if (!x->route && x->allow) {
+        wick_problem(x, 405, NULL, "method_not_allowed", "%.20s is not for this path; it takes %s", method, x->allow);
+        return false;
+    }
+    if (!x->route) {
+        wick_problem(x, 404, NULL, "unknown_path", "there is no %.100s here; docs/API.md lists the paths", url);
+        return false;
+    }
+    if (!check_key(x, &h)) return false;
+    if (strcmp(x->route->method, "POST") == 0 && x->content_length > 0 && !is_json(h.type)) {
+        wick_problem(x, 415, NULL, "content_type", "the body must be JSON, with Content-Type: application/json");
+        return false;
+    }
+    return check_rate(x);
+}
+
+bool wick_gate_body(wick_exchange *x)
+{
+    wick_err err = {0};
+    if (x->body.n == 0) {
+        x->json = json_object();
+        if (x->json) return true;
+    }
+    wick_status st = x->body.n == 0 ? wick_err_oom(&err, "the body", 0, 0)
+                                    : wick_json_parse_strict(x->body.data, x->body.n, "body", &x->json, &err);
+    wick_buf_release(&x->body);
+    if (st == WICK_OK && json_is_object(x->json)) return true;
+    if (st == WICK_OK)
+        wick_problem(x, 400, NULL, "bad_json", "the body must be a JSON object, not %s", wick_json_type_name(x->json));
+    else if (err.kind == WICK_E_BAD_PARAMETER)
+        wick_problem(x, 400, NULL, "bad_json", "%s", err.message);
+    else
+        wick_problem_err(x, &err);
+    return false;
+}

@@ -1,0 +1,313 @@
+/* server/gen.c - see gen.h. */
+#include "server/gen.h"
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "base/sys.h"
+
+enum { WINDOW = 32 /* requests of one exchange in the engine at once */, HIGH_WATER = 128 * 1024 };
+
+wick_gen *wick_gen_new(wick_exchange *x, wick_entry *model, const wick_gen_format *f, uint32_t n_prompt)
+{
+    wick_gen *g = wick_alloc_zero(1, sizeof *g);
+    wick_gen_prompt *prompt = wick_alloc_zero(n_prompt, sizeof *prompt);
+    if (!g || !prompt) {
+        wick_free(g);
+        wick_free(prompt);
+        return NULL;
+    }
+    g->x = x;
+    g->model = model;
+    g->format = f;
+    g->prompt = prompt;
+    g->n_prompt = n_prompt;
+    g->created = (int64_t)time(NULL);
+    wick_lock_init(&g->lock);
+    wick_request_opts_init(&g->base);
+    snprintf(g->fingerprint, sizeof g->fingerprint, "wick-%s-%s", WICK_VERSION,
+             wick_engine_backend_name(model->engine));
+    return g;
+}
+
+void wick_gen_free(wick_gen *g)
+{
+    if (!g) return;
+    for (uint32_t i = 0; i < g->n; i++) {
+        wick_choice *c = &g->choice[i];
+        wick_request_free(c->req);
+        wick_reason_release(&c->split);
+        wick_buf *const bufs[] = {&c->text, &c->reasoning, &c->lp_tokens, &c->lp_values, &c->lp_top, &c->lp_offset};
+        for (size_t b = 0; b < sizeof bufs / sizeof *bufs; b++) wick_buf_release(bufs[b]);
+    }
+    for (uint32_t i = 0; i < g->n_prompt; i++) wick_free(g->prompt[i].ids);
+    wick_free(g->prompt);
+    wick_free(g->choice);
+    wick_params_release(&g->p);
+    wick_lock_release(&g->lock);
+    wick_registry_give(&g->x->s->registry, g->model);
+    wick_free(g);
+}
+
+static void notify(void *ctx)
+{
+    wick_x_wake(ctx);
+}
+
+/* The next choice to the engine. WICK_E_LIMIT with subject "queue" where it is full. */
+static wick_status submit_next(wick_gen *g, wick_err *err)
+{
+    wick_choice *c = &g->choice[g->n_next];
+    wick_request_opts o = g->base;
+    wick_request *r;
+    o.prompt = g->prompt[c->prompt].ids;
+    o.n_prompt = (uint32_t)g->prompt[c->prompt].n;
+    if (o.sampling.has_seed) o.sampling.seed += c->index % g->per_prompt;
+    WICK_TRY(wick_request_new(&r, g->model->engine, &o, err));
+    wick_request_notify(r, notify, g->x);
+    wick_status st = wick_request_submit(r, err);
+    if (st != WICK_OK) {
+        wick_request_free(r);
+        return st;
+    }
+    wick_lock_take(&g->lock);
+    c->req = r;
+    if (g->cancelled) wick_request_cancel(r);
+    wick_lock_drop(&g->lock);
+    g->n_next++;
+    g->n_live++;
+    atomic_fetch_add(&g->model->metrics->requests, 1);
+    return WICK_OK;
+}
+
+bool wick_gen_start(wick_gen *g)
+{
+    wick_exchange *x = g->x;
+    wick_err err = {0};
+    wick_status st;
+    g->per_prompt = g->p.best_of > g->p.n ? g->p.best_of : g->p.n;
+    g->n = 0;
+    g->choice = wick_alloc_zero((size_t)g->n_prompt * g->per_prompt, sizeof *g->choice);
+    if (!g->choice) {
+        st = wick_err_oom(&err, "choices", 0, 0);
+        wick_problem_err(x, &err);
+        wick_gen_free(g);
+        return false;
+    }
+    g->n = g->n_prompt * g->per_prompt;
+    for (uint32_t i = 0; i < g->n; i++) {
+        wick_choice *c = &g->choice[i];
+        c->g = g;
+        c->index = i;
+        c->prompt = i / g->per_prompt;
+        wick_reason_init(&c->split, g->think_open, g->think_close, g->opens_think);
+    }
+    g->base.user_key = x->key ? x->key->serial : 0;
+    if (g->p.user) g->base.user_key ^= g->p.user << 1 | 1ull << 63;
+    g->base.priority = x->key ? x->key->c.priority : 0;
+    g->base.deadline_ms = x->s->config->limits.request_seconds * 1000;
+    do {
+        st = submit_next(g, &err);
+    } while (st == WICK_OK && g->n_next < g->n && g->n_live < WINDOW);
+    if (st != WICK_OK && !(g->n_live > 0 && st == WICK_E_LIMIT && strcmp(err.subject, "queue") == 0)) {
+        wick_problem_err(x, &err);
+        wick_gen_free(g);
+        return false;
+    }
+    x->gen = g;
+    if (g->p.stream) {
+        x->stream = true;
+        x->status = 200;
+        x->content_type = "text/event-stream; charset=utf-8";
+        x->t_write = wick_time_ms();
+    }
+    return true;
+}
+
+void wick_gen_cancel(wick_gen *g)
+{
+    wick_lock_take(&g->lock);
+    if (!g->cancelled) {
+        g->cancelled = true;
+        for (uint32_t i = 0; i < g->n; i++)
+            if (g->choice[i].req) wick_request_cancel(g->choice[i].req);
+    }
+    wick_lock_drop(&g->lock);
+}
+
+void wick_gen_comment(wick_gen *g)
+{
+    atomic_store(&g->want_comment, true);
+}
+
+/* --- events ------------------------------------------------------------------------------------------------------------- */
+static void fail(wick_gen *g, const wick_err *err)
+{
+    if (!g->failed) {
+        g->failed = true;
+        g->error = *err;
+    }
+    wick_gen_cancel(g);
+}
+
+static void count_end(wick_choice *c)
+{
+    wick_gen *g = c->g;
+    wick_model_metrics *m = g->model->metrics;
+    const wick_usage *u = &c->usage;
+    atomic_fetch_add(&m->prompt_tokens, u->n_prompt);
+    atomic_fetch_add(&m->cached_tokens, u->n_cached);
+    atomic_fetch_add(&m->gen_tokens, u->n_gen);
+    if (c->finish == WICK_FINISH_ERROR) atomic_fetch_add(&m->failed, 1);
+    if (c->finish == WICK_FINISH_CANCELLED) atomic_fetch_add(&m->cancelled, 1);
+    wick_hist_add(&m->queue, u->queue_ms);
+    wick_hist_add(&m->e2e, u->queue_ms + u->prefill_ms + u->decode_ms);
+    if (u->n_gen > 0) wick_hist_add(&m->ttft, u->first_token_ms);
+    g->x->n_tokens += u->n_prompt + u->n_gen;
+}
+
+static void on_done(wick_choice *c, const wick_event *ev)
+{
+    wick_gen *g = c->g;
+    c->done = true;
+    c->finish = ev->finish;
+    c->usage = ev->usage;
+    g->n_live--;
+    g->n_done++;
+    count_end(c);
+    if (ev->finish == WICK_FINISH_ERROR) {
+        fail(g, &ev->error);
+    } else if (ev->finish == WICK_FINISH_CANCELLED) {
+        wick_err err = {0};
+        (void)wick_err_set(&err, WICK_E_CANCELLED, NULL, "the request was cancelled: the server is stopping");
+        fail(g, &err);
+    } else if (!g->failed) {
+        g->format->end(c, ev);
+    }
+}
+
+static void on_token(wick_choice *c, const wick_event *ev)
+{
+    const double now = wick_time_ms();
+    if (!ev->is_prompt) {
+        if (c->t_last > 0) wick_hist_add(&c->g->model->metrics->itl, now - c->t_last);
+        c->t_last = now;
+        c->sum_logprob += (double)ev->logprob;
+        c->n_logprob++;
+    }
+    if (!c->g->failed) c->g->format->token(c, ev);
+}
+
+static void on_prefill(wick_gen *g, const wick_event *ev)
+{
+    const double now = wick_time_ms();
+    if (!g->p.stream || g->failed || now - g->t_comment < 1000 || now - g->x->t_write < 1000) return;
+    g->t_comment = now;
+    wick_sse_comment(&g->x->out, "prompt %u of %u tokens", ev->n_done, ev->n_total);
+}
+
+/* True: there may be more, but enough text is waiting to be sent. */
+static bool pump_choice(wick_choice *c)
+{
+    wick_gen *g = c->g;
+    const wick_event *ev;
+    while (!c->done && (ev = wick_request_next(c->req, 0)) != NULL) {
+        if (!c->begun && !g->failed && ev->kind != WICK_EVENT_PREFILL &&
+            !(ev->kind == WICK_EVENT_DONE && ev->finish >= WICK_FINISH_CANCELLED)) {
+            c->begun = true;
+            g->format->begin(c);
+        }
+        switch (ev->kind) {
+        case WICK_EVENT_PREFILL: on_prefill(g, ev); break;
+        case WICK_EVENT_TOKEN: on_token(c, ev); break;
+        case WICK_EVENT_LOGITS:
+            if (!g->failed) g->format->token(c, ev);
+            break;
+        case WICK_EVENT_DONE: on_done(c, ev); break;
+        }
+        if (g->p.stream && g->x->out.n > HIGH_WATER) return true;
+    }
+    return false;
+}
+
+static void end_stream(wick_gen *g)
+{
+    wick_buf *b = &g->x->out;
+    if (g->failed) {
+        const char *code;
+        unsigned status = wick_problem_status(&g->error, &code);
+        wick_sse_begin(b);
+        wick_problem_write(b, status, NULL, code, g->error.message);
+        wick_sse_end(b);
+    } else {
+        g->format->usage(g);
+    }
+    wick_sse_begin(b);
+    wick_buf_puts(b, "[DONE]");
+    wick_sse_end(b);
+}
+
+bool wick_gen_pump(wick_gen *g)
+{
+    if (g->ended) return true;
+    for (uint32_t i = 0; i < g->n_next; i++)
+        if (!g->choice[i].done && pump_choice(&g->choice[i])) return false;
+    while (!g->failed && g->n_next < g->n && g->n_live < WINDOW) {
+        wick_err err = {0};
+        wick_status st = submit_next(g, &err);
+        if (st == WICK_OK) continue;
+        if (g->n_live == 0 || st != WICK_E_LIMIT) fail(g, &err);
+        break;
+    }
+    g->ended = g->n_live == 0 && (g->failed || g->n_done == g->n);
+    if (!g->ended && atomic_exchange(&g->want_comment, false) && g->x->out.n == 0)
+        wick_sse_comment(&g->x->out, "waiting");
+    if (g->ended && g->p.stream) end_stream(g);
+    return g->ended;
+}
+
+void wick_gen_answer(wick_gen *g)
+{
+    wick_exchange *x = g->x;
+    if (g->failed) {
+        wick_problem_err(x, &g->error);
+        return;
+    }
+    wick_buf_reset(&x->out);
+    x->status = 200;
+    x->content_type = "application/json";
+    g->format->answer(g);
+    for (uint32_t i = 0; i < g->n; i++) {
+        const wick_choice *c = &g->choice[i];
+        if (c->text.failed || c->reasoning.failed || c->lp_tokens.failed || c->lp_top.failed) x->out.failed = true;
+    }
+    if (x->out.failed) wick_problem(x, 503, NULL, "out_of_memory", "out of memory while the answer was written");
+}
+
+/* --- parts that the formats share ------------------------------------------------------------------------------------------ */
+void wick_gen_token_text(const wick_gen *g, int32_t id, wick_buf *out)
+{
+    const wick_tokenizer *t = wick_engine_tokenizer(g->model->engine);
+    if (t && id >= 0 && (uint32_t)id < wick_tokenizer_size(t)) wick_tokenizer_bytes(t, id, out);
+}
+
+void wick_gen_usage_json(const wick_gen *g, wick_buf *out)
+{
+    uint64_t n_prompt = 0, n_cached = 0, n_gen = 0;
+    for (uint32_t i = 0; i < g->n; i++) {
+        const wick_usage *u = &g->choice[i].usage;
+        n_gen += u->n_gen;
+        if (i % g->per_prompt != 0) continue; /* the prompt counts once */
+        n_prompt += u->n_prompt;
+        n_cached += u->n_cached;
+    }
+    wick_buf_printf(out,
+                    "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
+                    "\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
+                    (unsigned long long)n_prompt, (unsigned long long)n_gen, (unsigned long long)(n_prompt + n_gen),
+                    (unsigned long long)n_cached);
+}
+
+const char *wick_gen_finish_name(wick_finish f)
+{
+    return f == WICK_FINISH_LENGTH ? "length" : "stop";
+}

@@ -1,0 +1,69 @@
+/* server/gen.h - the engine requests behind one exchange: one per choice, a few at a time.
+ *
+ * A generation is made and submitted by a worker, pumped by the I/O thread, freed by a worker. Only cancelling and asking
+ * for a comment may come from another thread. What a choice's text looks like on the wire is its format's business.
+ */
+#pragma once
+#include "server/params.h"
+#include "server/reason.h"
+
+typedef struct wick_choice {
+    wick_gen *g;
+    wick_request *req;
+    uint32_t index, prompt;
+    bool begun, done;
+    wick_finish finish;
+    wick_usage usage;
+    double sum_logprob, t_last;
+    uint32_t n_logprob;
+    wick_buf text, reasoning;                         /* answers that are no stream; completions: echo too */
+    wick_buf lp_tokens, lp_values, lp_top, lp_offset; /* lists of JSON items; chat uses lp_tokens only */
+    wick_reason split;
+    uint64_t text_offset; /* characters so far */
+} wick_choice;
+
+typedef struct wick_gen_prompt {
+    int32_t *ids;
+    size_t n;
+    const char *text; /* borrowed from the body; NULL: made from the ids */
+    size_t n_text;
+} wick_gen_prompt;
+
+typedef struct wick_gen_format {
+    void (*begin)(wick_choice *c);
+    void (*token)(wick_choice *c, const wick_event *ev);
+    void (*end)(wick_choice *c, const wick_event *ev);
+    void (*usage)(wick_gen *g); /* the chunk with the usage, and [DONE] */
+    void (*answer)(wick_gen *g);
+} wick_gen_format;
+
+struct wick_gen {
+    wick_exchange *x;
+    wick_entry *model;
+    const wick_gen_format *format;
+    wick_params p;
+    wick_request_opts base;
+    wick_sampling sampling;
+    wick_gen_prompt *prompt;
+    uint32_t n_prompt, per_prompt; /* choices per prompt */
+    wick_lock lock;                /* of the choices' `req` */
+    wick_choice *choice;
+    uint32_t n, n_next, n_live, n_done;
+    bool ended, failed, cancelled;
+    wick_err error;
+    atomic_bool want_comment;
+    double t_comment;
+    int64_t created;
+    bool opens_think;
+    const char *think_open, *think_close;
+    char fingerprint[64];
+};
+
+/* A generation over prompts that the caller puts in; takes the model (gives it back when freed). */
+wick_gen *wick_gen_new(wick_exchange *x, wick_entry *model, const wick_gen_format *f, uint32_t n_prompt);
+/* Makes the choices and submits what fits. On failure the problem is in x. The generation becomes x->gen. */
+bool wick_gen_start(wick_gen *g);
+/* Text of a token for log probabilities, as JSON; bytes: chat's list of byte values instead. */
+void wick_gen_token_text(const wick_gen *g, int32_t id, wick_buf *out);
+void wick_gen_usage_json(const wick_gen *g, wick_buf *out);
+const char *wick_gen_finish_name(wick_finish f);

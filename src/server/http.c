@@ -1,0 +1,460 @@
+/* server/http.c - libmicrohttpd: connections in, exchanges through, answers out.
+ *
+ * Invariants: (1) A connection is suspended while a worker or the engine has its exchange, and only then. (2) The body is
+ * taken up to the limit; after an error is known, the rest is read and thrown away (up to a bound), so that the client gets
+ * to read the answer. (3) A stream's text is made when the socket takes more of it, so a slow reader holds one batch of
+ * events here and pauses its own sequence in the engine. (4) Nothing here waits: what may block goes to a worker.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "server/server_int.h"
+
+#define POOL_BYTES (160 * 1024)      /* of a connection: header limit, its parsed form, one block of an answer */
+#define DISCARD_BYTES (160ull << 20) /* read and thrown away after an error at most */
+#define STREAM_BLOCK 8192
+
+static void set_state(wick_conn *c, int state)
+{
+    c->state = state;
+    c->t_state = wick_time_ms();
+}
+
+static void conn_state(wick_exchange *x, int state)
+{
+    wick_lock_take(&x->s->conns_lock);
+    if (x->conn) set_state(x->conn, state);
+    wick_lock_drop(&x->s->conns_lock);
+}
+
+/* --- life of an exchange ------------------------------------------------------------------------------------------------ */
+static void reap(void *ctx)
+{
+    wick_exchange *x = ctx;
+    wick_server *s = x->s;
+    wick_gen_free(x->gen);
+    if (x->key && x->key_counted) wick_key_end(&s->keys, x->key, x->n_tokens, wick_time_ms());
+    wick_key_unref(&s->keys, x->key);
+    json_decref(x->json);
+    atomic_fetch_sub(&s->buffered_bytes, x->body_charged);
+    if (x->counted) atomic_fetch_sub(&s->n_active, 1);
+    wick_buf_release(&x->body);
+    wick_buf_release(&x->out);
+    wick_lock_release(&x->lock);
+    wick_free(x);
+}
+
+static wick_exchange *new_exchange(wick_server *s, struct MHD_Connection *mhd, const char *uri)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    wick_exchange *x = wick_alloc_zero(1, sizeof *x);
+    if (!x) return NULL;
+    x->s = s;
+    x->mhd = mhd;
+    x->conn = info ? info->socket_context : NULL;
+    x->uri_bytes = strlen(uri);
+    x->t_start = wick_time_ms();
+    x->job.ctx = x->reap.ctx = x;
+    x->reap.fn = reap;
+    wick_buf_init(&x->body, s->config->limits.body_bytes + 1);
+    wick_buf_init(&x->out, 0);
+    wick_lock_init(&x->lock);
+    uint64_t id = wick_random_seed();
+    snprintf(x->id, sizeof x->id, "%016llx%08x", (unsigned long long)id, (unsigned)atomic_fetch_add(&s->n_requests, 1));
+    if (x->conn) {
+        wick_lock_take(&s->conns_lock);
+        x->conn->x = x;
+        wick_lock_drop(&s->conns_lock);
+    }
+    return x;
+}
+
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    wick_exchange *x = new_exchange(cls, mhd, uri);
+    if (x) x->bad_uri = strstr(uri, "%00") != NULL;
+    return x;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode why)
+{
+    wick_server *s = cls;
+    wick_exchange *x = *con_cls;
+    (void)mhd;
+    if (!x) return;
+    *con_cls = NULL;
+    wick_lock_take(&s->conns_lock);
+    if (x->conn) {
+        x->conn->x = NULL;
+        set_state(x->conn, WICK_CONN_IDLE);
+    }
+    wick_lock_drop(&s->conns_lock);
+    if (x->gen) wick_gen_cancel(x->gen);
+    if (x->route) {
+        if (x->status) wick_metrics_status((unsigned)(x->route - wick_routes), x->status);
+        wick_log(WICK_LOG_INFO, "%s %s %s %u %.0f ms%s%s%s", x->id, x->route->method, x->route->path, x->status,
+                 wick_time_ms() - x->t_start, x->key ? " key " : "", x->key ? x->key->name : "",
+                 why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", client gone");
+    }
+    wick_workers_post(&s->workers, &x->reap);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_ctx,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    wick_server *s = cls;
+    wick_conn *c = *socket_ctx;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        c = wick_alloc_zero(1, sizeof *c);
+        *socket_ctx = c;
+        if (!c) return;
+        c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        wick_lock_take(&s->conns_lock);
+        set_state(c, WICK_CONN_HEADER);
+        c->next = s->conns;
+        if (s->conns) s->conns->prev = c;
+        s->conns = c;
+        s->n_conns++;
+        wick_lock_drop(&s->conns_lock);
+    } else if (c) {
+        wick_lock_take(&s->conns_lock);
+        if (c->prev)
+            c->prev->next = c->next;
+        else
+            s->conns = c->next;
+        if (c->next) c->next->prev = c->prev;
+        s->n_conns--;
+        wick_lock_drop(&s->conns_lock);
+        wick_free(c);
+    }
+}
+
+/* --- answers -------------------------------------------------------------------------------------------------------------- */
+static void add_headers(wick_exchange *x, struct MHD_Response *r)
+{
+    const wick_server_config *c = x->s->config;
+    char text[32];
+    MHD_add_response_header(r, "Content-Type", x->content_type ? x->content_type : "application/json");
+    MHD_add_response_header(r, "X-Request-Id", x->id);
+    MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(r, "Cache-Control", "no-store");
+    if (x->close) MHD_add_response_header(r, "Connection", "close");
+    if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"wick\"");
+    if (x->allow) MHD_add_response_header(r, "Allow", x->allow);
+    if (x->retry_after_s) {
+        snprintf(text, sizeof text, "%u", x->retry_after_s);
+        MHD_add_response_header(r, "Retry-After", text);
+    }
+    const char *origin = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, "Origin");
+    if (origin && wick_gate_origin_listed(c, origin)) {
+        MHD_add_response_header(r, "Access-Control-Allow-Origin", origin);
+        MHD_add_response_header(r, "Vary", "Origin");
+        MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+        MHD_add_response_header(r, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+        MHD_add_response_header(r, "Access-Control-Max-Age", "600");
+    }
+}
+
+/* Text for the stream. Runs on the I/O thread whenever the socket takes more. */
+static ssize_t read_stream(void *cls, uint64_t pos, char *dst, size_t max)
+{
+    wick_exchange *x = cls;
+    (void)pos;
+    for (;;) {
+        if (x->out_pos == x->out.n && !x->stream_done) {
+            wick_buf_reset(&x->out);
+            x->out_pos = 0;
+            x->stream_done = wick_gen_pump(x->gen);
+        }
+        if (x->out.failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+        size_t left = x->out.n - x->out_pos;
+        if (left > 0) {
+            size_t n = left < max ? left : max;
+            memcpy(dst, x->out.data + x->out_pos, n);
+            x->out_pos += n;
+            x->t_write = wick_time_ms();
+            return (ssize_t)n;
+        }
+        if (x->stream_done) return MHD_CONTENT_READER_END_OF_STREAM;
+        wick_lock_take(&x->lock);
+        const bool gone = x->gone, again = x->woken;
+        x->woken = false;
+        if (!gone && !again) {
+            x->suspended = true;
+            MHD_suspend_connection(x->mhd);
+        }
+        wick_lock_drop(&x->lock);
+        if (gone) return MHD_CONTENT_READER_END_WITH_ERROR;
+        if (!again) return 0;
+    }
+}
+
+static enum MHD_Result send_answer(wick_exchange *x)
+{
+    struct MHD_Response *r;
+    if (x->gone) return MHD_NO;
+    if (x->stream) {
+        r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, x, NULL);
+    } else {
+        if (x->out.failed || !x->status)
+            wick_problem(x, 503, NULL, "out_of_memory", "out of memory while the answer was written");
+        r = MHD_create_response_from_buffer(x->out.n, x->out.n ? x->out.data : (void *)(uintptr_t) "",
+                                            MHD_RESPMEM_PERSISTENT);
+    }
+    if (!r) return MHD_NO;
+    add_headers(x, r);
+    wick_lock_take(&x->lock);
+    x->state = WICK_X_SENT;
+    wick_lock_drop(&x->lock);
+    enum MHD_Result ok = MHD_queue_response(x->mhd, x->status, r);
+    MHD_destroy_response(r);
+    return ok;
+}
+
+/* --- requests ------------------------------------------------------------------------------------------------------------- */
+static void x_state(wick_exchange *x, wick_x_state state)
+{
+    wick_lock_take(&x->lock);
+    x->state = state;
+    wick_lock_drop(&x->lock);
+}
+
+static void work(void *ctx)
+{
+    wick_exchange *x = ctx;
+    if ((x->json || wick_gate_body(x)) && !x->route->run(x)) return;
+    x_state(x, x->gen && !x->stream ? WICK_X_RUN : WICK_X_READY);
+    wick_x_wake(x);
+}
+
+static enum MHD_Result dispatch(wick_exchange *x)
+{
+    wick_server *s = x->s;
+    if (x->route->flags & WICK_ROUTE_QUICK) {
+        x->route->run(x);
+        return send_answer(x);
+    }
+    if (atomic_load(&s->draining)) {
+        x->retry_after_s = 5;
+        x->close = true;
+        wick_problem(x, 503, NULL, "draining", "the server is shutting down");
+        return send_answer(x);
+    }
+    atomic_fetch_add(&s->n_active, 1);
+    x->counted = true;
+    conn_state(x, WICK_CONN_BUSY);
+    x_state(x, WICK_X_WORK);
+    x->job.fn = work;
+    x->suspended = true;
+    MHD_suspend_connection(x->mhd);
+    wick_workers_post(&s->workers, &x->job);
+    return MHD_YES;
+}
+
+static void take_body(wick_exchange *x, const char *data, size_t n)
+{
+    wick_server *s = x->s;
+    const wick_server_limits *l = &s->config->limits;
+    if (x->state == WICK_X_DISCARD) {
+        x->n_discarded += n;
+        return;
+    }
+    if (x->body.n + n > l->body_bytes) {
+        wick_problem(x, 413, NULL, "body_too_large", "the body is longer than %llu bytes",
+                     (unsigned long long)l->body_bytes);
+        x->state = WICK_X_DISCARD;
+        x->close = true;
+        wick_buf_release(&x->body);
+        return;
+    }
+    x->body_charged += n;
+    if (atomic_fetch_add(&s->buffered_bytes, n) + n > l->buffered_bytes) {
+        x->retry_after_s = 1;
+        wick_problem(x, 503, NULL, "overloaded", "the server holds too many request bodies; try again");
+        x->state = WICK_X_DISCARD;
+        wick_buf_release(&x->body);
+        return;
+    }
+    wick_buf_add(&x->body, data, n);
+    if (x->body.failed) {
+        wick_problem(x, 503, NULL, "out_of_memory", "out of memory for the body");
+        x->state = WICK_X_DISCARD;
+    }
+}
+
+/* The engine has it, or had it: is the answer complete? */
+static enum MHD_Result continue_run(wick_exchange *x)
+{
+    for (;;) {
+        if (wick_gen_pump(x->gen)) {
+            wick_gen_answer(x->gen);
+            return send_answer(x);
+        }
+        wick_lock_take(&x->lock);
+        const bool gone = x->gone, again = x->woken;
+        x->woken = false;
+        if (!gone && !again) {
+            x->suspended = true;
+            MHD_suspend_connection(x->mhd);
+        }
+        wick_lock_drop(&x->lock);
+        if (gone) return MHD_NO;
+        if (!again) return MHD_YES;
+    }
+}
+
+/* The header is here: decide, before the body comes, whether it is wanted. */
+static enum MHD_Result begin(wick_exchange *x, const char *method, const char *url)
+{
+    const char *expect = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, "Expect");
+    conn_state(x, WICK_CONN_BODY);
+    x->t_start = wick_time_ms();
+    if (wick_gate_check(x, method, url)) return MHD_YES;
+    if (!x->content_type) x->content_type = "application/json";
+    x->state = WICK_X_DISCARD;
+    const bool huge = x->content_length > DISCARD_BYTES;
+    if (x->content_length > 0) x->close = true;
+    if (x->answer_now || huge || (expect && x->content_length > 0)) return send_answer(x);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *n, void **con_cls)
+{
+    wick_exchange *x = *con_cls;
+    (void)cls;
+    (void)mhd;
+    (void)version;
+    if (!x) return MHD_NO; /* no memory for it */
+    if (x->t_write == 0) {
+        x->t_write = -1; /* the first call comes without a body */
+        return begin(x, method, url);
+    }
+    if (x->gone) return MHD_NO;
+    if (*n > 0) {
+        take_body(x, data, *n);
+        *n = 0;
+        return x->n_discarded > DISCARD_BYTES ? MHD_NO : MHD_YES;
+    }
+    switch (x->state) {
+    case WICK_X_HEAD: return dispatch(x);
+    case WICK_X_DISCARD:
+    case WICK_X_READY: return send_answer(x);
+    case WICK_X_RUN: return continue_run(x);
+    case WICK_X_WORK: /* woken by the watch: the client is gone, but a worker still has it */
+    case WICK_X_SENT: break;
+    }
+    return MHD_NO;
+}
+
+/* --- start and stop --------------------------------------------------------------------------------------------------------- */
+static void on_log(void *cls, const char *fmt, va_list ap) WICK_PRINTF(2, 0);
+static void on_log(void *cls, const char *fmt, va_list ap)
+{
+    char text[512];
+    (void)cls;
+    vsnprintf(text, sizeof text, fmt, ap);
+    wick_log(WICK_LOG_DEBUG, "http: %s", text);
+}
+
+static wick_status open_socket(const wick_server_config *c, int *fd, uint16_t *port, wick_err *err)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list = NULL;
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    char service[16];
+    int on = 1;
+    snprintf(service, sizeof service, "%u", c->port);
+    int e = getaddrinfo(c->host, service, &hints, &list);
+    if (e != 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "host", "--host %s: %s", c->host, gai_strerror(e));
+    *fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd >= 0) {
+        setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (bind(*fd, list->ai_addr, list->ai_addrlen) != 0 || listen(*fd, 1024) != 0) {
+            int saved = errno;
+            close(*fd);
+            *fd = -1;
+            errno = saved;
+        }
+    }
+    freeaddrinfo(list);
+    if (*fd < 0)
+        return WICK_FAIL(err, WICK_E_IO, "port", "cannot listen on %s port %u: %s%s", c->host, c->port, strerror(errno),
+                         errno == EADDRINUSE ? " (another server runs there; choose another --port)" : "");
+    *port = c->port;
+    if (getsockname(*fd, (struct sockaddr *)&a, &n) == 0)
+        *port = ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+                                              : ((struct sockaddr_in *)&a)->sin_port);
+    return WICK_OK;
+}
+
+wick_status wick_http_start(wick_server *s, wick_err *err)
+{
+    const wick_server_config *c = s->config;
+    struct MHD_OptionItem tls[3] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    size_t n_pem;
+    int fd = -1;
+    flags |= MHD_is_feature_supported(MHD_FEATURE_EPOLL) == MHD_YES ? MHD_USE_EPOLL : MHD_USE_AUTO;
+    if (c->tls_cert) {
+        WICK_TRY(wick_file_read(c->tls_cert, 1 << 20, &s->tls_cert, &n_pem, err));
+        WICK_TRY(wick_file_read(c->tls_key, 1 << 20, &s->tls_key, &n_pem, err));
+        flags |= MHD_USE_TLS;
+        tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls_cert};
+        tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls_key};
+        tls[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    }
+    WICK_TRY(open_socket(c, &fd, &s->port, err));
+    s->mhd = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY, tls,
+        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)c->limits.idle_seconds, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (!s->mhd) {
+        close(fd);
+        return WICK_FAIL(err, WICK_E_IO, "http", "the HTTP server does not start%s",
+                         c->tls_cert ? ": are the certificate and its key in PEM format?" : "");
+    }
+    return WICK_OK;
+}
+
+void wick_http_quiesce(wick_server *s)
+{
+    MHD_socket fd = MHD_quiesce_daemon(s->mhd);
+    if (fd != MHD_INVALID_SOCKET) close(fd);
+}
+
+/* Every exchange that waits is woken as if its client had gone; then nothing is suspended and MHD can stop. */
+void wick_http_stop(wick_server *s)
+{
+    atomic_store(&s->stopping, true);
+    for (int tries = 0; tries < 1000; tries++) {
+        bool any = false;
+        wick_lock_take(&s->conns_lock);
+        for (wick_conn *c = s->conns; c; c = c->next) {
+            wick_exchange *x = c->x;
+            if (!x) continue;
+            wick_lock_take(&x->lock);
+            x->gone = true;
+            if (x->state == WICK_X_WORK || x->suspended) any = true;
+            const bool wake = x->state != WICK_X_WORK;
+            wick_lock_drop(&x->lock);
+            if (x->gen && wake) wick_gen_cancel(x->gen);
+            if (wake) wick_x_wake(x);
+        }
+        wick_lock_drop(&s->conns_lock);
+        if (!any && tries > 1) break;
+        usleep(5000);
+    }
+    MHD_stop_daemon(s->mhd);
+    s->mhd = NULL;
+}

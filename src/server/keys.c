@@ -1,0 +1,212 @@
+/* server/keys.c - API keys: digests only, scopes, token buckets per minute, requests at once.
+ *
+ * A secret is hashed before it is compared, and every key is looked at with a comparison of fixed length, so the time
+ * says nothing about how much of a guess was right.
+ */
+#include <math.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
+#include <string.h>
+#include "base/sys.h"
+#include "server/server_int.h"
+
+void wick_key_digest(const char *key, size_t n, uint8_t digest[32])
+{
+    struct sha256_ctx c;
+    sha256_init(&c);
+    sha256_update(&c, n, (const uint8_t *)key);
+    sha256_digest(&c, 32, digest);
+}
+
+wick_status wick_keys_add(wick_keys *k, const wick_key_config *c, wick_err *err)
+{
+    wick_key *key = wick_alloc_zero(1, sizeof *key);
+    char *name = wick_strdup(c->name);
+    wick_status st = WICK_OK;
+    wick_lock_take(&k->lock);
+    if (key && name && k->n == k->cap) {
+        wick_key **grown = wick_realloc_array(k->key, k->cap ? k->cap * 2 : 8, sizeof *grown);
+        if (grown) {
+            k->key = grown;
+            k->cap = k->cap ? k->cap * 2 : 8;
+        }
+    }
+    for (uint32_t i = 0; i < k->n && st == WICK_OK; i++)
+        if (strcmp(k->key[i]->name, c->name) == 0)
+            st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "name", "there is a key named \"%s\" already", c->name);
+    if (st == WICK_OK && (!key || !name || k->n == k->cap)) st = wick_err_oom(err, "a key", sizeof *key, 0);
+    if (st == WICK_OK) {
+        key->c = *c;
+        key->c.name = key->name = name;
+        key->refs = 1;
+        key->serial = ++k->n_serial;
+        key->request_tokens = c->requests_per_minute;
+        key->token_tokens = c->tokens_per_minute;
+        key->t_request = key->t_token = wick_time_ms();
+        k->key[k->n++] = key;
+    } else {
+        wick_free(name);
+        wick_free(key);
+    }
+    wick_lock_drop(&k->lock);
+    return st;
+}
+
+wick_status wick_keys_init(wick_keys *k, const wick_server_config *c, wick_err *err)
+{
+    memset(k, 0, sizeof *k);
+    wick_lock_init(&k->lock);
+    for (uint32_t i = 0; i < c->n_key; i++) WICK_TRY(wick_keys_add(k, &c->key[i], err));
+    return WICK_OK;
+}
+
+static void unref(wick_key *key)
+{
+    if (--key->refs > 0) return;
+    wick_free(key->name);
+    wick_free(key);
+}
+
+void wick_keys_release(wick_keys *k)
+{
+    for (uint32_t i = 0; i < k->n; i++) unref(k->key[i]);
+    wick_free(k->key);
+    wick_lock_release(&k->lock);
+}
+
+uint32_t wick_keys_count(wick_keys *k)
+{
+    wick_lock_take(&k->lock);
+    uint32_t n = k->n;
+    wick_lock_drop(&k->lock);
+    return n;
+}
+
+wick_key *wick_keys_find(wick_keys *k, const char *secret, size_t n)
+{
+    uint8_t digest[32];
+    wick_key *found = NULL;
+    wick_key_digest(secret, n, digest);
+    wick_lock_take(&k->lock);
+    for (uint32_t i = 0; i < k->n; i++)
+        if (memeql_sec(k->key[i]->c.digest, digest, sizeof digest)) found = k->key[i];
+    if (found) found->refs++;
+    wick_lock_drop(&k->lock);
+    return found;
+}
+
+void wick_key_unref(wick_keys *k, wick_key *key)
+{
+    if (!key) return;
+    wick_lock_take(&k->lock);
+    unref(key);
+    wick_lock_drop(&k->lock);
+}
+
+bool wick_keys_remove(wick_keys *k, const char *name, uint64_t *serial)
+{
+    bool found = false;
+    wick_lock_take(&k->lock);
+    for (uint32_t i = 0; i < k->n && !found; i++) {
+        if (strcmp(k->key[i]->name, name) != 0) continue;
+        found = true;
+        *serial = k->key[i]->serial;
+        unref(k->key[i]);
+        memmove(&k->key[i], &k->key[i + 1], (k->n - i - 1) * sizeof *k->key);
+        k->n--;
+    }
+    wick_lock_drop(&k->lock);
+    return found;
+}
+
+bool wick_keys_set_limits(wick_keys *k, const char *name, const wick_key_config *limits)
+{
+    bool found = false;
+    wick_lock_take(&k->lock);
+    for (uint32_t i = 0; i < k->n; i++) {
+        wick_key *key = k->key[i];
+        if (strcmp(key->name, name) != 0) continue;
+        found = true;
+        key->c.requests_per_minute = limits->requests_per_minute;
+        key->c.tokens_per_minute = limits->tokens_per_minute;
+        key->c.concurrent = limits->concurrent;
+        key->c.priority = limits->priority;
+        key->request_tokens = fmin(key->request_tokens, limits->requests_per_minute);
+        key->token_tokens = fmin(key->token_tokens, limits->tokens_per_minute);
+    }
+    wick_lock_drop(&k->lock);
+    return found;
+}
+
+json_t *wick_keys_list(wick_keys *k)
+{
+    json_t *list = json_array();
+    wick_lock_take(&k->lock);
+    for (uint32_t i = 0; i < k->n; i++) {
+        const wick_key *key = k->key[i];
+        json_t *scopes = json_array();
+        if (key->c.scopes & WICK_SCOPE_INFER) json_array_append_new(scopes, json_string("infer"));
+        if (key->c.scopes & WICK_SCOPE_METRICS) json_array_append_new(scopes, json_string("metrics"));
+        if (key->c.scopes & WICK_SCOPE_ADMIN) json_array_append_new(scopes, json_string("admin"));
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:I, s:I, s:I, s:i, s:I, s:I, s:I}", "name", key->name, "scopes", scopes,
+                            "requests_per_minute", (json_int_t)key->c.requests_per_minute, "tokens_per_minute",
+                            (json_int_t)key->c.tokens_per_minute, "concurrent", (json_int_t)key->c.concurrent,
+                            "priority", (int)key->c.priority, "running", (json_int_t)key->n_running, "requests",
+                            (json_int_t)key->n_requests, "tokens", (json_int_t)key->n_tokens));
+    }
+    wick_lock_drop(&k->lock);
+    return list;
+}
+
+/* A bucket holds a minute's worth and fills evenly. */
+static void refill(double *tokens, double *t, uint32_t per_minute, double now_ms)
+{
+    *tokens = fmin(per_minute, *tokens + (now_ms - *t) * per_minute / 60000);
+    *t = now_ms;
+}
+
+static uint32_t seconds_until(double want, double have, uint32_t per_minute)
+{
+    double s = ceil((want - have) * 60 / per_minute);
+    return s < 1 ? 1 : s > 3600 ? 3600 : (uint32_t)s;
+}
+
+bool wick_key_begin(wick_keys *k, wick_key *key, double now_ms, uint32_t *retry_after_s, const char **what)
+{
+    bool ok = true;
+    wick_lock_take(&k->lock);
+    const wick_key_config *c = &key->c;
+    refill(&key->request_tokens, &key->t_request, c->requests_per_minute, now_ms);
+    refill(&key->token_tokens, &key->t_token, c->tokens_per_minute, now_ms);
+    if (c->concurrent && key->n_running >= c->concurrent) {
+        *what = "requests at once";
+        *retry_after_s = 1;
+        ok = false;
+    } else if (c->requests_per_minute && key->request_tokens < 1) {
+        *what = "requests per minute";
+        *retry_after_s = seconds_until(1, key->request_tokens, c->requests_per_minute);
+        ok = false;
+    } else if (c->tokens_per_minute && key->token_tokens <= 0) {
+        *what = "tokens per minute";
+        *retry_after_s = seconds_until(1, key->token_tokens, c->tokens_per_minute);
+        ok = false;
+    }
+    if (ok) {
+        if (c->requests_per_minute) key->request_tokens -= 1;
+        key->n_running++;
+        key->n_requests++;
+    }
+    wick_lock_drop(&k->lock);
+    return ok;
+}
+
+void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms)
+{
+    wick_lock_take(&k->lock);
+    refill(&key->token_tokens, &key->t_token, key->c.tokens_per_minute, now_ms);
+    if (key->c.tokens_per_minute) key->token_tokens -= (double)n_tokens; /* may go below 0: the debt is waited for */
+    key->n_tokens += n_tokens;
+    key->n_running--;
+    wick_lock_drop(&k->lock);
+}

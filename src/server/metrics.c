@@ -1,0 +1,189 @@
+/* server/metrics.c - counters and histograms in Prometheus' text format. Counting is atomic and never waits. */
+#include <string.h>
+#include "base/sys.h"
+#include "server/server_int.h"
+
+/* Upper bounds in milliseconds. */
+static const double bounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 120000};
+enum { N_BOUNDS = sizeof bounds / sizeof *bounds, MAX_ROUTES = 64, N_CLASS = 6 };
+_Static_assert(N_BOUNDS + 1 <= WICK_HIST_MAX, "the histogram has room for its bounds");
+
+static atomic_ullong by_status[MAX_ROUTES][600 / 100 + 1];
+
+void wick_hist_add(wick_hist *h, double ms)
+{
+    unsigned i = 0;
+    while (i < N_BOUNDS && ms > bounds[i]) i++;
+    atomic_fetch_add_explicit(&h->bucket[i], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->sum_us, ms > 0 ? (unsigned long long)(ms * 1000) : 0, memory_order_relaxed);
+}
+
+void wick_metrics_status(unsigned route, unsigned status)
+{
+    if (route < MAX_ROUTES && status / 100 < N_CLASS)
+        atomic_fetch_add_explicit(&by_status[route][status / 100], 1, memory_order_relaxed);
+}
+
+/* A label value: backslash, quote and newline escaped. */
+static void label(wick_buf *b, const char *s)
+{
+    for (; *s; s++) {
+        if (*s == '\\' || *s == '"') wick_buf_putc(b, '\\');
+        if (*s == '\n')
+            wick_buf_puts(b, "\\n");
+        else
+            wick_buf_putc(b, *s);
+    }
+}
+
+static void head(wick_buf *b, const char *name, const char *type, const char *help)
+{
+    wick_buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void sample(wick_buf *b, const char *name, const char *model, double v)
+{
+    wick_buf_printf(b, "%s{model=\"", name);
+    label(b, model);
+    wick_buf_printf(b, "\"} %.17g\n", v);
+}
+
+static void histogram(wick_buf *b, const char *name, const char *model, wick_hist *h)
+{
+    unsigned long long n = 0;
+    for (unsigned i = 0; i <= N_BOUNDS; i++) {
+        n += atomic_load(&h->bucket[i]);
+        wick_buf_printf(b, "%s_bucket{model=\"", name);
+        label(b, model);
+        if (i < N_BOUNDS)
+            wick_buf_printf(b, "\",le=\"%g\"} %llu\n", bounds[i] / 1000, n);
+        else
+            wick_buf_printf(b, "\",le=\"+Inf\"} %llu\n", n);
+    }
+    wick_buf_printf(b, "%s_sum{model=\"", name);
+    label(b, model);
+    wick_buf_printf(b, "\"} %.6f\n%s_count{model=\"", (double)atomic_load(&h->sum_us) / 1e6, name);
+    label(b, model);
+    wick_buf_printf(b, "\"} %llu\n", n);
+}
+
+typedef struct one_metric {
+    const char *name, *type, *help;
+    double (*value)(const wick_entry *e, const wick_engine_stats *s);
+} one_metric;
+
+#define VALUE(fn, expr)                                               \
+    static double fn(const wick_entry *e, const wick_engine_stats *s) \
+    {                                                                 \
+        (void)e;                                                      \
+        (void)s;                                                      \
+        return (double)(expr);                                        \
+    }
+VALUE(m_loaded, e->state == WICK_ENTRY_READY)
+VALUE(m_requests, atomic_load(&e->metrics->requests))
+VALUE(m_failed, atomic_load(&e->metrics->failed))
+VALUE(m_cancelled, atomic_load(&e->metrics->cancelled))
+VALUE(m_prompt, atomic_load(&e->metrics->prompt_tokens))
+VALUE(m_cached, atomic_load(&e->metrics->cached_tokens))
+VALUE(m_gen, atomic_load(&e->metrics->gen_tokens))
+VALUE(m_running, s->n_running)
+VALUE(m_waiting, s->n_waiting)
+VALUE(m_preempted, s->n_preempted)
+VALUE(m_kv, s->kv.bytes)
+VALUE(m_kv_cap, s->kv.capacity_bytes)
+VALUE(m_prefixes, s->n_prefixes)
+VALUE(m_prefix_bytes, s->prefix_bytes)
+VALUE(m_hits, s->n_prefix_hits)
+VALUE(m_weights, s->backend.weight_bytes)
+VALUE(m_steps, s->backend.n_steps)
+
+static const one_metric metrics[] = {
+    {"wick_model_loaded", "gauge", "1 while the model is in memory", m_loaded},
+    {"wick_requests_total", "counter", "generation and embedding requests given to the model", m_requests},
+    {"wick_requests_failed_total", "counter", "requests that ended with an error", m_failed},
+    {"wick_requests_cancelled_total", "counter", "requests that ended early because the client left", m_cancelled},
+    {"wick_prompt_tokens_total", "counter", "prompt tokens", m_prompt},
+    {"wick_prompt_tokens_cached_total", "counter", "prompt tokens taken from the prefix cache", m_cached},
+    {"wick_generated_tokens_total", "counter", "generated tokens", m_gen},
+    {"wick_requests_running", "gauge", "requests in the batch now", m_running},
+    {"wick_requests_waiting", "gauge", "requests waiting for a place in the batch", m_waiting},
+    {"wick_preemptions_total", "counter", "requests that gave their place back", m_preempted},
+    {"wick_kv_bytes", "gauge", "KV cache in use", m_kv},
+    {"wick_kv_capacity_bytes", "gauge", "KV cache at most; 0: memory decides", m_kv_cap},
+    {"wick_prefix_cache_entries", "gauge", "sequences in the prefix cache", m_prefixes},
+    {"wick_prefix_cache_bytes", "gauge", "bytes in the prefix cache", m_prefix_bytes},
+    {"wick_prefix_cache_hits_total", "counter", "requests that found part of their prompt there", m_hits},
+    {"wick_weight_bytes", "gauge", "weights in memory", m_weights},
+    {"wick_engine_steps_total", "counter", "steps of the engine", m_steps},
+};
+
+typedef struct snapshot {
+    struct {
+        wick_entry *e;
+        wick_engine_stats stats;
+    } * item;
+    uint32_t n, cap;
+} snapshot;
+
+static void take(void *ctx, wick_entry *e, bool is_default)
+{
+    snapshot *s = ctx;
+    (void)is_default;
+    if (s->n == s->cap) return;
+    s->item[s->n].e = e;
+    memset(&s->item[s->n].stats, 0, sizeof s->item[s->n].stats);
+    if (e->engine) wick_engine_get_stats(e->engine, &s->item[s->n].stats);
+    e->refs++;
+    s->n++;
+}
+
+static void write_models(snapshot *s, wick_buf *b)
+{
+    const struct {
+        const char *name, *help;
+        size_t at;
+    } hists[] = {{"wick_time_to_first_token_seconds", "submission to first token", offsetof(wick_model_metrics, ttft)},
+                 {"wick_inter_token_seconds", "between tokens of one answer", offsetof(wick_model_metrics, itl)},
+                 {"wick_queue_seconds", "submission to first step", offsetof(wick_model_metrics, queue)},
+                 {"wick_request_seconds", "submission to the end", offsetof(wick_model_metrics, e2e)}};
+    for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+        head(b, metrics[m].name, metrics[m].type, metrics[m].help);
+        for (uint32_t i = 0; i < s->n; i++)
+            sample(b, metrics[m].name, s->item[i].e->c.id, metrics[m].value(s->item[i].e, &s->item[i].stats));
+    }
+    for (size_t m = 0; m < sizeof hists / sizeof *hists; m++) {
+        head(b, hists[m].name, "histogram", hists[m].help);
+        for (uint32_t i = 0; i < s->n; i++)
+            histogram(b, hists[m].name, s->item[i].e->c.id,
+                      (wick_hist *)(void *)((char *)s->item[i].e->metrics + hists[m].at));
+    }
+}
+
+void wick_metrics_write(wick_server *s, wick_buf *b)
+{
+    snapshot snap = {.cap = 256};
+    snap.item = wick_alloc_zero(snap.cap, sizeof *snap.item);
+    if (!snap.item) {
+        b->failed = true;
+        return;
+    }
+    head(b, "wick_http_requests_total", "counter", "answers by path and class of status");
+    for (unsigned r = 0; r < wick_n_routes && r < MAX_ROUTES; r++)
+        for (unsigned c = 2; c < N_CLASS; c++) {
+            unsigned long long n = atomic_load(&by_status[r][c]);
+            if (n)
+                wick_buf_printf(b, "wick_http_requests_total{method=\"%s\",path=\"%s\",status=\"%uxx\"} %llu\n",
+                                wick_routes[r].method, wick_routes[r].path, c, n);
+        }
+    head(b, "wick_uptime_seconds", "gauge", "since the start");
+    wick_buf_printf(b, "wick_uptime_seconds %.3f\n", (wick_time_ms() - s->t_start) / 1000);
+    head(b, "wick_http_active", "gauge", "requests that are being worked on");
+    wick_buf_printf(b, "wick_http_active %u\n", atomic_load(&s->n_active));
+    head(b, "wick_memory_peak_bytes", "gauge", "largest resident set so far");
+    wick_buf_printf(b, "wick_memory_peak_bytes %llu\n", (unsigned long long)wick_memory_peak_bytes());
+    wick_registry_each(&s->registry, take, &snap);
+    write_models(&snap, b);
+    for (uint32_t i = 0; i < snap.n; i++) wick_registry_unref(&s->registry, snap.item[i].e);
+    wick_free(snap.item);
+}

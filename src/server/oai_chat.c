@@ -1,0 +1,225 @@
+/* server/oai_chat.c - /v1/chat/completions: messages in, chat.completion or chat.completion.chunk out. */
+#include <string.h>
+#include "server/gen.h"
+#include "server/prompt.h"
+
+/* {"token": ..., "logprob": ..., "bytes": [...] */
+static void write_logprob(const wick_gen *g, int32_t id, double logprob, wick_buf *b)
+{
+    wick_buf text = WICK_BUF_INIT;
+    wick_gen_token_text(g, id, &text);
+    wick_buf_puts(b, "{\"token\":");
+    wick_json_write_str(b, text.data ? text.data : "", text.n);
+    wick_buf_puts(b, ",\"logprob\":");
+    wick_json_write_float(b, logprob < -9999 ? -9999 : logprob);
+    wick_buf_puts(b, ",\"bytes\":[");
+    for (size_t i = 0; i < text.n; i++) wick_buf_printf(b, "%s%u", i ? "," : "", (unsigned char)text.data[i]);
+    wick_buf_puts(b, "]");
+    wick_buf_release(&text);
+}
+
+static void write_token(const wick_gen *g, const wick_event *ev, wick_buf *b)
+{
+    write_logprob(g, ev->token, (double)ev->logprob, b);
+    wick_buf_puts(b, ",\"top_logprobs\":[");
+    for (uint32_t i = 0; i < ev->n_top; i++) {
+        if (i) wick_buf_putc(b, ',');
+        write_logprob(g, ev->top[i].id, (double)ev->top[i].logprob, b);
+        wick_buf_putc(b, '}');
+    }
+    wick_buf_puts(b, "]}");
+}
+
+static void chunk_head(const wick_gen *g, wick_buf *b)
+{
+    wick_sse_begin(b);
+    wick_buf_printf(b, "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion.chunk\",\"created\":%lld,\"model\":",
+                    g->x->id, (long long)g->created);
+    wick_json_write_str(b, g->model->c.id, strlen(g->model->c.id));
+    wick_buf_printf(b, ",\"service_tier\":\"default\",\"system_fingerprint\":\"%s\",\"choices\":[", g->fingerprint);
+}
+
+static void chunk_tail(const wick_gen *g, const char *finish, wick_buf *b)
+{
+    wick_buf_puts(b, ",\"finish_reason\":");
+    if (finish)
+        wick_buf_printf(b, "\"%s\"}]", finish);
+    else
+        wick_buf_puts(b, "null}]");
+    wick_buf_puts(b, g->p.include_usage ? ",\"usage\":null}" : "}");
+    wick_sse_end(b);
+}
+
+static void chat_begin(wick_choice *c)
+{
+    wick_buf *b = &c->g->x->out;
+    if (!c->g->p.stream) return;
+    chunk_head(c->g, b);
+    wick_buf_printf(b, "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null", c->index);
+    chunk_tail(c->g, NULL, b);
+}
+
+static void write_delta(wick_choice *c, const char *name, const wick_buf *text, const wick_event *ev)
+{
+    wick_gen *g = c->g;
+    wick_buf *b = &g->x->out;
+    chunk_head(g, b);
+    wick_buf_printf(b, "{\"index\":%u,\"delta\":{\"%s\":", c->index, name);
+    wick_json_write_str(b, text->data ? text->data : "", text->n);
+    wick_buf_puts(b, "},\"logprobs\":");
+    if (ev && g->p.logprobs) {
+        wick_buf_puts(b, "{\"content\":[");
+        write_token(g, ev, b);
+        wick_buf_puts(b, "],\"refusal\":null}");
+    } else {
+        wick_buf_puts(b, "null");
+    }
+    chunk_tail(g, NULL, b);
+}
+
+/* ev: the token that the text came with, or NULL at the end. */
+static void add_text(wick_choice *c, const char *text, size_t n, bool end, const wick_event *ev)
+{
+    wick_gen *g = c->g;
+    if (!g->p.stream) {
+        wick_reason_feed(&c->split, text, n, end, &c->reasoning, &c->text);
+        return;
+    }
+    /* What came before decides whether white space is the first of the reasoning. */
+    const size_t seen = c->reasoning.n;
+    wick_reason_feed(&c->split, text, n, end, &c->reasoning, &c->text);
+    wick_buf thought = {.data = c->reasoning.data ? c->reasoning.data + seen : NULL, .n = c->reasoning.n - seen};
+    const bool logprobs = ev && g->p.logprobs, answer = c->text.n > 0;
+    if (thought.n > 0) write_delta(c, "reasoning_content", &thought, answer ? NULL : ev);
+    if (answer || (logprobs && thought.n == 0)) write_delta(c, "content", &c->text, ev);
+    if (c->text.failed || c->reasoning.failed) g->x->out.failed = true;
+    c->text.n = 0;
+    if (c->reasoning.n > 1) c->reasoning.n = 1; /* not empty is all that matters */
+}
+
+static void chat_token(wick_choice *c, const wick_event *ev)
+{
+    wick_gen *g = c->g;
+    if (g->p.logprobs && !g->p.stream) {
+        if (c->lp_tokens.n) wick_buf_putc(&c->lp_tokens, ',');
+        write_token(g, ev, &c->lp_tokens);
+    }
+    if (ev->n_text > 0 || g->p.logprobs) add_text(c, ev->text, ev->n_text, false, ev);
+}
+
+static void chat_end(wick_choice *c, const wick_event *ev)
+{
+    wick_buf *b = &c->g->x->out;
+    add_text(c, ev->text, ev->n_text, true, NULL);
+    if (!c->g->p.stream) return;
+    chunk_head(c->g, b);
+    wick_buf_printf(b, "{\"index\":%u,\"delta\":{},\"logprobs\":null", c->index);
+    chunk_tail(c->g, wick_gen_finish_name(c->finish), b);
+}
+
+static void chat_usage(wick_gen *g)
+{
+    wick_buf *b = &g->x->out;
+    if (!g->p.include_usage) return;
+    chunk_head(g, b);
+    wick_buf_puts(b, "],\"usage\":");
+    wick_gen_usage_json(g, b);
+    wick_buf_puts(b, "}");
+    wick_sse_end(b);
+}
+
+static void write_choice(const wick_gen *g, const wick_choice *c, wick_buf *b)
+{
+    wick_buf_printf(b, "{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":", c->index);
+    wick_json_write_str(b, c->text.data ? c->text.data : "", c->text.n);
+    if (g->think_open && c->reasoning.n) {
+        wick_buf_puts(b, ",\"reasoning_content\":");
+        wick_json_write_str(b, c->reasoning.data, c->reasoning.n);
+    }
+    wick_buf_puts(b, ",\"refusal\":null},\"logprobs\":");
+    if (g->p.logprobs) {
+        wick_buf_puts(b, "{\"content\":[");
+        wick_buf_add(b, c->lp_tokens.data ? c->lp_tokens.data : "", c->lp_tokens.n);
+        wick_buf_puts(b, "],\"refusal\":null}");
+    } else {
+        wick_buf_puts(b, "null");
+    }
+    wick_buf_printf(b, ",\"finish_reason\":\"%s\"}", wick_gen_finish_name(c->finish));
+}
+
+static void chat_answer(wick_gen *g)
+{
+    wick_buf *b = &g->x->out;
+    wick_buf_printf(b, "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion\",\"created\":%lld,\"model\":", g->x->id,
+                    (long long)g->created);
+    wick_json_write_str(b, g->model->c.id, strlen(g->model->c.id));
+    wick_buf_printf(b, ",\"service_tier\":\"default\",\"system_fingerprint\":\"%s\",\"choices\":[", g->fingerprint);
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (i) wick_buf_putc(b, ',');
+        write_choice(g, &g->choice[i], b);
+    }
+    wick_buf_puts(b, "],\"usage\":");
+    wick_gen_usage_json(g, b);
+    wick_buf_puts(b, "}\n");
+}
+
+static const wick_gen_format chat_format = {chat_begin, chat_token, chat_end, chat_usage, chat_answer};
+
+static wick_status prepare(wick_gen *g, wick_err *err)
+{
+    const wick_engine *e = g->model->engine;
+    const wick_chat_template *t = wick_engine_template(e);
+    wick_params *p = &g->p;
+    wick_buf text = WICK_BUF_INIT;
+    wick_status st = wick_prompt_render(e, p, &text, &g->opens_think, err);
+    if (st == WICK_OK)
+        st = wick_prompt_encode(e, text.data ? text.data : "", text.n, WICK_ENC_NO_SPECIAL, "messages",
+                                &g->prompt[0].ids, &g->prompt[0].n, err);
+    wick_buf_release(&text);
+    WICK_TRY(st);
+    if (g->prompt[0].n == 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: the prompt is empty");
+    g->think_open = wick_chat_template_traits(t)->think_open;
+    g->think_close = wick_chat_template_traits(t)->think_close;
+    WICK_TRY(wick_params_sampling(p, e, &g->base.sampling, err));
+    g->base.max_tokens = p->max_tokens;
+    g->base.min_tokens = p->min_tokens;
+    g->base.stop = p->stop;
+    g->base.n_stop = p->n_stop;
+    g->base.ignore_eos = p->ignore_eos;
+    g->base.show_special = p->show_special;
+    g->base.n_top_logprobs = p->logprobs ? p->top_logprobs : 0;
+    return WICK_OK;
+}
+
+bool wick_route_chat(wick_exchange *x)
+{
+    wick_params p;
+    wick_entry *model;
+    wick_err err = {0};
+    bool pending = false;
+    wick_status st = wick_params_parse(&p, x->json, WICK_P_CHAT, &x->s->config->limits, &err);
+    if (st == WICK_OK && !p.messages) st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "messages", "messages: is missing");
+    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
+    if (st != WICK_OK || pending) {
+        wick_params_release(&p);
+        if (pending) return false;
+        wick_problem_err(x, &err);
+        return true;
+    }
+    wick_gen *g = wick_gen_new(x, model, &chat_format, 1);
+    if (!g) {
+        wick_params_release(&p);
+        wick_registry_give(&x->s->registry, model);
+        (void)wick_err_oom(&err, "a request", 0, 0);
+        wick_problem_err(x, &err);
+        return true;
+    }
+    g->p = p;
+    if (prepare(g, &err) != WICK_OK) {
+        wick_problem_err(x, &err);
+        wick_gen_free(g);
+        return true;
+    }
+    wick_gen_start(g);
+    return true;
+}

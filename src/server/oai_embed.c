@@ -1,0 +1,125 @@
+/* server/oai_embed.c - /v1/embeddings: pooled hidden states of any loaded model, as numbers or base64. */
+#include <math.h>
+#include <nettle/base64.h>
+#include <string.h>
+#include "server/gen.h"
+#include "server/prompt.h"
+
+static void write_floats(const float *v, uint32_t n, double scale, wick_buf *b)
+{
+    wick_buf_putc(b, '[');
+    for (uint32_t i = 0; i < n; i++) {
+        if (i) wick_buf_putc(b, ',');
+        wick_json_write_float(b, (double)(float)((double)v[i] * scale));
+    }
+    wick_buf_putc(b, ']');
+}
+
+/* Little-endian float32, as OpenAI's clients expect. */
+static void write_base64(const float *v, uint32_t n, double scale, wick_buf *b)
+{
+    struct base64_encode_ctx c;
+    char text[16];
+    base64_encode_init(&c);
+    wick_buf_putc(b, '"');
+    for (uint32_t i = 0; i < n; i++) {
+        const float f = (float)((double)v[i] * scale);
+        uint32_t u;
+        memcpy(&u, &f, sizeof u);
+        const uint8_t bytes[4] = {(uint8_t)u, (uint8_t)(u >> 8), (uint8_t)(u >> 16), (uint8_t)(u >> 24)};
+        wick_buf_add(b, text, base64_encode_update(&c, text, sizeof bytes, bytes));
+    }
+    wick_buf_add(b, text, base64_encode_final(&c, text));
+    wick_buf_putc(b, '"');
+}
+
+static void embed_token(wick_choice *c, const wick_event *ev)
+{
+    const wick_params *p = &c->g->p;
+    double sum = 0, scale = 1;
+    if (ev->kind != WICK_EVENT_LOGITS) return;
+    for (uint32_t i = 0; i < ev->width; i++) sum += (double)ev->data[i] * (double)ev->data[i];
+    if (p->normalize && sum > 0) scale = 1 / sqrt(sum);
+    (p->base64 ? write_base64 : write_floats)(ev->data, ev->width, scale, &c->text);
+}
+
+static void embed_begin(wick_choice *c)
+{
+    (void)c;
+}
+
+static void embed_end(wick_choice *c, const wick_event *ev)
+{
+    (void)c;
+    (void)ev;
+}
+
+static void embed_usage(wick_gen *g)
+{
+    (void)g;
+}
+
+static void embed_answer(wick_gen *g)
+{
+    wick_buf *b = &g->x->out;
+    unsigned long long n = 0;
+    wick_buf_puts(b, "{\"object\":\"list\",\"data\":[");
+    for (uint32_t i = 0; i < g->n; i++) {
+        const wick_choice *c = &g->choice[i];
+        wick_buf_printf(b, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":", i ? "," : "", i);
+        wick_buf_add(b, c->text.data ? c->text.data : "null", c->text.data ? c->text.n : 4);
+        wick_buf_putc(b, '}');
+        n += c->usage.n_prompt;
+    }
+    wick_buf_puts(b, "],\"model\":");
+    wick_json_write_str(b, g->model->c.id, strlen(g->model->c.id));
+    wick_buf_printf(b, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}\n", n, n);
+}
+
+static const wick_gen_format embed_format = {embed_begin, embed_token, embed_end, embed_usage, embed_answer};
+
+static wick_status prepare(wick_gen *g, wick_err *err)
+{
+    for (uint32_t i = 0; i < g->n_prompt; i++) {
+        wick_gen_prompt *q = &g->prompt[i];
+        WICK_TRY(wick_prompt_item(g->model->engine, g->p.input, i, "input", &q->ids, &q->n, &q->text, &q->n_text, err));
+    }
+    g->base.kind = WICK_REQ_EMBED;
+    g->base.pooling = g->p.pooling;
+    return WICK_OK;
+}
+
+bool wick_route_embeddings(wick_exchange *x)
+{
+    const wick_server_limits *l = &x->s->config->limits;
+    wick_params p;
+    wick_entry *model;
+    wick_err err = {0};
+    bool pending = false;
+    uint32_t n = 0;
+    wick_status st = wick_params_parse(&p, x->json, WICK_P_EMBED, l, &err);
+    if (st == WICK_OK) st = wick_prompt_count(p.input, "input", l->prompts, &n, &err);
+    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
+    if (st != WICK_OK || pending) {
+        wick_params_release(&p);
+        if (pending) return false;
+        wick_problem_err(x, &err);
+        return true;
+    }
+    wick_gen *g = wick_gen_new(x, model, &embed_format, n);
+    if (!g) {
+        wick_params_release(&p);
+        wick_registry_give(&x->s->registry, model);
+        (void)wick_err_oom(&err, "a request", 0, 0);
+        wick_problem_err(x, &err);
+        return true;
+    }
+    g->p = p;
+    if (prepare(g, &err) != WICK_OK) {
+        wick_problem_err(x, &err);
+        wick_gen_free(g);
+        return true;
+    }
+    wick_gen_start(g);
+    return true;
+}

@@ -1,0 +1,19 @@
+/* server/prompt.h - messages, texts and ids of a request to prompt tokens. */
+#pragma once
+#include "server/params.h"
+
+/* Appends the prompt's text. *inside: the prompt ends inside the model's reasoning. */
+wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_buf *out, bool *inside,
+                               wick_err *err) WICK_MUST_CHECK;
+/* Text to ids; `name` is the parameter in messages. */
+wick_status wick_prompt_encode(const wick_engine *e, const char *text, size_t n, unsigned flags, const char *name,
+                               int32_t **ids, size_t *n_ids, wick_err *err) WICK_MUST_CHECK;
+/* A JSON array of ids; every one must be in the vocabulary. */
+wick_status wick_prompt_ids(const wick_engine *e, const json_t *list, const char *name, int32_t **ids, size_t *n_ids,
+                            wick_err *err) WICK_MUST_CHECK;
+/* prompt or input: how many there are (a string and one list of ids count 1). */
+wick_status wick_prompt_count(const json_t *v, const char *name, uint64_t limit, uint32_t *n,
+                              wick_err *err) WICK_MUST_CHECK;
+/* The i-th of them. *text is set where it is a string. */
+wick_status wick_prompt_item(const wick_engine *e, const json_t *v, uint32_t i, const char *name, int32_t **ids,
+                             size_t *n_ids, const char **text, size_t *n_text, wick_err *err) WICK_MUST_CHECK;

@@ -1,0 +1,301 @@
+/* server/server_int.h - what the files of the server share: the exchange, workers, keys, models, metrics.
+ *
+ * An exchange is one HTTP request and its answer. It is owned by libmicrohttpd's callbacks from the request line to the
+ * "completed" callback and freed by a worker after that. While a worker has it, or while it waits for the engine, its
+ * connection is suspended, so libmicrohttpd does not touch it. Lock order: connection list, exchange, libmicrohttpd.
+ */
+#pragma once
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/thread.h"
+#include "server/server.h"
+
+typedef struct wick_exchange wick_exchange;
+typedef struct wick_gen wick_gen;
+typedef struct wick_entry wick_entry;
+
+/* --- workers (work.c) ---------------------------------------------------------------------------------------------- */
+typedef struct wick_job {
+    struct wick_job *next;
+    void (*fn)(void *ctx);
+    void *ctx;
+} wick_job;
+enum { WICK_WORKERS = 6 };
+typedef struct wick_workers {
+    wick_lock lock;
+    wick_cond wake;
+    wick_job *head, *tail;
+    bool closed;
+    wick_thread thread[WICK_WORKERS];
+} wick_workers;
+wick_status wick_workers_start(wick_workers *w, wick_err *err) WICK_MUST_CHECK;
+void wick_workers_post(wick_workers *w, wick_job *j); /* never fails: the job is part of what it is about */
+void wick_workers_stop(wick_workers *w);              /* runs what was posted, then joins */
+
+/* --- keys (keys.c) ------------------------------------------------------------------------------------------------- */
+typedef struct wick_key {
+    wick_key_config c;
+    char *name; /* owned; c.name points to it */
+    uint64_t serial;
+    double request_tokens, token_tokens; /* buckets */
+    double t_request, t_token;           /* when they were last filled, ms */
+    uint32_t n_running;
+    uint32_t refs; /* exchanges that hold it, and 1 while it is in the list */
+    uint64_t n_requests, n_tokens;
+} wick_key;
+typedef struct wick_keys {
+    wick_lock lock;
+    wick_key **key;
+    uint32_t n, cap;
+    uint64_t n_serial;
+} wick_keys;
+wick_status wick_keys_init(wick_keys *k, const wick_server_config *c, wick_err *err) WICK_MUST_CHECK;
+void wick_keys_release(wick_keys *k);
+uint32_t wick_keys_count(wick_keys *k);
+void wick_key_digest(const char *key, size_t n, uint8_t digest[32]);
+/* Looks at every key, in a time that does not depend on which one fits. NULL: none. */
+wick_key *wick_keys_find(wick_keys *k, const char *secret, size_t n);
+void wick_key_unref(wick_keys *k, wick_key *key);
+wick_status wick_keys_add(wick_keys *k, const wick_key_config *c, wick_err *err) WICK_MUST_CHECK;
+bool wick_keys_remove(wick_keys *k, const char *name, uint64_t *serial);
+bool wick_keys_set_limits(wick_keys *k, const char *name, const wick_key_config *limits);
+json_t *wick_keys_list(wick_keys *k);
+/* May this key start a request now? Otherwise false, and the seconds after which to try again. */
+bool wick_key_begin(wick_keys *k, wick_key *key, double now_ms, uint32_t *retry_after_s, const char **what);
+void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms);
+
+/* --- models (registry.c) ------------------------------------------------------------------------------------------- */
+typedef enum wick_entry_state {
+    WICK_ENTRY_COLD,
+    WICK_ENTRY_LOADING,
+    WICK_ENTRY_READY,
+    WICK_ENTRY_FAILED
+} wick_entry_state;
+struct wick_entry {
+    wick_model_config c; /* strings owned by `arena` */
+    wick_arena arena;
+    wick_entry_state state;
+    wick_engine *engine;
+    uint32_t refs;    /* requests that use it, plus 1 while it is in the list */
+    uint32_t n_users; /* requests that use the engine */
+    bool gone;        /* removed from the list */
+    bool unload_asked;
+    uint64_t bytes; /* estimate or measurement of what it holds */
+    double t_used_ms, t_loaded_ms;
+    int64_t created_unix_s;
+    wick_err error;
+    wick_job *waiting; /* exchanges that wait until it is loaded */
+    struct wick_model_metrics *metrics;
+};
+typedef struct wick_registry {
+    wick_lock lock;
+    wick_cond wake;
+    wick_thread loader;
+    bool closing;
+    wick_entry **entry;
+    uint32_t n, cap;
+    wick_entry *def;
+    const wick_server_config *config;
+    wick_workers *workers;
+} wick_registry;
+wick_status wick_registry_init(wick_registry *g, const wick_server_config *c, wick_workers *w,
+                               wick_err *err) WICK_MUST_CHECK;
+void wick_registry_close(wick_registry *g);   /* no loading any more; who waits is told */
+void wick_registry_release(wick_registry *g); /* after the last request */
+/* The model that a request names (NULL: the default). WICK_OK: *out is ready and held. *pending: `job` is posted when
+ * it is loaded or has failed; *out is not set. WICK_E_MODEL_NOT_FOUND lists the names there are. */
+wick_status wick_registry_take(wick_registry *g, const char *name, wick_job *job, wick_entry **out, bool *pending,
+                               wick_err *err);
+void wick_registry_give(wick_registry *g, wick_entry *e);
+wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, wick_err *err) WICK_MUST_CHECK;
+/* Starts loading; `job` is posted when it is done. */
+wick_status wick_registry_load(wick_registry *g, const char *name, wick_job *job, bool *pending,
+                               wick_err *err) WICK_MUST_CHECK;
+/* Unloads as soon as nobody uses it. `forget` takes it out of the list too. */
+wick_status wick_registry_unload(wick_registry *g, const char *name, bool forget, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_registry_set_default(wick_registry *g, const char *name, wick_err *err) WICK_MUST_CHECK;
+/* Calls fn for every model, under the lock. */
+void wick_registry_each(wick_registry *g, void (*fn)(void *ctx, wick_entry *e, bool is_default), void *ctx);
+void wick_registry_unref(wick_registry *g, wick_entry *e); /* of an entry whose `refs` the caller raised */
+wick_entry *wick_registry_find_locked(wick_registry *g, const char *name);
+uint32_t wick_registry_n_loading(wick_registry *g); /* of those that are to be there from the start */
+
+/* --- metrics (metrics.c) ------------------------------------------------------------------------------------------- */
+enum { WICK_HIST_MAX = 16 };
+typedef struct wick_hist {
+    atomic_ullong bucket[WICK_HIST_MAX], count, sum_us;
+} wick_hist;
+typedef struct wick_model_metrics {
+    wick_hist ttft, itl, e2e, queue;
+    atomic_ullong prompt_tokens, cached_tokens, gen_tokens, requests, failed, cancelled;
+} wick_model_metrics;
+void wick_hist_add(wick_hist *h, double ms);
+void wick_metrics_status(unsigned route, unsigned status);
+void wick_metrics_write(struct wick_server *s, wick_buf *out);
+
+/* --- the exchange (exchange.c) ------------------------------------------------------------------------------------- */
+typedef enum wick_x_state {
+    WICK_X_HEAD,    /* the body comes in */
+    WICK_X_DISCARD, /* an error is known; the rest of the body is read and thrown away */
+    WICK_X_WORK,    /* a worker has it */
+    WICK_X_RUN,     /* the engine has it: gen is set */
+    WICK_X_READY,   /* the answer is complete in `out`, or streaming */
+    WICK_X_SENT
+} wick_x_state;
+
+typedef struct wick_conn wick_conn;
+typedef struct wick_route wick_route;
+
+struct wick_exchange {
+    struct wick_server *s;
+    struct MHD_Connection *mhd;
+    wick_conn *conn;
+    const wick_route *route;
+    char id[32]; /* "5f3a..." */
+    char path_arg[512];
+    wick_key *key;
+    bool key_counted;
+    bool close;      /* the connection cannot be used after this answer */
+    bool answer_now; /* the rest of the body is not read */
+    bool bad_uri;
+    bool counted; /* in s->n_active */
+    size_t uri_bytes;
+    uint64_t content_length, n_discarded;
+    wick_buf body;
+    uint64_t body_charged;
+    double t_start;
+
+    wick_lock lock;
+    wick_x_state state;
+    bool suspended, woken;
+    atomic_bool gone;
+    wick_job job, reap;
+    json_t *json; /* the parsed body */
+
+    unsigned status;
+    const char *content_type;
+    const char *allow; /* Allow header of a 405 */
+    uint32_t retry_after_s;
+    wick_buf out;
+    size_t out_pos;
+    bool stream, stream_done;
+    _Atomic double t_write; /* last byte queued; 0 before the first call */
+    wick_gen *gen;
+    uint64_t n_tokens; /* prompt and answer, for the key's budget */
+};
+
+/* Any thread: its connection is looked at again. */
+void wick_x_wake(wick_exchange *x);
+/* Takes an answer: complete, in x->out. */
+void wick_x_json(wick_exchange *x, unsigned status, json_t *v); /* frees v; NULL: out of memory */
+void wick_x_text(wick_exchange *x, unsigned status, const char *content_type);
+/* problem.c: OpenAI's {"error": {...}}. param and code may be NULL. */
+void wick_problem(wick_exchange *x, unsigned status, const char *param, const char *code, const char *fmt, ...)
+    WICK_PRINTF(5, 6);
+void wick_problem_err(wick_exchange *x, const wick_err *err); /* status from the kind */
+void wick_problem_write(wick_buf *out, unsigned status, const char *param, const char *code, const char *message);
+unsigned wick_problem_status(const wick_err *err, const char **code);
+
+/* --- routes (router.c) --------------------------------------------------------------------------------------------- */
+enum wick_route_flags {
+    WICK_ROUTE_OPEN = 1 /* no key needed */,
+    WICK_ROUTE_QUICK = 2 /* answered on the I/O thread */,
+    WICK_ROUTE_COUNTED = 4 /* rate limits count it */
+};
+struct wick_route {
+    const char *method, *path; /* "/v1/models/{id}": the rest of the path */
+    unsigned scope, flags;
+    bool (*run)(wick_exchange *x); /* false: it waits for a model and is run again; x is not ours any more */
+    const char *about;
+};
+extern const wick_route wick_routes[];
+extern const unsigned wick_n_routes;
+/* NULL: no such path (allow NULL) or not with this method (allow: the methods it has). */
+const wick_route *wick_route_find(const char *method, const char *path, char *arg, size_t cap, const char **allow);
+
+bool wick_route_livez(wick_exchange *x);
+bool wick_route_readyz(wick_exchange *x);
+bool wick_route_status(wick_exchange *x);
+bool wick_route_metrics(wick_exchange *x);
+bool wick_route_models(wick_exchange *x);
+bool wick_route_model(wick_exchange *x);
+bool wick_route_chat(wick_exchange *x);
+bool wick_route_completions(wick_exchange *x);
+bool wick_route_embeddings(wick_exchange *x);
+bool wick_route_tokenize(wick_exchange *x);
+bool wick_route_detokenize(wick_exchange *x);
+bool wick_route_apply_template(wick_exchange *x);
+bool wick_route_admin_models(wick_exchange *x);
+bool wick_route_admin_load(wick_exchange *x);
+bool wick_route_admin_unload(wick_exchange *x);
+bool wick_route_admin_default(wick_exchange *x);
+bool wick_route_admin_keys(wick_exchange *x);
+bool wick_route_admin_key_add(wick_exchange *x);
+bool wick_route_admin_key_remove(wick_exchange *x);
+bool wick_route_admin_key_limits(wick_exchange *x);
+bool wick_route_admin_cache_clear(wick_exchange *x);
+bool wick_route_admin_cache_warm(wick_exchange *x);
+bool wick_route_admin_drain(wick_exchange *x);
+
+/* --- the gate (gate.c): what is checked from the header alone -------------------------------------------------------- */
+/* false: x holds the problem. */
+bool wick_gate_check(wick_exchange *x, const char *method, const char *url);
+bool wick_gate_origin_listed(const wick_server_config *c, const char *origin);
+/* Parses x->body into x->json, an object. false: x holds the problem. */
+bool wick_gate_body(wick_exchange *x);
+
+/* --- connections (http.c, watch.c) ----------------------------------------------------------------------------------- */
+struct wick_conn {
+    wick_conn *next, *prev;
+    int fd;
+    enum { WICK_CONN_HEADER, WICK_CONN_BODY, WICK_CONN_BUSY, WICK_CONN_IDLE } state;
+    double t_state;
+    wick_exchange *x;
+};
+
+struct wick_server {
+    const wick_server_config *config;
+    struct MHD_Daemon *mhd;
+    uint16_t port;
+    bool loopback;
+    char *tls_cert, *tls_key;
+    wick_workers workers;
+    wick_registry registry;
+    wick_keys keys;
+    atomic_bool draining, drain_asked, stopping;
+    atomic_uint n_active;
+    atomic_ullong buffered_bytes, n_requests;
+    double t_start;
+    int64_t started_unix_s;
+
+    wick_lock conns_lock;
+    wick_conn *conns;
+    uint32_t n_conns;
+    wick_thread watch;
+    wick_lock watch_lock;
+    wick_cond watch_wake;
+};
+void *wick_watch_main(void *ctx);
+wick_status wick_http_start(wick_server *s, wick_err *err) WICK_MUST_CHECK;
+void wick_http_quiesce(wick_server *s);
+void wick_http_stop(wick_server *s);
+
+/* --- generation (gen.c): requests of one exchange ---------------------------------------------------------------------- */
+void wick_gen_free(wick_gen *g);
+/* On the I/O thread: takes events, writes to x->out. True when everything has ended. */
+bool wick_gen_pump(wick_gen *g);
+void wick_gen_cancel(wick_gen *g);
+/* Nothing was written for a while: a comment goes out. */
+void wick_gen_comment(wick_gen *g);
+/* All has ended and the answer is not a stream: writes it. */
+void wick_gen_answer(wick_gen *g);
+
+/* --- JSON text (sse.c) ------------------------------------------------------------------------------------------------- */
+void wick_json_write_str(wick_buf *b, const char *p, size_t n); /* with the quotes; invalid UTF-8 becomes U+FFFD */
+void wick_json_write_float(wick_buf *b, double v);              /* null where it is not finite */
+void wick_sse_begin(wick_buf *b);                               /* "data: " */
+void wick_sse_end(wick_buf *b);
+void wick_sse_comment(wick_buf *b, const char *fmt, ...) WICK_PRINTF(2, 3);
