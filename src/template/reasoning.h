@@ -1,0 +1,54 @@
+/* template/reasoning.h - splits a model's text into reasoning and content while it streams.
+ *
+ * Knows a tag pair (<think>...</think> and the like) and gpt-oss's harmony messages. No part of a tag ever comes out,
+ * wherever the deltas are cut; how the text was cut never changes what comes out in total. The struct owns no memory:
+ * nothing to release, no failure of its own (the wick_bufs may fail; check them).
+ *
+ *   - Tags that are plain text (<think>) open only at the start of the text, blanks aside; tags that are special tokens
+ *     of their family ([THINK], <|channel>thought, ...) open anywhere.
+ *   - White space around reasoning is dropped, so is the white space between a closing tag and the content.
+ *   - Reasoning that never closes is reasoning up to the end. A second block follows the first after a newline.
+ *   - Harmony: analysis is reasoning, final and commentary are content; a message to a tool (to=...) stays in content
+ *     with its header and <|call|>, for template/toolcall.h.
+ *   - Text without tags comes out unchanged, and at once but for what may still become a tag.
+ */
+#pragma once
+#include "base/buf.h"
+#include "base/status.h"
+#include "template/chat.h"
+
+enum { WICK_REASONING_TAG_MAX = 64, WICK_REASONING_HELD_MAX = 512 };
+
+typedef struct wick_reasoning {
+    const char *open, *close, *also; /* borrowed; open NULL: all text is content */
+    const struct wick_reasoning_family *family;
+    enum {
+        WICK_REASONING_START,
+        WICK_REASONING_IN,
+        WICK_REASONING_OUT,
+        WICK_REASONING_HEADER,
+        WICK_REASONING_RAW
+    } state;
+    bool dup;         /* IN: the opening tag again would be a repetition of the prompt's */
+    bool trim;        /* the next text follows a tag: white space is dropped, a separator may be due */
+    bool any_thought; /* reasoning came out */
+    bool any_content;
+    bool fresh; /* harmony: the next content begins a message */
+    size_t n_held;
+    char held[WICK_REASONING_HELD_MAX]; /* what may be the start of a tag, and white space before it */
+} wick_reasoning;
+
+/* Is the text after this prompt reasoning from its first byte? (The prompt ends, blanks aside, with the opening tag.) */
+bool wick_reasoning_prompt_opens(const wick_chat_traits *traits, const char *prompt, size_t n);
+/* prompt: the rendered prompt or its last bytes. The strings of traits must outlive r. */
+void wick_reasoning_init(wick_reasoning *r, const wick_chat_traits *traits, const char *prompt, size_t n);
+/* Explicit tags, borrowed; either NULL: no reasoning. WICK_E_BAD_PARAMETER: empty, or above WICK_REASONING_TAG_MAX. */
+wick_status wick_reasoning_init_tags(wick_reasoning *r, const char *open, const char *close, bool inside,
+                                     wick_err *err) WICK_MUST_CHECK;
+/* A marker that ends reasoning too and stays in content: the opening of a tool call that a model may write before its
+ * closing tag. For special tokens only; borrowed; ignored if empty or too long. */
+void wick_reasoning_also_ends(wick_reasoning *r, const char *marker);
+/* Appends what is certain by now. */
+void wick_reasoning_feed(wick_reasoning *r, const char *text, size_t n, wick_buf *reasoning, wick_buf *content);
+/* Nothing follows: appends what was held. */
+void wick_reasoning_end(wick_reasoning *r, wick_buf *reasoning, wick_buf *content);
