@@ -14,7 +14,7 @@ typedef struct wick_graph {
     mlx_stream stream;
     mlx_array *temp; /* [n] of cap */
     uint32_t n, cap;
-    uint64_t n_ops; /* made since the stream was opened */
+    uint64_t n_ops; /* made so far, loading included */
     bool failed;
 } wick_graph;
 

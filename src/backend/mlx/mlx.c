@@ -177,6 +177,10 @@ static wick_status mlx_check(wick_backend_ctx *c, const wick_plan *plan, wick_er
 static void mlx_unload(wick_backend_model *m)
 {
     if (!m) return;
+    if (m->n_steps)
+        wick_log(WICK_LOG_INFO, "mlx: host: %.0f ops a step, built in %.3f ms (%.2f us an op); a step takes %.3f ms",
+                 (double)m->g.n_ops / (double)m->n_steps, m->build_ms / (double)m->n_steps,
+                 m->build_ms * 1e3 / (double)(m->g.n_ops ? m->g.n_ops : 1), m->step_ms / (double)m->n_steps);
     if (m->ctx->stream.ctx) wick_mlx.synchronize(m->ctx->stream);
     wick_mlx_step_release(m);
     wick_graph_release(&m->g);

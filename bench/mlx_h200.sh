@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Wick on MLX's CUDA device beside mlx-lm, on a machine with an NVIDIA GPU and no network.
+#
+#   bench/mlx_h200.sh pack          where Wick is built (make mlx): program, libwick_mlx.so and the system libraries they
+#                                   need, into build/h200/ (about 10 MiB), to be carried to the other machine
+#   bench/mlx_h200.sh check         there: does the backend see the GPU, and are its greedy tokens those of MLX's CPU device
+#   bench/mlx_h200.sh run [MODEL..] there: makes the models (1b-4bit 1b-bf16 8b-4bit 8b-bf16 by default) in $WORK, then for
+#                                   each: `wick bench` and mlx-lm, in turn, batch 1, 8, 32, prompts 512 and 2048
+#
+# There, python3 must import mlx (a CUDA wheel of the version that Wick was built against), mlx_lm and numpy.
+#   WORK=/tmp/wick-h200   models and logs (8b-bf16 takes 15 GiB)      REPS=3        runs of each row
+#   PROMPTS=512,2048  GEN=128  BATCHES=1,8,32                          OUT=folder    copies of the logs, if set
+#   WICK_ARGS="--mlx-compile off"   more options of `wick bench`
+# "host" lines (from --verbose): per step, ops built, milliseconds to build them, and microseconds an op.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+WORK=${WORK:-/tmp/wick-h200}
+REPS=${REPS:-3} PROMPTS=${PROMPTS:-512,2048} GEN=${GEN:-128} BATCHES=${BATCHES:-1,8,32}
+kit=build/h200
+
+pack() {
+    local from=${WICK_BUILD:-build/mlx} lib
+    rm -rf "$kit"
+    mkdir -p "$kit/lib"
+    cp "$from/wick" "$from/libwick_mlx.so" "$kit/"
+    ldd "$from/wick" | awk '$2 == "=>" { print $3 }' | while read -r lib; do
+        case $(basename "$lib") in libc.so* | libm.so* | libpthread.so* | libdl.so* | ld-linux*) ;; *) cp -L "$lib" "$kit/lib/" ;; esac
+    done
+    du -sh "$kit"
+}
+
+# libmlx and what it loads are where Python finds them; the same folders serve Wick.
+library_path() {
+    python3 - <<'PY'
+import re
+import mlx.core as mx
+a = mx.random.normal((64, 64)).astype(mx.bfloat16)
+mx.eval(a @ a, mx.fast.rms_norm(a, None, 1e-5))
+dirs = []
+for line in open("/proc/self/maps"):
+    m = re.search(r"(/\S+)/[^/]+\.so[^/]*$", line.strip())
+    if m and m.group(1) not in dirs and re.search(r"site|nvidia|cuda|mlx", m.group(1)):
+        dirs.append(m.group(1))
+dirs.sort(key=lambda d: not d.endswith("mlx/lib"))
+print(":".join(dirs))
+PY
+}
+
+wick() { LD_LIBRARY_PATH="$path:$PWD/$kit/lib" "$kit/wick" "$@"; }
+
+there() {
+    mkdir -p "$WORK"
+    path=$(library_path)
+    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
+    python3 -c 'import mlx.core as mx, mlx_lm; print("mlx", mx.__version__, "mlx-lm", mlx_lm.__version__, mx.default_device())'
+    wick --version
+    wick gpu-info
+}
+
+check() {
+    there
+    python3 bench/mlx_models.py make "$WORK/1b-4bit" 1b 4bit
+    local d
+    for d in cpu gpu; do
+        wick logits "$WORK/1b-4bit" --tokens 1,2,3,4,5,6,7,8 --greedy 8 --backend mlx --device $d --precision exact --json \
+            >"$WORK/check-$d.json"
+    done
+    python3 - "$WORK" <<'PY'
+import json, sys
+import numpy as np
+a, b = (json.load(open(f"{sys.argv[1]}/check-{d}.json")) for d in ("cpu", "gpu"))
+x, y = np.array(a["logits"]), np.array(b["logits"])
+print("largest difference of logits", float(np.abs(x - y).max()), "of", float(np.abs(x).max()), "| greedy", a["tokens"], b["tokens"])
+PY
+}
+
+run() {
+    there
+    local models=("$@") m
+    [ "${#models[@]}" -gt 0 ] || models=(1b-4bit 1b-bf16 8b-4bit 8b-bf16)
+    for m in "${models[@]}"; do
+        python3 bench/mlx_models.py make "$WORK/$m" "${m%-*}" "${m#*-}"
+        # shellcheck disable=SC2086
+        wick bench "$WORK/$m" --backend mlx --device gpu --verbose -p "$PROMPTS" -n "$GEN" -b "$BATCHES" -r "$REPS" ${WICK_ARGS:-} \
+            2>&1 | tee "$WORK/$m-wick.log"
+        python3 bench/mlx_models.py speed "$WORK/$m" -p "$PROMPTS" -n "$GEN" -b "$BATCHES" -r "$REPS" | tee "$WORK/$m-mlx-lm.log"
+        [ -z "${OUT:-}" ] || cp "$WORK/$m-wick.log" "$WORK/$m-mlx-lm.log" "$OUT/"
+        rm -rf "${WORK:?}/$m"
+    done
+}
+
+case ${1:-} in
+pack) pack ;;
+check) check ;;
+run) shift && run "$@" ;;
+*) sed -n '2,/^set/p' "$0" | sed 's/^# \{0,1\}//; /^set/d' && exit 2 ;;
+esac
