@@ -96,7 +96,7 @@ wick_status wick_err_set(wick_err *err, wick_status kind, const char *subject, c
     return kind;
 }
 
-wick_status wick_err_format(wick_err *err, const char *file, const char *expected, const char *got, const char *remedy)
+wick_status(wick_err_format)(wick_err *err, const char *file, const char *expected, const char *got, const char *remedy)
 {
     wick_err_set(err, WICK_E_UNSUPPORTED_FORMAT, file, "%s: expected %s, got %s%s%s", file, expected, got,
                  remedy ? ": " : "", remedy ? remedy : "");
@@ -107,7 +107,7 @@ wick_status wick_err_format(wick_err *err, const char *file, const char *expecte
     return WICK_E_UNSUPPORTED_FORMAT;
 }
 
-wick_status wick_err_oom(wick_err *err, const char *what, uint64_t need, uint64_t have)
+wick_status(wick_err_oom)(wick_err *err, const char *what, uint64_t need, uint64_t have)
 {
     char a[32], b[32];
     if (need)
@@ -122,7 +122,7 @@ wick_status wick_err_oom(wick_err *err, const char *what, uint64_t need, uint64_
     return WICK_E_OUT_OF_MEMORY;
 }
 
-wick_status wick_err_io(wick_err *err, const char *path, const char *doing, int errno_value)
+wick_status(wick_err_io)(wick_err *err, const char *path, const char *doing, int errno_value)
 {
     char reason[96];
 #if defined(__GLIBC__)

@@ -38,7 +38,16 @@ void wick_err_prefix(wick_err *err, const char *fmt, ...) WICK_PRINTF(2, 3);
  * never splits a character. Returns the length written. */
 size_t wick_escape_line(char *dst, size_t cap, const char *src, size_t n);
 
+#if defined(__clang_analyzer__)
+/* The analyzer looks at one file at a time: it must see that a failure is never WICK_OK. */
+#define WICK_FAIL(err, kind, subject, ...) ((void)wick_err_set((err), (kind), (subject), __VA_ARGS__), (kind))
+#define wick_err_oom(err, what, need, have) ((void)(wick_err_oom)((err), (what), (need), (have)), WICK_E_OUT_OF_MEMORY)
+#define wick_err_io(err, path, doing, e) ((void)(wick_err_io)((err), (path), (doing), (e)), WICK_E_IO)
+#define wick_err_format(err, file, expected, got, remedy) \
+    ((void)(wick_err_format)((err), (file), (expected), (got), (remedy)), WICK_E_UNSUPPORTED_FORMAT)
+#else
 #define WICK_FAIL(err, kind, subject, ...) wick_err_set((err), (kind), (subject), __VA_ARGS__)
+#endif
 #define WICK_TRY(call)                              \
     do {                                            \
         wick_status wick_try_ = (call);             \

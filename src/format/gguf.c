@@ -112,7 +112,7 @@ static const char *read_value(wick_gguf *g, wick_reader *r, wick_gguf_value *v)
     uint64_t u;
     switch (v->type) {
     case WICK_GGUF_U8: v->i = wick_read_u8(r); break;
-    case WICK_GGUF_I8: v->i = (int8_t)wick_read_u8(r); break;
+    case WICK_GGUF_I8: v->i = (int)(int8_t)wick_read_u8(r); break;
     case WICK_GGUF_U16: v->i = wick_read_u16(r); break;
     case WICK_GGUF_I16: v->i = (int16_t)wick_read_u16(r); break;
     case WICK_GGUF_U32: v->i = wick_read_u32(r); break;
@@ -238,7 +238,7 @@ static wick_gguf_value element(const wick_gguf_value *v, uint64_t i)
     float f32;
     uint32_t low = (uint32_t)u;
     switch (v->elem) {
-    case WICK_GGUF_I8: e.i = (int8_t)u; break;
+    case WICK_GGUF_I8: e.i = (int)(int8_t)u; break;
     case WICK_GGUF_I16: e.i = (int16_t)u; break;
     case WICK_GGUF_I32: e.i = (int32_t)low; break;
     case WICK_GGUF_F32:

@@ -329,7 +329,7 @@ METHOD(m_replace)
     if (!want_str(rt, a[0], "what is replaced") || !want_str(rt, a[1], "the replacement") ||
         !opt_int(rt, a[2], -1, &max))
         return self;
-    const jv_str *s = self.u.s, *x = a[0].u.s, *y = a[1].u.s;
+    const jv_str *s = self.u.s, *x = a[0].u.s, *y;
     jv with = self.markup && !a[1].markup ? wick_jv_escape(rt, a[1]) : a[1];
     if (rt->failed || !wick_jv_step(rt, s->n / 8)) return self;
     y = with.u.s;

@@ -70,7 +70,8 @@ static wick_status feed_forward(wick_config *c, wick_err *err)
     WICK_TRY(wick_config_f32(c, "block_ffn_dim_multiplier", NULL, 1e-3, 1e3, &factor, err));
     WICK_TRY(wick_config_bool(c, "block_auto_adjust_ff_dim", NULL, &adjust, err));
     if (!adjust || c->arch->routing == WICK_ROUTE_SIGMOID_TOPK || c->from_gguf) return WICK_OK;
-    uint64_t n = (uint64_t)((double)factor * (2 * c->n_ff / 3));
+    uint32_t two_thirds = 2 * c->n_ff / 3; /* rounded down, as the reference does */
+    uint64_t n = (uint64_t)((double)factor * two_thirds);
     n = (n + multiple - 1) / multiple * multiple;
     if (n < 1 || n > WICK_MAX_DIM)
         return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: block_ff_dim: adjusted out of range", c->where);
