@@ -5,15 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
-#include "model/encoding.h"
+#include "model/repack.h"
 
 #define USUAL_ROOTS "model.|language_model.model.|model.language_model.|language_model.|transformer.|"
 
 static const wick_tensor *find_name(const wick_checkpoint *k, const char *path, const char *suffix)
 {
-    char name[WICK_PATH_MAX + 32];
-    int n = snprintf(name, sizeof name, "%s%s", path, suffix);
-    return n > 0 && (size_t)n < sizeof name ? wick_tensor_find(k->dir, name) : NULL;
+    const wick_tensor *t = wick_ck_beside(k, path, suffix);
+    return t || !k->pack.suffix || strcmp(suffix, ".weight") != 0 ? t : wick_ck_beside(k, path, k->pack.suffix);
 }
 
 /* Tries every alternative of the role's pattern. */
@@ -76,7 +75,8 @@ wick_status wick_checkpoint_init(wick_checkpoint *k, const wick_tensor_dir *dir,
 {
     *k = (wick_checkpoint){.dir = dir, .cfg = cfg, .arena = arena, .where = where, .root = ""};
     if (cfg->from_gguf) return WICK_OK;
-    WICK_TRY(wick_quant_map(cfg, &k->quant, err));
+    WICK_TRY(wick_pack_of(cfg, &k->pack, err));
+    if (k->pack.method == WICK_PACK_MLX) WICK_TRY(wick_quant_map(cfg, &k->quant, err));
     WICK_TRY(find_root(k, err));
     if (cfg->arch->folded_only && wick_ck_torch_conv(k))
         return wick_err_format(err, where, "a model converted for MLX", "the Hugging Face layout",

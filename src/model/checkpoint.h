@@ -9,6 +9,17 @@
 
 #define WICK_PATH_MAX 256 /* of a module path in a checkpoint */
 
+/* Who packed the matrices. OTHER: by the type of each tensor. */
+typedef enum wick_pack_method { WICK_PACK_MLX, WICK_PACK_AWQ, WICK_PACK_GPTQ, WICK_PACK_OTHER } wick_pack_method;
+
+typedef struct wick_pack {
+    wick_pack_method method;
+    const char *suffix;              /* what a packed matrix has in place of ".weight", or NULL */
+    uint32_t bits;                   /* awq, gptq */
+    bool zeros_less_one;             /* gptq's first format stores zero - 1 */
+    uint32_t block_rows, block_cols; /* of fp8's scales */
+} wick_pack;
+
 typedef struct wick_checkpoint {
     const wick_tensor_dir *dir;
     const wick_config *cfg;
@@ -16,8 +27,9 @@ typedef struct wick_checkpoint {
     const char *root;    /* what `@` stands for in this file */
     const char *where;   /* the model's path, for messages */
     const json_t *quant; /* config.json's quantization map, or NULL */
-    bool transposed;     /* matrices are [in][out] */
-    bool plus_one;       /* norms store w of (1 + w) */
+    wick_pack pack;
+    bool transposed; /* matrices are [in][out] */
+    bool plus_one;   /* norms store w of (1 + w) */
     uint64_t n_params, n_bytes;
 } wick_checkpoint;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/str.h"
+#include "model/repack.h"
 
 wick_status wick_quant_map(const wick_config *c, const json_t **out, wick_err *err)
 {
@@ -21,18 +22,11 @@ wick_status wick_quant_map(const wick_config *c, const json_t **out, wick_err *e
     if (!json_is_object(q))
         return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: key \"%s\": expected an object, got %s", c->where, key,
                          wick_json_type_name(q));
-    const char *method = NULL;
-    WICK_TRY(wick_json_str(q, "quant_method", &method, c->where, err));
-    /* gpt-oss keeps its MXFP4 blocks under this method; they are read as they are. */
-    if (method && !json_object_get(q, "group_size") && strcmp(method, "mxfp4") != 0)
-        return wick_err_format(err, c->where, "MLX quantization, or none", method, "convert it with mlx_lm.convert");
-    if (method && json_object_get(q, "group_size") && !json_object_get(c->json, "quantization"))
-        return wick_err_format(err, c->where, "MLX quantization, or none", method, "convert it with mlx_lm.convert");
     *out = q;
     return WICK_OK;
 }
 
-static void shape_text(const wick_tensor *t, char *buf, size_t cap)
+void wick_ck_shape_text(const wick_tensor *t, char *buf, size_t cap)
 {
     size_t n = 0;
     for (uint32_t i = 0; i < t->n_dim && n < cap; i++)
@@ -43,7 +37,7 @@ static void shape_text(const wick_tensor *t, char *buf, size_t cap)
 static wick_status bad_shape(const wick_checkpoint *k, const wick_matrix_ref *m, const wick_tensor *t, wick_err *err)
 {
     char got[128], stack[16] = "";
-    shape_text(t, got, sizeof got);
+    wick_ck_shape_text(t, got, sizeof got);
     if (m->n) snprintf(stack, sizeof stack, "%u, ", m->n);
     return WICK_FAIL(err, WICK_E_BAD_FILE, k->where,
                      "%s: tensor %s: expected a matrix [%s%" PRIu64 ", %" PRIu64 "], got %s [%s]", k->where, t->name,
@@ -67,7 +61,7 @@ static bool as_matrix(const wick_matrix_ref *m, const wick_tensor *t, uint64_t *
     return true;
 }
 
-static const wick_tensor *beside(const wick_checkpoint *k, const char *path, const char *suffix)
+const wick_tensor *wick_ck_beside(const wick_checkpoint *k, const char *path, const char *suffix)
 {
     char name[WICK_PATH_MAX + 32];
     int n = snprintf(name, sizeof name, "%s%s", path, suffix);
@@ -140,7 +134,7 @@ static wick_status read_packed(const wick_checkpoint *k, const wick_matrix_ref *
     w->data = m->t->data;
     w->scales = scales->data;
     if (w->enc != WICK_ENC_AFFINE) return WICK_OK;
-    const wick_tensor *biases = beside(k, m->path, ".biases");
+    const wick_tensor *biases = wick_ck_beside(k, m->path, ".biases");
     if (!biases) return WICK_FAIL(err, WICK_E_BAD_FILE, k->where, "%s: tensor %s.biases is missing", k->where, m->path);
     if (biases->dtype != scales->dtype || biases->n_dim != scales->n_dim ||
         memcmp(biases->shape, scales->shape, scales->n_dim * sizeof *scales->shape) != 0)
@@ -172,7 +166,7 @@ static wick_status read_unpacked(const wick_checkpoint *k, const wick_matrix_ref
 /* gpt-oss of HF: PATH_blocks U8 [n][out][in/32][16] and PATH_scales U8 [n][out][in/32]: MXFP4 as MLX packs it. */
 static wick_status read_mx_blocks(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, wick_err *err)
 {
-    const wick_tensor *t = m->t, *s = beside(k, m->path, "_scales");
+    const wick_tensor *t = m->t, *s = wick_ck_beside(k, m->path, "_scales");
     if (!s) return WICK_FAIL(err, WICK_E_BAD_FILE, k->where, "%s: tensor %s_scales is missing", k->where, m->path);
     if (t->dtype != WICK_DTYPE_U8 || t->n_dim != 4 || t->shape[0] != m->n || t->shape[1] != m->n_out ||
         t->shape[2] * 32 != m->n_in || t->shape[3] != 16)
@@ -191,7 +185,7 @@ static wick_status read_any(const wick_checkpoint *k, const wick_matrix_ref *m, 
     if (m->n && wick_ends_with(m->t->name, "_blocks")) {
         WICK_TRY(read_mx_blocks(k, m, w, err));
     } else {
-        const wick_tensor *scales = k->cfg->from_gguf ? NULL : beside(k, m->path, ".scales");
+        const wick_tensor *scales = k->cfg->from_gguf ? NULL : wick_ck_beside(k, m->path, ".scales");
         const json_t *e = map_entry(k, m->path);
         if (scales && m->t->dtype == WICK_DTYPE_U32 && !json_is_false(e))
             WICK_TRY(read_packed(k, m, scales, w, err));
@@ -210,7 +204,7 @@ static wick_status read_any(const wick_checkpoint *k, const wick_matrix_ref *m, 
 static wick_status read_global(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, uint32_t n,
                                wick_err *err)
 {
-    const wick_tensor *t = w->enc == WICK_ENC_NVFP4 ? beside(k, m->path, ".global_scale") : NULL;
+    const wick_tensor *t = w->enc == WICK_ENC_NVFP4 ? wick_ck_beside(k, m->path, ".global_scale") : NULL;
     if (!t) return WICK_OK;
     uint64_t count = wick_tensor_count(t);
     if (t->dtype != WICK_DTYPE_F32 || (count != 1 && count != n))
@@ -227,6 +221,7 @@ static wick_status read_global(const wick_checkpoint *k, const wick_matrix_ref *
 
 wick_status wick_encoding_read(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *out, wick_err *err)
 {
+    if (wick_repack_wants(k, m)) return wick_repack_read(k, m, out, err);
     WICK_TRY(read_any(k, m, out, err));
     return read_global(k, m, out, 1, err);
 }

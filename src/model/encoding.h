@@ -10,8 +10,12 @@ typedef struct wick_matrix_ref {
     uint64_t n_out, n_in;
 } wick_matrix_ref;
 
-/* The quantization map of config.json: "quantization", else an MLX "quantization_config"; NULL if it has none.
- * WICK_E_UNSUPPORTED_FORMAT for a quant_method that is not read here (names it). */
+/* The tensor PATH<suffix>, or NULL. */
+const wick_tensor *wick_ck_beside(const wick_checkpoint *k, const char *path, const char *suffix);
+/* "2, 3" into buf. */
+void wick_ck_shape_text(const wick_tensor *t, char *buf, size_t cap);
+/* The quantization map of config.json: "quantization", else an MLX "quantization_config"; NULL if it has none,
+ * or one of another tool (repack.h). */
 wick_status wick_quant_map(const wick_config *c, const json_t **out, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_encoding_read(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *out,
                                wick_err *err) WICK_MUST_CHECK;

@@ -215,8 +215,8 @@ static void names_what_is_wrong(void **state)
         {1, {"model.norm.weight", "F32", 0, 64}, LLAMA ",\"quantization\":7}", "quantization", WICK_E_BAD_FILE},
         {1,
          {"model.norm.weight", "F32", 0, 64},
-         LLAMA ",\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}",
-         "gptq",
+         LLAMA ",\"quantization_config\":{\"quant_method\":\"hqq\",\"nbits\":4}}",
+         "hqq",
          WICK_E_UNSUPPORTED_FORMAT},
         {1, {"model.norm.weight", "F32", 0, 64}, LLAMA ",\"eos_token_id\":\"x\"}", "eos_token_id", WICK_E_BAD_FILE},
     };

@@ -8,14 +8,14 @@
 static const float e2m1[16] = {0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.f, -.5f, -1, -1.5f, -2, -3, -4, -6};
 
 /* 2^(e - 127); 0 is the subnormal 2^-127, 255 is NaN */
-static float e8m0(uint8_t e)
+float wick_e8m0_to_f32(uint8_t e)
 {
     if (e == 255) return NAN;
     return wick_f32_from_bits(e ? (uint32_t)e << 23 : 0x00400000u);
 }
 
 /* 1-4-3 with bias 7, no infinity; 0x7f and 0xff are NaN */
-static float e4m3(uint8_t u)
+float wick_e4m3_to_f32(uint8_t u)
 {
     int exponent = u >> 3 & 15, mantissa = u & 7;
     float v = exponent ? ldexpf((float)(8 + mantissa), exponent - 10) : ldexpf((float)mantissa, -9);
@@ -26,9 +26,10 @@ static float e4m3(uint8_t u)
 void wick_fpx_decode(const wick_weight *w, const uint8_t *data, const uint8_t *scales, float *out)
 {
     for (uint32_t g = 0, k = 0; g < w->n_in / w->group; g++) {
-        float scale = w->enc == WICK_ENC_NVFP4 ? e4m3(scales[g]) * w->global_scale : e8m0(scales[g]);
+        float scale =
+            w->enc == WICK_ENC_NVFP4 ? wick_e4m3_to_f32(scales[g]) * w->global_scale : wick_e8m0_to_f32(scales[g]);
         for (uint32_t end = k + w->group; k < end; k++) {
-            float code = w->enc == WICK_ENC_MXFP8 ? e4m3(data[k]) : e2m1[data[k / 2] >> (k % 2 * 4) & 15];
+            float code = w->enc == WICK_ENC_MXFP8 ? wick_e4m3_to_f32(data[k]) : e2m1[data[k / 2] >> (k % 2 * 4) & 15];
             out[k] = scale * code;
         }
     }
@@ -37,7 +38,7 @@ void wick_fpx_decode(const wick_weight *w, const uint8_t *data, const uint8_t *s
 /* u8 exponent, 16 bytes; byte j holds elements j and j + 16 */
 void wick_block_mxfp4(const uint8_t *x, float *y)
 {
-    float scale = e8m0(x[0]);
+    float scale = wick_e8m0_to_f32(x[0]);
     for (unsigned j = 0; j < 16; j++) {
         y[j] = scale * e2m1[x[1 + j] & 15];
         y[j + 16] = scale * e2m1[x[1 + j] >> 4];
@@ -48,7 +49,7 @@ void wick_block_mxfp4(const uint8_t *x, float *y)
 void wick_block_nvfp4(const uint8_t *x, float *y)
 {
     for (unsigned g = 0; g < 4; g++, y += 16) {
-        float scale = x[g] == 0x7f ? 0 : e4m3(x[g]);
+        float scale = x[g] == 0x7f ? 0 : wick_e4m3_to_f32(x[g]);
         for (unsigned j = 0; j < 8; j++) {
             y[j] = scale * e2m1[x[4 + 8 * g + j] & 15];
             y[j + 8] = scale * e2m1[x[4 + 8 * g + j] >> 4];

@@ -52,6 +52,9 @@ void wick_weight_row(const wick_weight *w, uint32_t r, float *out);
 /* The same for one GGUF block type: n elements (a multiple of the block). False for a type that has no decoder yet. */
 bool wick_block_decode(wick_dtype t, const void *src, float *dst, uint64_t n);
 bool wick_block_has_decoder(wick_dtype t);
+/* Single values of the scale and code types: E8M0 (a power of two; 255 is NaN) and E4M3 without infinities. */
+float wick_e8m0_to_f32(uint8_t e);
+float wick_e4m3_to_f32(uint8_t u);
 /* "affine 4-bit g64", "Q4_K", "BF16": into dst, which is returned */
 char *wick_weight_label(const wick_weight *w, char *dst, uint32_t cap);
 /* Encoders, for the tests, for tools and for quantizing at load. Affine as MLX does it (mlx.core.quantize). */

@@ -1,0 +1,101 @@
+"""Checkpoints that AWQ, GPTQ, compressed-tensors, ModelOpt and fp8 tools wrote, against mlx-lm running the float
+values that they stand for. What cannot be read is refused by name."""
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+make_model = pytest.importorskip("make_model", reason="the oracle (mlx, mlx-lm) is not installed")
+import mlx.core as mx  # noqa: E402
+from foreign import KINDS, awq, gptq  # noqa: E402
+from hf_layout import to_hf  # noqa: E402
+from mlx.utils import tree_unflatten  # noqa: E402
+from model_cases import CASES  # noqa: E402
+from test_parity import compare, find_wick, prompt_of  # noqa: E402
+
+CASES_OF = {"awq": ["llama", "qwen2", "mixtral"], "gptq": ["llama", "phi3"], "fp8-blocks": ["llama", "deepseek_v3", "qwen3_moe"],
+            "ct-int4-asym": ["llama", "qwen3"]}
+
+
+def set_types(path, types):
+    """Writes other names of one-byte types to a safetensors header: mlx stores fp8 codes as U8."""
+    data = path.read_bytes()
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + n])
+    for name, info in header.items():
+        kind = types.get(name.rsplit(".", 1)[-1])
+        if kind and info.get("dtype") == "U8":
+            info["dtype"] = kind
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + n:])
+
+
+def make(case, out, packer, quantization, types, rename=lambda k: k):
+    """Packs every matrix of the blocks; embedding, head, routers and kv_b stay float. Returns the reference."""
+    config = json.loads(json.dumps(CASES[case]))
+    model = make_model.build(config)
+    floats, values = make_model.weights_of(model), {}
+    for k, v in floats.items():
+        if v.ndim < 2 or not k.endswith("proj.weight") or "layers" not in k:
+            continue
+        w = np.array(v)
+        values[k] = np.stack([packer(x)[1] for x in w]) if w.ndim == 3 else packer(w)[1]
+    # pack what the values came from, in the layout of Hugging Face
+    tensors, _ = to_hf(floats, config)
+    packed = {}
+    for k, v in tensors.items():
+        if v.ndim == 2 and "layers" in k and (k.endswith("proj.weight") or ".experts." in k) and "kv_b" not in k:
+            for suffix, x in packer(np.array(v))[0].items():
+                packed[k.removesuffix("weight") + suffix] = x
+        else:
+            packed[k] = v
+    out.mkdir(parents=True, exist_ok=True)
+    mx.save_safetensors(str(out / "model.safetensors"), packed, metadata={"format": "pt"})
+    set_types(out / "model.safetensors", types)
+    (out / "config.json").write_text(json.dumps({**config, "quantization_config": quantization}))
+    model.update(tree_unflatten([(k, mx.array(v)) for k, v in values.items()]))
+    mx.eval(model.parameters())
+    return make_model.Reference(model, config)
+
+
+@pytest.mark.parametrize("kind,case", [pytest.param(k, c, id=f"{k}-{c}") for k in KINDS for c in CASES_OF.get(k, ["llama"])])
+def test_logits(kind, case, tmp_path):
+    find_wick()
+    ref = make(case, tmp_path, *KINDS[kind])
+    compare(tmp_path, ref, prompt_of(case))
+
+
+def refused(tmp_path, kind, change=None, packer=None):
+    own, quantization, types = KINDS[kind]
+    make("llama", tmp_path, packer or own, {**quantization, **(change or {})}, types)
+    r = subprocess.run([find_wick(), "logits", str(tmp_path), "--tokens", "1", "--json"], capture_output=True, text=True, timeout=60)
+    assert r.returncode != 0 and r.stderr.count("\n") == 1, r.stderr
+    return r.stderr
+
+
+@pytest.mark.parametrize("kind,change,word", [
+    ("awq", {"version": "gemv"}, "gemv"), ("awq", {"bits": 3}, "4 bits"), ("gptq", {"bits": 3}, "2, 4 or 8"),
+    ("gptq", {"checkpoint_format": "marlin"}, "marlin"), ("awq", {"quant_method": "bitsandbytes"}, "bitsandbytes"),
+    ("fp8-blocks", {"weight_block_size": [128]}, "weight_block_size"), ("fp8-blocks", {"weight_block_size": [64, 64]}, "scale"),
+    ("gptq-8bit", {"bits": 4}, "qweight")])
+def test_refused(kind, change, word, tmp_path):
+    assert word in refused(tmp_path, kind, change)
+
+
+def test_act_order_is_refused(tmp_path):
+    assert "act-order" in refused(tmp_path, "gptq", packer=lambda w: gptq(w, act_order=True))
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_awq_is_what_mlx_lm_reads(symmetric):
+    """The packer of this test against mlx-lm's reader, which keeps zero * scale in half precision."""
+    w = np.random.default_rng(0).standard_normal((64, 128)).astype(np.float32)
+    tensors, values = awq(w, symmetric)
+    got, how = make_model.mlx_utils._transform_awq_weights({f"m.{k}": v for k, v in tensors.items()}, {"bits": 4, "group_size": 64})
+    read = mx.dequantize(got["m.weight"], got["m.scales"], got["m.biases"], how["group_size"], how["bits"])
+    assert np.abs(np.array(read.astype(mx.float32)) - values).max() < 0.02
