@@ -10,6 +10,10 @@ PY := build/venv/bin/python
 WICK := build/release/wick
 export PYTHONDONTWRITEBYTECODE := 1
 
+# What the Python tests run: the program and the test tools of one build folder.
+with_build = WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
+	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
+
 .PHONY: all build demo test unit pytest lint fmt asan tsan cov fuzz bench install clean bootstrap bootstrap-test bootstrap-ci help
 all: build
 
@@ -41,7 +45,7 @@ unit: bootstrap-test
 	@ctest --test-dir build/release -j $(JOBS) --output-on-failure
 
 pytest: unit
-	@WICK_BIN=$(CURDIR)/$(WICK) WICK_BUILD=$(CURDIR)/build/release $(PY) -m pytest -q -p no:cacheprovider tests
+	@$(call with_build,build/release) $(PY) -m pytest -q -p no:cacheprovider tests
 
 test: unit pytest ## install, build, and run every test
 
@@ -51,12 +55,14 @@ lint: bootstrap-ci ## layers, sizes, names, format, static analysis, shell scrip
 fmt: ## rewrite the sources in the house format
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
+# The tests of broken and hostile input, which the sanitizers run too.
+HOSTILE := $(wildcard tests/*/test_*malformed*.py tests/*/test_*hostile*.py)
 asan: bootstrap-ci ## unit tests and hostile files under AddressSanitizer and UBSan
 	@mkdir -p build
 	@cmake --preset asan $(CMAKE_ARGS) >build/asan.log 2>&1 || { cat build/asan.log; exit 1; }
 	@cmake --build build/asan -j $(JOBS)
 	@ctest --test-dir build/asan -j $(JOBS) --output-on-failure
-	@WICK_BIN=$(CURDIR)/build/asan/wick WICK_BUILD=$(CURDIR)/build/asan $(PY) -m pytest -q -p no:cacheprovider -m malformed tests
+	@$(call with_build,build/asan) ASAN_OPTIONS=detect_leaks=1 $(PY) -m pytest -q -p no:cacheprovider $(HOSTILE)
 
 tsan: bootstrap-ci ## unit tests under ThreadSanitizer
 	@mkdir -p build
