@@ -130,7 +130,7 @@ bool wick_parse_i64(const char *s, int64_t *out)
     return true;
 }
 
-/* strtod reads the locale's decimal point; Wick never calls setlocale, so the point is a dot. */
+/* strtod reads the locale's decimal point; the program sets LC_CTYPE at most, so the point is a dot. */
 bool wick_parse_f64(const char *s, double *out)
 {
     char *end;

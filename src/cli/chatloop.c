@@ -4,8 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#if __has_include(<editline/readline.h>)
-#include <editline/readline.h>
+#if __has_include(<histedit.h>)
+#include <errno.h>
+#include <histedit.h>
+#include <locale.h>
+#include <unistd.h>
+#include <wchar.h>
 #define HAVE_EDITLINE 1
 #endif
 #include "base/alloc.h"
@@ -14,6 +18,14 @@
 #include "cli/term.h"
 
 enum { HISTORY_LINES = 1000 };
+
+static struct {
+    const char *prompt;
+#ifdef HAVE_EDITLINE
+    EditLine *el; /* NULL where input is no terminal */
+    History *history;
+#endif
+} input;
 
 static char *history_path(const wick_args *a)
 {
@@ -28,17 +40,81 @@ static char *history_path(const wick_args *a)
     return path;
 }
 
+#ifdef HAVE_EDITLINE
+static char *prompt_of(EditLine *el)
+{
+    static char text[16];
+    (void)el;
+    snprintf(text, sizeof text, "%s", input.prompt);
+    return text;
+}
+
+/* libedit's own reader goes on after a signal; this one gives the line up, so that Ctrl-C is seen at the prompt. */
+static int read_character(EditLine *el, wchar_t *out)
+{
+    mbstate_t state = {0};
+    (void)el;
+    for (;;) {
+        char c;
+        ssize_t got = read(STDIN_FILENO, &c, 1);
+        if (got < 0 && errno == EINTR && !wick_interrupted()) continue;
+        if (got <= 0) return (int)got;
+        size_t used = mbrtowc(out, &c, 1, &state);
+        if (used == 0) *out = L'\0';
+        if (used <= 1) return 1;
+        if (used == (size_t)-1) memset(&state, 0, sizeof state); /* what is no text is passed over */
+    }
+}
+
+static void input_open(const char *history_file)
+{
+    HistEvent ev;
+    if (!wick_stdin_is_tty()) return;
+    setlocale(LC_CTYPE, ""); /* characters wider than a byte; numbers stay as they are */
+    if (MB_CUR_MAX == 1) setlocale(LC_CTYPE, "C.UTF-8");
+    input.el = el_init("wick", stdin, stdout, stderr);
+    input.history = input.el ? history_init() : NULL;
+    if (!input.history) return;
+    history(input.history, &ev, H_SETSIZE, HISTORY_LINES);
+    history(input.history, &ev, H_SETUNIQUE, 1);
+    if (history_file) history(input.history, &ev, H_LOAD, history_file);
+    el_set(input.el, EL_PROMPT, prompt_of);
+    el_set(input.el, EL_EDITOR, "emacs");
+    el_set(input.el, EL_HIST, history, input.history);
+    el_set(input.el, EL_SIGNAL, 1); /* the terminal is put back for a stop (Ctrl-Z) */
+    el_set(input.el, EL_GETCFN, read_character);
+}
+
+static void input_close(const char *history_file)
+{
+    HistEvent ev;
+    if (input.history) {
+        if (history_file && history(input.history, &ev, H_SAVE, history_file) >= 0) chmod(history_file, 0600);
+        history_end(input.history);
+    }
+    if (input.el) el_end(input.el);
+    memset(&input, 0, sizeof input);
+}
+
+static char *edited_line(void)
+{
+    int n = 0;
+    HistEvent ev;
+    const char *l = el_gets(input.el, &n);
+    if (!l || n <= 0) return NULL;
+    size_t len = strcspn(l, "\r\n");
+    char *own = wick_strndup(l, len);
+    if (own && *own) history(input.history, &ev, H_ENTER, own);
+    return own;
+}
+#endif
+
 /* One line without its newline, wick_free()d by the caller; NULL at the end of input. */
 static char *read_line(const char *prompt)
 {
+    input.prompt = prompt;
 #ifdef HAVE_EDITLINE
-    if (wick_stdin_is_tty()) {
-        char *l = readline(prompt);
-        char *own = l ? wick_strdup(l) : NULL;
-        if (l && *l) add_history(l);
-        free(l);
-        return own;
-    }
+    if (input.history) return edited_line();
 #endif
     size_t cap = 0;
     char *l = NULL;
@@ -85,19 +161,31 @@ static void say(json_t *messages, const char *role, const char *text)
     json_array_append_new(messages, m);
 }
 
+/* The system prompt, which the command line gave, stays. */
+static void forget(json_t *messages)
+{
+    const char *role = json_string_value(json_object_get(json_array_get(messages, 0), "role"));
+    size_t keep = role && strcmp(role, "system") == 0;
+    while (json_array_size(messages) > keep) json_array_remove(messages, json_array_size(messages) - 1);
+}
+
 /* Returns false for /quit. */
 static bool slash(const char *line, json_t *messages)
 {
     if (strcmp(line, "/quit") == 0 || strcmp(line, "/bye") == 0 || strcmp(line, "/exit") == 0) return false;
     if (strcmp(line, "/clear") == 0) {
-        json_array_clear(messages);
+        forget(messages);
         puts("The conversation is forgotten.");
     } else if (wick_starts_with(line, "/system ")) {
         json_array_clear(messages);
         say(messages, "system", line + 8);
         puts("New conversation with this system prompt.");
     } else {
-        if (strcmp(line, "/help") != 0 && strcmp(line, "/?") != 0) printf("No command %.40s.\n", line);
+        if (strcmp(line, "/help") != 0 && strcmp(line, "/?") != 0) {
+            char shown[64];
+            wick_escape_line(shown, sizeof shown, line, strlen(line));
+            printf("No command %s.\n", shown);
+        }
         puts("/clear          forget the conversation\n/system TEXT    start a new one with a system prompt\n"
              "/quit           leave (also Ctrl-D)\n\"\"\"             begins and ends a text of several lines\n"
              "Ctrl-C          stops an answer");
@@ -123,11 +211,7 @@ wick_status wick_chat_loop(const wick_args *a, json_t *messages, wick_turn_fn tu
     char *history = history_path(a);
     (void)err;
 #ifdef HAVE_EDITLINE
-    if (wick_stdin_is_tty()) {
-        using_history();
-        stifle_history(HISTORY_LINES);
-        if (history) read_history(history);
-    }
+    input_open(history);
 #endif
     if (wick_stdin_is_tty()) wick_notice("Type a message; /help for help, Ctrl-D to leave.");
     for (bool on = true; on;) {
@@ -148,7 +232,7 @@ wick_status wick_chat_loop(const wick_args *a, json_t *messages, wick_turn_fn tu
         wick_free(line);
     }
 #ifdef HAVE_EDITLINE
-    if (wick_stdin_is_tty() && history && write_history(history) == 0) chmod(history, 0600);
+    input_close(history);
 #endif
     wick_free(history);
     return WICK_OK;

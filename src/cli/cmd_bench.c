@@ -142,7 +142,7 @@ static json_t *machine_json(const wick_engine *e)
 static json_t *row_json(const wick_engine *e, const bench_row *r)
 {
     json_t *o = json_object(), *samples = json_array();
-    json_object_set_new(o, "model", json_string(wick_engine_model(e)->name));
+    json_object_set_new(o, "model", wick_json_text(wick_engine_model(e)->name, strlen(wick_engine_model(e)->name)));
     json_object_set_new(o, "backend", json_string(wick_engine_backend_name(e)));
     json_object_set_new(o, "n_prompt", json_integer(r->n_prompt));
     json_object_set_new(o, "n_gen", json_integer(r->n_gen));
@@ -156,12 +156,27 @@ static json_t *row_json(const wick_engine *e, const bench_row *r)
     return o;
 }
 
+/* A CSV field: quoted where it needs to be. */
+static void csv_text(const char *s)
+{
+    bool quote = s[strcspn(s, ",\"")] != '\0';
+    if (quote) putchar('"');
+    for (; *s; s++) {
+        if (*s == '"') putchar('"');
+        putchar(*s);
+    }
+    if (quote) putchar('"');
+}
+
 static void print_row(const wick_engine *e, const bench_row *r, bool csv)
 {
-    const char *name = wick_engine_model(e)->name, *backend = wick_engine_backend_name(e);
+    char name[256];
+    const char *model = wick_engine_model(e)->name, *backend = wick_engine_backend_name(e);
+    wick_escape_line(name, sizeof name, model, strlen(model));
     if (csv) {
-        printf("%s,%s,%u,%u,%u,%.3f,%.3f,%.3f,%.3f\n", name, backend, r->n_prompt, r->n_gen, r->batch, r->mean,
-               r->stddev, r->min, r->max);
+        csv_text(name);
+        printf(",%s,%u,%u,%u,%.3f,%.3f,%.3f,%.3f\n", backend, r->n_prompt, r->n_gen, r->batch, r->mean, r->stddev,
+               r->min, r->max);
         return;
     }
     char test[32];

@@ -22,11 +22,13 @@ static json_t *found_json(const wick_found *f)
 
 static void print_row(const wick_found *f)
 {
-    char size[32], name[160], path[1024];
+    char size[32], name[160], path[1024], type[64];
+    const char *t = f->model_type ? f->model_type : "?";
+    wick_escape_line(type, sizeof type, t, strlen(t));
     wick_escape_line(name, sizeof name, f->name, strlen(f->name));
     wick_escape_line(path, sizeof path, f->path, strlen(f->path));
-    printf("%-44s %-11s %-12s %-8s %10s  %s\n", name, f->format, f->model_type ? f->model_type : "?",
-           f->quantization ? f->quantization : "-", wick_format_bytes(size, sizeof size, f->n_bytes), path);
+    printf("%-44s %-11s %-12s %-8s %10s  %s\n", name, f->format, type, f->quantization ? f->quantization : "-",
+           wick_format_bytes(size, sizeof size, f->n_bytes), path);
 }
 
 static wick_status run_discover(const wick_args *a, wick_err *err)

@@ -7,8 +7,12 @@ static wick_status run_help(const wick_args *a, wick_err *err)
     const wick_command *c = NULL;
     if (a->n_operands) {
         c = wick_command_find(a->operand[0]);
+        const char *near = c ? NULL : wick_command_nearest(a->operand[0]);
+        if (near)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, a->operand[0], "unknown command \"%s\": did you mean \"%s\"?",
+                             a->operand[0], near);
         if (!c)
-            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, a->operand[0], "no command \"%s\": wick help lists them",
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, a->operand[0], "unknown command \"%s\": wick help lists them",
                              a->operand[0]);
     }
     if (a->man)
@@ -30,6 +34,7 @@ const wick_command wick_cmd_help = {
     .operands = "[COMMAND]",
     .max_operands = 1,
     .summary = "this overview, or a command's help",
+    .examples = "wick help bench\tthe same as wick bench --help\nwick help bench --man | man -l -\tas a man page",
     .group = {&group, &wick_opts_common},
     .run = run_help,
 };
@@ -45,6 +50,8 @@ const wick_command wick_cmd_completions = {
     .min_operands = 1,
     .max_operands = 1,
     .summary = "print a completion script for a shell",
+    .about = "Commands, options, and the values of options that have a fixed choice. `make install` puts the scripts "
+             "in place.",
     .examples = "source <(wick completions bash)\tin this shell\nwick completions fish > "
                 "~/.config/fish/completions/wick.fish\tfor good",
     .group = {&wick_opts_common},

@@ -75,14 +75,17 @@ static uint64_t total_bytes(const wick_model *m)
     return n;
 }
 
+/* "affine 4-bit group 64"; a mode that is a strange text is escaped. */
 static const char *quant_label(const wick_model *m, char *dst, size_t cap)
 {
+    char shown[32];
     const json_t *q = json_object_get(m->config.json, "quantization");
     const json_t *bits = json_object_get(q, "bits"), *group = json_object_get(q, "group_size");
     const char *mode = json_string_value(json_object_get(q, "mode"));
+    if (!mode) mode = "affine";
+    wick_escape_line(shown, sizeof shown, mode, strlen(mode));
     if (json_is_integer(bits))
-        snprintf(dst, cap, "%s %d-bit group %d", mode ? mode : "affine", (int)json_integer_value(bits),
-                 (int)json_integer_value(group));
+        snprintf(dst, cap, "%s %d-bit group %d", shown, (int)json_integer_value(bits), (int)json_integer_value(group));
     else
         snprintf(dst, cap, "none");
     return dst;

@@ -97,7 +97,7 @@ static wick_status run_template(const wick_args *a, wick_err *err)
         json_object_set_new(o, "prompt", wick_json_text(out.data, out.n));
         WICK_TRY_GOTO(wick_print_json(o, err));
     } else {
-        fwrite(wick_buf_str(&out), 1, out.n, stdout);
+        wick_term_text(wick_buf_str(&out), out.n);
     }
 done:
     wick_buf_release(&out);

@@ -5,6 +5,10 @@
 
 static const char synopsis[] =
     "Runs language models on this machine: MLX, Hugging Face, NPZ and GGUF files; CPU or MLX; nothing to configure.";
+static const char exit_codes[] =
+    "0 done, 2 bad parameter, 3 model not found, 4 unsupported format,\n"
+    "5 bad file, 6 device not available, 7 tokenizer mismatch, 8 out of memory, 9 input/output, 10 cancelled,\n"
+    "11 limit, 12 chat template, 13 the model gave no number, 14 refused.";
 
 void wick_help_overview(FILE *out)
 {
@@ -13,11 +17,9 @@ void wick_help_overview(FILE *out)
         fprintf(out, "  %-12s %s\n", wick_commands[i]->name, wick_commands[i]->summary);
     fputs("\nMODEL is a folder (config.json + *.safetensors or *.npz), a .gguf file, or a name that `wick discover` "
           "lists.\n"
-          "wick COMMAND --help teaches a command. Exit codes: 0 done, 2 bad parameter, 3 model not found, 4 "
-          "unsupported format,\n"
-          "5 bad file, 6 device not available, 7 tokenizer mismatch, 8 out of memory, 9 input/output, 10 cancelled, 11 "
-          "limit.\n",
+          "wick COMMAND --help teaches a command. Exit codes: ",
           out);
+    fprintf(out, "%s\n", exit_codes);
 }
 
 /* "-n, --max-tokens N" */
@@ -68,6 +70,23 @@ static void roff(FILE *out, const char *s)
     }
 }
 
+/* The same inside "..." of a macro's argument. */
+static void roff_quoted(FILE *out, const char *s)
+{
+    for (; *s; s++) {
+        if (*s == '"')
+            fputs("\\(dq", out);
+        else if (*s == '\\')
+            fputs("\\e", out);
+        else if (*s == '-')
+            fputs("\\-", out);
+        else if (*s == '\'')
+            fputs("\\(aq", out);
+        else
+            fputc(*s, out);
+    }
+}
+
 static void man_head(FILE *out, const char *name, const char *summary)
 {
     fputs(".TH ", out);
@@ -89,6 +108,27 @@ static void man_overview(FILE *out)
         fprintf(out, ".TP\n.BR wick\\-%s (1)\n", wick_commands[i]->name);
         roff(out, wick_commands[i]->summary);
         fputc('\n', out);
+    }
+    fputs(".SH EXIT STATUS\n", out);
+    roff(out, exit_codes);
+    fputc('\n', out);
+}
+
+static void man_examples(FILE *out, const char *examples)
+{
+    if (!examples) return;
+    fputs(".SH EXAMPLES\n", out);
+    for (const char *p = examples; *p;) {
+        char part[512];
+        size_t n = strcspn(p, "\n"), cmd = strcspn(p, "\t\n");
+        fputs(".TP\n.B \"", out);
+        snprintf(part, sizeof part, "%.*s", (int)cmd, p);
+        roff_quoted(out, part);
+        snprintf(part, sizeof part, "%.*s", cmd < n ? (int)(n - cmd - 1) : 0, cmd < n ? p + cmd + 1 : "");
+        fputs("\"\n", out);
+        roff(out, part);
+        fputc('\n', out);
+        p += n + (p[n] == '\n');
     }
 }
 
@@ -122,39 +162,68 @@ void wick_help_man(FILE *out, const wick_command *c)
             fputc('\n', out);
         }
     }
+    man_examples(out, c->examples);
     fputs(".SH SEE ALSO\n.BR wick (1)\n", out);
 }
 
-/* Calls fn for each option of each command. */
+static void words(FILE *out, const char *choices)
+{
+    for (const char *p = choices; *p; p++) fputc(*p == '|' ? ' ' : *p, out);
+}
+
+/* What may follow an option: its choices, or for any other value a file name. Flags have no line. */
+static void bash_values(FILE *out, const wick_command *c)
+{
+    for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+        for (size_t j = 0; j < c->group[g]->n; j++) {
+            const wick_opt *o = &c->group[g]->opt[j];
+            if (o->kind == WICK_OPT_FLAG) continue;
+            fprintf(out, "        '%s --%s'", c->name, o->name);
+            if (o->letter) fprintf(out, "|'%s -%c'", c->name, o->letter);
+            fputs(") ", out);
+            if (o->choices) {
+                fputs("words='", out);
+                words(out, o->choices);
+                fputs("' ;;\n", out);
+            } else {
+                fputs("files=1 ;;\n", out);
+            }
+        }
+}
+
 static void bash_completion(FILE *out)
 {
     fputs("# bash completion for wick: source it, or put it into bash-completion's folder\n_wick() {\n"
-          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]} words=\n"
-          "    if [ \"$COMP_CWORD\" = 1 ]; then words='",
+          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]} words= files= "
+          "IFS=$' \\t\\n'\n    if [ \"$COMP_CWORD\" = 1 ]; then words='",
           out);
     for (size_t i = 0; wick_commands[i]; i++) fprintf(out, "%s%s", i ? " " : "", wick_commands[i]->name);
     fputs("'\n    else case \"$cmd $prev\" in\n", out);
-    for (size_t i = 0; wick_commands[i]; i++)
-        for (size_t g = 0; g < WICK_MAX_GROUPS && wick_commands[i]->group[g]; g++)
-            for (size_t j = 0; j < wick_commands[i]->group[g]->n; j++) {
-                const wick_opt *o = &wick_commands[i]->group[g]->opt[j];
-                if (!o->choices) continue;
-                fprintf(out, "        '%s --%s') words='", wick_commands[i]->name, o->name);
-                for (const char *p = o->choices; *p; p++) fputc(*p == '|' ? ' ' : *p, out);
-                fputs("' ;;\n", out);
-            }
+    for (size_t i = 0; wick_commands[i]; i++) bash_values(out, wick_commands[i]);
     fputs("        *) case \"$cmd\" in\n", out);
     for (size_t i = 0; wick_commands[i]; i++) {
-        fprintf(out, "            %s) words='", wick_commands[i]->name);
-        for (size_t g = 0; g < WICK_MAX_GROUPS && wick_commands[i]->group[g]; g++)
-            for (size_t j = 0; j < wick_commands[i]->group[g]->n; j++)
-                fprintf(out, "--%s ", wick_commands[i]->group[g]->opt[j].name);
-        fputs("' ;;\n", out);
+        const wick_command *c = wick_commands[i];
+        bool named = strcmp(c->operands, "[COMMAND]") == 0, listed = strchr(c->operands, '|') != NULL;
+        fprintf(out, "            %s) if [[ $cur == -* ]]; then words='", c->name);
+        for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+            for (size_t j = 0; j < c->group[g]->n; j++) fprintf(out, "--%s ", c->group[g]->opt[j].name);
+        fputs("'; else ", out);
+        if (named) {
+            fputs("words='", out);
+            for (size_t k = 0; wick_commands[k]; k++) fprintf(out, "%s ", wick_commands[k]->name);
+            fputs("'", out);
+        } else if (listed) {
+            fputs("words='", out);
+            words(out, c->operands);
+            fputs("'", out);
+        } else {
+            fputs("files=1", out);
+        }
+        fputs("; fi ;;\n", out);
     }
     fputs("        esac ;;\n    esac; fi\n"
-          "    if [[ $cur == -* || $COMP_CWORD == 1 || -n $words && $prev == --* ]]; then COMPREPLY=($(compgen -W "
-          "\"$words\" -- \"$cur\"))\n"
-          "    else COMPREPLY=($(compgen -f -- \"$cur\")); fi\n}\ncomplete -o filenames -F _wick wick\n",
+          "    if [ -n \"$files\" ]; then IFS=$'\\n'; COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+          "    else COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")); fi\n}\ncomplete -o filenames -F _wick wick\n",
           out);
 }
 
@@ -190,7 +259,7 @@ static void zsh_completion(FILE *out)
                 fputs("]", out);
                 if (o->choices) {
                     fprintf(out, ":%s:(", o->name);
-                    for (const char *p = o->choices; *p; p++) fputc(*p == '|' ? ' ' : *p, out);
+                    words(out, o->choices);
                     fputc(')', out);
                 } else if (o->arg) {
                     fprintf(out, ":%s:_files", o->name);
@@ -216,7 +285,7 @@ static void fish_completion(FILE *out)
                 if (o->letter) fprintf(out, " -s %c", o->letter);
                 if (o->choices) {
                     fputs(" -x -a '", out);
-                    for (const char *p = o->choices; *p; p++) fputc(*p == '|' ? ' ' : *p, out);
+                    words(out, o->choices);
                     fputc('\'', out);
                 } else if (o->arg) {
                     fputs(" -r", out);

@@ -2,22 +2,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/str.h"
 #include "cli/opt.h"
 #include "cli/term.h"
 
 static int unknown_command(const char *name)
 {
-    const char *best = NULL;
-    size_t best_d = 3;
+    const char *best = wick_command_nearest(name);
     char shown[128];
-    for (size_t i = 0; wick_commands[i]; i++) {
-        size_t d = wick_edit_distance(name, wick_commands[i]->name);
-        if (d < best_d) {
-            best_d = d;
-            best = wick_commands[i]->name;
-        }
-    }
     wick_escape_line(shown, sizeof shown, name, strlen(name));
     if (best)
         fprintf(stderr, "wick: unknown command \"%s\": did you mean \"wick %s\"?\n", shown, best);

@@ -98,6 +98,20 @@ static const wick_opt *find_short(const wick_command *c, char letter)
     return NULL;
 }
 
+const char *wick_command_nearest(const char *name)
+{
+    const char *best = NULL;
+    size_t best_d = 3;
+    for (size_t i = 0; wick_commands[i]; i++) {
+        size_t d = wick_edit_distance(name, wick_commands[i]->name);
+        if (d < best_d && d < strlen(wick_commands[i]->name)) {
+            best_d = d;
+            best = wick_commands[i]->name;
+        }
+    }
+    return best;
+}
+
 static wick_status unknown_option(const wick_command *c, const char *arg, wick_err *err)
 {
     const char *best = NULL;

@@ -53,6 +53,7 @@ typedef struct wick_command {
 
 extern const wick_command *const wick_commands[]; /* NULL-terminated, in the order of help */
 const wick_command *wick_command_find(const char *name);
+const char *wick_command_nearest(const char *name); /* for "did you mean"; NULL: nothing like it */
 
 /* Groups that several commands share. */
 extern const wick_opt_group wick_opts_common;   /* --json, --verbose, --quiet, --help */

@@ -282,7 +282,7 @@ json_t *wick_answer_json(const wick_engine *e, const wick_answer *r)
 {
     const wick_usage *u = &r->usage;
     json_t *o = json_object(), *usage = json_object(), *timings = json_object();
-    json_object_set_new(o, "model", json_string(wick_engine_model(e)->name));
+    json_object_set_new(o, "model", wick_json_text(wick_engine_model(e)->name, strlen(wick_engine_model(e)->name)));
     json_object_set_new(o, "backend", json_string(wick_engine_backend_name(e)));
     json_object_set_new(o, "text", wick_json_text(r->text.data, r->text.n));
     json_object_set(o, "tokens", r->tokens);
@@ -351,9 +351,23 @@ wick_status wick_read_stdin(char **text, size_t *n, wick_err *err)
     return *text ? WICK_OK : wick_err_oom(err, "standard input", 0, 0);
 }
 
+static bool harms_terminal(uint32_t c)
+{
+    return (c >= 0x7F && c < 0xA0) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* jansson escapes the control bytes below 0x20 only; the others stand in strings too, so \uXXXX is the same text. */
 static int write_chunk(const char *p, size_t n, void *ctx)
 {
-    return fwrite(p, 1, n, ctx) == n ? 0 : -1;
+    size_t from = 0;
+    uint32_t c;
+    for (size_t i = 0, len; i < n; i += len) {
+        len = wick_utf8_next(p + i, n - i, &c);
+        if (!harms_terminal(c)) continue;
+        if (fwrite(p + from, 1, i - from, ctx) != i - from || fprintf(ctx, "\\u%04x", (unsigned)c) < 0) return -1;
+        from = i + len;
+    }
+    return fwrite(p + from, 1, n - from, ctx) == n - from ? 0 : -1;
 }
 
 wick_status wick_print_json(json_t *v, wick_err *err)

@@ -121,12 +121,15 @@ void wick_term_text(const char *p, size_t n)
     if (!term.out_tty) {
         fwrite(p, 1, n, stdout);
     } else {
-        for (size_t i = 0; i < n; i++) {
-            unsigned char c = (unsigned char)p[i];
-            if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F)
-                fprintf(stdout, "\\x%02x", c);
+        for (size_t i = 0, len; i < n; i += len) {
+            char shown[32];
+            uint32_t cp;
+            len = wick_utf8_next(p + i, n - i, &cp);
+            bool joiner = cp >= 0x200B && cp <= 0x200F; /* part of emoji and of Arabic text */
+            if (cp == '\n' || cp == '\t' || joiner)
+                fwrite(p + i, 1, len, stdout);
             else
-                fputc(c, stdout);
+                fwrite(shown, 1, wick_escape_line(shown, sizeof shown, p + i, len), stdout);
         }
     }
     fflush(stdout);

@@ -139,6 +139,17 @@ static wick_status mismatch(const wick_model *m, uint32_t have, wick_err *err)
     return st;
 }
 
+/* Ordinary tokens past the model's vocabulary. Added ones may lie there: a text model whose tokenizer is shared with one
+ * that sees images has marks for them and no rows (the engine refuses them in a prompt). */
+static bool outgrows(const wick_tokenizer *t, uint32_t n)
+{
+    for (uint32_t i = n; i < wick_tokenizer_size(t); i++) {
+        wick_token_type type = wick_tokenizer_type(t, (int32_t)i);
+        if (type == WICK_TOKEN_NORMAL || type == WICK_TOKEN_BYTE) return true;
+    }
+    return false;
+}
+
 wick_status wick_model_tokenizer(const wick_model *m, wick_tokenizer **out, wick_err *err)
 {
     wick_tokenizer *t = NULL;
@@ -147,8 +158,8 @@ wick_status wick_model_tokenizer(const wick_model *m, wick_tokenizer **out, wick
         WICK_TRY(from_gguf(&t, m->tensors.gguf, m->path, err));
     else
         WICK_TRY(from_folder(&t, m->path, err));
-    uint32_t have = wick_tokenizer_size(t);
-    if (n && have > n) {
+    if (n && outgrows(t, n)) {
+        uint32_t have = wick_tokenizer_size(t);
         wick_tokenizer_free(t);
         return mismatch(m, have, err);
     }
@@ -175,11 +186,23 @@ static bool gguf_folder(const char *path)
     return yes;
 }
 
+/* No tokenizer beside a file: the file's own fault where it holds no model either. */
+static wick_status unknown_file(const char *path, wick_status st, wick_err *err)
+{
+    wick_tensor_dir d = {0};
+    wick_err why = {0};
+    wick_status opened = wick_tensor_dir_open(&d, path, &why);
+    wick_tensor_dir_close(&d);
+    if (opened != WICK_E_UNSUPPORTED_FORMAT) return st;
+    return wick_err_format(err, path, "tokenizer.json, tokenizer.model or GGUF", why.got, NULL);
+}
+
 wick_status wick_tokenizer_open_path(wick_tokenizer **out, const char *path, wick_err *err)
 {
     bool file = is_gguf(path);
     if (!file) {
         wick_status st = from_folder(out, path, err);
+        if (st == WICK_E_MODEL_NOT_FOUND && wick_path_is_file(path)) return unknown_file(path, st, err);
         if (st != WICK_E_MODEL_NOT_FOUND || !gguf_folder(path)) return st;
     }
     wick_tensor_dir d = {0};
