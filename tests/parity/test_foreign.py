@@ -63,7 +63,11 @@ def make(case, out, packer, quantization, types, rename=lambda k: k):
     return make_model.Reference(model, config)
 
 
-@pytest.mark.parametrize("kind,case", [pytest.param(k, c, id=f"{k}-{c}") for k in KINDS for c in CASES_OF.get(k, ["llama"])])
+def selection():
+    return [(kind, case) for kind in KINDS for case in CASES_OF.get(kind, ["llama"])]
+
+
+@pytest.mark.parametrize("kind,case", selection(), ids=lambda x: x)
 def test_logits(kind, case, tmp_path):
     find_wick()
     ref = make(case, tmp_path, *KINDS[kind])

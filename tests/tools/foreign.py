@@ -143,3 +143,13 @@ KINDS = {
     "fp8-small-blocks": (lambda w: fp8(w, 48, 32, "weight_scale_inv"), {"quant_method": "fp8", "weight_block_size": [48, 32]}, FP8),
     "fp8-whole": (lambda w: fp8(w, *w.shape, "weight_scale_inv", mx.bfloat16), {"quant_method": "fp8"}, FP8),
 }
+TITLES = {
+    "awq": "AutoAWQ, 4 bits, gemm, zero points", "awq-sym": "the same, symmetric", "gptq": "GPTQ, 4 bits",
+    "gptq-v2": "GPTQ, checkpoint_format gptq_v2", "gptq-8bit": "GPTQ, 8 bits", "gptq-rows": "GPTQ, one group a row",
+    "ct-int4": "compressed-tensors pack-quantized, 4 bits, symmetric", "ct-int4-asym": "the same, zero points",
+    "ct-int4-rows": "the same, a scale per row", "ct-int8": "compressed-tensors pack-quantized, 8 bits",
+    "ct-w8a8": "compressed-tensors int-quantized, 8 bits (weights)", "ct-fp8": "compressed-tensors float-quantized, a scale per row",
+    "ct-nvfp4": "compressed-tensors nvfp4-pack-quantized", "ct-mxfp4": "compressed-tensors mxfp4-pack-quantized",
+    "modelopt": "ModelOpt NVFP4", "fp8-blocks": "fp8 with scales of 128 x 128 (multiplied out to BF16)",
+    "fp8-small-blocks": "fp8 with other weight_block_size", "fp8-whole": "fp8, one scale a matrix",
+}
