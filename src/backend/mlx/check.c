@@ -118,6 +118,44 @@ static wick_status check_moe(check *c, const wick_op_moe *o)
     return o->shared ? check_mlp(c, o->shared) : WICK_OK;
 }
 
+static wick_status check_state(check *c, uint32_t cache, uint64_t n_floats, uint32_t kernel)
+{
+    const wick_cache_spec *s = cache < c->p->n_caches ? &c->p->cache[cache] : NULL;
+    if (!s || s->kind != WICK_CACHE_STATE || s->n_state != n_floats || n_floats > INT32_MAX / 4 || kernel == 0)
+        return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "cache", "state %u does not fit the layer that uses it", cache);
+    return WICK_OK;
+}
+
+static wick_status check_mamba(check *c, const wick_op_mamba *o, bool first)
+{
+    uint64_t d = o->d_inner, s = o->d_state, bc = 2 * (uint64_t)o->n_group * s, embd = c->p->n_embd;
+    uint64_t conv = first ? d : d + bc;
+    if (!first && (o->n_group == 0 || o->n_head % o->n_group || (uint64_t)o->n_head * o->head_dim != d))
+        return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "n_head", "%u heads of %u in %u groups: not possible", o->n_head,
+                         o->head_dim, o->n_group);
+    CHECK({o->in, first ? 2 * d : d + conv + o->n_head, embd, "in", false}, {o->out, embd, d, "out", false});
+    if (first) CHECK({o->x, o->dt_rank + 2 * s, d, "x", false}, {o->dt, d, o->dt_rank, "dt", false});
+    return check_state(c, o->cache, (o->kernel - 1) * conv + d * s, o->kernel);
+}
+
+static wick_status check_delta(check *c, const wick_op_delta *o)
+{
+    uint64_t key = (uint64_t)o->n_k_head * o->k_dim, value = (uint64_t)o->n_v_head * o->v_dim, embd = c->p->n_embd;
+    if (o->n_k_head == 0 || o->n_v_head % o->n_k_head)
+        return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "n_v_head", "%u value heads for %u key heads: not possible",
+                         o->n_v_head, o->n_k_head);
+    CHECK({o->in_qkvz, 2 * key + 2 * value, embd, "in_qkvz", false},
+          {o->in_ba, 2 * (uint64_t)o->n_v_head, embd, "in_ba", false}, {o->out, embd, value, "out", false});
+    return check_state(c, o->cache, (o->kernel - 1) * (2 * key + value) + value * o->k_dim, o->kernel);
+}
+
+static wick_status check_conv(check *c, const wick_op_conv *o)
+{
+    CHECK({o->in, 3 * (uint64_t)o->n_channels, c->p->n_embd, "in", false},
+          {o->out, c->p->n_embd, o->n_channels, "out", false});
+    return check_state(c, o->cache, (uint64_t)(o->kernel - 1) * o->n_channels, o->kernel);
+}
+
 static wick_status check_op(check *c, const wick_op *o)
 {
     if ((unsigned)o->src >= WICK_N_REGS || (unsigned)o->dst >= WICK_N_REGS)
@@ -136,10 +174,10 @@ static wick_status check_op(check *c, const wick_op *o)
     case WICK_OP_NORM:
     case WICK_OP_ADD:
     case WICK_OP_COPY: return WICK_OK;
-    case WICK_OP_CONV:
-    case WICK_OP_MAMBA1:
-    case WICK_OP_MAMBA2:
-    case WICK_OP_DELTA:
+    case WICK_OP_CONV: return check_conv(c, &o->u.conv);
+    case WICK_OP_MAMBA1: return check_mamba(c, &o->u.mamba, true);
+    case WICK_OP_MAMBA2: return check_mamba(c, &o->u.mamba, false);
+    case WICK_OP_DELTA: return check_delta(c, &o->u.delta);
     case WICK_N_OPS: break;
     }
     return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, "op", "the MLX backend has no op %s; --backend cpu has it",
@@ -148,9 +186,23 @@ static wick_status check_op(check *c, const wick_op *o)
 
 bool wick_mlx_cache_of(const wick_op *o, uint32_t *cache)
 {
-    if (o->kind == WICK_OP_ATTN) *cache = o->u.attn.cache;
-    if (o->kind == WICK_OP_MLA) *cache = o->u.mla.cache;
-    return o->kind == WICK_OP_ATTN || o->kind == WICK_OP_MLA;
+    switch (o->kind) {
+    case WICK_OP_ATTN: *cache = o->u.attn.cache; return true;
+    case WICK_OP_MLA: *cache = o->u.mla.cache; return true;
+    case WICK_OP_CONV: *cache = o->u.conv.cache; return true;
+    case WICK_OP_MAMBA1:
+    case WICK_OP_MAMBA2: *cache = o->u.mamba.cache; return true;
+    case WICK_OP_DELTA: *cache = o->u.delta.cache; return true;
+    case WICK_OP_EMBED:
+    case WICK_OP_NORM:
+    case WICK_OP_MLP:
+    case WICK_OP_MOE:
+    case WICK_OP_ADD:
+    case WICK_OP_COPY:
+    case WICK_OP_HEAD:
+    case WICK_N_OPS: break;
+    }
+    return false;
 }
 
 bool wick_mlx_has_blocks(const wick_plan *p)

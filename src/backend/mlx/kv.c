@@ -19,15 +19,24 @@ static uint32_t n_slots(const wick_backend_model *m)
     return 2 * m->plan->n_caches;
 }
 
+/* 0: the slot holds no K or V */
 static int dim_of(const wick_backend_model *m, uint32_t i)
 {
     const wick_cache_spec *c = &m->plan->cache[i / 2];
+    if (c->kind == WICK_CACHE_STATE) return 0;
     return (int)(i % 2 ? c->v_dim : c->k_dim);
+}
+
+/* Floats of the state in the slot; 0: it holds none */
+static int state_of(const wick_backend_model *m, uint32_t i)
+{
+    const wick_cache_spec *c = &m->plan->cache[i / 2];
+    return c->kind == WICK_CACHE_STATE && i % 2 == 0 ? (int)c->n_state : 0;
 }
 
 static uint64_t bundle_bytes(const wick_backend_model *m, uint32_t n_rows, uint32_t capacity)
 {
-    return (uint64_t)n_rows * capacity * m->bytes_per_token;
+    return n_rows * (capacity * m->bytes_per_token + m->state_bytes);
 }
 
 static void bundle_free(wick_backend_model *m, wick_bundle *b)
@@ -111,6 +120,21 @@ static mlx_array gather_rows(wick_backend_model *m, uint32_t i, wick_seq *const 
     return n == 1 ? part[0] : mx_concat(g, part, n, 0);
 }
 
+/* The same for a slot with a state: [n][floats], zeros at the start. */
+static mlx_array gather_states(wick_backend_model *m, uint32_t i, wick_seq *const *seq, uint32_t n, mlx_array *part)
+{
+    wick_graph *g = &m->g;
+    int width = state_of(m, i);
+    for (uint32_t k = 0; k < n; k++) {
+        wick_bundle *b = seq[k]->bundle;
+        if (b && seq[k]->len)
+            part[k] = mx_cut(g, b->kv[i], MX_DIMS((int)b->n_rows, width), 0, (int)seq[k]->row, (int)seq[k]->row + 1);
+        else
+            part[k] = mx_zeros(g, MX_DIMS(1, width), MLX_FLOAT32);
+    }
+    return n == 1 ? part[0] : mx_concat(g, part, n, 0);
+}
+
 /* A new bundle with copies of the sequences' rows. The sequences move into it. */
 static wick_status rebundle(wick_backend_model *m, wick_seq *const *seq, uint32_t n, uint32_t capacity,
                             wick_bundle **out, wick_err *err)
@@ -123,8 +147,10 @@ static wick_status rebundle(wick_backend_model *m, wick_seq *const *seq, uint32_
         bundle_free(m, b);
         return wick_err_oom(err, "a KV bundle", n * sizeof *part, 0);
     }
-    for (uint32_t i = 0; i < n_slots(m); i++)
+    for (uint32_t i = 0; i < n_slots(m); i++) {
         if (dim_of(m, i)) b->kv[i] = wick_array_hold(gather_rows(m, i, seq, n, capacity, part));
+        if (state_of(m, i)) b->kv[i] = wick_array_hold(gather_states(m, i, seq, n, part));
+    }
     wick_free(part);
     if (m->g.failed) {
         bundle_free(m, b);
@@ -235,6 +261,19 @@ mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t
     return mx_cut(&m->g, *slot(b, i), dims, 4, 2, (int)from, (int)to);
 }
 
+mlx_array wick_mlx_state_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t from, uint32_t to)
+{
+    int n = (int)gr->n_seqs, width = state_of(m, 2 * cache);
+    return mx_cut(&m->g, *slot(gr->bundle, 2 * cache), MX_DIMS(n, width), 1, (int)from, (int)to);
+}
+
+void wick_mlx_state_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array state)
+{
+    mlx_array now = wick_array_hold(m->g.failed ? (mlx_array){0} : state);
+    wick_array_drop(&gr->bundle->next[2 * cache]);
+    gr->bundle->next[2 * cache] = now;
+}
+
 wick_status wick_mlx_seq_new(wick_backend_model *m, wick_seq **out, wick_err *err)
 {
     wick_seq *s = wick_alloc_zero(1, sizeof *s);
@@ -285,6 +324,18 @@ wick_status wick_mlx_seq_fork(wick_backend_model *m, const wick_seq *s, uint32_t
     return WICK_OK;
 }
 
+/* Positions beyond the length are never read, so nothing has to be forgotten but a state. */
+wick_status wick_mlx_seq_truncate(wick_backend_model *m, wick_seq *s, uint32_t n, wick_err *err)
+{
+    if (n > s->len) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "%u tokens of a sequence of %u", n, s->len);
+    if (m->state_bytes && n != s->len && n != 0)
+        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, "n_tokens",
+                         "a recurrent state cannot go back from %u to %u tokens", s->len, n);
+    if (m->state_bytes && n == 0) leave(s);
+    s->len = n;
+    return WICK_OK;
+}
+
 static bool export_half(const wick_backend_model *m)
 {
     return m->act == MLX_FLOAT16;
@@ -295,14 +346,28 @@ static uint64_t elem_bytes(const wick_backend_model *m)
     return export_half(m) ? 2 : 4;
 }
 
-/* Positions [from, to) of one slot as the exported type, [head][to - from][dim], evaluated. */
+static uint64_t range_bytes(const wick_backend_model *m, uint32_t from, uint32_t to)
+{
+    return (to - from) * (m->bytes_per_token / (m->act == MLX_FLOAT32 ? 4 : 2)) * elem_bytes(m) + m->state_bytes;
+}
+
+/* Slots in the order of an export: K and V of the caches, then the states. */
+static bool exports(const wick_backend_model *m, uint32_t k, uint32_t *slot_at)
+{
+    *slot_at = k % n_slots(m);
+    return k < n_slots(m) ? dim_of(m, *slot_at) != 0 : state_of(m, *slot_at) != 0;
+}
+
+/* Positions [from, to) of one slot (or its state) as the exported type, [head][to - from][dim], evaluated. */
 static mlx_array exported(wick_backend_model *m, const wick_seq *s, uint32_t i, uint32_t from, uint32_t to)
 {
     wick_graph *g = &m->g;
     int heads = (int)m->plan->cache[i / 2].n_kv_head;
     int start[4] = {(int)s->row, 0, (int)from, 0}, stop[4] = {(int)s->row + 1, heads, (int)to, dim_of(m, i)};
-    mlx_array a = mx_slice(g, s->bundle->kv[i], start, stop, 4);
-    if (!export_half(m)) a = mx_astype(g, a, MLX_FLOAT32);
+    int row[2] = {(int)s->row, 0}, row_end[2] = {(int)s->row + 1, state_of(m, i)};
+    mlx_array a =
+        state_of(m, i) ? mx_slice(g, s->bundle->kv[i], row, row_end, 2) : mx_slice(g, s->bundle->kv[i], start, stop, 4);
+    if (dim_of(m, i) && !export_half(m)) a = mx_astype(g, a, MLX_FLOAT32);
     a = mx_contiguous(g, a);
     if (!g->failed && wick_mlx.array_eval(a)) g->failed = true;
     return a;
@@ -314,19 +379,27 @@ wick_status wick_mlx_seq_export(wick_backend_model *m, const wick_seq *s, uint32
     WICK_TRY(check_alive(s, err));
     if (from > to || to > s->len)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "to", "positions %u to %u of a sequence of %u", from, to, s->len);
-    uint64_t need = (to - from) * (m->bytes_per_token / (m->act == MLX_FLOAT32 ? 4 : 2)) * elem_bytes(m);
+    if (m->state_bytes && to != s->len)
+        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, "to",
+                         "a recurrent state can be exported at its end (%u) only, not at %u", s->len, to);
+    uint64_t need = range_bytes(m, from, to);
     if (buf && *n_bytes < need)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_bytes", "%" PRIu64 " bytes are too few, %" PRIu64 " are needed",
                          *n_bytes, need);
     *n_bytes = need;
-    if (!buf || from == to) return WICK_OK;
+    if (!buf) return WICK_OK;
+    if (!s->bundle) { /* nothing was written yet */
+        memset(buf, 0, need);
+        return WICK_OK;
+    }
     uint8_t *dst = buf;
-    for (uint32_t i = 0; i < n_slots(m) && !m->g.failed; i++) {
-        if (!dim_of(m, i)) continue;
+    for (uint32_t k = 0, i; k < 2 * n_slots(m) && !m->g.failed; k++) {
+        if (!exports(m, k, &i) || (dim_of(m, i) && from == to)) continue;
         mlx_array a = exported(m, s, i, from, to);
         const void *p = NULL;
         if (!m->g.failed)
-            p = export_half(m) ? (const void *)wick_mlx.array_data_uint16(a) : wick_mlx.array_data_float32(a);
+            p = dim_of(m, i) && export_half(m) ? (const void *)wick_mlx.array_data_uint16(a)
+                                               : wick_mlx.array_data_float32(a);
         if (!p) break;
         memcpy(dst, p, wick_mlx.array_nbytes(a));
         dst += wick_mlx.array_nbytes(a);
@@ -341,7 +414,7 @@ wick_status wick_mlx_seq_import(wick_backend_model *m, wick_seq *s, uint32_t fro
     WICK_TRY(check_alive(s, err));
     if (from != s->len || from > to)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "from", "position %u: the sequence holds %u tokens", from, s->len);
-    uint64_t need = (to - from) * (m->bytes_per_token / (m->act == MLX_FLOAT32 ? 4 : 2)) * elem_bytes(m);
+    uint64_t need = range_bytes(m, from, to);
     if (n_bytes != need)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_bytes", "%" PRIu64 " bytes, expected %" PRIu64, n_bytes, need);
     if (from == to) return WICK_OK;
@@ -349,9 +422,14 @@ wick_status wick_mlx_seq_import(wick_backend_model *m, wick_seq *s, uint32_t fro
     WICK_TRY(wick_mlx_bundle_for(m, &s, 1, to - from, &b, err));
     wick_group gr = {.bundle = b, .n_tokens = to - from, .n_seqs = 1, .len = from, .even = true};
     const uint8_t *src = buf;
-    for (uint32_t i = 0; i < n_slots(m); i++) {
+    for (uint32_t k = 0, i; k < 2 * n_slots(m); k++) {
+        if (!exports(m, k, &i)) continue;
         int heads = (int)m->plan->cache[i / 2].n_kv_head, d = dim_of(m, i);
-        if (!d) continue;
+        if (!d) {
+            wick_mlx_state_write(m, &gr, i / 2, mx_data(&m->g, src, MX_DIMS(1, state_of(m, i)), MLX_FLOAT32));
+            src += (uint64_t)state_of(m, i) * sizeof(float);
+            continue;
+        }
         mlx_array a =
             mx_data(&m->g, src, MX_DIMS(1, heads, (int)(to - from), d), export_half(m) ? MLX_FLOAT16 : MLX_FLOAT32);
         write_part(m, &gr, i, mx_astype(&m->g, a, m->act));

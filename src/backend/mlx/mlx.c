@@ -163,9 +163,8 @@ static wick_status mlx_open(wick_backend_ctx **out, const wick_backend_opts *opt
 
 static uint32_t mlx_caps(const wick_backend_model *m)
 {
-    (void)m;
-    return WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_SPECULATIVE | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_KV_SERIALIZE |
-           WICK_CAP_EMBEDDINGS;
+    uint32_t caps = WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_KV_SERIALIZE | WICK_CAP_EMBEDDINGS;
+    return m->state_bytes ? caps : caps | WICK_CAP_SPECULATIVE; /* a recurrent state cannot take tokens back */
 }
 
 static wick_status mlx_check(wick_backend_ctx *c, const wick_plan *plan, wick_err *err)
@@ -202,8 +201,12 @@ static void count_kv(wick_backend_model *m)
 {
     const wick_plan *p = m->plan;
     uint64_t per = 0, width = m->act == MLX_FLOAT32 ? 4 : 2;
-    for (uint32_t i = 0; i < p->n_caches; i++)
-        per += (uint64_t)p->cache[i].n_kv_head * (p->cache[i].k_dim + p->cache[i].v_dim);
+    for (uint32_t i = 0; i < p->n_caches; i++) {
+        if (p->cache[i].kind == WICK_CACHE_STATE)
+            m->state_bytes += p->cache[i].n_state * sizeof(float);
+        else
+            per += (uint64_t)p->cache[i].n_kv_head * (p->cache[i].k_dim + p->cache[i].v_dim);
+    }
     m->bytes_per_token = per * width;
     for (uint32_t i = 0, cache; i < p->n_ops; i++)
         if (wick_mlx_cache_of(&p->op[i], &cache)) m->last_cache_op = i;
@@ -250,16 +253,6 @@ static wick_status mlx_kv_new(wick_backend_model *m, uint32_t n_ctx_hint, wick_s
 {
     (void)n_ctx_hint; /* arrays grow by steps; MLX gives memory when it computes */
     return wick_mlx_seq_new(m, out, err);
-}
-
-/* Positions beyond the length are never read, so nothing has to be forgotten. */
-static wick_status mlx_kv_truncate(wick_backend_model *m, wick_seq *s, uint32_t n_tokens, wick_err *err)
-{
-    (void)m;
-    if (n_tokens > s->len)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "%u tokens of a sequence of %u", n_tokens, s->len);
-    s->len = n_tokens;
-    return WICK_OK;
 }
 
 static uint32_t mlx_kv_len(const wick_seq *s)
@@ -318,7 +311,7 @@ const wick_backend wick_backend_mlx = {
     .step_wait = wick_mlx_step_wait,
     .kv_new = mlx_kv_new,
     .kv_fork = wick_mlx_seq_fork,
-    .kv_truncate = mlx_kv_truncate,
+    .kv_truncate = wick_mlx_seq_truncate,
     .kv_len = mlx_kv_len,
     .kv_free = mlx_kv_free,
     .kv_export = wick_mlx_seq_export,

@@ -73,6 +73,22 @@ enum { /* places of matrices and vectors in a node, by op */
        V_SINKS,
        V_FREQS,
        V_MSCALE, /* ATTN, MLA */
+       W_IN = 0,
+       W_X,
+       W_DT,
+       W_OUT, /* CONV, MAMBA, DELTA */
+       V_CONV = 0,
+       V_CONV_B,
+       V_B_IN,
+       V_B_DT,
+       V_B_OUT,
+       V_A,
+       V_D,
+       V_NORM,
+       V_DT_NORM,
+       V_B_NORM,
+       V_C_NORM,
+       V_IN_MUL,
        V_GATE = 0,
        V_UP,
        V_DOWN,
@@ -82,7 +98,7 @@ enum { /* places of matrices and vectors in a node, by op */
        V_S_UP,
        V_S_DOWN,
        WICK_NODE_W = 8,
-       WICK_NODE_V = 9
+       WICK_NODE_V = 12
 };
 
 typedef struct wick_mlx_node {
@@ -146,7 +162,7 @@ struct wick_backend_model {
     uint32_t n_lins, lin_cap;
     wick_mlx_node *node; /* [n_nodes] */
     wick_mlx_step step;
-    uint64_t kv_bytes, weight_bytes, bytes_per_token, kv_limit_bytes;
+    uint64_t kv_bytes, weight_bytes, bytes_per_token, state_bytes, kv_limit_bytes;
     uint32_t step_no;
     mlx_array out;            /* [n_out][width] float32 */
     mlx_closure fused_act[8]; /* compiled activations, by wick_act */
@@ -188,6 +204,10 @@ void wick_mlx_kv_write(wick_backend_model *m, const wick_group *gr, uint32_t cac
 /* Positions [from, to) of K (part 0) or V (1) of the bundle: what this step wrote, or what was there. */
 mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
                            uint32_t to);
+/* Floats [from, to) of the group's states, [n_seqs][to - from] float32; and all of them anew. */
+mlx_array wick_mlx_state_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t from, uint32_t to);
+void wick_mlx_state_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array state);
+wick_status wick_mlx_seq_truncate(wick_backend_model *m, wick_seq *s, uint32_t n, wick_err *err) WICK_MUST_CHECK;
 void wick_mlx_bundle_commit(wick_backend_model *m, wick_bundle *b); /* takes what the step wrote */
 void wick_mlx_bundle_cancel(wick_backend_model *m, wick_bundle *b); /* forgets it */
 wick_status wick_mlx_seq_export(wick_backend_model *m, const wick_seq *s, uint32_t from, uint32_t to, void *buf,
@@ -205,7 +225,11 @@ wick_status wick_mlx_step_wait(wick_backend_model *m, wick_step_out *out, wick_e
 mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* attn.c */
 mlx_array wick_mlx_mla(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);  /* attn.c */
 mlx_array wick_mlx_mlp(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);  /* mlp.c */
-mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);  /* mlp.c */
+mlx_array wick_mlx_conv(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* state.c */
+mlx_array wick_mlx_mamba1(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);
+mlx_array wick_mlx_mamba2(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);
+mlx_array wick_mlx_delta(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);
+mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* mlp.c */
 /* attn.c: what a group attends to. `mode` is "" (everything), "causal", or "array" with *mask. */
 mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode);
 mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array freqs, mlx_array mscale, mlx_array x,

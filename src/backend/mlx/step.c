@@ -280,10 +280,10 @@ static bool run_node(wick_backend_model *m, uint32_t i, mlx_array *out)
         break;
     case WICK_OP_COPY: y = scaled(m, x, op->u.add.src_scale); break;
     case WICK_OP_HEAD: *out = s->hidden ? mx_astype(&m->g, x, MLX_FLOAT32) : run_head(m, n, x); return true;
-    case WICK_OP_CONV:
-    case WICK_OP_MAMBA1:
-    case WICK_OP_MAMBA2:
-    case WICK_OP_DELTA:
+    case WICK_OP_CONV: y = wick_mlx_conv(m, n, x); break;
+    case WICK_OP_MAMBA1: y = wick_mlx_mamba1(m, n, x); break;
+    case WICK_OP_MAMBA2: y = wick_mlx_mamba2(m, n, x); break;
+    case WICK_OP_DELTA: y = wick_mlx_delta(m, n, x); break;
     case WICK_N_OPS: m->g.failed = true; return false;
     }
     s->reg[op->dst] = y;

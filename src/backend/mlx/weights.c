@@ -495,6 +495,77 @@ static wick_status load_moe(loader *ld, wick_mlx_node *n, wick_err *err)
     return o->shared ? load_mlp(ld, n, o->shared, W_S_GATE, V_S_GATE, err) : WICK_OK;
 }
 
+/* Convolution kernels are turned to [kernel][channels]: one vector for each step back in time. */
+static wick_status load_conv_w(loader *ld, wick_mlx_node *n, const float *w, const float *bias, uint32_t channels,
+                               uint32_t kernel, wick_err *err)
+{
+    const int dims[2] = {(int)kernel, (int)channels};
+    float *x = wick_alloc((size_t)kernel * channels * sizeof *x);
+    if (!x) return wick_err_oom(err, "a convolution", (uint64_t)kernel * channels * sizeof *x, 0);
+    for (uint32_t c = 0; c < channels; c++)
+        for (uint32_t k = 0; k < kernel; k++) x[(size_t)k * channels + c] = w[(size_t)c * kernel + k];
+    wick_status st = load_vector(ld, x, dims, 2, ld->m->act, &n->v[V_CONV], err);
+    wick_free(x);
+    WICK_TRY(st);
+    VECTOR(V_CONV_B, bias, dims[1]);
+    return WICK_OK;
+}
+
+/* What a state is computed from stays float32. */
+#define FLOATS(slot, x, ...)                                                                                  \
+    WICK_TRY(load_vector(ld, x, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int), \
+                         MLX_FLOAT32, &n->v[slot], err))
+
+static wick_status load_mamba(loader *ld, wick_mlx_node *n, bool first, wick_err *err)
+{
+    const wick_op_mamba *o = &n->op->u.mamba;
+    int d = (int)o->d_inner, s = (int)o->d_state, h = (int)o->n_head, conv = d + 2 * (int)o->n_group * s;
+    MATRIX(W_IN, o->in);
+    MATRIX(W_OUT, o->out);
+    VECTOR(V_B_OUT, o->b_out, (int)ld->m->plan->n_embd);
+    if (first) {
+        MATRIX(W_X, o->x);
+        MATRIX(W_DT, o->dt);
+        VECTOR(V_B_IN, o->b_in, 2 * d);
+        VECTOR(V_B_DT, o->b_dt, d);
+        FLOATS(V_A, o->a, d, s);
+        FLOATS(V_D, o->d, d);
+        VECTOR(V_DT_NORM, o->dt_norm, (int)o->dt_rank);
+        VECTOR(V_B_NORM, o->b_norm, s);
+        VECTOR(V_C_NORM, o->c_norm, s);
+        return load_conv_w(ld, n, o->conv_w, o->conv_b, o->d_inner, o->kernel, err);
+    }
+    VECTOR(V_B_IN, o->b_in, d + conv + h);
+    VECTOR(V_IN_MUL, o->in_mul, d + conv + h);
+    FLOATS(V_B_DT, o->b_dt, h);
+    FLOATS(V_A, o->a, h);
+    FLOATS(V_D, o->d, h, 1);
+    if (o->norm_group) VECTOR(V_NORM, o->norm, d / (int)o->norm_group, (int)o->norm_group);
+    return load_conv_w(ld, n, o->conv_w, o->conv_b, (uint32_t)conv, o->kernel, err);
+}
+
+static wick_status load_delta(loader *ld, wick_mlx_node *n, wick_err *err)
+{
+    const wick_op_delta *o = &n->op->u.delta;
+    MATRIX(W_IN, o->in_qkvz);
+    MATRIX(W_X, o->in_ba);
+    MATRIX(W_OUT, o->out);
+    FLOATS(V_A, o->a_log, (int)o->n_v_head);
+    FLOATS(V_B_DT, o->dt_bias, (int)o->n_v_head);
+    VECTOR(V_NORM, o->norm, (int)o->v_dim);
+    return load_conv_w(ld, n, o->conv_w, NULL, 2 * o->n_k_head * o->k_dim + o->n_v_head * o->v_dim, o->kernel, err);
+}
+
+static wick_status load_conv(loader *ld, wick_mlx_node *n, wick_err *err)
+{
+    const wick_op_conv *o = &n->op->u.conv;
+    MATRIX(W_IN, o->in);
+    MATRIX(W_OUT, o->out);
+    VECTOR(V_B_IN, o->b_in, 3 * (int)o->n_channels);
+    VECTOR(V_B_OUT, o->b_out, (int)ld->m->plan->n_embd);
+    return load_conv_w(ld, n, o->conv_w, o->conv_b, o->n_channels, o->kernel, err);
+}
+
 static wick_status load_node(loader *ld, wick_mlx_node *n, wick_err *err)
 {
     const wick_op *op = n->op;
@@ -516,12 +587,12 @@ static wick_status load_node(loader *ld, wick_mlx_node *n, wick_err *err)
         MATRIX(W_MAIN, op->u.head.w);
         VECTOR(V_B, op->u.head.b, (int)op->u.head.w->n_out);
         break;
+    case WICK_OP_CONV: return load_conv(ld, n, err);
+    case WICK_OP_MAMBA1: return load_mamba(ld, n, true, err);
+    case WICK_OP_MAMBA2: return load_mamba(ld, n, false, err);
+    case WICK_OP_DELTA: return load_delta(ld, n, err);
     case WICK_OP_ADD:
     case WICK_OP_COPY:
-    case WICK_OP_CONV:
-    case WICK_OP_MAMBA1:
-    case WICK_OP_MAMBA2:
-    case WICK_OP_DELTA:
     case WICK_N_OPS: break;
     }
     return WICK_OK;
