@@ -16,7 +16,8 @@ else()
   target_compile_definitions(wick_flags INTERFACE _GNU_SOURCE)
 endif()
 target_compile_options(wick_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wundef -Wcast-qual -Wpointer-arith -Wwrite-strings $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation> -Werror
+  -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wundef -Wcast-qual -Wpointer-arith -Wwrite-strings $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
+  $<$<C_COMPILER_ID:Clang,AppleClang>:-Wno-missing-field-initializers> -Werror
   $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
   -ffp-contract=off -fno-math-errno -fno-strict-aliasing -fstack-protector-strong
   -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)

@@ -32,7 +32,7 @@ extern const wick_backend wick_backend_cpu, wick_backend_mlx;
 const wick_backend *const wick_backends[] = {&wick_backend_cpu, &wick_backend_mlx, NULL};
 LIST
 
-flags=(-target aarch64-macos.14.0 -std=c17 -O2 -Wall -Wextra -Werror -D_DARWIN_C_SOURCE -DUTF8PROC_EXPORTS
+flags=(-target aarch64-macos.14.0 -std=c17 -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -D_DARWIN_C_SOURCE -DUTF8PROC_EXPORTS
     -ffp-contract=off -fno-strict-aliasing -Iinclude -Isrc -isystem "$out/include" "-DWICK_VERSION=\"$(cat VERSION)\""
     '-DWICK_MLX_LIBRARY="libwick_mlx.dylib"')
 compile() { # one source; skipped if its object is newer than every source

@@ -59,6 +59,13 @@ uint64_t wick_random_seed(void)
     return s;
 }
 
+void wick_wipe(void *p, size_t n)
+{
+    volatile unsigned char *b = p;
+    while (n--) *b++ = 0;
+}
+
+#if defined(__linux__)
 /* First line of a small file; false if it is not there. */
 static bool first_line(const char *path, char *line, size_t cap)
 {
@@ -76,7 +83,6 @@ static bool file_u64(const char *path, uint64_t *out)
     return first_line(path, line, sizeof line) && wick_parse_u64(line, out);
 }
 
-#if defined(__linux__)
 /* "MemAvailable:   123 kB" of /proc/meminfo; 0 if it is not there */
 static uint64_t kib_line(const char *path, const char *key)
 {

@@ -8,6 +8,7 @@ uint64_t wick_time_ns(void);     /* monotonic */
 double wick_time_ms(void);       /* the same, in milliseconds */
 uint64_t wick_random_seed(void); /* from the system's entropy */
 void wick_random_bytes(void *p, size_t n);
+void wick_wipe(void *p, size_t n); /* zeroes what held a secret; the compiler may not leave it out */
 
 uint64_t wick_memory_total_bytes(void);     /* the machine's, or the cgroup's limit if that is lower */
 uint64_t wick_memory_available_bytes(void); /* what can be used now without swapping, cgroup included */

@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
@@ -374,8 +375,9 @@ static wick_status open_socket(const wick_server_config *c, int *fd, uint16_t *p
     snprintf(service, sizeof service, "%u", c->port);
     int e = getaddrinfo(c->host, service, &hints, &list);
     if (e != 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "host", "--host %s: %s", c->host, gai_strerror(e));
-    *fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *fd = socket(list->ai_family, SOCK_STREAM, 0);
     if (*fd >= 0) {
+        fcntl(*fd, F_SETFD, FD_CLOEXEC);
         setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (bind(*fd, list->ai_addr, list->ai_addrlen) != 0 || listen(*fd, 1024) != 0) {
             int saved = errno;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/str.h"
+#include "base/sys.h"
 #include "server/server_int.h"
 
 enum { MIN_KEY = 8, MAX_KEY = 512, KEY_FILE_BYTES = 1 << 20 };
@@ -101,7 +102,7 @@ wick_status wick_server_config_key_file(wick_server_config *c, const char *path,
         snprintf(name, sizeof name, "file-%u", ++n_line);
         st = wick_server_config_add_key(c, name, line, scopes, NULL, err);
     }
-    explicit_bzero(text, n_text);
+    wick_wipe(text, n_text);
     wick_free(text);
     if (st == WICK_OK && n_line == 0)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, path, "%s: there is no key in it", path);
