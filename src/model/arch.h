@@ -86,6 +86,7 @@ typedef struct wick_arch {
     bool conv1d;              /* HF stores matrices as [in][out] */
     bool qkv_per_head;        /* the fused q, k, v of HF and MLX are interleaved by head */
     bool attn_out_gate;       /* q_proj gives a gate per head too (qwen3_next) */
+    bool v_norm;              /* RMS norm of v per head, without a weight */
     bool plain_local_rope;    /* sliding layers turn without scaling, at rope_local_theta where given */
     bool gate_up_interleaved; /* EXP_GATE_UP alternates rows of gate and up */
     wick_head_rule head;

@@ -86,6 +86,10 @@ typedef struct wick_config {
     uint32_t conv_kernel, ssm_inner, ssm_state, ssm_heads, ssm_head_dim, ssm_groups, ssm_dt_rank;
     float ssm_dt_min, ssm_dt_max, ssm_norm_eps;
     bool ssm_inner_norms, ssm_norm_before_gate;
+    uint32_t global_head_dim, global_kv_head; /* of layers that do not slide; 0: as the others */
+    uint32_t n_kv_shared; /* so many last layers read the cache of the last one before of their kind */
+    bool shared_wide;     /* those have an MLP of twice the width */
+    bool global_k_is_v;   /* layers that do not slide have no v of their own */
     uint32_t lin_k_heads, lin_v_heads, lin_k_dim, lin_v_dim; /* gated delta net */
 } wick_config;
 

@@ -94,6 +94,18 @@ static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t laye
     return WICK_OK;
 }
 
+/* A factor of the whole residual stream after a layer goes into the layer's last addition. */
+static wick_status scale_layer(wick_builder *b, uint32_t layer, wick_err *err)
+{
+    const float *s;
+    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_LAYER_SCALE, layer, "", 1, WICK_CK_OPTIONAL, &s, err));
+    wick_op *op = &b->plan->op[b->plan->n_ops - 1];
+    if (!s || op->kind != WICK_OP_ADD) return WICK_OK;
+    op->u.add.dst_scale *= *s;
+    op->u.add.src_scale *= *s;
+    return WICK_OK;
+}
+
 static wick_status build_embed(wick_builder *b, uint32_t n_vocab, wick_err *err)
 {
     const wick_config *c = b->cfg;
@@ -159,7 +171,8 @@ static wick_status build_ropes(wick_builder *b, wick_err *err)
     /* Shares like 0.7 are not exact: a hair more before the truncation that the reference does in double. */
     uint32_t n_dims = c->rope_dims && !c->kv_rank ? c->rope_dims : (uint32_t)(dims * (double)c->rope_partial + 1e-4);
     if (c->from_gguf) WICK_TRY(gguf_rope_factors(b, &p, err));
-    wick_status st = wick_rope_build(&b->plan->arena, &p, n_dims, c->rope_theta, c->rope_interleaved, &b->rope, err);
+    uint32_t n_global = c->global_head_dim ? c->global_head_dim : n_dims;
+    wick_status st = wick_rope_build(&b->plan->arena, &p, n_global, c->rope_theta, c->rope_interleaved, &b->rope, err);
     b->rope_local = b->rope;
     if (st == WICK_OK && c->arch->plain_local_rope) {
         wick_rope_params plain = {.kind = WICK_ROPE_DEFAULT, .factor = 1};
@@ -208,6 +221,7 @@ static wick_status build_all(wick_builder *b, wick_err *err)
     const wick_weight *embed = p->op[0].u.embed.w;
     for (uint32_t layer = 0; layer < c->n_layer; layer++) {
         for (uint32_t i = 0; i < n_steps; i++) WICK_TRY(build_step(b, &block[i], layer, err));
+        WICK_TRY(scale_layer(b, layer, err));
     }
     WICK_TRY(build_norm(b, WICK_ROLE_OUT_NORM, WICK_R_X, WICK_R_X, 0, -1, err));
     WICK_TRY(build_head(b, embed, err));

@@ -62,9 +62,12 @@ static wick_status read_qkv(wick_builder *b, wick_op_attn *a, uint32_t layer, wi
         return read_fused(b, a, layer, nq, nk, nv, err);
     unsigned opt = b->cfg->arch->qkv_bias ? 0 : WICK_CK_OPTIONAL;
     WICK_TRY(wick_ck_matrix(k, WICK_ROLE_Q, layer, nq, n_embd, &a->wq, err));
-    WICK_TRY(wick_ck_matrix(k, WICK_ROLE_K, layer, nk, n_embd, &a->wk, err));
-    WICK_TRY(wick_ck_matrix(k, WICK_ROLE_V, layer, nv, n_embd, &a->wv, err));
     WICK_TRY(wick_ck_vector(k, WICK_ROLE_Q, layer, ".bias", nq, opt, &a->bq, err));
+    if (a->kv_shared) return WICK_OK;
+    WICK_TRY(wick_ck_matrix(k, WICK_ROLE_K, layer, nk, n_embd, &a->wk, err));
+    a->wv = a->wk;
+    if (b->cfg->global_k_is_v && !a->window) return WICK_OK;
+    WICK_TRY(wick_ck_matrix(k, WICK_ROLE_V, layer, nv, n_embd, &a->wv, err));
     WICK_TRY(wick_ck_vector(k, WICK_ROLE_K, layer, ".bias", nk, opt, &a->bk, err));
     return wick_ck_vector(k, WICK_ROLE_V, layer, ".bias", nv, opt, &a->bv, err);
 }
@@ -104,7 +107,34 @@ static wick_status read_qk_norm(wick_builder *b, wick_op_attn *a, uint32_t layer
         return per_head_norm(b, WICK_ROLE_K_NORM, layer, a->n_kv_head, a->head_dim, &a->k_norm, err);
     }
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_Q_NORM, layer, ".weight", nq, plus, &a->q_norm, err));
+    if (a->kv_shared) return WICK_OK;
     return wick_ck_vector(&b->ck, WICK_ROLE_K_NORM, layer, ".weight", nk, plus, &a->k_norm, err);
+}
+
+/* A cache of its own, or for the last layers of some models that of the last layer before of the same kind. */
+static wick_status choose_cache(wick_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
+{
+    const wick_config *c = b->cfg;
+    uint32_t first = c->n_layer - c->n_kv_shared;
+    if (layer >= first) {
+        for (uint32_t i = b->plan->n_ops; i-- > 0;) {
+            const wick_op *op = &b->plan->op[i];
+            if (op->kind != WICK_OP_ATTN || op->layer < 0 || (uint32_t)op->layer >= first) continue;
+            if ((op->u.attn.window > 0) != (a->window > 0)) continue;
+            a->cache = op->u.attn.cache;
+            a->kv_shared = true;
+            return WICK_OK;
+        }
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where,
+                         "%s: layer %u shares keys with an earlier one that is not there", c->where, layer);
+    }
+    wick_cache_spec spec = {.kind = WICK_CACHE_KV,
+                            .n_kv_head = a->n_kv_head,
+                            .k_dim = a->head_dim,
+                            .v_dim = a->v_head_dim,
+                            .window = a->window};
+    a->cache = wick_build_cache(b, &spec);
+    return a->cache == UINT32_MAX ? wick_err_oom(err, "the plan", 0, 0) : WICK_OK;
 }
 
 wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
@@ -118,6 +148,9 @@ wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer,
     a->n_kv_head = c->n_kv_head;
     a->head_dim = c->head_dim;
     a->v_head_dim = c->v_head_dim;
+    if (!sliding && c->global_head_dim) a->head_dim = a->v_head_dim = c->global_head_dim;
+    if (!sliding && c->global_kv_head) a->n_kv_head = c->global_kv_head;
+    a->v_norm = c->arch->v_norm;
     a->scale = c->attn_scale != 0 ? c->attn_scale : (float)(1 / sqrt(c->head_dim));
     a->softcap = c->attn_softcap;
     a->clip_qkv = c->clip_qkv;
@@ -128,13 +161,7 @@ wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer,
     bool no_rope = c->layer_no_rope && c->layer_no_rope[layer];
     if (c->arch->rope_local_only && c->layer_window && !sliding) no_rope = true;
     a->rope = no_rope ? NULL : sliding ? b->rope_local : b->rope;
-    wick_cache_spec spec = {.kind = WICK_CACHE_KV,
-                            .n_kv_head = a->n_kv_head,
-                            .k_dim = a->head_dim,
-                            .v_dim = a->v_head_dim,
-                            .window = a->window};
-    a->cache = wick_build_cache(b, &spec);
-    if (a->cache == UINT32_MAX) return wick_err_oom(err, "the plan", 0, 0);
+    WICK_TRY(choose_cache(b, a, layer, err));
     WICK_TRY(read_qkv(b, a, layer, err));
     WICK_TRY(read_qk_norm(b, a, layer, err));
     uint64_t n_o = (uint64_t)a->n_head * a->v_head_dim;

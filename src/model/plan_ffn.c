@@ -163,5 +163,8 @@ wick_status wick_build_ffn(wick_builder *b, const wick_step *s, uint32_t layer, 
     bool moe = b->cfg->n_expert > 0 && wick_ck_has(&b->ck, WICK_ROLE_ROUTER, layer);
     wick_op *op = wick_build_op(b, moe ? WICK_OP_MOE : WICK_OP_MLP, s->dst, s->src, (int32_t)layer);
     if (!op) return wick_err_oom(err, "the plan", 0, 0);
-    return moe ? read_moe(b, &op->u.moe, layer, err) : read_mlp(b, &op->u.mlp, &plain, layer, b->cfg->n_ff, err);
+    if (moe) return read_moe(b, &op->u.moe, layer, err);
+    const wick_config *c = b->cfg;
+    uint32_t times = c->shared_wide && layer + c->n_kv_shared >= c->n_layer ? 2 : 1;
+    return read_mlp(b, &op->u.mlp, &plain, layer, c->n_ff * times, err);
 }

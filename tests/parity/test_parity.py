@@ -164,3 +164,12 @@ def test_meta_names(tmp_path):
     (out / "config.json").write_text(json.dumps({"dim": 128, "n_layers": 2, "n_heads": 4, "hidden_dim": 256, "norm_eps": 1e-5,
                                                  "vocab_size": -1}))
     compare(out, ref, prompt_of("llama-traditional"))
+
+
+@pytest.mark.parametrize("change,word", [({"hidden_size_per_layer_input": 32}, "embeddings per layer"),
+                                         ({"enable_moe_block": True}, "experts"), ({"num_kv_shared_layers": 6}, "num_kv_shared")])
+def test_gemma4_refused(change, word, tmp_path):
+    make_model.make("gemma4_text", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**CASES["gemma4_text"], **change}))
+    r = subprocess.run([find_wick(), "logits", str(tmp_path), "--tokens", "1"], capture_output=True, text=True, timeout=60)
+    assert r.returncode != 0 and word in r.stderr and r.stderr.count("\n") == 1, r.stderr

@@ -58,13 +58,13 @@ class Reference:
 def draw(path, shape, rng, config):
     """A random value for one parameter, by what its name says."""
     name = path.split(".")[-1]
-    gemma = config.get("model_type", "").startswith("gemma")
+    gemma = config.get("model_type", "").startswith("gemma") and not config["model_type"].startswith("gemma4")
     n = lambda s: rng.standard_normal(shape).astype(np.float32) * np.float32(s)
     if name == "A_log":
         return np.log(rng.uniform(1, 8, shape)).astype(np.float32)
     if name in ("dt_bias",) or path.endswith("dt_proj.bias"):
         return rng.uniform(-4, -1, shape).astype(np.float32)
-    if name == "D":
+    if name in ("D", "layer_scalar"):
         return 1 + n(0.3)
     if name in ("bias", "sinks", "e_score_correction_bias", "expert_bias"):
         return n(0.2)
