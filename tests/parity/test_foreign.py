@@ -103,3 +103,46 @@ def test_awq_is_what_mlx_lm_reads(symmetric):
     got, how = make_model.mlx_utils._transform_awq_weights({f"m.{k}": v for k, v in tensors.items()}, {"bits": 4, "group_size": 64})
     read = mx.dequantize(got["m.weight"], got["m.scales"], got["m.biases"], how["group_size"], how["bits"])
     assert np.abs(np.array(read.astype(mx.float32)) - values).max() < 0.02
+
+
+SAME_SIZE = [["I32", "U32", "F32"], ["U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "BOOL"], ["F16", "BF16", "I16"], ["I64", "F64", "U64"]]
+
+
+def broken(path, rng):
+    """One tensor of the file with another type or shape of the same size, or under another name."""
+    data = path.read_bytes()
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + n])
+    name = sorted(k for k in header if "proj" in k)[int(rng.integers(len([k for k in header if "proj" in k])))]
+    info, how = header[name], int(rng.integers(4))
+    kinds = next(k for k in SAME_SIZE if info["dtype"] in k)
+    if how == 0:
+        info["dtype"] = kinds[int(rng.integers(len(kinds)))]
+    elif how == 1:
+        info["shape"] = info["shape"][::-1]
+    elif how == 2:
+        total = int(np.prod(info["shape"]))
+        info["shape"] = [[total], [1, total], [total, 1], [total // 2, 2] if total % 2 == 0 else [total]][int(rng.integers(4))]
+    else:
+        header[name + "x"] = header.pop(name)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data[8 + n:]
+
+
+@pytest.mark.malformed
+@pytest.mark.parametrize("kind", ["awq", "gptq", "ct-int4-asym", "ct-w8a8", "ct-nvfp4", "fp8-blocks"])
+def test_malformed(kind, tmp_path):
+    """Refused on one line, or run; never a crash. WICK_BIN is built with sanitizers in CI."""
+    make("llama", tmp_path, *KINDS[kind])
+    rng, file = np.random.default_rng(0), tmp_path / "model.safetensors"
+    (tmp_path / "whole").mkdir()
+    whole = file.rename(tmp_path / "whole" / "model.safetensors")
+    refusals = 0
+    for i in range(30):
+        file.write_bytes(broken(whole, rng))
+        r = subprocess.run([find_wick(), "logits", str(tmp_path), "--tokens", "1", "--json"], capture_output=True, timeout=60)
+        assert 0 <= r.returncode <= 14 and b"Sanitizer" not in r.stderr, f"variant {i}: {r.stderr[-2000:]!r}"
+        if r.returncode:
+            refusals += 1
+            assert r.stderr.count(b"\n") == 1, r.stderr
+    assert refusals > 10
