@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 with_build = WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
 	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
 
-.PHONY: all build demo test unit pytest lint fmt asan tsan cov fuzz bench install clean bootstrap bootstrap-test bootstrap-ci help
+.PHONY: all mlx cross-macos build demo test unit pytest lint fmt asan tsan cov fuzz bench install clean bootstrap bootstrap-test bootstrap-ci help
 all: build
 
 help: ## this list
@@ -37,6 +37,19 @@ build: bootstrap ## build the release program
 
 demo: build ## install, build, and answer one request with the shipped model
 	@tools/demo.sh $(WICK)
+
+# MLX of the Python environment: the CPU wheel by default; CUDA=13 (or 12) takes the CUDA wheel instead.
+CUDA ?=
+mlx: bootstrap-test ## install MLX into build/venv and build with the MLX backend: build/mlx/wick (CUDA=13: for NVIDIA)
+	@mkdir -p build
+	@[ -z "$(CUDA)" ] || $(PY) -m pip uninstall -q -y mlx-cpu
+	@[ -z "$(CUDA)" ] || $(PY) -m pip install -q --disable-pip-version-check "mlx[cuda$(CUDA)]==$$($(PY) -c 'import importlib.metadata as m; print(m.version("mlx"))')"
+	@cmake --preset mlx -DWICK_TESTS=OFF $(CMAKE_ARGS) >build/mlx.log 2>&1 || { cat build/mlx.log; exit 1; }
+	@cmake --build build/mlx -j $(JOBS)
+	@build/mlx/wick gpu-info
+
+cross-macos: bootstrap-test ## compile and link everything for Apple silicon with zig (nothing is run)
+	@tools/cross_macos.sh $(JOBS)
 
 unit: bootstrap-test
 	@mkdir -p build

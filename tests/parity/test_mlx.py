@@ -1,0 +1,110 @@
+"""The MLX backend of a build that has it: a smoke test (NPZ, ten greedy tokens, a speed), the families against mlx-lm through
+the cases of test_parity, evaluation op by op, and what is said where MLX or a device is missing.
+
+WICK_PARITY=all runs every case of test_parity on MLX (otherwise: a family of each kind)."""
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import test_parity as tp
+from test_parity import compare, find_wick, make_model, prompt_of
+
+FAMILIES = [("llama", "mlx", "f32"), ("qwen2", "mlx", "4bit"), ("gemma2", "hf", "f32"), ("mistral-mixed", "mlx", "8bit"),
+            ("gpt_oss", "mlx", "4bit"), ("deepseek_v3", "mlx", "4bit"), ("lfm2", "hf", "f32"), ("mamba", "mlx", "f32"),
+            ("mamba2", "mlx", "4bit"), ("falcon_h1", "mlx", "f32"), ("qwen3_next", "mlx", "4bit"), ("llama", "mlx", "4:32:mxfp4"),
+            ("llama", "mlx", "4:16:nvfp4"), ("llama", "mlx", "8:32:mxfp8"), ("llama", "mlx", "3:64")]
+
+
+def run(*args, **kw):
+    return subprocess.run([find_wick(), *map(str, args)], capture_output=True, text=True, timeout=120, **kw)
+
+
+@pytest.fixture(autouse=True)
+def on_mlx(monkeypatch):
+    out = run("gpu-info", "--json")
+    backends = json.loads(out.stdout)["backends"] if out.returncode == 0 else []
+    if not any(b["name"] == "mlx" and b.get("available") for b in backends):
+        pytest.skip("this build has no MLX, or MLX is not installed")
+    monkeypatch.setattr(tp, "BACKEND", "mlx")
+
+
+def test_smoke(tmp_path):
+    """Ten greedy tokens from an NPZ, well under a minute, and a speed."""
+    make_model.make("llama", tmp_path, layout="npz")
+    out = tp.wick_logits(tmp_path, [1, 2, 3], greedy=10)
+    assert len(out["tokens"]) == 10
+    r = run("bench", tmp_path, "--backend", "mlx", "-p", 8, "-n", 10, "-r", 1, "--json")
+    assert r.returncode == 0, r.stderr
+    rows = json.loads(r.stdout)["results"]
+    for row in rows:
+        assert row["backend"] == "mlx"
+        assert row["tok_s"] > 0
+    print(f"backend=mlx, {rows[-1]['tok_s']:.1f} tok/s")
+
+
+@pytest.mark.parametrize("case,layout,quant", FAMILIES, ids=["-".join(f) for f in FAMILIES])
+def test_families(case, layout, quant, tmp_path):
+    ref = make_model.make(case, tmp_path, quant=quant, layout=layout)
+    compare(tmp_path, ref, prompt_of(case))
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q8_0", "Q4_0", "Q5_1"])
+def test_gguf(kind, tmp_path):
+    ref = make_model.make("llama", tmp_path, layout="gguf", gguf_type=kind)
+    compare(tmp_path / "model.gguf", ref, prompt_of("llama"))
+
+
+@pytest.mark.parametrize("case,layout,quant", tp.selection() if tp.ALL else [])
+def test_all(case, layout, quant, tmp_path):
+    ref = make_model.make(case, tmp_path, quant=quant, layout=layout)
+    compare(tmp_path, ref, prompt_of(case))
+
+
+@pytest.mark.parametrize("option", [("--mlx-lazy-eval", "false"), ("--mlx-compile", "off")])
+def test_modes_agree(option, tmp_path):
+    make_model.make("qwen3", tmp_path)
+    base = ["logits", tmp_path, "--tokens", "5,6,7,8", "--greedy", "4", "--backend", "mlx", "--precision", "exact", "--json"]
+    a, b = run(*base), run(*base, *option)
+    assert a.returncode == 0 and b.returncode == 0, a.stderr + b.stderr
+    assert json.loads(a.stdout)["tokens"] == json.loads(b.stdout)["tokens"]
+
+
+def test_cpu_and_mlx_side_by_side(tmp_path):
+    """A prompt longer than every block and chunk, on both backends."""
+    make_model.make("qwen3_next", tmp_path)
+    tokens = ",".join(map(str, make_model.prompt(150, tp.vocabulary(tp.CASES["qwen3_next"]))))
+    got = {}
+    for backend in ("cpu", "mlx"):
+        r = run("logits", tmp_path, "--tokens", tokens, "--backend", backend, "--precision", "exact", "--json")
+        assert r.returncode == 0, r.stderr
+        got[backend] = tp.np.array(json.loads(r.stdout)["logits"])
+    assert abs(got["cpu"] - got["mlx"]).max() <= 1e-4 * (1 + abs(got["cpu"]).max())
+
+
+def test_no_gpu_is_said(tmp_path):
+    info = json.loads(run("gpu-info", "--json").stdout)
+    mlx = next(b for b in info["backends"] if b["name"] == "mlx")
+    if any(d["kind"] == "gpu" for d in mlx["devices"]):
+        pytest.skip("there is a GPU")
+    make_model.make("llama", tmp_path)
+    r = run("logits", tmp_path, "--tokens", "1", "--backend", "mlx", "--device", "gpu")
+    assert r.returncode != 0
+    assert re.search(r"CUDA|Metal", r.stderr), r.stderr
+
+
+def test_without_the_library(tmp_path):
+    """The program alone still runs the CPU backend, and says how MLX is installed."""
+    if not os.path.exists(os.path.join(os.path.dirname(find_wick()), "libwick_mlx.so")):
+        pytest.skip("MLX is not opened from beside the program")
+    model = tmp_path / "m"
+    make_model.make("llama", model)
+    lone = shutil.copy(find_wick(), tmp_path / "wick")
+    info = subprocess.run([lone, "gpu-info"], capture_output=True, text=True, timeout=60)
+    assert "pip install" in info.stdout, info.stdout
+    for backend, ok in (("cpu", True), ("mlx", False)):
+        r = subprocess.run([lone, "logits", model, "--tokens", "1", "--backend", backend], capture_output=True, text=True, timeout=60)
+        assert (r.returncode == 0) == ok, r.stderr
