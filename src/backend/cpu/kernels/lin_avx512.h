@@ -187,8 +187,9 @@ LIN_INLINE void lin_codes2(const wick_lin_code code, const uint8_t *in, const ui
         *v1 = _mm512_and_si512(_mm512_srli_epi16(t, 2), three);
         if (code == WICK_LIN_CODE_2) return;
         t = _mm512_rol_epi32(_mm512_load_si512(in + 256 + p / 4 * 64), 2);
-        t = _mm512_ror_epi32(t,
-                             p % 4 * 2); /* bit 2p % 8 of each byte now at 2; neighbours' bits fall outside the mask */
+        /* Bit 2p % 8 of each byte is now at 2; the neighbours' bits fall outside the mask. The variable form: the count is a
+         * constant only after inlining, which clang does not accept in the immediate one. */
+        t = _mm512_rorv_epi32(t, _mm512_set1_epi32((int)(p % 4 * 2)));
         *v0 = _mm512_ternarylogic_epi32(*v0, t, four, 0xf8);
         *v1 = _mm512_ternarylogic_epi32(*v1, _mm512_srli_epi32(t, 1), four, 0xf8);
         return;
