@@ -196,7 +196,7 @@ bool wick_route_admin_key_add(wick_exchange *x)
         wick_x_json(x, 200, json_pack("{s:s, s:s}", "name", c.name, "key", secret));
     else
         wick_problem_err(x, &err);
-    explicit_bzero(secret, sizeof secret);
+    wick_wipe(secret, sizeof secret);
     return true;
 }
 
@@ -301,12 +301,11 @@ static wick_status prepare_warm(wick_gen *g, wick_err *err)
     const wick_engine *e = g->model->engine;
     wick_gen_prompt *q = &g->prompt[0];
     wick_buf text = WICK_BUF_INIT;
-    bool inside;
     if (!(wick_engine_caps(e) & WICK_CAP_KV_PREFIX_COPY) || !g->model->c.engine.prefix_cache)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "model \"%.100s\" has no prefix cache", g->model->c.id);
     g->base.prompt_only = true;
     if (!g->p.messages) return wick_prompt_item(e, g->p.prompt, 0, "prompt", &q->ids, &q->n, &q->text, &q->n_text, err);
-    wick_status st = wick_prompt_render(e, &g->p, &text, &inside, err);
+    wick_status st = wick_prompt_render(e, &g->p, &text, err);
     if (st == WICK_OK)
         st = wick_prompt_encode(e, text.data ? text.data : "", text.n, WICK_ENC_NO_SPECIAL, "messages", &q->ids, &q->n,
                                 err);

@@ -4,7 +4,7 @@
 void wick_x_wake(wick_exchange *x)
 {
     wick_lock_take(&x->lock);
-    if (x->suspended) {
+    if (x->suspended && x->state != WICK_X_WORK) { /* a worker wakes it itself when it is done */
         x->suspended = false;
         MHD_resume_connection(x->mhd);
     } else {

@@ -35,7 +35,6 @@ void wick_gen_free(wick_gen *g)
     for (uint32_t i = 0; i < g->n; i++) {
         wick_choice *c = &g->choice[i];
         wick_request_free(c->req);
-        wick_reason_release(&c->split);
         wick_buf *const bufs[] = {&c->text, &c->reasoning, &c->lp_tokens, &c->lp_values, &c->lp_top, &c->lp_offset};
         for (size_t b = 0; b < sizeof bufs / sizeof *bufs; b++) wick_buf_release(bufs[b]);
     }
@@ -99,7 +98,7 @@ bool wick_gen_start(wick_gen *g)
         c->g = g;
         c->index = i;
         c->prompt = i / g->per_prompt;
-        wick_reason_init(&c->split, g->think_open, g->think_close, g->opens_think);
+        c->split = g->split;
     }
     g->base.user_key = x->key ? x->key->serial : 0;
     if (g->p.user) g->base.user_key ^= g->p.user << 1 | 1ull << 63;

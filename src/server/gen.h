@@ -5,7 +5,7 @@
  */
 #pragma once
 #include "server/params.h"
-#include "server/reason.h"
+#include "template/reasoning.h"
 
 typedef struct wick_choice {
     wick_gen *g;
@@ -18,7 +18,7 @@ typedef struct wick_choice {
     uint32_t n_logprob;
     wick_buf text, reasoning;                         /* answers that are no stream; completions: echo too */
     wick_buf lp_tokens, lp_values, lp_top, lp_offset; /* lists of JSON items; chat uses lp_tokens only */
-    wick_reason split;
+    wick_reasoning split;
     uint64_t text_offset; /* characters so far */
 } wick_choice;
 
@@ -54,8 +54,7 @@ struct wick_gen {
     atomic_bool want_comment;
     double t_comment;
     int64_t created;
-    bool opens_think;
-    const char *think_open, *think_close;
+    wick_reasoning split; /* what every choice starts with */
     char fingerprint[64];
 };
 

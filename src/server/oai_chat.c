@@ -81,20 +81,14 @@ static void write_delta(wick_choice *c, const char *name, const wick_buf *text, 
 static void add_text(wick_choice *c, const char *text, size_t n, bool end, const wick_event *ev)
 {
     wick_gen *g = c->g;
-    if (!g->p.stream) {
-        wick_reason_feed(&c->split, text, n, end, &c->reasoning, &c->text);
-        return;
-    }
-    /* What came before decides whether white space is the first of the reasoning. */
-    const size_t seen = c->reasoning.n;
-    wick_reason_feed(&c->split, text, n, end, &c->reasoning, &c->text);
-    wick_buf thought = {.data = c->reasoning.data ? c->reasoning.data + seen : NULL, .n = c->reasoning.n - seen};
-    const bool logprobs = ev && g->p.logprobs, answer = c->text.n > 0;
-    if (thought.n > 0) write_delta(c, "reasoning_content", &thought, answer ? NULL : ev);
-    if (answer || (logprobs && thought.n == 0)) write_delta(c, "content", &c->text, ev);
+    wick_reasoning_feed(&c->split, text, n, &c->reasoning, &c->text);
+    if (end) wick_reasoning_end(&c->split, &c->reasoning, &c->text);
+    if (!g->p.stream) return;
+    const bool logprobs = ev && g->p.logprobs, answer = c->text.n > 0, thought = c->reasoning.n > 0;
+    if (thought) write_delta(c, "reasoning_content", &c->reasoning, answer ? NULL : ev);
+    if (answer || (logprobs && !thought)) write_delta(c, "content", &c->text, ev);
     if (c->text.failed || c->reasoning.failed) g->x->out.failed = true;
-    c->text.n = 0;
-    if (c->reasoning.n > 1) c->reasoning.n = 1; /* not empty is all that matters */
+    c->text.n = c->reasoning.n = 0;
 }
 
 static void chat_token(wick_choice *c, const wick_event *ev)
@@ -132,7 +126,7 @@ static void write_choice(const wick_gen *g, const wick_choice *c, wick_buf *b)
 {
     wick_buf_printf(b, "{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":", c->index);
     wick_json_write_str(b, c->text.data ? c->text.data : "", c->text.n);
-    if (g->think_open && c->reasoning.n) {
+    if (c->reasoning.n > 0) {
         wick_buf_puts(b, ",\"reasoning_content\":");
         wick_json_write_str(b, c->reasoning.data, c->reasoning.n);
     }
@@ -171,15 +165,14 @@ static wick_status prepare(wick_gen *g, wick_err *err)
     const wick_chat_template *t = wick_engine_template(e);
     wick_params *p = &g->p;
     wick_buf text = WICK_BUF_INIT;
-    wick_status st = wick_prompt_render(e, p, &text, &g->opens_think, err);
+    wick_status st = wick_prompt_render(e, p, &text, err);
     if (st == WICK_OK)
         st = wick_prompt_encode(e, text.data ? text.data : "", text.n, WICK_ENC_NO_SPECIAL, "messages",
                                 &g->prompt[0].ids, &g->prompt[0].n, err);
+    if (st == WICK_OK) wick_reasoning_init(&g->split, wick_chat_template_traits(t), text.data, text.n);
     wick_buf_release(&text);
     WICK_TRY(st);
     if (g->prompt[0].n == 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: the prompt is empty");
-    g->think_open = wick_chat_template_traits(t)->think_open;
-    g->think_close = wick_chat_template_traits(t)->think_close;
     WICK_TRY(wick_params_sampling(p, e, &g->base.sampling, err));
     g->base.max_tokens = p->max_tokens;
     g->base.min_tokens = p->min_tokens;

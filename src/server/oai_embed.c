@@ -83,6 +83,8 @@ static wick_status prepare(wick_gen *g, wick_err *err)
     for (uint32_t i = 0; i < g->n_prompt; i++) {
         wick_gen_prompt *q = &g->prompt[i];
         WICK_TRY(wick_prompt_item(g->model->engine, g->p.input, i, "input", &q->ids, &q->n, &q->text, &q->n_text, err));
+        if (q->text && q->n_text == 0)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "input", "input: an empty string has no embedding");
     }
     g->base.kind = WICK_REQ_EMBED;
     g->base.pooling = g->p.pooling;

@@ -505,7 +505,7 @@ wick_status wick_params_sampling(wick_params *p, const wick_engine *e, wick_samp
     return wick_sampling_check(out, wick_engine_model(e)->plan.n_vocab, err);
 }
 
-void wick_params_describe(wick_buf *out)
+void wick_server_describe_parameters(wick_buf *out)
 {
     static const struct {
         unsigned route;

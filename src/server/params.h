@@ -49,5 +49,3 @@ void wick_params_release(wick_params *p);
 /* Sampling as the model's own defaults and the request say. bias is borrowed from p. */
 wick_status wick_params_sampling(wick_params *p, const wick_engine *e, wick_sampling *out,
                                  wick_err *err) WICK_MUST_CHECK;
-/* The table as Markdown, for docs/API.md. */
-void wick_params_describe(wick_buf *out);

@@ -38,18 +38,10 @@ static wick_status make_vars(const char *source, const wick_params *p, json_t **
     return WICK_OK;
 }
 
-static bool ends_with_tag(const wick_buf *b, size_t from, const char *tag)
-{
-    size_t n = b->n, m = strlen(tag);
-    while (n > from && strchr(" \t\r\n", b->data[n - 1]) && b->data[n - 1]) n--;
-    return n - from >= m && memcmp(b->data + n - m, tag, m) == 0;
-}
-
-wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_buf *out, bool *inside, wick_err *err)
+wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_buf *out, wick_err *err)
 {
     const wick_chat_template *t = wick_engine_template(e);
     const wick_err *broken = wick_engine_template_error(e);
-    const size_t from = out->n;
     json_t *vars = NULL;
     if (!p->messages) return BAD("messages", "messages: is missing");
     if (json_array_size(p->messages) == 0) return BAD("messages", "messages: is empty");
@@ -69,14 +61,13 @@ wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_
                                 .vars = vars,
                                 .add_generation_prompt = p->add_generation_prompt,
                                 .continue_final_message = p->continue_final_message};
-    if (st == WICK_OK) st = wick_chat_render(t, &in, NULL, out, err);
-    json_decref(vars);
-    if (st == WICK_E_BAD_PARAMETER || st == WICK_E_TEMPLATE) {
-        if (err) memcpy(err->subject, "messages", sizeof "messages");
-        return st;
+    if (st == WICK_OK) {
+        st = wick_chat_render(t, &in, NULL, out, err);
+        if ((st == WICK_E_BAD_PARAMETER || st == WICK_E_TEMPLATE) && err)
+            memcpy(err->subject, "messages", sizeof "messages");
     }
+    json_decref(vars);
     WICK_TRY(st);
-    *inside = traits->think_open && ends_with_tag(out, from, traits->think_open);
     return out->failed ? wick_err_oom(err, "the prompt", 0, 0) : WICK_OK;
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 #include "server/params.h"
 
-/* Appends the prompt's text. *inside: the prompt ends inside the model's reasoning. */
-wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_buf *out, bool *inside,
+/* Appends the prompt's text. */
+wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_buf *out,
                                wick_err *err) WICK_MUST_CHECK;
 /* Text to ids; `name` is the parameter in messages. */
 wick_status wick_prompt_encode(const wick_engine *e, const char *text, size_t n, unsigned flags, const char *name,

@@ -22,6 +22,7 @@ uint32_t wick_server_active(const wick_server *s);
 bool wick_server_drain_asked(const wick_server *s);
 void wick_server_free(wick_server *s); /* cancels what still runs */
 
-/* The routes and the limits as Markdown tables, for docs/API.md. */
+/* Routes, limits and parameters as Markdown tables, for docs/API.md. */
 void wick_server_describe_routes(wick_buf *out);
 void wick_server_describe_limits(wick_buf *out);
+void wick_server_describe_parameters(wick_buf *out);

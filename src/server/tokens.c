@@ -44,13 +44,12 @@ static wick_status tokenize(wick_exchange *x, const wick_engine *e, wick_params 
     int32_t *ids = NULL;
     size_t n = 0;
     wick_buf text = WICK_BUF_INIT, *b = &x->out;
-    bool inside;
     unsigned flags = (p->add_special ? 0 : WICK_ENC_NO_SPECIAL) | (p->parse_special ? 0 : WICK_ENC_PLAIN_TEXT);
     wick_status st;
     if (p->messages && p->prompt)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: not together with prompt or content");
     if (p->messages) {
-        st = wick_prompt_render(e, p, &text, &inside, err);
+        st = wick_prompt_render(e, p, &text, err);
     } else if (!json_is_string(p->prompt)) {
         st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "prompt (or content): must be a string");
     } else {
@@ -99,8 +98,7 @@ static wick_status detokenize(wick_exchange *x, const wick_engine *e, wick_param
 static wick_status apply_template(wick_exchange *x, const wick_engine *e, wick_params *p, wick_err *err)
 {
     wick_buf text = WICK_BUF_INIT, *b = &x->out;
-    bool inside;
-    wick_status st = wick_prompt_render(e, p, &text, &inside, err);
+    wick_status st = wick_prompt_render(e, p, &text, err);
     if (st == WICK_OK) {
         wick_buf_reset(b);
         wick_buf_puts(b, "{\"prompt\":");
