@@ -19,7 +19,7 @@ from model_cases import CASES  # noqa: E402
 from test_parity import compare, find_wick, prompt_of  # noqa: E402
 
 CASES_OF = {"awq": ["llama", "qwen2", "mixtral"], "gptq": ["llama", "phi3"], "fp8-blocks": ["llama", "deepseek_v3", "qwen3_moe"],
-            "ct-int4-asym": ["llama", "qwen3"]}
+            "ct-int4-asym": ["llama", "qwen3", "deepseek_v3"], "gptq-8bit": ["llama", "glm4"]}
 
 
 def set_types(path, types):
@@ -35,8 +35,8 @@ def set_types(path, types):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + n:])
 
 
-def make(case, out, packer, quantization, types, rename=lambda k: k):
-    """Packs every matrix of the blocks; embedding, head, routers and kv_b stay float. Returns the reference."""
+def make(case, out, packer, quantization, types):
+    """Packs every matrix of the blocks; embedding, head and routers stay float. Returns the reference."""
     config = json.loads(json.dumps(CASES[case]))
     model = make_model.build(config)
     floats, values = make_model.weights_of(model), {}
@@ -48,8 +48,12 @@ def make(case, out, packer, quantization, types, rename=lambda k: k):
     # pack what the values came from, in the layout of Hugging Face
     tensors, _ = to_hf(floats, config)
     packed = {}
+    for k in [k for k in tensors if "kv_b_proj" in k]:  # mlx-lm keeps its halves by head, the keys transposed
+        heads = packer(np.array(tensors[k]))[1].reshape(config["num_attention_heads"], -1, config["kv_lora_rank"])
+        values[k.replace("kv_b_proj", "embed_q")] = heads[:, :config["qk_nope_head_dim"]].swapaxes(1, 2)
+        values[k.replace("kv_b_proj", "unembed_out")] = heads[:, config["qk_nope_head_dim"]:]
     for k, v in tensors.items():
-        if v.ndim == 2 and "layers" in k and (k.endswith("proj.weight") or ".experts." in k) and "kv_b" not in k:
+        if v.ndim == 2 and "layers" in k and (k.endswith("proj.weight") or ".experts." in k):
             for suffix, x in packer(np.array(v))[0].items():
                 packed[k.removesuffix("weight") + suffix] = x
         else:
@@ -58,7 +62,7 @@ def make(case, out, packer, quantization, types, rename=lambda k: k):
     mx.save_safetensors(str(out / "model.safetensors"), packed, metadata={"format": "pt"})
     set_types(out / "model.safetensors", types)
     (out / "config.json").write_text(json.dumps({**config, "quantization_config": quantization}))
-    model.update(tree_unflatten([(k, mx.array(v)) for k, v in values.items()]))
+    model.update(tree_unflatten([(k, mx.array(np.ascontiguousarray(v))) for k, v in values.items()]))
     mx.eval(model.parameters())
     return make_model.Reference(model, config)
 
