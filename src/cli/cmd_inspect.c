@@ -75,19 +75,21 @@ static uint64_t total_bytes(const wick_model *m)
     return n;
 }
 
-/* "affine 4-bit group 64"; a mode that is a strange text is escaped. */
+/* "affine 4-bit group 64", "awq 4-bit group 128", "fp8"; a mode that is a strange text is escaped. */
 static const char *quant_label(const wick_model *m, char *dst, size_t cap)
 {
     char shown[32];
     const json_t *q = json_object_get(m->config.json, "quantization");
+    if (!json_is_object(q)) q = json_object_get(m->config.json, "quantization_config");
     const json_t *bits = json_object_get(q, "bits"), *group = json_object_get(q, "group_size");
-    const char *mode = json_string_value(json_object_get(q, "mode"));
-    if (!mode) mode = "affine";
+    const char *mode = json_string_value(json_object_get(q, "mode")),
+               *method = json_string_value(json_object_get(q, "quant_method"));
+    if (!mode) mode = method ? method : "affine";
     wick_escape_line(shown, sizeof shown, mode, strlen(mode));
-    if (json_is_integer(bits))
+    if (json_is_integer(bits) && json_is_integer(group))
         snprintf(dst, cap, "%s %d-bit group %d", shown, (int)json_integer_value(bits), (int)json_integer_value(group));
     else
-        snprintf(dst, cap, "none");
+        snprintf(dst, cap, "%s", method ? shown : "none");
     return dst;
 }
 
