@@ -8,6 +8,7 @@ found=0
 for target in "$build"/fuzz/fuzz_*; do
     [ -x "$target" ] && [ -f "$target" ] || continue
     name=$(basename "$target")
+    case $name in *_replay) continue ;; esac
     found=1
     seeds="fuzz/corpus/${name#fuzz_}"
     work="$build/corpus/${name#fuzz_}"
