@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 #include "template/toolcall_impl.h"
 
+enum { SPACE_MAX = 1024 }; /* white space before a marker that a call takes along */
+
 struct wick_toolcall_parser {
     const wick_toolcall_format *f;
     wick_toolcall_limits lim;
@@ -18,6 +20,7 @@ struct wick_toolcall_parser {
     bool marked, in_array;
     unsigned n_calls, n_here, n_bad; /* in all, since the marker, marks without a call */
     size_t head, pos, lead;          /* lead: white space before the marker */
+    size_t tried;                    /* bytes from head on that were no complete call yet */
     size_t mark;                     /* bytes after lead that are content for sure if no call follows */
     wick_tc_scan scan;
     wick_buf held, name, id, args;
@@ -98,20 +101,32 @@ static void enter(wick_toolcall_parser *p, size_t lead, const wick_tc_open *open
     p->lead = lead;
     p->mark = !open ? 0 : open->keep ? 1 : mark;
     p->pos = lead + (open && !open->keep ? mark : 0);
+    p->tried = 0;
     p->scan = (wick_tc_scan){0};
+}
+
+/* n bytes of white space between text: content, unless they lead from a call to the first content. */
+static void pass_space(wick_toolcall_parser *p, wick_buf *content, size_t n)
+{
+    if (p->after_call && !p->any_content)
+        p->head += n;
+    else
+        emit(p, content, n);
 }
 
 /* False: more text is needed. */
 static bool text(wick_toolcall_parser *p, wick_buf *content, bool end)
 {
-    const char *s = view(p);
-    const size_t n = left(p);
     const wick_tc_open *open = NULL;
     size_t k = 0;
-    while (k < n && wick_tc_is_space(s[k])) k++;
-    if (k == n) {
+    while (k < left(p) && wick_tc_is_space(view(p)[k])) k++;
+    if (k > SPACE_MAX) {
+        pass_space(p, content, k - SPACE_MAX);
+        k = SPACE_MAX;
+    }
+    if (k == left(p)) {
         if (!end) return false;
-        if (p->after_call) p->head += n;
+        if (p->after_call) p->head += k;
         emit(p, content, left(p));
         return false;
     }
@@ -122,12 +137,9 @@ static bool text(wick_toolcall_parser *p, wick_buf *content, bool end)
         p->seen_text = true;
         return true;
     }
-    if (p->after_call && !p->any_content) {
-        p->head += k;
-        k = 0;
-    }
+    pass_space(p, content, k);
     const char *t = view(p);
-    for (k++; k < left(p) && !p->stops[(unsigned char)t[k]];) k++;
+    for (k = 1; k < left(p) && !p->stops[(unsigned char)t[k]];) k++;
     emit(p, content, k);
     p->seen_text = true;
     p->after_call = false;
@@ -144,11 +156,8 @@ static void no_call(wick_toolcall_parser *p, wick_buf *content)
         p->after_call = true;
         return;
     }
-    if (p->after_call && !p->any_content) {
-        p->head += p->lead;
-        p->lead = 0;
-    }
-    emit(p, content, p->lead + p->mark);
+    pass_space(p, content, p->lead);
+    emit(p, content, p->mark);
     p->after_call = false;
     if (++p->n_bad >= WICK_TC_BAD_MAX) p->state = PASS;
 }
@@ -158,6 +167,7 @@ static void commit(wick_toolcall_parser *p)
 {
     p->head += p->pos;
     p->pos = p->lead = 0;
+    p->tried = 0;
     p->scan = (wick_tc_scan){0};
 }
 
@@ -255,13 +265,23 @@ static wick_tc_step one_call(wick_toolcall_parser *p, wick_buf *content, json_t 
     return WICK_TC_OK;
 }
 
+/* Can what came since the last try complete anything? White space alone never does. */
+static bool worth_trying(wick_toolcall_parser *p, bool end)
+{
+    const size_t n = left(p);
+    bool worth = wick_tc_scan_resume(&p->scan, view(p), n, end, p->lim.max_depth);
+    if (worth && (p->scan.kind == WICK_TC_IDLE || p->scan.done)) {
+        while (p->tried > 0 && p->tried < n && wick_tc_is_space(view(p)[p->tried])) p->tried++;
+        worth = p->tried < n;
+    }
+    return worth || end || n - p->lead > p->lim.max_call_bytes;
+}
+
 static wick_tc_step calls_step(wick_toolcall_parser *p, wick_buf *content, json_t *calls, bool end)
 {
     const size_t n = left(p);
     bool closed = false;
-    if (!wick_tc_scan_resume(&p->scan, view(p), n, end, p->lim.max_depth) && !end &&
-        n - p->lead <= p->lim.max_call_bytes)
-        return WICK_TC_MORE;
+    if (!worth_trying(p, end)) return WICK_TC_MORE;
     wick_tc_cur c = {.s = view(p),
                      .n = n,
                      .i = p->pos,
@@ -305,6 +325,7 @@ static wick_status go_on(wick_toolcall_parser *p, wick_buf *content, json_t *cal
             st = text(p, content, end) ? WICK_TC_OK : WICK_TC_MORE;
         else
             st = calls_step(p, content, calls, end);
+        if (st == WICK_TC_MORE && p->tried < left(p)) p->tried = left(p);
     }
     if (st == WICK_TC_NOMEM || content->failed) return wick_err_oom(err, "tool calls", 0, 0);
     if (p->head > 0) {

@@ -145,7 +145,6 @@ static const wick_toolcall_format formats[] = {
      .body = WICK_TC_JSON},
     {.name = "functionary",
      .needles = {">>>all"},
-     .or_needle = ">>>",
      .open = {{">>>"}},
      .skip = {">>>"},
      .body = WICK_TC_FUNCTIONARY,

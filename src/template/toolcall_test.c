@@ -410,6 +410,38 @@ static void test_hostile(void **state)
         }
 }
 
+/* Endless white space and endless values cost what arrives, not what is held; white space comes out all but the end. */
+static void test_long(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *format, *head, *rest;
+    } at[] = {
+        {"hermes", "a", " \n"},
+        {"hermes", "<tool_call>", " \n"},
+        {"hermes", "<tool_call>{\"name\":\"", "}]\\\""},
+        {"qwen3-coder", "<tool_call><function=f><parameter=s>v</parameter>", " \n"},
+        {"qwen3-coder", "<tool_call><function=f><parameter=s>", "</paramete"},
+        {"mistral", "[TOOL_CALLS]f", " \n"},
+        {"gemma4", "<|tool_call>call:f{s:<|\"|>", "<|\"|"},
+    };
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        run x;
+        wick_buf t = WICK_BUF_INIT;
+        open_run(&x, at[i].format, NULL);
+        many(&t, at[i].head, 1);
+        many(&t, at[i].rest, 50000);
+        for (size_t k = 0; k < t.n; k += 2) feed(&x, t.data + k, t.n - k < 2 ? t.n - k : 2);
+        if (i == 0) assert_true(x.content.n > t.n - 2000);
+        end(&x);
+        assert_int_equal(json_array_size(x.calls), 0);
+        assert_int_equal(x.content.n, t.n);
+        assert_memory_equal(x.content.data, t.data, t.n);
+        drop(&x);
+        wick_buf_release(&t);
+    }
+}
+
 static void test_no_tools(void **state)
 {
     (void)state;
@@ -453,9 +485,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_and_cut), cmocka_unit_test(test_prefixes),  cmocka_unit_test(test_at_once),
-        cmocka_unit_test(test_detect),        cmocka_unit_test(test_limits),    cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_no_tools),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_whole_and_cut), cmocka_unit_test(test_prefixes), cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_detect),        cmocka_unit_test(test_limits),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_long),          cmocka_unit_test(test_no_tools), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, load_tools, drop_tools);
 }
