@@ -51,7 +51,7 @@ wick_entry *wick_registry_find_locked(wick_registry *g, const char *name)
 {
     if (!name) return g->def;
     for (uint32_t i = 0; i < g->n; i++)
-        if (has_name(g->entry[i], name)) return g->entry[i];
+        if (!g->entry[i]->gone && has_name(g->entry[i], name)) return g->entry[i];
     return NULL;
 }
 
@@ -76,7 +76,7 @@ wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, wick
     wick_status st = e->metrics ? copy_config(e, c, err) : wick_err_oom(err, "a model's entry", 0, 0);
     wick_lock_take(&g->lock);
     for (uint32_t i = 0; i < g->n && st == WICK_OK; i++)
-        if (has_name(g->entry[i], c->id))
+        if (!g->entry[i]->gone && has_name(g->entry[i], c->id))
             st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "id", "there is a model called \"%.100s\" already", c->id);
     if (st == WICK_OK && g->n == g->cap) {
         wick_entry **grown = wick_realloc_array(g->entry, g->cap ? g->cap * 2 : 8, sizeof *grown);
@@ -119,6 +119,18 @@ static wick_entry *least_used(wick_registry *g)
     return best;
 }
 
+/* Lock held. Out of the list; e may be gone after this. */
+static void remove_entry(wick_registry *g, wick_entry *e)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (g->entry[i] != e) continue;
+        memmove(&g->entry[i], &g->entry[i + 1], (g->n - i - 1) * sizeof *g->entry);
+        g->n--;
+        entry_unref(e);
+        return;
+    }
+}
+
 /* Lock held; dropped while the engine closes. */
 static void close_engine(wick_registry *g, wick_entry *e)
 {
@@ -132,6 +144,7 @@ static void close_engine(wick_registry *g, wick_entry *e)
     wick_log(WICK_LOG_INFO, "unloading model %s", e->c.id);
     wick_engine_close(engine);
     wick_lock_take(&g->lock);
+    if (e->gone) remove_entry(g, e);
     entry_unref(e);
 }
 
@@ -322,19 +335,16 @@ wick_status wick_registry_unload(wick_registry *g, const char *name, bool forget
     } else if (e->state == WICK_ENTRY_LOADING) {
         st =
             WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "model \"%.100s\" is being loaded; try again later", e->c.id);
-    } else if (forget && e->state == WICK_ENTRY_READY) {
-        st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "forget", "model \"%.100s\" is loaded; unload it first", e->c.id);
     } else {
         e->unload_asked = e->state == WICK_ENTRY_READY;
-        wick_cond_broadcast(&g->wake);
-        for (uint32_t i = 0; forget && i < g->n; i++) {
-            if (g->entry[i] != e) continue;
-            memmove(&g->entry[i], &g->entry[i + 1], (g->n - i - 1) * sizeof *g->entry);
-            g->n--;
-            if (g->def == e) g->def = g->n ? g->entry[0] : NULL;
-            entry_unref(e);
-            break;
+        if (forget) {
+            e->gone = true;
+            if (g->def == e) g->def = NULL;
+            for (uint32_t i = 0; i < g->n && !g->def; i++)
+                if (!g->entry[i]->gone) g->def = g->entry[i];
+            if (!e->unload_asked) remove_entry(g, e);
         }
+        wick_cond_broadcast(&g->wake);
     }
     wick_lock_drop(&g->lock);
     return st;
@@ -353,7 +363,8 @@ wick_status wick_registry_set_default(wick_registry *g, const char *name, wick_e
 void wick_registry_each(wick_registry *g, void (*fn)(void *ctx, wick_entry *e, bool is_default), void *ctx)
 {
     wick_lock_take(&g->lock);
-    for (uint32_t i = 0; i < g->n; i++) fn(ctx, g->entry[i], g->entry[i] == g->def);
+    for (uint32_t i = 0; i < g->n; i++)
+        if (!g->entry[i]->gone) fn(ctx, g->entry[i], g->entry[i] == g->def);
     wick_lock_drop(&g->lock);
 }
 

@@ -81,7 +81,7 @@ struct wick_entry {
     wick_engine *engine;
     uint32_t refs;    /* requests that use it, plus 1 while it is in the list */
     uint32_t n_users; /* requests that use the engine */
-    bool gone;        /* removed from the list */
+    bool gone;        /* forgotten: not found any more, and out of the list once it is unloaded */
     bool unload_asked;
     uint64_t bytes; /* estimate or measurement of what it holds */
     double t_used_ms, t_loaded_ms;
@@ -114,7 +114,7 @@ wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, wick
 /* Starts loading; `job` is posted when it is done. */
 wick_status wick_registry_load(wick_registry *g, const char *name, wick_job *job, bool *pending,
                                wick_err *err) WICK_MUST_CHECK;
-/* Unloads as soon as nobody uses it. `forget` takes it out of the list too. */
+/* Unloads as soon as nobody uses it. `forget`: its name is unknown from now on. */
 wick_status wick_registry_unload(wick_registry *g, const char *name, bool forget, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_registry_set_default(wick_registry *g, const char *name, wick_err *err) WICK_MUST_CHECK;
 /* Calls fn for every model, under the lock. */

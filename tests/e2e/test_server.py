@@ -356,13 +356,14 @@ def test_load_and_unload_under_load(server, models):
                 wrong.append(body)
     threads = [threading.Thread(target=ask) for _ in range(8)]
     [t.start() for t in threads]
-    for _ in range(6):
-        assert server.post("/admin/models/load", {"model": "second", "path": str(models[0] / "other")})[0] == 200
-        time.sleep(0.05)
-        assert server.post("/admin/models/unload", {"model": "second"})[0] == 200
-        if eventually(lambda: server.post("/admin/models/unload", {"model": "second", "forget": True})[0] == 200, 5):
-            continue
-    stop.set()
+    try:
+        for _ in range(6):
+            assert server.post("/admin/models/load", {"model": "second", "path": str(models[0] / "other")})[0] == 200
+            time.sleep(0.05)
+            assert server.post("/admin/models/unload", {"model": "second", "forget": True})[0] == 200
+            assert server.get("/v1/models/second")[0] == 404
+    finally:
+        stop.set()
     [t.join() for t in threads]
     assert not wrong, wrong[:2]
 
@@ -395,9 +396,8 @@ def test_sigterm_drains(models):
     late = s.chat()
     assert late[0] in (503, 0)
     t.join()
-    code, err = s.stop()
+    assert s.process.wait(10) == 0
     idle.close()
-    assert code == 0, err
     assert answers[0][0] == 200 and answers[0][2]["usage"]["completion_tokens"] == 1200
 
 
@@ -495,7 +495,7 @@ def test_tls(models, tmp_path):
 # --- configuration and client commands
 @pytest.mark.parametrize("text,said", [("server: {prot: 1}", "server.prot"), ("models: [{path: 5}]", "models[0].path"), ("models: [{path: x, backend: cuda}]", "models[0].backend"), ("models: [{id: x}]", "has no path"),
                                         ("limits: {queue: 0}", "limits.queue"), ("limits: {nope: 1}", "limits.nope"), ("keys: [{name: a, key: secret}]", "keys[0].key"), ("keys: [{name: a}]", "file or sha256"), ("nope: 1", "nope"),
-                                        ("server: [", "line 1"), ("a: &x 1\nb: *x", "a"), ("server: {port: 99999}", "server.port"), ("runtime: {backends: [{name: cpu, threads: many}]}", "runtime.backends[0].threads"),
+                                        ("server: [", "line"), ("a: &x 1\nb: *x", "a"), ("server: {port: 99999}", "server.port"), ("runtime: {backends: [{name: cpu, threads: many}]}", "runtime.backends[0].threads"),
                                         ("server: {host: 1}", "server.host"), ("x: *y", "line 1"), ("- 1", "mapping"), ("server: {}\nserver: {}", "twice"), ("[" * 100, "line")])
 def test_config_check_names_the_place(tmp_path, text, said):
     (tmp_path / "s.yaml").write_text(text)
