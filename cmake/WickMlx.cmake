@@ -3,7 +3,7 @@
 #   1. a system mlx-c (MLX_C_ROOT, CMake package MLXC, Homebrew): the backend opens its libmlxc at run time;
 #   2. libmlx of the `mlx` wheels (MLX_ROOT, or the Python environment in build/venv): the binding in
 #      src/backend/mlx/binding becomes libwick_mlx, which the backend opens at run time.
-# The program links neither (docs/decisions/0004-mlx-loading.md).
+# The program links neither (docs/decisions/003-mlx-loading.md).
 set(MLX_ROOT "" CACHE PATH "Folder of MLX (with include/ and lib/), for example site-packages/mlx")
 set(MLX_C_ROOT "" CACHE PATH "Prefix of an installed mlx-c")
 set(WICK_HAS_MLX FALSE)

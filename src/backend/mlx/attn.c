@@ -215,14 +215,36 @@ static mlx_array temperatures(wick_backend_model *m, const wick_op_attn *o)
     return mx_astype(&m->g, a, m->act);
 }
 
+/* q, k, v of all rows, [n][their width]; k and v stay empty where they are another layer's. */
+static void project(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, mlx_array *q, mlx_array *k,
+                    mlx_array *v)
+{
+    const wick_op_attn *o = &nd->op->u.attn;
+    wick_graph *g = &m->g;
+    uint32_t n = m->step.n;
+    if (!nd->w[W_QKV]) {
+        *q = clamp(m, wick_mlx_linear(m, nd->w[W_Q], x, n, nd->v[V_Q]), o->clip_qkv);
+        if (o->kv_shared) return;
+        *k = clamp(m, wick_mlx_linear(m, nd->w[W_K], x, n, nd->v[V_K]), o->clip_qkv);
+        *v = clamp(m, wick_mlx_linear(m, nd->w[W_V], x, n, nd->v[V_V]), o->clip_qkv);
+        return;
+    }
+    int width = (int)nd->w[W_QKV]->n_out, at_v = width - (int)(o->n_kv_head * o->v_head_dim);
+    int at_k = at_v - (int)(o->n_kv_head * o->head_dim);
+    mlx_array all = clamp(m, wick_mlx_linear(m, nd->w[W_QKV], x, n, nd->v[V_Q]), o->clip_qkv);
+    *q = mx_cut(g, all, MX_DIMS((int)n, width), 1, 0, at_k);
+    *k = mx_cut(g, all, MX_DIMS((int)n, width), 1, at_k, at_v);
+    *v = mx_cut(g, all, MX_DIMS((int)n, width), 1, at_v, width);
+}
+
 mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x)
 {
     const wick_op_attn *o = &nd->op->u.attn;
     wick_graph *g = &m->g;
     uint32_t rows = m->step.n;
     int n = (int)rows, h = (int)o->n_head, d = (int)o->head_dim;
-    mlx_array q = clamp(m, wick_mlx_linear(m, nd->w[W_Q], x, rows, nd->v[V_Q]), o->clip_qkv);
-    mlx_array gate = {0}, k = {0}, v = {0};
+    mlx_array gate = {0}, q, k = {0}, v = {0};
+    project(m, nd, x, &q, &k, &v);
     if (o->out_gate) {
         mlx_array both = mx_reshape(g, q, MX_DIMS(n, h, 2 * d));
         q = mx_cut(g, both, MX_DIMS(n, h, 2 * d), 2, 0, d);
@@ -231,9 +253,7 @@ mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
     q = place(m, nd, q, nd->v[V_QN], o->n_head);
     if (o->temp_beta != 0.0F && o->temp_len) q = mx_multiply(g, q, temperatures(m, o));
     if (!o->kv_shared) {
-        k = clamp(m, wick_mlx_linear(m, nd->w[W_K], x, rows, nd->v[V_K]), o->clip_qkv);
         k = place(m, nd, k, nd->v[V_KN], o->n_kv_head);
-        v = clamp(m, wick_mlx_linear(m, nd->w[W_V], x, rows, nd->v[V_V]), o->clip_qkv);
         if (o->v_norm) {
             mlx_array none = {0};
             v = mx_reshape(g, v, MX_DIMS(n, (int)o->n_kv_head, (int)o->v_head_dim));

@@ -4,9 +4,15 @@
 static mlx_array run_mlp(wick_backend_model *m, const wick_op_mlp *o, const wick_mlx_lin *const *w, const mlx_array *v,
                          mlx_array x, uint32_t n)
 {
-    mlx_array gate = {0};
+    mlx_array gate = {0}, up;
     if (w[0]) gate = wick_mlx_linear(m, w[0], x, n, v[0]);
-    mlx_array up = wick_mlx_linear(m, w[1], x, n, v[1]);
+    if (w[1]) {
+        up = wick_mlx_linear(m, w[1], x, n, v[1]);
+    } else { /* both in one product */
+        int ff = (int)o->n_ff;
+        up = mx_cut(&m->g, gate, MX_DIMS((int)n, 2 * ff), 1, ff, 2 * ff);
+        gate = mx_cut(&m->g, gate, MX_DIMS((int)n, 2 * ff), 1, 0, ff);
+    }
     mlx_array y = wick_mlx_activation(m, o->act, o->act_alpha, o->act_limit, gate, up);
     return wick_mlx_linear(m, w[2], y, n, v[2]);
 }

@@ -43,63 +43,17 @@ typedef struct wick_mlx_lin {
     uint64_t bytes;
 } wick_mlx_lin;
 
-enum { /* places of matrices and vectors in a node, by op */
-       W_MAIN = 0,
-       W_POS = 1, /* EMBED, HEAD */
-       W_Q = 0,
-       W_K,
-       W_V,
-       W_O, /* ATTN */
-       W_GATE = 0,
-       W_UP,
-       W_DOWN,
-       W_ROUTER,
-       W_S_GATE,
-       W_S_UP,
-       W_S_DOWN,
-       W_SHARED, /* MLP, MOE */
-       W_QA = 4,
-       W_KVA,
-       W_KB,
-       W_VB, /* MLA: also W_Q, W_O */
-       V_W = 0,
-       V_B, /* NORM, HEAD */
-       V_Q = 0,
-       V_K,
-       V_V,
-       V_O,
-       V_QN,
-       V_KN,
-       V_SINKS,
-       V_FREQS,
-       V_MSCALE, /* ATTN, MLA */
-       W_IN = 0,
-       W_X,
-       W_DT,
-       W_OUT, /* CONV, MAMBA, DELTA */
-       V_CONV = 0,
-       V_CONV_B,
-       V_B_IN,
-       V_B_DT,
-       V_B_OUT,
-       V_A,
-       V_D,
-       V_NORM,
-       V_DT_NORM,
-       V_B_NORM,
-       V_C_NORM,
-       V_IN_MUL,
-       V_GATE = 0,
-       V_UP,
-       V_DOWN,
-       V_ROUTER,
-       V_CORRECTION,
-       V_S_GATE,
-       V_S_UP,
-       V_S_DOWN,
-       WICK_NODE_W = 8,
-       WICK_NODE_V = 12
-};
+/* Places of matrices (W_) and vectors (V_) in a node, by op. */
+enum { WICK_NODE_W = 8, WICK_NODE_V = 12 };
+enum { W_MAIN, W_POS };                                                        /* EMBED, HEAD */
+enum { W_Q, W_K, W_V, W_O, W_QKV };                                            /* ATTN; W_QKV: the first three as one */
+enum { W_QA = 4, W_KVA, W_KB, W_VB };                                          /* MLA: also W_Q, W_O */
+enum { W_GATE, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED }; /* MLP, MOE; W_GATE alone: both */
+enum { W_IN, W_X, W_DT, W_OUT };                                               /* CONV, MAMBA, DELTA */
+enum { V_W, V_B };                                                             /* NORM, HEAD */
+enum { V_Q, V_K, V_V, V_O, V_QN, V_KN, V_SINKS, V_FREQS, V_MSCALE };           /* ATTN, MLA */
+enum { V_GATE, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN }; /* MLP, MOE */
+enum { V_CONV, V_CONV_B, V_B_IN, V_B_DT, V_B_OUT, V_A, V_D, V_NORM, V_DT_NORM, V_B_NORM, V_C_NORM, V_IN_MUL };
 
 typedef struct wick_mlx_node {
     const wick_op *op;

@@ -1,0 +1,30 @@
+/* backend/mlx/load.h - shared by the files that load weights: matrices (load.c), block types (repack.c), ops (weights.c). */
+#pragma once
+#include "backend/mlx/mlx.h"
+
+typedef struct wick_loader {
+    wick_backend_model *m;
+    wick_progress progress;
+    uint64_t done, total;
+    uint32_t n_expanded;
+    char expanded[64]; /* label of the first matrix that was */
+} wick_loader;
+
+size_t wick_mlx_dtype_bytes(mlx_dtype t);
+void wick_mlx_put_float(mlx_dtype t, float v, void *dst, size_t i); /* dst[i] = v as type t */
+/* An array [n_out][cols] (or [n_mat][n_out][cols]) over memory: the mapping's (owner NULL), or a buffer of ours that it takes. */
+mlx_array wick_mlx_shaped(const wick_mlx_lin *l, const void *data, void *owner, uint32_t cols, mlx_dtype t);
+
+/* repack.c: bits of the affine codes that hold a block type exactly with scales of type t (0: none do), and the repacking. */
+int wick_mlx_exact_bits(wick_dtype block, mlx_dtype t);
+bool wick_mlx_repack(wick_mlx_lin *l, const wick_weight *w, int bits, mlx_dtype t);
+
+/* One matrix, or n_mat of one shape; *out is NULL where there is none. */
+wick_status wick_mlx_load_matrix(wick_loader *ld, const wick_weight *w, uint32_t n_mat, const wick_mlx_lin **out,
+                                 wick_err *err) WICK_MUST_CHECK;
+/* The rows of n <= 3 matrices over the same input as one matrix; *out is NULL where they do not fit together. */
+wick_status wick_mlx_load_fused(wick_loader *ld, const wick_weight *const *w, uint32_t n, const wick_mlx_lin **out,
+                                wick_err *err) WICK_MUST_CHECK;
+/* Floats of the shape dims in type t; stays empty where x is NULL. */
+wick_status wick_mlx_load_vector(wick_loader *ld, const float *x, const int *dims, int n_dims, mlx_dtype t,
+                                 mlx_array *out, wick_err *err) WICK_MUST_CHECK;
