@@ -238,6 +238,7 @@ static wick_status mlx_load(wick_backend_ctx *c, const wick_plan *plan, uint32_t
     m->g.stream = c->stream;
     m->act = choose_type(c, plan);
     m->compiled = c->opts.mlx_compile && c->gpu && !c->opts.tap;
+    wick_mlx_tune(m);
     count_kv(m);
     wick_status st = load_parts(m, progress, err);
     if (st != WICK_OK) {

@@ -110,7 +110,8 @@ struct wick_backend_model {
     wick_backend_ctx *ctx;
     const wick_plan *plan;
     uint32_t max_tokens, n_nodes, last_cache_op;
-    mlx_dtype act; /* type of activations and KV */
+    uint32_t expand_rows, pad_rows; /* see linear.c; 0: never */
+    mlx_dtype act;                  /* type of activations and KV */
     wick_graph g;
     wick_mlx_lin **lin; /* [n_lins] */
     uint32_t n_lins, lin_cap;
@@ -138,7 +139,9 @@ mlx_dtype wick_mlx_dtype_of(wick_dtype t); /* of a plain float type */
 wick_status wick_mlx_load_weights(wick_backend_model *m, wick_progress progress, wick_err *err) WICK_MUST_CHECK;
 void wick_mlx_unload_weights(wick_backend_model *m);
 
-/* linear.c: y[n][n_out] = x[n][n_in] w^T (+ bias), whatever the encoding; experts: one matrix per row of idx. */
+/* linear.c: what is worth while on this device */
+void wick_mlx_tune(wick_backend_model *m);
+/* y[n][n_out] = x[n][n_in] w^T (+ bias), whatever the encoding; experts: one matrix per row of idx. */
 mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n, mlx_array bias);
 mlx_array wick_mlx_gather_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, mlx_array idx, bool sorted);
 mlx_array wick_mlx_rows(wick_backend_model *m, const wick_mlx_lin *l, mlx_array ids, uint32_t n);

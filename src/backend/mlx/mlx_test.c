@@ -13,7 +13,7 @@
 
 #include "backend/mlx/mlx.h"
 
-enum { EMBD = 32, HEADS = 4, KV_HEADS = 2, DIM = 8, FF = 48, VOCAB = 40, LAYERS = 2, MAX_TOKENS = 700, MAX_LEN = 1400 };
+enum { EMBD = 32, HEADS = 4, KV_HEADS = 2, DIM = 8, FF = 64, VOCAB = 40, LAYERS = 2, MAX_TOKENS = 700, MAX_LEN = 1400 };
 
 static const wick_backend *const be = &wick_backend_mlx;
 static wick_err err;
@@ -37,12 +37,14 @@ typedef struct tiny {
     wick_cache_spec cache[LAYERS];
     wick_rope rope;
     float inv_freq[DIM / 2];
+    uint32_t bits; /* 0: float32 */
     wick_backend_ctx *c;
     wick_backend_model *m;
 } tiny;
 
 static const wick_weight *matrix(tiny *t, uint32_t n_out, uint32_t n_in)
 {
+    enum { GROUP = 32 };
     wick_weight *w = wick_arena_array(&t->p.arena, 1, sizeof *w);
     float *x = wick_arena_array(&t->p.arena, (size_t)n_out * n_in, sizeof *x);
     assert_non_null(w);
@@ -50,6 +52,21 @@ static const wick_weight *matrix(tiny *t, uint32_t n_out, uint32_t n_in)
     for (uint32_t i = 0; i < n_out * n_in; i++) x[i] = uniform() * 1.7F / sqrtf((float)n_in);
     *w = (wick_weight){
         .enc = WICK_ENC_PLAIN, .dtype = WICK_DTYPE_F32, .n_out = n_out, .n_in = n_in, .data = (uint8_t *)x};
+    if (t->bits) {
+        uint32_t words = n_in * t->bits / 32, groups = n_in / GROUP;
+        uint32_t *codes = wick_arena_array(&t->p.arena, (size_t)n_out * words, sizeof *codes);
+        float *scales = wick_arena_array(&t->p.arena, (size_t)n_out * groups, sizeof *scales);
+        float *biases = wick_arena_array(&t->p.arena, (size_t)n_out * groups, sizeof *biases);
+        for (uint32_t r = 0; r < n_out; r++)
+            wick_affine_encode_row(x + (size_t)r * n_in, n_in, t->bits, GROUP, codes + (size_t)r * words,
+                                   scales + (size_t)r * groups, biases + (size_t)r * groups);
+        w->enc = WICK_ENC_AFFINE;
+        w->bits = t->bits;
+        w->group = GROUP;
+        w->data = (uint8_t *)codes;
+        w->scales = (uint8_t *)scales;
+        w->biases = (uint8_t *)biases;
+    }
     OK(wick_weight_finish(w, &err));
     return w;
 }
@@ -80,9 +97,10 @@ static void add_residual(tiny *t)
     add_op(t, WICK_OP_ADD, WICK_R_X, WICK_R_H)->u.add = (wick_op_add){1.0F, 1.0F};
 }
 
-static void make_plan(tiny *t, uint32_t window, float softcap)
+static void make_plan(tiny *t, uint32_t window, float softcap, uint32_t bits)
 {
     memset(t, 0, sizeof *t);
+    t->bits = bits;
     seed = 7;
     wick_arena_init(&t->p.arena, 0);
     t->p.arch = "tiny";
@@ -127,12 +145,12 @@ static void make_plan(tiny *t, uint32_t window, float softcap)
     add_op(t, WICK_OP_HEAD, WICK_R_H, WICK_R_H)->u.head = (wick_op_head){.w = matrix(t, VOCAB, EMBD), .scale = 1.0F};
 }
 
-static void open_tiny(tiny *t, uint32_t window, float softcap)
+static void open_tiny(tiny *t, uint32_t window, float softcap, uint32_t bits)
 {
     wick_backend_opts o = {
         .device = "cpu", .precision = WICK_PRECISION_EXACT, .kv_dtype = WICK_DTYPE_F32, .mlx_lazy = true};
     wick_progress none = {0};
-    make_plan(t, window, softcap);
+    make_plan(t, window, softcap, bits);
     OK(be->open(&t->c, &o, &err));
     OK(be->check(t->c, &t->p, &err));
     OK(be->load(t->c, &t->p, MAX_TOKENS, none, &t->m, &err));
@@ -145,17 +163,13 @@ static void close_tiny(tiny *t)
     wick_arena_release(&t->p.arena);
 }
 
-static const float *weight_of(const wick_weight *w)
-{
-    return (const float *)(const void *)w->data;
-}
-
 static void product(const wick_weight *w, const double *x, double *y)
 {
-    const float *v = weight_of(w);
+    float row[FF];
     for (uint32_t r = 0; r < w->n_out; r++) {
+        wick_weight_row(w, r, row);
         y[r] = 0;
-        for (uint32_t i = 0; i < w->n_in; i++) y[r] += (double)v[(size_t)r * w->n_in + i] * x[i];
+        for (uint32_t i = 0; i < w->n_in; i++) y[r] += (double)row[i] * x[i];
     }
 }
 
@@ -210,7 +224,9 @@ static void ref_attn(const tiny *t, const wick_op_attn *o, const double *x, uint
 static void ref_token(const tiny *t, int32_t token, uint32_t pos, float *logits)
 {
     double x[EMBD], h[EMBD], g[FF], u[FF], out[VOCAB];
-    for (int i = 0; i < EMBD; i++) x[i] = 2.0 * (double)weight_of(t->op[0].u.embed.w)[token * EMBD + i];
+    float row[EMBD];
+    wick_weight_row(t->op[0].u.embed.w, (uint32_t)token, row);
+    for (int i = 0; i < EMBD; i++) x[i] = 2.0 * (double)row[i];
     for (uint32_t i = 1; i < t->p.n_ops; i++) {
         const wick_op *o = &t->op[i];
         if (o->kind == WICK_OP_NORM) ref_norm(&o->u.norm, x, h);
@@ -273,19 +289,25 @@ static void prefill(tiny *t, wick_seq *s, const int32_t *tok, uint32_t n, uint32
 
 static float got[MAX_LEN * VOCAB], want[MAX_LEN * VOCAB];
 
-/* Windows, caps, chunks: against double. */
+/* Windows, caps, chunks, and products as a GPU gets them: against double. */
 static void test_reference(void **state)
 {
     static const struct {
         uint32_t window, n, chunk;
         float softcap;
-    } cases[] = {{0, 37, 37, 0}, {0, 37, 5, 0},    {0, 3, 1, 0},     {9, 37, 37, 0},  {9, 37, 6, 0},
-                 {9, 20, 1, 0},  {0, 21, 8, 3.0F}, {7, 21, 4, 2.0F}, {0, 600, 300, 0}};
+        uint32_t bits, expand_rows, pad_rows;
+    } cases[] = {{0, 37, 37, 0, 0, 0, 0},   {0, 37, 5, 0, 0, 0, 0},    {0, 3, 1, 0, 0, 0, 0},
+                 {9, 37, 37, 0, 0, 0, 0},   {9, 37, 6, 0, 0, 0, 0},    {9, 20, 1, 0, 0, 0, 0},
+                 {0, 21, 8, 3.0F, 0, 0, 0}, {7, 21, 4, 2.0F, 0, 0, 0}, {0, 600, 300, 0, 0, 0, 0},
+                 {0, 37, 16, 0, 4, 0, 0},   {0, 37, 16, 0, 8, 16, 0},  {0, 37, 5, 0, 4, 16, 8},
+                 {0, 37, 1, 0, 3, 16, 8}};
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         tiny t;
         int32_t tok[600];
-        open_tiny(&t, cases[c].window, cases[c].softcap);
+        open_tiny(&t, cases[c].window, cases[c].softcap, cases[c].bits);
+        t.m->expand_rows = cases[c].expand_rows;
+        t.m->pad_rows = cases[c].pad_rows;
         tokens_of(tok, cases[c].n, 0);
         for (uint32_t i = 0; i < cases[c].n; i++) ref_token(&t, tok[i], i, want + (size_t)i * VOCAB);
         wick_seq *s = new_seq(&t);
@@ -309,7 +331,7 @@ static void test_batches(void **state)
         tiny t;
         static int32_t tok[N][400];
         wick_seq *s[N];
-        open_tiny(&t, windows[c % 2], 0);
+        open_tiny(&t, windows[c % 2], 0, 0);
         for (int i = 0; i < N; i++) {
             uint32_t n = starts[c / 2][i];
             tokens_of(tok[i], n + STEPS, (uint32_t)i);
@@ -335,6 +357,7 @@ static void test_batches(void **state)
                 r[n++ - 1] = (wick_row){guest, tok[0], starts[c / 2][0], WICK_OUT_LAST};
             }
             run(&t, r, n, got);
+            if (c < 2) assert_ptr_equal(s[0]->bundle, s[2]->bundle); /* of one length: they attend together */
             const float *p = got;
             for (uint32_t i = 0; i < n; i++) {
                 if (r[i].out == WICK_OUT_NONE) continue;
@@ -360,7 +383,7 @@ static void test_fork_and_truncate(void **state)
     tiny t;
     int32_t tok[300], other[300];
     (void)state;
-    open_tiny(&t, 0, 0);
+    open_tiny(&t, 0, 0, 0);
     tokens_of(tok, 300, 0);
     tokens_of(other, 300, 1);
     memcpy(other, tok, 260 * sizeof *tok);
@@ -396,7 +419,7 @@ static void test_export(void **state)
     tiny t;
     int32_t tok[40];
     (void)state;
-    open_tiny(&t, 0, 0);
+    open_tiny(&t, 0, 0, 0);
     tokens_of(tok, 40, 3);
     wick_seq *a = new_seq(&t), *b = new_seq(&t);
     prefill(&t, a, tok, 40, 40, want);
@@ -433,7 +456,7 @@ static void test_hidden(void **state)
     tiny t;
     int32_t tok[6];
     (void)state;
-    open_tiny(&t, 0, 0);
+    open_tiny(&t, 0, 0, 0);
     tokens_of(tok, 6, 0);
     wick_seq *s = new_seq(&t);
     wick_row r = {s, tok, 6, WICK_OUT_HIDDEN};
@@ -462,7 +485,7 @@ static void test_wrong_batches(void **state)
     int32_t good[2] = {1, 2}, bad[2] = {1, VOCAB};
     wick_step_out out;
     (void)state;
-    open_tiny(&t, 0, 0);
+    open_tiny(&t, 0, 0, 0);
     wick_seq *s = new_seq(&t), *u = new_seq(&t);
     expect_error(&t, NULL, 0, WICK_E_BAD_PARAMETER);
     expect_error(&t, (wick_row[]){{s, bad, 2, WICK_OUT_LAST}}, 1, WICK_E_BAD_PARAMETER);
@@ -490,7 +513,7 @@ static void test_failing_memory(void **state)
     wick_progress none = {0};
     wick_backend_opts o = {.device = "cpu", .precision = WICK_PRECISION_EXACT, .mlx_lazy = true};
     (void)state;
-    make_plan(&t, 0, 0);
+    make_plan(&t, 0, 0, 0);
     OK(be->open(&t.c, &o, &err));
     bool passed = false;
     for (uint64_t n = 1; !passed && n < 2000; n++) {
@@ -521,6 +544,31 @@ static void test_failing_memory(void **state)
     close_tiny(&t);
 }
 
+/* A limit on memory is an error of the step that passes it; the sequence and the others go on. */
+static void test_limit(void **state)
+{
+    tiny t;
+    int32_t tok[600];
+    (void)state;
+    open_tiny(&t, 0, 0, 0);
+    t.m->kv_limit_bytes = 2 * WICK_KV_STEP * t.m->bytes_per_token;
+    tokens_of(tok, 600, 0);
+    wick_seq *a = new_seq(&t), *b = new_seq(&t);
+    prefill(&t, a, tok, 200, 200, got);
+    expect_error(&t, (wick_row[]){{a, tok + 200, 400, WICK_OUT_LAST}}, 1, WICK_E_OUT_OF_MEMORY);
+    expect_error(&t, (wick_row[]){{a, tok, 1, WICK_OUT_LAST}, {b, tok, 600, WICK_OUT_LAST}}, 2, WICK_E_OUT_OF_MEMORY);
+    assert_int_equal(be->kv_len(a), 200);
+    for (uint32_t i = 0; i < 205; i++) ref_token(&t, tok[i], i, want + (size_t)i * VOCAB);
+    prefill(&t, a, tok + 200, 5, 5, got);
+    assert_near(got, want + 200 * VOCAB, 5 * VOCAB, 1e-4, "after the limit");
+    wick_kv_usage u;
+    be->kv_usage(t.m, &u);
+    assert_int_equal(u.bytes, WICK_KV_STEP * t.m->bytes_per_token);
+    be->kv_free(t.m, a);
+    be->kv_free(t.m, b);
+    close_tiny(&t);
+}
+
 static void test_devices(void **state)
 {
     wick_backend_info info;
@@ -544,7 +592,7 @@ static void test_check(void **state)
 {
     tiny t;
     (void)state;
-    make_plan(&t, 0, 0);
+    make_plan(&t, 0, 0, 0);
     OK(wick_mlx_check(&t.p, &err));
     wick_op keep = t.op[2];
     t.op[2].u.attn.wk = t.op[2].u.attn.wq;
@@ -568,6 +616,7 @@ int main(void)
                                        cmocka_unit_test(test_export),
                                        cmocka_unit_test(test_hidden),
                                        cmocka_unit_test(test_wrong_batches),
-                                       cmocka_unit_test(test_failing_memory)};
+                                       cmocka_unit_test(test_failing_memory),
+                                       cmocka_unit_test(test_limit)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
