@@ -9,6 +9,11 @@ install(TARGETS wick wick_static wick_shared
 install(DIRECTORY include/wick DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 set(WICK_PC_REQUIRES "jansson libpcre2-8 libutf8proc zlib nettle")
+# Both files find their prefix from where they lie, so that a moved installation stays whole.
+file(RELATIVE_PATH WICK_PC_UP ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+file(RELATIVE_PATH WICK_CONFIG_UP ${CMAKE_INSTALL_FULL_LIBDIR}/cmake/wick ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" WICK_PC_UP "${WICK_PC_UP}")
+string(REGEX REPLACE "/$" "" WICK_CONFIG_UP "${WICK_CONFIG_UP}")
 configure_file(cmake/wick.pc.in ${PROJECT_BINARY_DIR}/wick.pc @ONLY)
 configure_file(cmake/wickConfig.cmake.in ${PROJECT_BINARY_DIR}/wickConfig.cmake @ONLY)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/wickConfigVersion.cmake COMPATIBILITY SameMinorVersion)

@@ -25,7 +25,7 @@ macro(wick_add_layers)
   foreach(layer IN LISTS WICK_LAYERS)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*.c ${PROJECT_SOURCE_DIR}/src/${layer}/archs/*.c
          ${PROJECT_SOURCE_DIR}/src/${layer}/kernels/*.c)
-    list(FILTER sources EXCLUDE REGEX "_test\\.c$")
+    list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.c$") # main.c is the program's: tests of its layer have their own
     set(keep "")
     foreach(s IN LISTS sources)
       wick_isa_flags(${s} isa)

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <signal.h>
+#include <sys/select.h>
 #include <unistd.h>
 #include <wchar.h>
 #define HAVE_EDITLINE 1
@@ -49,6 +51,28 @@ static char *prompt_of(EditLine *el)
     return text;
 }
 
+/* Waits for input or Ctrl-C. The signal is let in during the wait only, so none is lost just before it. */
+static bool wait_for_input(void)
+{
+    sigset_t interrupt, before;
+    fd_set in;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &before);
+    int ready = 0;
+    while (ready <= 0 && !wick_interrupted()) {
+        FD_ZERO(&in);
+        FD_SET(STDIN_FILENO, &in);
+        ready = pselect(STDIN_FILENO + 1, &in, NULL, NULL, NULL, &before);
+        if (ready >= 0) continue;
+        if (errno != EINTR) break;
+        sigprocmask(SIG_SETMASK, &before, NULL); /* libedit's handler sends the signal on to ours */
+        sigprocmask(SIG_BLOCK, &interrupt, NULL);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return !wick_interrupted();
+}
+
 /* libedit's own reader goes on after a signal; this one gives the line up, so that Ctrl-C is seen at the prompt. */
 static int read_character(EditLine *el, wchar_t *out)
 {
@@ -56,6 +80,7 @@ static int read_character(EditLine *el, wchar_t *out)
     (void)el;
     for (;;) {
         char c;
+        if (!wait_for_input()) return -1;
         ssize_t got = read(STDIN_FILENO, &c, 1);
         if (got < 0 && errno == EINTR && !wick_interrupted()) continue;
         if (got <= 0) return (int)got;

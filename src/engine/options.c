@@ -117,6 +117,7 @@ static wick_status automatic(const wick_engine_opts *o, const wick_plan *plan, c
                 *out = b;
                 return WICK_OK;
             }
+            if (st == WICK_E_BAD_PARAMETER) return st; /* what was asked for is wrong, and not this backend */
         }
     }
     return st;

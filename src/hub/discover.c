@@ -1,5 +1,6 @@
 /* hub/discover.c - where each tool keeps its models, and names to paths. */
 #include "hub/discover.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,13 @@
 #include "base/str.h"
 #include "hub/scan.h"
 
-static wick_status scan_below_home(wick_scan *s, const wick_discover_opts *o, const char *sub, const char *source)
+static wick_status scan_below_home(wick_scan *s, const wick_discover_opts *o, const char *sub, const char *source,
+                                   const char *name)
 {
     if (!o->home || !*o->home) return WICK_OK;
     char *dir = wick_path_join(o->home, sub);
     if (!dir) return wick_err_oom(s->err, "discover", 0, 0);
-    wick_status st = wick_scan_tree(s, dir, source, NULL, 0);
+    wick_status st = wick_scan_tree(s, dir, source, name, 0);
     wick_free(dir);
     return st;
 }
@@ -172,11 +174,12 @@ wick_status wick_discover(wick_found_list *out, const wick_discover_opts *o, wic
     memset(out, 0, sizeof *out);
     for (uint32_t i = 0; i < o->n_extra; i++) WICK_TRY_GOTO(wick_scan_tree(&s, o->extra[i], "path", NULL, 0));
     WICK_TRY_GOTO(wick_scan_tree(&s, "models", "models", NULL, 0));
+    WICK_TRY_GOTO(wick_scan_tree(&s, "mlx-community", "models", "mlx-community", 0));
     WICK_TRY_GOTO(scan_hub(&s, o));
-    WICK_TRY_GOTO(scan_below_home(&s, o, "models", "models"));
-    WICK_TRY_GOTO(scan_below_home(&s, o, ".cache/lm-studio/models", "lmstudio"));
-    WICK_TRY_GOTO(scan_below_home(&s, o, ".lmstudio/models", "lmstudio"));
-    WICK_TRY_GOTO(scan_below_home(&s, o, "mlx-community", "models"));
+    WICK_TRY_GOTO(scan_below_home(&s, o, "models", "models", NULL));
+    WICK_TRY_GOTO(scan_below_home(&s, o, ".cache/lm-studio/models", "lmstudio", NULL));
+    WICK_TRY_GOTO(scan_below_home(&s, o, ".lmstudio/models", "lmstudio", NULL));
+    WICK_TRY_GOTO(scan_below_home(&s, o, "mlx-community", "models", "mlx-community"));
     WICK_TRY_GOTO(scan_ollama(&s, o));
     if (out->n) qsort(out->item, out->n, sizeof *out->item, by_name);
 done:
@@ -207,15 +210,30 @@ static unsigned match(const char *name, const char *asked)
     return strncasecmp(name, asked, n) == 0 && strcmp(name + n, ":latest") == 0 ? 2 : 3;
 }
 
+/* Edit distance of the last parts of two names, without regard to case. */
+static size_t name_distance(const char *a, const char *b)
+{
+    char lower[2][128];
+    const char *name[2] = {wick_path_base(a), wick_path_base(b)};
+    for (size_t k = 0; k < 2; k++) {
+        size_t n = strlen(name[k]);
+        if (n >= sizeof lower[k]) return SIZE_MAX;
+        for (size_t i = 0; i <= n; i++) lower[k][i] = (char)tolower((unsigned char)name[k][i]);
+    }
+    return wick_edit_distance(lower[0], lower[1]);
+}
+
 static wick_status not_found(const wick_found_list *l, const char *asked, wick_err *err)
 {
     char near[200] = "";
     size_t w = 0;
-    for (unsigned d = 0; d < 6 && w < sizeof near - 80; d++)
+    size_t length = strlen(wick_path_base(asked)), farthest = length < 13 ? (length + 2) / 3 : 5;
+    for (unsigned d = 0; d <= farthest + 1 && w < sizeof near - 80; d++)
         for (uint32_t i = 0; i < l->n && w < sizeof near - 80; i++) {
             const char *base = wick_path_base(l->item[i].name);
-            bool contains = d == 5 && strlen(asked) > 2 && strstr(base, asked);
-            if (contains || wick_edit_distance(base, wick_path_base(asked)) == d)
+            size_t distance = name_distance(base, asked);
+            bool contains = length > 2 && distance > farthest && strcasestr(base, wick_path_base(asked));
+            if (d <= farthest ? distance == d : contains)
                 w += (size_t)snprintf(near + w, 72, "%s%.60s", w ? ", " : "", l->item[i].name);
         }
     if (w) return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, asked, "%s: model not found: did you mean %s?", asked, near);

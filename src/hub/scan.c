@@ -8,7 +8,13 @@
 #include "base/str.h"
 #include "base/reader.h"
 
-enum { MAX_CONFIG_BYTES = 16 << 20, GGUF_KEYS_LOOKED_AT = 64 };
+enum {
+    MAX_CONFIG_BYTES = 16 << 20,
+    MAX_HEADER_BYTES = 8 << 20, /* of a safetensors file, to see who wrote it */
+    GGUF_KEYS_LOOKED_AT = 64,
+    GGUF_ARRAY_LOOKED_AT = 4096
+};
+enum { GGUF_U32 = 4, GGUF_STRING = 8, GGUF_ARRAY = 9 };
 
 static wick_status add(wick_scan *s, const wick_found *f)
 {
@@ -93,26 +99,43 @@ static char *read_string(wick_reader *r, uint64_t max)
     return wick_strndup((const char *)p, (size_t)n);
 }
 
-/* The two keys that the listing shows; stops at the first array, which comes after them in every writer's order. */
+/* Passes over an array; only a short one of strings, so that no vocabulary is walked through. */
+static void skip_array(wick_reader *r)
+{
+    uint32_t type = wick_read_u32(r);
+    uint64_t n = wick_read_u64(r);
+    unsigned width = gguf_scalar_bytes(type);
+    if (width && n <= UINT64_MAX / width) {
+        wick_reader_skip(r, n * width);
+    } else if (type == GGUF_STRING && n <= GGUF_ARRAY_LOOKED_AT) {
+        for (uint64_t i = 0; i < n && !r->failed; i++) wick_reader_skip(r, wick_read_u64(r));
+    } else {
+        r->failed = true;
+    }
+}
+
+/* The two keys that the listing shows. They stand before the vocabulary in every writer's order. */
 static void gguf_skim(const wick_file *f, char **arch, const char **quant)
 {
     wick_reader r;
     wick_reader_init(&r, f->data, f->n_bytes);
     wick_reader_skip(&r, 8 + 8);
     uint64_t n = wick_read_u64(&r);
-    for (uint64_t i = 0; i < n && i < GGUF_KEYS_LOOKED_AT && !r.failed; i++) {
+    for (uint64_t i = 0; i < n && i < GGUF_KEYS_LOOKED_AT && !r.failed && !(*arch && *quant); i++) {
         char *key = read_string(&r, 256);
         if (!key) return;
         uint32_t type = wick_read_u32(&r);
-        if (type == 8) {
+        if (type == GGUF_STRING) {
             char *v = read_string(&r, 1u << 20);
             if (v && strcmp(key, "general.architecture") == 0 && !*arch) {
                 *arch = v;
                 v = NULL;
             }
             wick_free(v);
-        } else if (type == 4 && strcmp(key, "general.file_type") == 0) {
+        } else if (type == GGUF_U32 && strcmp(key, "general.file_type") == 0) {
             *quant = gguf_file_type(wick_read_u32(&r));
+        } else if (type == GGUF_ARRAY) {
+            skip_array(&r);
         } else {
             unsigned width = gguf_scalar_bytes(type);
             if (!width) r.failed = true;
@@ -147,6 +170,24 @@ wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, c
     return st;
 }
 
+/* MLX says so in the metadata of its safetensors: {"__metadata__": {"format": "mlx"}}. */
+static bool written_by_mlx(const char *path)
+{
+    wick_file f;
+    wick_reader r;
+    json_t *header = NULL;
+    if (wick_file_open(&f, path, NULL) != WICK_OK) return false;
+    wick_reader_init(&r, f.data, f.n_bytes);
+    uint64_t n = wick_read_u64(&r);
+    const uint8_t *p = n <= MAX_HEADER_BYTES ? wick_read_bytes(&r, n) : NULL;
+    if (p && wick_json_parse((const char *)p, (size_t)n, path, &header, NULL) != WICK_OK) header = NULL;
+    const char *format = json_string_value(json_object_get(json_object_get(header, "__metadata__"), "format"));
+    bool yes = format && strcmp(format, "mlx") == 0;
+    json_decref(header);
+    wick_file_close(&f);
+    return yes;
+}
+
 static wick_status scan_folder_model(wick_scan *s, const char *dir, const wick_dir_list *l, const char *source,
                                      const char *name, const char *format)
 {
@@ -160,6 +201,7 @@ static wick_status scan_folder_model(wick_scan *s, const char *dir, const wick_d
     for (size_t i = 0; i < l->n; i++) {
         if (!wick_ends_with(l->name[i], suffix)) continue;
         char *p = wick_path_join(dir, l->name[i]);
+        if (p && m.n_bytes == 0 && strcmp(format, "safetensors") == 0) m.mlx = written_by_mlx(p);
         if (p) m.n_bytes += file_bytes(p);
         wick_free(p);
     }
@@ -173,7 +215,7 @@ static wick_status scan_folder_model(wick_scan *s, const char *dir, const wick_d
     m.format = (char *)(uintptr_t)format;
     m.model_type = (char *)(uintptr_t)json_string_value(type);
     m.quantization = *label ? label : NULL;
-    m.mlx = json_is_object(q) || strstr(dir, "mlx-community") != NULL || strcmp(format, "npz") == 0;
+    m.mlx = m.mlx || json_is_object(q) || strstr(dir, "mlx-community") != NULL || strcmp(format, "npz") == 0;
     wick_status st = add(s, &m);
     json_decref(config);
     return st;
@@ -192,6 +234,23 @@ static bool is_gguf_model(const char *name)
     if (!wick_ends_with(name, ".gguf") || strstr(name, "mmproj")) return false;
     const char *of = strstr(name, "-of-");
     return !of || of - name < 6 || strncmp(of - 6, "-00001", 6) == 0;
+}
+
+/* Bytes of the parts "x-00002-of-00003.gguf" and on of the split file whose first part is `first`. */
+static uint64_t other_parts_bytes(const char *dir, const wick_dir_list *l, const char *first)
+{
+    const char *of = strstr(first, "-00001-of-");
+    uint64_t sum = 0;
+    size_t head = of ? (size_t)(of - first) : 0;
+    for (size_t i = 0; of && i < l->n; i++) {
+        const char *name = l->name[i];
+        bool same =
+            strlen(name) == strlen(first) && memcmp(name, first, head) == 0 && strcmp(name + head + 6, of + 6) == 0;
+        char *path = same && strcmp(name, first) != 0 ? wick_path_join(dir, name) : NULL;
+        if (path) sum += file_bytes(path);
+        wick_free(path);
+    }
+    return sum;
 }
 
 wick_status wick_scan_tree(wick_scan *s, const char *dir, const char *source, const char *name, unsigned depth)
@@ -216,10 +275,13 @@ wick_status wick_scan_tree(wick_scan *s, const char *dir, const char *source, co
         }
         char label[512];
         snprintf(label, sizeof label, "%s%s%s", depth || name ? own : "", depth || name ? "/" : "", l.name[i]);
-        if (is_gguf_model(l.name[i]))
+        uint32_t before = s->out->n;
+        if (is_gguf_model(l.name[i])) {
             st = wick_scan_gguf(s, path, source, label);
-        else if (wick_path_is_dir(path))
+            if (s->out->n > before) s->out->item[before].n_bytes += other_parts_bytes(dir, &l, l.name[i]);
+        } else if (wick_path_is_dir(path)) {
             st = wick_scan_tree(s, path, source, label, depth + 1);
+        }
         wick_free(path);
         if (st != WICK_OK) goto done;
     }
