@@ -131,6 +131,7 @@ static bool check_framing(wick_exchange *x, const gate_head *h)
     if (h->n_length > 1) return bad_framing(x, "Content-Length is given more than once");
     if (h->n_encoding > 1) return bad_framing(x, "Transfer-Encoding is given more than once");
     if (h->n_length && h->n_encoding) return bad_framing(x, "both Content-Length and Transfer-Encoding are given");
+    if (h->n_host == 0 && !x->http_1_0) return bad_framing(x, "the Host header is missing");
     if (h->n_host > 1) return bad_framing(x, "Host is given more than once");
     if (h->n_auth > 1 || h->n_origin > 1) return bad_framing(x, "Authorization or Origin is given more than once");
     if (h->encoding && strcasecmp(h->encoding, "chunked") != 0)

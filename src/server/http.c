@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/sys.h"
 #include "server/server_int.h"
 
@@ -251,10 +252,12 @@ static enum MHD_Result dispatch(wick_exchange *x)
     atomic_fetch_add(&s->n_active, 1);
     x->counted = true;
     conn_state(x, WICK_CONN_BUSY);
-    x_state(x, WICK_X_WORK);
     x->job.fn = work;
+    wick_lock_take(&x->lock);
+    x->state = WICK_X_WORK;
     x->suspended = true;
     MHD_suspend_connection(x->mhd);
+    wick_lock_drop(&x->lock);
     wick_workers_post(&s->workers, &x->job);
     return MHD_YES;
 }
@@ -332,10 +335,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     wick_exchange *x = *con_cls;
     (void)cls;
     (void)mhd;
-    (void)version;
     if (!x) return MHD_NO; /* no memory for it */
     if (x->t_write == 0) {
         x->t_write = -1; /* the first call comes without a body */
+        x->http_1_0 = strcmp(version, "HTTP/1.0") == 0;
         return begin(x, method, url);
     }
     if (x->gone) return MHD_NO;
@@ -356,11 +359,37 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
 }
 
 /* --- start and stop --------------------------------------------------------------------------------------------------------- */
+/* libmicrohttpd 0.9.75 writes the header of its own error answers twice, which a client may take for two answers. The one
+ * that a client can provoke at will is that of a Content-Length that is no number; the library says in its log that it is
+ * about to send it, on this thread. Whoever has sent such a header gets our answer instead, and a closed connection. */
+static void answer_bad_length(wick_server *s)
+{
+    static const char body[] = "{\"error\":{\"message\":\"Content-Length is no number\",\"type\":"
+                               "\"invalid_request_error\",\"param\":null,\"code\":\"bad_request\"}}\n";
+    char text[sizeof body + 160];
+    const int n = snprintf(text, sizeof text,
+                           "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                           "Content-Length: %zu\r\n\r\n%s",
+                           sizeof body - 1, body);
+    wick_lock_take(&s->conns_lock);
+    for (wick_conn *c = s->conns; c; c = c->next) {
+        uint64_t length;
+        if (!c->x || c->x->t_write != 0) continue; /* only those whose header is not through */
+        const char *v = MHD_lookup_connection_value(c->x->mhd, MHD_HEADER_KIND, "Content-Length");
+        if (!v || (strspn(v, "0123456789") == strlen(v) && wick_parse_u64(v, &length))) continue;
+        if (!s->tls_cert && send(c->fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            wick_log(WICK_LOG_DEBUG, "http: %s", strerror(errno));
+        shutdown(c->fd, SHUT_WR);
+    }
+    wick_lock_drop(&s->conns_lock);
+}
+
 static void on_log(void *cls, const char *fmt, va_list ap) WICK_PRINTF(2, 0);
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
     char text[512];
-    (void)cls;
+    if (MHD_VERSION <= 0x00097500 && strstr(fmt, "Content-Length' header")) answer_bad_length(cls);
+    if (!wick_log_on(WICK_LOG_DEBUG)) return;
     vsnprintf(text, sizeof text, fmt, ap);
     wick_log(WICK_LOG_DEBUG, "http: %s", text);
 }
@@ -418,7 +447,7 @@ wick_status wick_http_start(wick_server *s, wick_err *err)
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY, tls,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)c->limits.idle_seconds, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+        (unsigned)c->limits.idle_seconds, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!s->mhd) {

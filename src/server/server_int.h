@@ -160,7 +160,7 @@ struct wick_exchange {
     bool key_counted;
     bool close;      /* the connection cannot be used after this answer */
     bool answer_now; /* the rest of the body is not read */
-    bool bad_uri;
+    bool bad_uri, http_1_0;
     bool counted; /* in s->n_active */
     size_t uri_bytes;
     uint64_t content_length, n_discarded;

@@ -38,7 +38,8 @@ static json_t *scalar(const yaml_event_t *e)
     const char *s = (const char *)e->data.scalar.value;
     int64_t i;
     double d;
-    if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE) {
+    /* Longer ones are digests, not numbers. */
+    if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && e->data.scalar.length < 32) {
         if (!*s || strcmp(s, "~") == 0 || strcmp(s, "null") == 0) return json_null();
         if (strcmp(s, "true") == 0) return json_true();
         if (strcmp(s, "false") == 0) return json_false();
