@@ -237,6 +237,31 @@ static void project(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x,
     *v = mx_cut(g, all, MX_DIMS((int)n, width), 1, at_v, width);
 }
 
+/* Nothing happens to q and k but the same rotation: then they can be turned as heads of one array, in one call. */
+static bool together(const wick_mlx_node *nd)
+{
+    const wick_op_attn *o = &nd->op->u.attn;
+    return nd->w[W_QKV] && o->rope && !o->q_norm && !o->k_norm && !o->v_norm && !o->out_gate &&
+           o->v_head_dim == o->head_dim;
+}
+
+static void rotate_together(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, mlx_array *q, mlx_array *k,
+                            mlx_array *v)
+{
+    const wick_op_attn *o = &nd->op->u.attn;
+    wick_graph *g = &m->g;
+    uint32_t n = m->step.n, turned = o->n_head + o->n_kv_head, heads = turned + o->n_kv_head;
+    bool one = one_sequence(&m->step);
+    int b = one ? 1 : (int)n, t = one ? (int)n : 1, d = (int)o->head_dim, at_k = (int)o->n_head, at_v = (int)turned;
+    mlx_array all = clamp(m, wick_mlx_linear(m, nd->w[W_QKV], x, n, nd->v[V_Q]), o->clip_qkv);
+    all = lay(m, all, heads, o->head_dim);
+    mlx_array qk = mx_cut(g, all, MX_DIMS(b, (int)heads, t, d), 1, 0, at_v);
+    qk = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], qk, n, turned, o->head_dim);
+    *q = mx_cut(g, qk, MX_DIMS(b, at_v, t, d), 1, 0, at_k);
+    *k = mx_cut(g, qk, MX_DIMS(b, at_v, t, d), 1, at_k, at_v);
+    *v = mx_cut(g, all, MX_DIMS(b, (int)heads, t, d), 1, at_v, (int)heads);
+}
+
 mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x)
 {
     const wick_op_attn *o = &nd->op->u.attn;
@@ -244,6 +269,11 @@ mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
     uint32_t rows = m->step.n;
     int n = (int)rows, h = (int)o->n_head, d = (int)o->head_dim;
     mlx_array gate = {0}, q, k = {0}, v = {0};
+    if (together(nd)) {
+        rotate_together(m, nd, x, &q, &k, &v);
+        if (o->temp_beta != 0.0F && o->temp_len) q = mx_multiply(g, q, temperatures(m, o));
+        return wick_mlx_linear(m, nd->w[W_O], attend(m, nd, q, k, v), rows, nd->v[V_O]);
+    }
     project(m, nd, x, &q, &k, &v);
     if (o->out_gate) {
         mlx_array both = mx_reshape(g, q, MX_DIMS(n, h, 2 * d));
