@@ -415,7 +415,7 @@ def test_idle_server_stops_at_once_and_second_signal_too(models):
         t0 = time.monotonic()
         s.process.send_signal(signal.SIGTERM)
         s.process.wait(5)
-        assert time.monotonic() - t0 < 1
+        assert time.monotonic() - t0 < (2.5 if "TSAN_OPTIONS" in os.environ else 1)  # a sanitizer waits at the end
 
 
 def test_admin_drain_ends_the_server(models):
