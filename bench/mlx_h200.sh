@@ -3,7 +3,7 @@
 #
 #   bench/mlx_h200.sh pack          where Wick is built (make mlx): program, libwick_mlx.so and the system libraries they
 #                                   need, into build/h200/ (about 10 MiB), to be carried to the other machine
-#   bench/mlx_h200.sh check         there: does the backend see the GPU, and are its greedy tokens those of MLX's CPU device
+#   bench/mlx_h200.sh check         there: does the backend see the GPU, and are its logits and greedy tokens those of the CPU backend
 #   bench/mlx_h200.sh run [MODEL..] there: makes the models (1b-4bit 1b-bf16 8b-4bit 8b-bf16 by default) in $WORK, then for
 #                                   each: `wick bench` and mlx-lm, in turn, batch 1, 8, 32, prompts 512 and 2048
 #
@@ -60,17 +60,18 @@ there() {
 check() {
     there
     python3 bench/mlx_models.py make "$WORK/1b-4bit" 1b 4bit
-    local d
-    for d in cpu gpu; do
-        wick logits "$WORK/1b-4bit" --tokens 1,2,3,4,5,6,7,8 --greedy 8 --backend mlx --device $d --precision exact --json \
-            >"$WORK/check-$d.json"
-    done
+    local tokens=1,2,3,4,5,6,7,8
+    wick logits "$WORK/1b-4bit" --tokens $tokens --greedy 8 --backend cpu --precision exact --json >"$WORK/check-cpu.json"
+    wick logits "$WORK/1b-4bit" --tokens $tokens --greedy 8 --backend mlx --device gpu --precision exact --json >"$WORK/check-gpu.json"
+    wick logits "$WORK/1b-4bit" --tokens $tokens --greedy 8 --backend mlx --device gpu --json >"$WORK/check-bf16.json"
     python3 - "$WORK" <<'PY'
 import json, sys
 import numpy as np
-a, b = (json.load(open(f"{sys.argv[1]}/check-{d}.json")) for d in ("cpu", "gpu"))
-x, y = np.array(a["logits"]), np.array(b["logits"])
-print("largest difference of logits", float(np.abs(x - y).max()), "of", float(np.abs(x).max()), "| greedy", a["tokens"], b["tokens"])
+a, b, c = (json.load(open(f"{sys.argv[1]}/check-{d}.json")) for d in ("cpu", "gpu", "bf16"))
+x = np.array(a["logits"])
+for name, o in (("float32", b), ("bfloat16", c)):
+    d = float(np.abs(x - np.array(o["logits"])[: len(x)]).max())
+    print(f"gpu {name}: largest difference of logits {d:.3g} of {np.abs(x).max():.3g}; greedy {o['tokens']}, cpu {a['tokens']}")
 PY
 }
 
