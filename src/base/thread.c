@@ -1,12 +1,18 @@
 /* base/thread.c - pthreads behind Wick's names. Waits use the monotonic clock where the system allows. */
 #include "base/thread.h"
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
+/* The new thread takes no signals: they are the host program's, and interrupt the calls of its threads. */
 wick_status wick_thread_start(wick_thread *t, const char *name, void *(*fn)(void *), void *arg, wick_err *err)
 {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     int e = pthread_create(&t->id, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     t->started = e == 0;
     if (e) return wick_err_io(err, name, "start thread", e);
 #if defined(__linux__)

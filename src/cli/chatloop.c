@@ -85,7 +85,7 @@ static int read_character(EditLine *el, wchar_t *out)
         if (got < 0 && errno == EINTR && !wick_interrupted()) continue;
         if (got <= 0) return (int)got;
         size_t used = mbrtowc(out, &c, 1, &state);
-        if (used == 0) *out = L'\0';
+        if (used == 0) *out = 4; /* a Ctrl-D typed before libedit had the terminal arrives as NUL */
         if (used <= 1) return 1;
         if (used == (size_t)-1) memset(&state, 0, sizeof state); /* what is no text is passed over */
     }

@@ -253,6 +253,40 @@ static uint64_t other_parts_bytes(const char *dir, const wick_dir_list *l, const
     return sum;
 }
 
+static bool is_link(const char *path)
+{
+    struct stat sb;
+    return lstat(path, &sb) == 0 && S_ISLNK(sb.st_mode);
+}
+
+/* The links of a folder, or all else in it; `prefix`: of their names, or NULL. */
+static wick_status scan_entries(wick_scan *s, const char *dir, const wick_dir_list *l, const char *source,
+                                const char *prefix, unsigned depth, bool links)
+{
+    wick_status st = WICK_OK;
+    for (size_t i = 0; i < l->n && s->n_entries < WICK_SCAN_MAX_ENTRIES && st == WICK_OK; i++) {
+        char label[512];
+        if (l->name[i][0] == '.') continue;
+        char *path = wick_path_join(dir, l->name[i]);
+        if (!path) return wick_err_oom(s->err, "discover", 0, 0);
+        uint32_t before = s->out->n;
+        snprintf(label, sizeof label, "%s%s%s", prefix ? prefix : "", prefix ? "/" : "", l->name[i]);
+        if (is_link(path) != links) {
+            wick_free(path);
+            continue;
+        }
+        s->n_entries++;
+        if (is_gguf_model(l->name[i])) {
+            st = wick_scan_gguf(s, path, source, label);
+            if (s->out->n > before) s->out->item[before].n_bytes += other_parts_bytes(dir, l, l->name[i]);
+        } else if (wick_path_is_dir(path)) {
+            st = wick_scan_tree(s, path, source, label, depth + 1);
+        }
+        wick_free(path);
+    }
+    return st;
+}
+
 wick_status wick_scan_tree(wick_scan *s, const char *dir, const char *source, const char *name, unsigned depth)
 {
     wick_dir_list l;
@@ -265,26 +299,8 @@ wick_status wick_scan_tree(wick_scan *s, const char *dir, const char *source, co
         WICK_TRY_GOTO(scan_folder_model(s, dir, &l, source, own, "safetensors"));
     else if (config && has(&l, ".npz", false))
         WICK_TRY_GOTO(scan_folder_model(s, dir, &l, source, own, "npz"));
-    for (size_t i = 0; i < l.n && s->n_entries < WICK_SCAN_MAX_ENTRIES; i++) {
-        s->n_entries++;
-        if (l.name[i][0] == '.') continue;
-        char *path = wick_path_join(dir, l.name[i]);
-        if (!path) {
-            st = wick_err_oom(s->err, "discover", 0, 0);
-            goto done;
-        }
-        char label[512];
-        snprintf(label, sizeof label, "%s%s%s", depth || name ? own : "", depth || name ? "/" : "", l.name[i]);
-        uint32_t before = s->out->n;
-        if (is_gguf_model(l.name[i])) {
-            st = wick_scan_gguf(s, path, source, label);
-            if (s->out->n > before) s->out->item[before].n_bytes += other_parts_bytes(dir, &l, l.name[i]);
-        } else if (wick_path_is_dir(path)) {
-            st = wick_scan_tree(s, path, source, label, depth + 1);
-        }
-        wick_free(path);
-        if (st != WICK_OK) goto done;
-    }
+    for (int links = 0; links < 2; links++) /* what is here before what is linked to, which may be the same */
+        WICK_TRY_GOTO(scan_entries(s, dir, &l, source, depth || name ? own : NULL, depth, links));
 done:
     wick_dir_list_free(&l);
     return st;
