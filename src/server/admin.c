@@ -332,7 +332,7 @@ bool wick_route_admin_cache_warm(wick_exchange *x)
     wick_gen *g = st == WICK_OK ? wick_gen_new(x, model, &warm_format, 1) : NULL;
     if (st == WICK_OK && !g) {
         wick_registry_give(&x->s->registry, model);
-        st = wick_err_oom(&err, "a request", 0, 0);
+        (void)wick_err_oom(&err, "a request", 0, 0);
     }
     if (!g) {
         wick_params_release(&p);

@@ -302,7 +302,7 @@ void wick_gen_usage_json(const wick_gen *g, wick_buf *out)
     wick_buf_printf(out,
                     "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
                     "\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
-                    (unsigned long long)n_prompt, (unsigned long long)n_gen, (unsigned long long)(n_prompt + n_gen),
+                    (unsigned long long)n_prompt, (unsigned long long)n_gen, (unsigned long long)n_prompt + n_gen,
                     (unsigned long long)n_cached);
 }
 
