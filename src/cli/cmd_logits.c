@@ -63,11 +63,11 @@ static wick_status run_logits(const wick_args *a, wick_err *err)
     wick_request_opts o;
     int32_t *ids = NULL;
     size_t n = 0;
-    collected c = {json_array(), json_array(), json_array()};
-    wick_status st = WICK_OK;
     if (!a->tokens)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tokens",
                          "--tokens is needed: wick logits MODEL --tokens 1,17,203");
+    collected c = {json_array(), json_array(), json_array()};
+    wick_status st = WICK_OK;
     WICK_TRY_GOTO(wick_parse_ids(a->tokens, "tokens", &ids, &n, err));
     if (n == 0) {
         st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tokens", "--tokens: at least one id is needed");
