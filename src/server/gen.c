@@ -35,7 +35,10 @@ void wick_gen_free(wick_gen *g)
     for (uint32_t i = 0; i < g->n; i++) {
         wick_choice *c = &g->choice[i];
         wick_request_free(c->req);
-        wick_buf *const bufs[] = {&c->text, &c->reasoning, &c->lp_tokens, &c->lp_values, &c->lp_top, &c->lp_offset};
+        wick_toolcall_parser_free(c->tools);
+        json_decref(c->calls);
+        wick_buf *const bufs[] = {&c->raw,       &c->text,   &c->reasoning, &c->lp_tokens,
+                                  &c->lp_values, &c->lp_top, &c->lp_offset};
         for (size_t b = 0; b < sizeof bufs / sizeof *bufs; b++) wick_buf_release(bufs[b]);
     }
     for (uint32_t i = 0; i < g->n_prompt; i++) wick_free(g->prompt[i].ids);
@@ -139,7 +142,7 @@ void wick_gen_comment(wick_gen *g)
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------------- */
-static void fail(wick_gen *g, const wick_err *err)
+void wick_gen_fail(wick_gen *g, const wick_err *err)
 {
     if (!g->failed) {
         g->failed = true;
@@ -174,11 +177,11 @@ static void on_done(wick_choice *c, const wick_event *ev)
     g->n_done++;
     count_end(c);
     if (ev->finish == WICK_FINISH_ERROR) {
-        fail(g, &ev->error);
+        wick_gen_fail(g, &ev->error);
     } else if (ev->finish == WICK_FINISH_CANCELLED) {
         wick_err err = {0};
         (void)wick_err_set(&err, WICK_E_CANCELLED, NULL, "the request was cancelled: the server is stopping");
-        fail(g, &err);
+        wick_gen_fail(g, &err);
     } else if (!g->failed) {
         g->format->end(c, ev);
     }
@@ -254,7 +257,7 @@ bool wick_gen_pump(wick_gen *g)
         wick_err err = {0};
         wick_status st = submit_next(g, &err);
         if (st == WICK_OK) continue;
-        if (g->n_live == 0 || st != WICK_E_LIMIT) fail(g, &err);
+        if (g->n_live == 0 || st != WICK_E_LIMIT) wick_gen_fail(g, &err);
         break;
     }
     g->ended = g->n_live == 0 && (g->failed || g->n_done == g->n);

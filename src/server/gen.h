@@ -6,6 +6,7 @@
 #pragma once
 #include "server/params.h"
 #include "template/reasoning.h"
+#include "template/toolcall.h"
 
 typedef struct wick_choice {
     wick_gen *g;
@@ -19,6 +20,10 @@ typedef struct wick_choice {
     wick_buf text, reasoning;                         /* answers that are no stream; completions: echo too */
     wick_buf lp_tokens, lp_values, lp_top, lp_offset; /* lists of JSON items; chat uses lp_tokens only */
     wick_reasoning split;
+    wick_toolcall_parser *tools; /* NULL: calls are not looked for */
+    wick_buf raw;                /* what the parser is to read */
+    json_t *calls;               /* those found and, in a stream, not yet sent */
+    uint32_t n_calls;
     uint64_t text_offset; /* characters so far */
 } wick_choice;
 
@@ -54,7 +59,8 @@ struct wick_gen {
     atomic_bool want_comment;
     double t_comment;
     int64_t created;
-    wick_reasoning split; /* what every choice starts with */
+    wick_reasoning split;                    /* what every choice starts with */
+    const wick_toolcall_format *tool_format; /* NULL: no tools, or tool_choice none */
     char fingerprint[64];
 };
 
@@ -66,3 +72,5 @@ bool wick_gen_start(wick_gen *g);
 void wick_gen_token_text(const wick_gen *g, int32_t id, wick_buf *out);
 void wick_gen_usage_json(const wick_gen *g, wick_buf *out);
 const char *wick_gen_finish_name(wick_finish f);
+/* Out of memory or the like while events are read: the whole request fails. */
+void wick_gen_fail(wick_gen *g, const wick_err *err);

@@ -31,7 +31,7 @@ static json_t *capabilities(const wick_engine *e)
     json_array_append_new(list, json_string("completion"));
     if (wick_engine_template(e)) json_array_append_new(list, json_string("chat"));
     if (wick_engine_template(e) && wick_chat_template_traits(wick_engine_template(e))->takes_tools)
-        json_array_append_new(list, json_string("tools_in_prompt"));
+        json_array_append_new(list, json_string("tools"));
     if (caps & WICK_CAP_EMBEDDINGS) json_array_append_new(list, json_string("embeddings"));
     if (caps & WICK_CAP_KV_PREFIX_COPY) json_array_append_new(list, json_string("prefix_cache"));
     if (caps & WICK_CAP_BATCH_INVARIANT) json_array_append_new(list, json_string("batch_invariant"));

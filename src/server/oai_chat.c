@@ -1,5 +1,6 @@
 /* server/oai_chat.c - /v1/chat/completions: messages in, chat.completion or chat.completion.chunk out. */
 #include <string.h>
+#include "base/sys.h"
 #include "server/gen.h"
 #include "server/prompt.h"
 
@@ -52,9 +53,18 @@ static void chunk_tail(const wick_gen *g, const char *finish, wick_buf *b)
 
 static void chat_begin(wick_choice *c)
 {
-    wick_buf *b = &c->g->x->out;
-    if (!c->g->p.stream) return;
-    chunk_head(c->g, b);
+    wick_gen *g = c->g;
+    wick_buf *b = &g->x->out;
+    wick_err err = {0};
+    if (g->tool_format) {
+        c->calls = json_array();
+        wick_status st = c->calls ? WICK_OK : wick_err_oom(&err, "tool calls", 0, 0);
+        if (st == WICK_OK)
+            st = wick_toolcall_parser_new(&c->tools, g->tool_format, (json_t *)(uintptr_t)g->p.tools, NULL, &err);
+        if (st != WICK_OK) wick_gen_fail(g, &err);
+    }
+    if (!g->p.stream) return;
+    chunk_head(g, b);
     wick_buf_printf(b, "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null", c->index);
     chunk_tail(c->g, NULL, b);
 }
@@ -77,18 +87,77 @@ static void write_delta(wick_choice *c, const char *name, const wick_buf *text, 
     chunk_tail(g, NULL, b);
 }
 
+/* {"id", "type", "function"} of one call, without the closing brace. The id has nine letters and digits: some templates
+ * take no other when the call comes back. */
+static void write_call(const json_t *call, wick_buf *b)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    const json_t *id = json_object_get(call, "id"), *name = json_object_get(call, "name");
+    const json_t *arguments = json_object_get(call, "arguments");
+    uint8_t random[9];
+    char made[10] = "";
+    wick_random_bytes(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) made[i] = digits[random[i] % 36];
+    wick_buf_puts(b, "\"id\":");
+    if (json_is_string(id) && json_string_length(id) > 0)
+        wick_json_write_str(b, json_string_value(id), json_string_length(id));
+    else
+        wick_json_write_str(b, made, 9);
+    wick_buf_puts(b, ",\"type\":\"function\",\"function\":{\"name\":");
+    wick_json_write_str(b, json_string_value(name), json_string_length(name));
+    wick_buf_puts(b, ",\"arguments\":");
+    wick_json_write_str(b, json_string_value(arguments), json_string_length(arguments));
+    wick_buf_putc(b, '}');
+}
+
+/* Each call is one chunk. */
+static void send_calls(wick_choice *c)
+{
+    wick_buf *b = &c->g->x->out;
+    for (size_t i = 0; i < json_array_size(c->calls); i++) {
+        chunk_head(c->g, b);
+        wick_buf_printf(b, "{\"index\":%u,\"delta\":{\"tool_calls\":[{\"index\":%u,", c->index, c->n_calls++);
+        write_call(json_array_get(c->calls, i), b);
+        wick_buf_puts(b, "}]},\"logprobs\":null");
+        chunk_tail(c->g, NULL, b);
+    }
+    json_array_clear(c->calls);
+}
+
+/* New text through the splitter of reasoning and the parser of tool calls, to c->reasoning, c->text and c->calls. */
+static void split_text(wick_choice *c, const char *text, size_t n, bool end)
+{
+    wick_buf *answer = c->tools ? &c->raw : &c->text;
+    wick_err err = {0};
+    wick_reasoning_feed(&c->split, text, n, &c->reasoning, answer);
+    if (end) wick_reasoning_end(&c->split, &c->reasoning, answer);
+    if (!c->tools) return;
+    wick_status st = c->raw.failed ? wick_err_oom(&err, "tool calls", 0, 0) : WICK_OK;
+    if (st == WICK_OK && c->raw.n > 0)
+        st = wick_toolcall_feed(c->tools, c->raw.data, c->raw.n, &c->text, c->calls, &err);
+    if (st == WICK_OK && end) st = wick_toolcall_end(c->tools, &c->text, c->calls, &err);
+    c->raw.n = 0;
+    if (st != WICK_OK) wick_gen_fail(c->g, &err);
+}
+
 /* ev: the token that the text came with, or NULL at the end. */
 static void add_text(wick_choice *c, const char *text, size_t n, bool end, const wick_event *ev)
 {
     wick_gen *g = c->g;
-    wick_reasoning_feed(&c->split, text, n, &c->reasoning, &c->text);
-    if (end) wick_reasoning_end(&c->split, &c->reasoning, &c->text);
+    split_text(c, text, n, end);
     if (!g->p.stream) return;
     const bool logprobs = ev && g->p.logprobs, answer = c->text.n > 0, thought = c->reasoning.n > 0;
     if (thought) write_delta(c, "reasoning_content", &c->reasoning, answer ? NULL : ev);
     if (answer || (logprobs && !thought)) write_delta(c, "content", &c->text, ev);
     if (c->text.failed || c->reasoning.failed) g->x->out.failed = true;
     c->text.n = c->reasoning.n = 0;
+    if (c->tools) send_calls(c);
+}
+
+static const char *finish_name(const wick_choice *c)
+{
+    const bool calls = c->n_calls > 0 || json_array_size(c->calls) > 0;
+    return calls && c->finish != WICK_FINISH_LENGTH ? "tool_calls" : wick_gen_finish_name(c->finish);
 }
 
 static void chat_token(wick_choice *c, const wick_event *ev)
@@ -108,7 +177,7 @@ static void chat_end(wick_choice *c, const wick_event *ev)
     if (!c->g->p.stream) return;
     chunk_head(c->g, b);
     wick_buf_printf(b, "{\"index\":%u,\"delta\":{},\"logprobs\":null", c->index);
-    chunk_tail(c->g, wick_gen_finish_name(c->finish), b);
+    chunk_tail(c->g, finish_name(c), b);
 }
 
 static void chat_usage(wick_gen *g)
@@ -125,7 +194,15 @@ static void chat_usage(wick_gen *g)
 static void write_choice(const wick_gen *g, const wick_choice *c, wick_buf *b)
 {
     wick_buf_printf(b, "{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":", c->index);
-    wick_json_write_str(b, c->text.data ? c->text.data : "", c->text.n);
+    if (c->text.n == 0 && json_array_size(c->calls) > 0)
+        wick_buf_puts(b, "null");
+    else
+        wick_json_write_str(b, c->text.data ? c->text.data : "", c->text.n);
+    for (size_t i = 0; i < json_array_size(c->calls); i++) {
+        wick_buf_puts(b, i ? "},{" : ",\"tool_calls\":[{");
+        write_call(json_array_get(c->calls, i), b);
+    }
+    if (json_array_size(c->calls) > 0) wick_buf_puts(b, "}]");
     if (c->reasoning.n > 0) {
         wick_buf_puts(b, ",\"reasoning_content\":");
         wick_json_write_str(b, c->reasoning.data, c->reasoning.n);
@@ -138,7 +215,7 @@ static void write_choice(const wick_gen *g, const wick_choice *c, wick_buf *b)
     } else {
         wick_buf_puts(b, "null");
     }
-    wick_buf_printf(b, ",\"finish_reason\":\"%s\"}", wick_gen_finish_name(c->finish));
+    wick_buf_printf(b, ",\"finish_reason\":\"%s\"}", finish_name(c));
 }
 
 static void chat_answer(wick_gen *g)
@@ -158,6 +235,17 @@ static void chat_answer(wick_gen *g)
 }
 
 static const wick_gen_format chat_format = {chat_begin, chat_token, chat_end, chat_usage, chat_answer};
+
+/* Does the tag begin with a control token? Then the text must show those, or the tag would never be seen. */
+static bool is_control(const wick_tokenizer *t, const char *tag)
+{
+    if (!tag || !t) return false;
+    for (size_t n = strlen(tag); n > 0; n--) {
+        int32_t id = wick_tokenizer_find(t, tag, n);
+        if (id >= 0) return wick_tokenizer_type(t, id) == WICK_TOKEN_CONTROL;
+    }
+    return false;
+}
 
 static wick_status prepare(wick_gen *g, wick_err *err)
 {
@@ -179,7 +267,11 @@ static wick_status prepare(wick_gen *g, wick_err *err)
     g->base.stop = p->stop;
     g->base.n_stop = p->n_stop;
     g->base.ignore_eos = p->ignore_eos;
-    g->base.show_special = p->show_special;
+    if (p->tools && !p->tool_choice_none)
+        g->tool_format = wick_toolcall_detect(wick_chat_template_source(t), wick_chat_template_traits(t));
+    g->base.show_special = p->show_special ||
+                           is_control(wick_engine_tokenizer(e), wick_chat_template_traits(t)->think_open) ||
+                           (g->tool_format && is_control(wick_engine_tokenizer(e), wick_toolcall_open(g->tool_format)));
     g->base.n_top_logprobs = p->logprobs ? p->top_logprobs : 0;
     return WICK_OK;
 }

@@ -360,7 +360,7 @@ static const param params[] = {
     {"prompt_cache_key", WICK_P_CHAT, K_FN, 0, 0, 0, 0, read_user, "as user"},
     {"response_format", WICK_P_CHAT, K_FN, 0, 0, 0, 0, read_response_format, "{\"type\": \"text\"} only"},
     {"tools", WICK_P_MESSAGES, K_FN, 0, 0, 0, 0, read_tools,
-     "given to the template; refused where the template takes none"},
+     "functions the model may call; refused where its template takes none"},
     {"tool_choice", WICK_P_CHAT, K_FN, 0, 0, 0, 0, read_tool_choice, "\"auto\" or \"none\""},
     {"parallel_tool_calls", WICK_P_CHAT, K_FN, 0, 0, 0, 0, read_true, "only true is supported"},
     {"chat_template_kwargs", WICK_P_MESSAGES, K_OBJECT, AT(template_vars), 0, 0, 0, NULL, "variables of the template"},

@@ -232,6 +232,72 @@ def test_reasoning_is_split(server):
         assert r["content"] == "" and r["reasoning_content"]
 
 
+# --- tool calls: a token of the vocabulary is a whole call, and a bias makes the model say it
+CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Köln", "days": 3}}\n</tool_call>'
+THOUGHT = "<think>\nhmm\n</think>\n\n"
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}}}]
+TOOL_TEMPLATE = ("{% if tools %}<|start|>system\nTools:\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}Answer with <tool_call>\n{\"name\": ..., \"arguments\": ...}\n</tool_call>"
+                 "<|end|>\n{% endif %}{% for m in messages %}<|start|>{{ m.role }}\n{% if m.content %}{{ m.content }}{% endif %}{% if m.tool_calls %}{% for c in m.tool_calls %}"
+                 "<tool_call>\n{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments | tojson }}}\n</tool_call>{% endfor %}{% endif %}"
+                 "<|end|>\n{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}{# <think> </think> #}")
+
+
+@pytest.fixture(scope="module")
+def tool_server(models, tmp_path_factory):
+    import shutil
+    folder = tmp_path_factory.mktemp("tools") / "tooled"
+    shutil.copytree(models[0] / "tiny", folder)
+    from tokenizers import Tokenizer
+    t = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids = {}
+    doc = json.loads((folder / "tokenizer.json").read_text())
+    drop = sorted(doc["model"]["vocab"], key=doc["model"]["vocab"].get)[-2:]
+    if t.get_vocab_size() > 510:  # make room: the model has 512 rows
+        for piece in drop:
+            del doc["model"]["vocab"][piece]
+        doc["model"]["merges"] = [m for m in doc["model"]["merges"] if "".join(m if isinstance(m, list) else m.split(" ")) not in drop]
+        (folder / "tokenizer.json").write_text(json.dumps(doc))
+        t = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    t.add_tokens([CALL, THOUGHT])
+    t.save(str(folder / "tokenizer.json"))
+    ids = {CALL: t.token_to_id(CALL), THOUGHT: t.token_to_id(THOUGHT)}
+    assert max(ids.values()) < 512
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": TOOL_TEMPLATE}))
+    with Server(folder) as s:
+        yield s, ids
+
+
+def test_tool_calls(tool_server):
+    s, ids = tool_server
+    ask = dict(tools=TOOLS, max_tokens=2, logit_bias={str(ids[CALL]): 100})
+    choice = s.chat(**ask)[2]["choices"][0]
+    assert choice["message"]["content"] is None and choice["finish_reason"] in ("tool_calls", "length")
+    calls = choice["message"]["tool_calls"]
+    assert len(calls) == 2 and calls[0]["type"] == "function" and calls[0]["id"] != calls[1]["id"] and len(calls[0]["id"]) == 9
+    assert calls[0]["function"]["name"] == "weather" and json.loads(calls[0]["function"]["arguments"]) == {"city": "Köln", "days": 3}
+    events = [json.loads(e) for e in sse_events(s.chat(**ask, stream=True)[2]) if e != "[DONE]"]
+    streamed = [c for e in events for c in e["choices"][0]["delta"].get("tool_calls", [])]
+    assert [c["index"] for c in streamed] == [0, 1] and [c["function"] for c in streamed] == [c["function"] for c in calls]
+    assert not any(e["choices"][0]["delta"].get("content") for e in events)
+    none = s.chat(**ask | {"tool_choice": "none"})[2]["choices"][0]["message"]
+    assert "tool_calls" not in none and none["content"] == CALL * 2
+    plain = s.chat(max_tokens=1, logit_bias={str(ids[CALL]): 100})[2]["choices"][0]["message"]
+    assert plain["content"] == CALL
+    answer = s.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": calls, "content": None}, {"role": "tool", "tool_call_id": calls[0]["id"], "content": "rain"}],
+                                             "tools": TOOLS, "max_tokens": 3})
+    assert answer[0] == 200
+
+
+def test_reasoning_before_text(tool_server):
+    s, ids = tool_server
+    ask = dict(max_tokens=1, logit_bias={str(ids[THOUGHT]): 100})
+    message = s.chat(**ask)[2]["choices"][0]["message"]
+    assert message["reasoning_content"].strip().startswith("hmm") and "<think>" not in message["content"]
+    events = [json.loads(e)["choices"][0]["delta"] for e in sse_events(s.chat(**ask, stream=True)[2]) if e != "[DONE]"]
+    assert "".join(d.get("reasoning_content", "") for d in events) == message["reasoning_content"]
+
+
 def test_keepalive_and_sse_framing(server):
     status, headers, text = server.chat(stream=True, max_tokens=3)
     assert status == 200 and headers["content-type"].startswith("text/event-stream")
