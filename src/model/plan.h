@@ -231,4 +231,6 @@ typedef struct wick_plan {
 } wick_plan;
 
 const char *wick_op_name(wick_op_kind k);
+/* True for an op that keeps something for a sequence; *cache = its index into plan->cache. */
+bool wick_op_cache(const wick_op *o, uint32_t *cache);
 void wick_plan_release(wick_plan *p);

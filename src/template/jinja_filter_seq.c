@@ -7,27 +7,7 @@
 
 #define FILTER(name) static jv name(jrt *rt, jv v, const jv *a)
 
-typedef struct growing {
-    jv *v;
-    size_t n, cap;
-} growing;
-
-static bool push(jrt *rt, growing *g, jv x)
-{
-    if (rt->failed) return false;
-    if (g->n == g->cap) {
-        size_t cap = g->cap ? g->cap * 2 : 16;
-        jv *v = wick_jv_array(rt, cap, sizeof(*v));
-        if (!v) return false;
-        if (g->n) memcpy(v, g->v, g->n * sizeof(*v));
-        g->v = v;
-        g->cap = cap;
-    }
-    g->v[g->n++] = x;
-    return true;
-}
-
-static bool yield_all(jrt *rt, jv_iter *it, const growing *g)
+static bool yield_all(jrt *rt, jv_iter *it, const jv_growing *g)
 {
     it->v = g->v;
     it->n = g->n;
@@ -119,13 +99,13 @@ static jv sort_key(jrt *rt, jv item, jv attr, bool case_sensitive)
 {
     if (attr.t != JV_STR || !memchr(attr.u.s->p, ',', attr.u.s->n))
         return folded(rt, follow(rt, item, attr, jv_none()), case_sensitive);
-    growing g = {0};
+    jv_growing g = {0};
     const jv_str *s = attr.u.s;
     for (size_t from = 0; from <= s->n && !rt->failed;) {
         const char *c = from < s->n ? memchr(s->p + from, ',', s->n - from) : NULL;
         size_t to = c ? (size_t)(c - s->p) : s->n;
         jv path = wick_jv_substr(rt, s, from, to - from);
-        if (!push(rt, &g, folded(rt, follow(rt, item, path, jv_none()), case_sensitive))) break;
+        if (!wick_jv_push(rt, &g, folded(rt, follow(rt, item, path, jv_none()), case_sensitive))) break;
         from = to + 1;
     }
     return rt->failed ? item : wick_jv_list_from(rt, JV_TUPLE, g.v, g.n);
@@ -202,7 +182,7 @@ FILTER(f_groupby)
 {
     jv l = wick_jv_to_list(rt, v), def = jv_given(a[1]) ? a[1] : jv_none();
     bool sensitive = flag(a[2]);
-    growing out = {0};
+    jv_growing out = {0};
     if (rt->failed) return l;
     size_t n = l.u.l->n;
     keyed *k = wick_jv_array(rt, n, sizeof(*k)), *tmp = wick_jv_array(rt, n, sizeof(*tmp));
@@ -220,7 +200,7 @@ FILTER(f_groupby)
         jv pair = wick_jv_pair(rt, follow(rt, k[i].value, a[0], def), items);
         if (rt->failed) break;
         pair.u.l->is_group = true;
-        (void)push(rt, &out, pair);
+        (void)wick_jv_push(rt, &out, pair);
         i = j;
     }
     return rt->failed ? l : wick_jv_list_from(rt, JV_LIST, out.v, out.n);
@@ -288,7 +268,7 @@ static bool force_reverse(jrt *rt, jv_iter *it)
     jv l = wick_jv_to_list(rt, it->src);
     if (rt->failed) return false;
     jv r = wick_jv_slice(rt, l, jv_none(), jv_none(), jv_int(-1));
-    growing g = {rt->failed ? NULL : r.u.l->v, rt->failed ? 0 : r.u.l->n, 0};
+    jv_growing g = {rt->failed ? NULL : r.u.l->v, rt->failed ? 0 : r.u.l->n, 0};
     return yield_all(rt, it, &g);
 }
 
@@ -304,12 +284,12 @@ FILTER(f_reverse)
 /* --- generators ------------------------------------------------------------------------------------------------------------- */
 static bool force_items(jrt *rt, jv_iter *it)
 {
-    growing g = {0};
+    jv_growing g = {0};
     if (it->src.t == JV_UNDEF) return yield_all(rt, it, &g);
     if (it->src.t != JV_DICT)
         return wick_jv_raise(rt, "items: needs a mapping, not %s", wick_jv_type_name(it->src)), false;
     for (uint32_t i = 0; i < it->src.u.d->n && wick_jv_step(rt, 1); i++)
-        if (!push(rt, &g, wick_jv_pair(rt, it->src.u.d->e[i].k, it->src.u.d->e[i].v))) break;
+        if (!wick_jv_push(rt, &g, wick_jv_pair(rt, it->src.u.d->e[i].k, it->src.u.d->e[i].v))) break;
     return yield_all(rt, it, &g);
 }
 FILTER(f_items)
@@ -320,7 +300,7 @@ FILTER(f_items)
 
 static bool force_unique(jrt *rt, jv_iter *it)
 {
-    growing g = {0};
+    jv_growing g = {0};
     jv seen = wick_jv_dict(rt, 0), x;
     jv_it in;
     if (rt->failed || !wick_jv_iter_start(rt, it->src, &in)) return false;
@@ -328,7 +308,7 @@ static bool force_unique(jrt *rt, jv_iter *it)
         jv key = folded(rt, follow(rt, x, it->args.pos[1], jv_none()), flag(it->args.pos[0]));
         uint32_t before = seen.u.d->n;
         if (rt->failed || !wick_jv_dict_put(rt, seen.u.d, key, jv_none())) break;
-        if (seen.u.d->n > before) (void)push(rt, &g, x);
+        if (seen.u.d->n > before) (void)wick_jv_push(rt, &g, x);
     }
     return yield_all(rt, it, &g);
 }
@@ -340,7 +320,7 @@ FILTER(f_unique)
 
 static bool force_batch(jrt *rt, jv_iter *it)
 {
-    growing g = {0}, row = {0};
+    jv_growing g = {0}, row = {0};
     int64_t count;
     jv_it in;
     jv x, fill = it->args.pos[1];
@@ -348,15 +328,15 @@ static bool force_batch(jrt *rt, jv_iter *it)
     if (!wick_jv_iter_start(rt, it->src, &in)) return false;
     while (wick_jv_iter_next(rt, &in, &x)) {
         if ((int64_t)row.n == count) {
-            if (!push(rt, &g, wick_jv_list_from(rt, JV_LIST, row.v, row.n))) return false;
-            row = (growing){0};
+            if (!wick_jv_push(rt, &g, wick_jv_list_from(rt, JV_LIST, row.v, row.n))) return false;
+            row = (jv_growing){0};
         }
-        if (!push(rt, &row, x)) return false;
+        if (!wick_jv_push(rt, &row, x)) return false;
     }
     if (row.n) {
         while (jv_given(fill) && fill.t != JV_NONE && (int64_t)row.n < count && wick_jv_step(rt, 1))
-            (void)push(rt, &row, fill);
-        if (!rt->failed) (void)push(rt, &g, wick_jv_list_from(rt, JV_LIST, row.v, row.n));
+            (void)wick_jv_push(rt, &row, fill);
+        if (!rt->failed) (void)wick_jv_push(rt, &g, wick_jv_list_from(rt, JV_LIST, row.v, row.n));
     }
     return yield_all(rt, it, &g);
 }
@@ -368,7 +348,7 @@ FILTER(f_batch)
 
 static bool force_slice(jrt *rt, jv_iter *it)
 {
-    growing g = {0};
+    jv_growing g = {0};
     int64_t slices;
     jv l = wick_jv_to_list(rt, it->src), fill = it->args.pos[1];
     if (rt->failed) return false;
@@ -384,7 +364,7 @@ static bool force_slice(jrt *rt, jv_iter *it)
         if (k) memcpy(row.u.l->v, l.u.l->v + at, k * sizeof(jv));
         if (add) row.u.l->v[k] = fill;
         at += k;
-        if (!push(rt, &g, row)) return false;
+        if (!wick_jv_push(rt, &g, row)) return false;
     }
     return yield_all(rt, it, &g);
 }
@@ -401,7 +381,7 @@ static bool kw_is(const jargs *a, uint32_t i, const char *name)
 
 static bool force_map(jrt *rt, jv_iter *it)
 {
-    growing g = {0};
+    jv_growing g = {0};
     const jargs *a = &it->args;
     jv attr = jv_make(JV_MISSING), def = jv_make(JV_MISSING), x;
     const jv_def *d = NULL;
@@ -425,7 +405,7 @@ static bool force_map(jrt *rt, jv_iter *it)
     }
     if (!wick_jv_iter_start(rt, it->src, &in)) return false;
     while (wick_jv_iter_next(rt, &in, &x))
-        if (!push(rt, &g, d ? wick_jv_call_def(rt, d, x, &rest, "filter") : follow(rt, x, attr, def))) break;
+        if (!wick_jv_push(rt, &g, d ? wick_jv_call_def(rt, d, x, &rest, "filter") : follow(rt, x, attr, def))) break;
     return yield_all(rt, it, &g);
 }
 static jv f_map(jrt *rt, jv v, const jargs *a)
@@ -435,7 +415,7 @@ static jv f_map(jrt *rt, jv v, const jargs *a)
 
 static bool pick(jrt *rt, jv_iter *it, bool keep, bool by_attr)
 {
-    growing g = {0};
+    jv_growing g = {0};
     const jargs *a = &it->args;
     const jv_def *d = NULL;
     uint32_t off = by_attr;
@@ -456,7 +436,7 @@ static bool pick(jrt *rt, jv_iter *it, bool keep, bool by_attr)
     while (wick_jv_iter_next(rt, &in, &x)) {
         jv item = by_attr ? follow(rt, x, a->pos[0], jv_none()) : x;
         bool yes = wick_jv_truth(d ? wick_jv_call_def(rt, d, item, &rest, "test") : item);
-        if (yes == keep && !push(rt, &g, x)) break;
+        if (yes == keep && !wick_jv_push(rt, &g, x)) break;
     }
     return yield_all(rt, it, &g);
 }

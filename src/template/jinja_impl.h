@@ -528,3 +528,10 @@ const char *wick_text_find(const char *p, size_t n, const char *x, size_t m);
 uint32_t wick_text_prev(const char *p, size_t n, size_t *len); /* last code point of p[0..n) */
 typedef enum jcase { CASE_UPPER, CASE_LOWER, CASE_FOLD, CASE_SWAP, CASE_TITLE, CASE_CAPITALIZE } jcase;
 jv wick_text_case(jrt *rt, const jv_str *s, jcase how);
+
+/* A list that grows in the arena of a render: old arrays stay behind until its end. */
+typedef struct jv_growing {
+    jv *v;
+    size_t n, cap;
+} jv_growing;
+bool wick_jv_push(jrt *rt, jv_growing *g, jv x); /* false once the render has failed */

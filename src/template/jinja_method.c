@@ -65,27 +65,7 @@ METHOD(m_rstrip)
     return strip(rt, self, a[0], false, true);
 }
 
-typedef struct growing {
-    jv *v;
-    size_t n, cap;
-} growing;
-
-static bool push(jrt *rt, growing *g, jv x)
-{
-    if (rt->failed) return false;
-    if (g->n == g->cap) {
-        size_t cap = g->cap ? g->cap * 2 : 8;
-        jv *v = wick_jv_array(rt, cap, sizeof(*v));
-        if (!v) return false;
-        if (g->n) memcpy(v, g->v, g->n * sizeof(*v));
-        g->v = v;
-        g->cap = cap;
-    }
-    g->v[g->n++] = x;
-    return true;
-}
-
-static void reverse(growing *g)
+static void reverse(jv_growing *g)
 {
     for (size_t i = 0; i < g->n / 2; i++) {
         jv t = g->v[i];
@@ -94,7 +74,7 @@ static void reverse(growing *g)
     }
 }
 
-static void split_space(jrt *rt, const jv_str *s, int64_t max, bool right, growing *g)
+static void split_space(jrt *rt, const jv_str *s, int64_t max, bool right, jv_growing *g)
 {
     size_t from = 0, to = s->n, k;
     uint32_t cp;
@@ -105,7 +85,7 @@ static void split_space(jrt *rt, const jv_str *s, int64_t max, bool right, growi
             size_t start = to;
             if (max >= 0 && (int64_t)g->n >= max) start = 0;
             while (start && !wick_text_is_space(wick_text_prev(s->p, start, &k))) start -= k;
-            (void)push(rt, g, wick_jv_substr(rt, s, start, to - start));
+            (void)wick_jv_push(rt, g, wick_jv_substr(rt, s, start, to - start));
             to = start;
             continue;
         }
@@ -122,7 +102,7 @@ static void split_space(jrt *rt, const jv_str *s, int64_t max, bool right, growi
             if (wick_text_is_space(cp)) break;
             end += k;
         }
-        (void)push(rt, g, wick_jv_substr(rt, s, from, end - from));
+        (void)wick_jv_push(rt, g, wick_jv_substr(rt, s, from, end - from));
         from = end;
     }
 }
@@ -139,7 +119,7 @@ static const char *find_last(jrt *rt, const char *p, size_t n, const jv_str *x)
     return NULL;
 }
 
-static void split_at(jrt *rt, const jv_str *s, const jv_str *sep, int64_t max, bool right, growing *g)
+static void split_at(jrt *rt, const jv_str *s, const jv_str *sep, int64_t max, bool right, jv_growing *g)
 {
     size_t from = 0, to = s->n;
     for (; !rt->failed && (max < 0 || (int64_t)g->n < max);) {
@@ -148,20 +128,20 @@ static void split_at(jrt *rt, const jv_str *s, const jv_str *sep, int64_t max, b
         if (!hit) break;
         size_t at = (size_t)(hit - s->p);
         if (right) {
-            (void)push(rt, g, wick_jv_substr(rt, s, at + sep->n, to - at - sep->n));
+            (void)wick_jv_push(rt, g, wick_jv_substr(rt, s, at + sep->n, to - at - sep->n));
             to = at;
         } else {
-            (void)push(rt, g, wick_jv_substr(rt, s, from, at - from));
+            (void)wick_jv_push(rt, g, wick_jv_substr(rt, s, from, at - from));
             from = at + sep->n;
         }
     }
-    (void)push(rt, g, wick_jv_substr(rt, s, from, to - from));
+    (void)wick_jv_push(rt, g, wick_jv_substr(rt, s, from, to - from));
 }
 
 static jv split(jrt *rt, jv self, const jv *a, bool right)
 {
     int64_t max;
-    growing g = {0};
+    jv_growing g = {0};
     if (!opt_int(rt, a[1], -1, &max) || !wick_jv_step(rt, self.u.s->n / 8)) return self;
     if (!jv_given(a[0]) || a[0].t == JV_NONE) {
         if (max >= 0 && right) {
@@ -192,7 +172,7 @@ METHOD(m_splitlines)
 {
     const jv_str *s = self.u.s;
     bool keep = jv_given(a[0]) && wick_jv_truth(a[0]);
-    growing g = {0};
+    jv_growing g = {0};
     size_t from = 0;
     for (size_t i = 0; i < s->n && wick_jv_step(rt, 1);) {
         uint32_t cp;
@@ -201,10 +181,10 @@ METHOD(m_splitlines)
         i += k;
         if (!wick_text_is_line_end(cp)) continue;
         if (cp == '\r' && i < s->n && s->p[i] == '\n') i++;
-        if (!push(rt, &g, wick_jv_substr(rt, s, from, (keep ? i : end) - from))) break;
+        if (!wick_jv_push(rt, &g, wick_jv_substr(rt, s, from, (keep ? i : end) - from))) break;
         from = i;
     }
-    if (from < s->n) (void)push(rt, &g, wick_jv_substr(rt, s, from, s->n - from));
+    if (from < s->n) (void)wick_jv_push(rt, &g, wick_jv_substr(rt, s, from, s->n - from));
     return rt->failed ? jv_make(JV_UNDEF) : wick_jv_list_from(rt, JV_LIST, g.v, g.n);
 }
 

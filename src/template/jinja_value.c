@@ -606,3 +606,18 @@ jv wick_jv_to_list(jrt *rt, jv v)
     }
     return rt->failed ? jv_make(JV_UNDEF) : wick_jv_list_from(rt, JV_LIST, a, n);
 }
+
+bool wick_jv_push(jrt *rt, jv_growing *g, jv x)
+{
+    if (rt->failed) return false;
+    if (g->n == g->cap) {
+        size_t cap = g->cap ? g->cap * 2 : 16;
+        jv *v = wick_jv_array(rt, cap, sizeof(*v));
+        if (!v) return false;
+        if (g->n) memcpy(v, g->v, g->n * sizeof(*v));
+        g->v = v;
+        g->cap = cap;
+    }
+    g->v[g->n++] = x;
+    return true;
+}

@@ -44,27 +44,6 @@ static bool dead_from(const wick_plan *p, uint32_t i, wick_reg r)
     return true;
 }
 
-bool wick_op_cache(const wick_op *o, uint32_t *cache)
-{
-    switch (o->kind) {
-    case WICK_OP_ATTN: *cache = o->u.attn.cache; return true;
-    case WICK_OP_MLA: *cache = o->u.mla.cache; return true;
-    case WICK_OP_CONV: *cache = o->u.conv.cache; return true;
-    case WICK_OP_MAMBA1:
-    case WICK_OP_MAMBA2: *cache = o->u.mamba.cache; return true;
-    case WICK_OP_DELTA: *cache = o->u.delta.cache; return true;
-    case WICK_OP_EMBED:
-    case WICK_OP_NORM:
-    case WICK_OP_MLP:
-    case WICK_OP_MOE:
-    case WICK_OP_ADD:
-    case WICK_OP_COPY:
-    case WICK_OP_HEAD:
-    case WICK_N_OPS: break;
-    }
-    return false;
-}
-
 void wick_need(uint64_t *have, uint64_t bytes)
 {
     if (bytes > *have) *have = bytes;

@@ -136,7 +136,6 @@ struct wick_backend_model {
 wick_status wick_cpu_check(const wick_plan *plan, wick_err *err) WICK_MUST_CHECK;
 
 /* compile.c */
-bool wick_op_cache(const wick_op *o, uint32_t *cache); /* the cache that an op uses; false: none */
 wick_status wick_cpu_compile(wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_input_add(wick_input *in, const wick_lin *l, uint32_t *slot, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_prod_init(wick_prod *p, wick_backend_model *m, wick_input *in, const wick_weight *w, const float *bias,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/cpu/cpu.h"
+#include "backend/batch.h"
 #include "base/sys.h"
 
 /* Memory of a model's steps: shared buffers and one lane per thread. */
@@ -100,51 +101,29 @@ static wick_status grow(float **p, uint64_t *cap, uint64_t n, const char *what, 
     return WICK_OK;
 }
 
-static wick_status check_row(const wick_backend_model *m, const wick_row *r, uint32_t i, wick_err *err)
+static wick_status check_row(const wick_backend_model *m, const wick_row *r, uint32_t i, wick_batch_sum *sum,
+                             wick_err *err)
 {
-    const wick_op_embed *e = &m->plan->op[0].u.embed;
     if (!r->seq || r->seq->kv != &m->kv)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq", "row %u: the sequence is of another model", i);
     if (r->seq->busy)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq", "row %u: the sequence is in the batch already", i);
-    if (r->n_tokens == 0 || !r->tokens) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "row %u: no tokens", i);
-    if (r->out != WICK_OUT_NONE && r->out != WICK_OUT_LAST && r->out != WICK_OUT_ALL && r->out != WICK_OUT_HIDDEN)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "out", "row %u: output flags %u", i, r->out);
-    for (uint32_t k = 0; k < r->n_tokens; k++)
-        if (r->tokens[k] < 0 || (uint32_t)r->tokens[k] >= m->plan->n_vocab)
-            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tokens",
-                             "row %u: token %" PRId32 " at %u, the vocabulary has %u", i, r->tokens[k], k,
-                             m->plan->n_vocab);
-    if (e->w_pos && (uint64_t)r->seq->len + r->n_tokens + e->pos_offset > e->w_pos->n_out)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens",
-                         "row %u: position %" PRIu64 ", the model has %u positions", i,
-                         (uint64_t)r->seq->len + r->n_tokens - 1, e->w_pos->n_out - e->pos_offset);
-    return WICK_OK;
+    return wick_batch_check_row(m->plan, r, r->seq->len, i, sum, err);
 }
 
 static wick_status check_batch(wick_backend_model *m, const wick_batch *b, wick_err *err)
 {
-    uint64_t n = 0;
-    uint32_t logits = 0, hidden = 0, marked = 0;
+    wick_batch_sum sum = {0};
+    uint32_t marked = 0;
     wick_status st = WICK_OK;
-    if (b->n_rows == 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "batch", "a step needs a row");
-    for (uint32_t i = 0; i < b->n_rows && st == WICK_OK; i++) {
-        const wick_row *r = &b->row[i];
-        st = check_row(m, r, i, err);
-        if (st != WICK_OK) break;
-        r->seq->busy = true;
-        marked++;
-        n += r->n_tokens;
-        logits += (r->out & (WICK_OUT_LAST | WICK_OUT_ALL)) != 0;
-        hidden += (r->out & WICK_OUT_HIDDEN) != 0;
+    while (marked < b->n_rows && st == WICK_OK) {
+        st = check_row(m, &b->row[marked], marked, &sum, err);
+        if (st == WICK_OK) b->row[marked++].seq->busy = true;
     }
     for (uint32_t i = 0; i < marked; i++) b->row[i].seq->busy = false;
     WICK_TRY(st);
-    if (n > m->max_tokens)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "batch", "%" PRIu64 " tokens, a step takes %u", n, m->max_tokens);
-    if (logits && hidden)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "out", "one step gives logits or hidden states, not both");
-    m->step.hidden = hidden != 0;
+    WICK_TRY(wick_batch_check_sum(&sum, m->max_tokens, err));
+    m->step.hidden = sum.hidden;
     return WICK_OK;
 }
 

@@ -184,27 +184,6 @@ static wick_status check_op(check *c, const wick_op *o)
                      (unsigned)o->kind < WICK_N_OPS ? wick_op_name(o->kind) : "of this number");
 }
 
-bool wick_mlx_cache_of(const wick_op *o, uint32_t *cache)
-{
-    switch (o->kind) {
-    case WICK_OP_ATTN: *cache = o->u.attn.cache; return true;
-    case WICK_OP_MLA: *cache = o->u.mla.cache; return true;
-    case WICK_OP_CONV: *cache = o->u.conv.cache; return true;
-    case WICK_OP_MAMBA1:
-    case WICK_OP_MAMBA2: *cache = o->u.mamba.cache; return true;
-    case WICK_OP_DELTA: *cache = o->u.delta.cache; return true;
-    case WICK_OP_EMBED:
-    case WICK_OP_NORM:
-    case WICK_OP_MLP:
-    case WICK_OP_MOE:
-    case WICK_OP_ADD:
-    case WICK_OP_COPY:
-    case WICK_OP_HEAD:
-    case WICK_N_OPS: break;
-    }
-    return false;
-}
-
 bool wick_mlx_has_blocks(const wick_plan *p)
 {
     check c = {.p = p, .only_blocks = true};

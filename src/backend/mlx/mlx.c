@@ -209,7 +209,7 @@ static void count_kv(wick_backend_model *m)
     }
     m->bytes_per_token = per * width;
     for (uint32_t i = 0, cache; i < p->n_ops; i++)
-        if (wick_mlx_cache_of(&p->op[i], &cache)) m->last_cache_op = i;
+        if (wick_op_cache(&p->op[i], &cache)) m->last_cache_op = i;
 }
 
 static wick_status load_parts(wick_backend_model *m, wick_progress progress, wick_err *err)

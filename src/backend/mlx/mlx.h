@@ -132,7 +132,6 @@ struct wick_backend_model {
 /* check.c: can this backend run the plan; names what is missing */
 wick_status wick_mlx_check(const wick_plan *plan, wick_err *err) WICK_MUST_CHECK;
 bool wick_mlx_has_blocks(const wick_plan *plan); /* GGUF block types, whose scales are float16 */
-bool wick_mlx_cache_of(const wick_op *op, uint32_t *cache);
 
 /* weights.c */
 mlx_dtype wick_mlx_dtype_of(wick_dtype t); /* of a plain float type */

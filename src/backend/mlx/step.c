@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/mlx/mlx.h"
+#include "backend/batch.h"
 #include "base/sys.h"
 
 wick_status wick_mlx_step_init(wick_backend_model *m, wick_err *err)
@@ -40,9 +41,8 @@ void wick_mlx_step_release(wick_backend_model *m)
     wick_array_drop(&m->out);
 }
 
-static wick_status check_row(wick_backend_model *m, const wick_row *r, uint32_t i, wick_err *err)
+static wick_status check_row(wick_backend_model *m, const wick_row *r, uint32_t i, wick_batch_sum *sum, wick_err *err)
 {
-    const wick_op_embed *e = &m->plan->op[0].u.embed;
     if (!r->seq || r->seq->m != m)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq", "row %u: the sequence is of another model", i);
     if (r->seq->lost)
@@ -50,39 +50,16 @@ static wick_status check_row(wick_backend_model *m, const wick_row *r, uint32_t 
     if (r->seq->mark == m->step_no)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq", "row %u: the sequence is in the batch already", i);
     r->seq->mark = m->step_no;
-    if (r->n_tokens == 0 || !r->tokens) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens", "row %u: no tokens", i);
-    if (r->out != WICK_OUT_NONE && r->out != WICK_OUT_LAST && r->out != WICK_OUT_ALL && r->out != WICK_OUT_HIDDEN)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "out", "row %u: output flags %u", i, r->out);
-    for (uint32_t k = 0; k < r->n_tokens; k++)
-        if (r->tokens[k] < 0 || (uint32_t)r->tokens[k] >= m->plan->n_vocab)
-            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tokens",
-                             "row %u: token %" PRId32 " at %u, the vocabulary has %u", i, r->tokens[k], k,
-                             m->plan->n_vocab);
-    if (e->w_pos && (uint64_t)r->seq->len + r->n_tokens + e->pos_offset > e->w_pos->n_out)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens",
-                         "row %u: position %" PRIu64 ", the model has %u positions", i,
-                         (uint64_t)r->seq->len + r->n_tokens - 1, e->w_pos->n_out - e->pos_offset);
-    return WICK_OK;
+    return wick_batch_check_row(m->plan, r, r->seq->len, i, sum, err);
 }
 
 static wick_status check_batch(wick_backend_model *m, const wick_batch *b, wick_err *err)
 {
-    uint64_t n = 0;
-    bool logits = false, hidden = false;
-    if (b->n_rows == 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "batch", "a step needs a row");
+    wick_batch_sum sum = {0};
     m->step_no++;
-    for (uint32_t i = 0; i < b->n_rows; i++) {
-        const wick_row *r = &b->row[i];
-        WICK_TRY(check_row(m, r, i, err));
-        n += r->n_tokens;
-        logits |= (r->out & (WICK_OUT_LAST | WICK_OUT_ALL)) != 0;
-        hidden |= (r->out & WICK_OUT_HIDDEN) != 0;
-    }
-    if (n > m->max_tokens)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "batch", "%" PRIu64 " tokens, a step takes %u", n, m->max_tokens);
-    if (logits && hidden)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "out", "one step gives logits or hidden states, not both");
-    m->step.hidden = hidden;
+    for (uint32_t i = 0; i < b->n_rows; i++) WICK_TRY(check_row(m, &b->row[i], i, &sum, err));
+    WICK_TRY(wick_batch_check_sum(&sum, m->max_tokens, err));
+    m->step.hidden = sum.hidden;
     return WICK_OK;
 }
 
