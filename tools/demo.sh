@@ -4,6 +4,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 wick=${1:-build/release/wick}
 printf '\n$ wick run models/wick-shell "list all files"\n'
-"$wick" run models/wick-shell "list all files" --verbose
+"$wick" run models/wick-shell "list all files" --verbose 2>&1
 printf '\nNext: %s run models/wick-shell          (a chat; Ctrl-D leaves)\n' "$wick"
 printf '      %s --help\n' "$wick"
