@@ -2,7 +2,9 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
+import urllib.request
 
 import pytest
 from conftest import ROOT, clean_env, write_cycle_model
@@ -234,6 +236,22 @@ def test_option_spellings(wick, cycle):
     assert wick.ok("generate", cycle("abc"), "a", "-vqn4", "--temp=0").stdout == want
 
 
+def serves_until_asked_to_stop(line, cwd, env):
+    """The line with a free port: it says its address, answers there, and ends with 0 on SIGTERM."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(["sh", "-c", f"exec {line} --port {port}"], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert f"http://127.0.0.1:{port}/v1" in server.stdout.readline()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=20) as answer:
+            assert json.load(answer)["data"][0]["id"] == "wick-shell"
+        server.terminate()
+        assert server.wait(20) == 0
+    finally:
+        server.kill()
+
+
 def test_readme_commands(wick, shell_model, tmp_path):
     """Each `wick` line of the README runs as it is written, with a model in place of MODEL and model.gguf."""
     block = re.search(r"## Five things people do\n+```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
@@ -247,6 +265,9 @@ def test_readme_commands(wick, shell_model, tmp_path):
     for line in lines:
         line = line.replace("MODEL", "models/wick-shell").replace("model.gguf", "models/wick-shell")
         line += " -r 1" if " bench " in line else ""
+        if " serve " in line:
+            serves_until_asked_to_stop(line, tmp_path, env)
+            continue
         r = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
         assert r.returncode == 0 and r.stdout, f"{line}: {r.stderr}"
 
