@@ -18,15 +18,19 @@ fi
 
 apt_missing() { for p in "$@"; do dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || echo "$p"; done; }
 
+default_clang() { apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\).*/\1/p' | sed 1q || true; }
+
 install_apt() {
     local list=(gcc g++ make cmake ninja-build pkg-config libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev libyaml-dev
         libpcre2-dev libutf8proc-dev zlib1g-dev libedit-dev nettle-dev ca-certificates)
     if [ "$want" != build ]; then list+=(libcmocka-dev python3 python3-venv); fi
     if [ "$want" = ci ]; then
         list+=(clang clang-tidy clang-format llvm shellcheck mandoc)
-        local rt
-        rt=$(apt-cache search --names-only '^libclang-rt-[0-9]+-dev$' 2>/dev/null | awk '{print $1}' | sort -V | head -1 || true)
-        [ -z "$rt" ] || list+=("$rt")
+        # libFuzzer and the sanitizers' runtime of the default clang are a package of their own.
+        local version
+        version=$(default_clang)
+        [ -n "$version" ] || { $sudo apt-get update -qq && version=$(default_clang); }
+        if apt-cache show "libclang-rt-$version-dev" >/dev/null 2>&1; then list+=("libclang-rt-$version-dev"); fi
     fi
     local missing
     mapfile -t missing < <(apt_missing "${list[@]}")
@@ -34,10 +38,6 @@ install_apt() {
     [ "$(id -u)" = 0 ] || [ -n "$sudo" ] || die "these packages are missing and there is no sudo: ${missing[*]}"
     say "installing: ${missing[*]}"
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    if [ "$want" = ci ] && ! printf '%s\n' "${list[@]}" | grep -q libclang-rt; then
-        rt=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\).*/\1/p' | head -1)
-        [ -z "$rt" ] || missing+=("libclang-rt-$rt-dev")
-    fi
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
