@@ -90,7 +90,7 @@ bool wick_gen_start(wick_gen *g)
     g->n = 0;
     g->choice = wick_alloc_zero((size_t)g->n_prompt * g->per_prompt, sizeof *g->choice);
     if (!g->choice) {
-        st = wick_err_oom(&err, "choices", 0, 0);
+        (void)wick_err_oom(&err, "choices", 0, 0);
         wick_problem_err(x, &err);
         wick_gen_free(g);
         return false;

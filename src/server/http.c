@@ -397,7 +397,7 @@ static void on_log(void *cls, const char *fmt, va_list ap)
 static wick_status open_socket(const wick_server_config *c, int *fd, uint16_t *port, wick_err *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list = NULL;
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t n = sizeof a;
     char service[16];
     int on = 1;

@@ -434,7 +434,7 @@ static wick_status read_sha256(const place *p, const char *path, const json_t *v
     bool ok = s && strlen(s) == 64;
     for (int i = 0; ok && i < 32; i++) {
         ok = hex(s[2 * i]) >= 0 && hex(s[2 * i + 1]) >= 0;
-        k->digest[i] = (uint8_t)(hex(s[2 * i]) << 4 | hex(s[2 * i + 1]));
+        if (ok) k->digest[i] = (uint8_t)(hex(s[2 * i]) << 4 | hex(s[2 * i + 1]));
     }
     return ok ? WICK_OK : BAD(p, path, "must be 64 lower-case hexadecimal digits (printf %%s KEY | sha256sum)");
 }

@@ -18,8 +18,8 @@ static mlx_array lay(wick_backend_model *m, mlx_array x, uint32_t n_head, uint32
     wick_graph *g = &m->g;
     int n = (int)m->step.n, h = (int)n_head, d = (int)dim;
     static const int axes[] = {0, 2, 1, 3};
-    if (!one_sequence(&m->step) || n == 1) return mx_reshape(g, x, MX_DIMS(n, h, 1, d));
-    return mx_transpose(g, mx_reshape(g, x, MX_DIMS(1, n, h, d)), axes, 4);
+    if (!one_sequence(&m->step) || n == 1) return wick_mx_reshape(g, x, MX_DIMS(n, h, 1, d));
+    return wick_mx_transpose(g, wick_mx_reshape(g, x, MX_DIMS(1, n, h, d)), axes, 4);
 }
 
 /* The group's part in its own layout [n_seqs][head][tokens of each][dim]. */
@@ -29,8 +29,8 @@ static mlx_array cut_group(wick_backend_model *m, const wick_group *gr, mlx_arra
     int first = (int)gr->first, n = (int)gr->n_tokens;
     static const int axes[] = {2, 1, 0, 3};
     if (one_sequence(&m->step)) return x;
-    x = mx_cut(g, x, MX_DIMS((int)m->step.n, (int)n_head, 1, (int)dim), 0, first, first + n);
-    return gr->n_seqs > 1 || n == 1 ? x : mx_transpose(g, x, axes, 4);
+    x = wick_mx_cut(g, x, MX_DIMS((int)m->step.n, (int)n_head, 1, (int)dim), 0, first, first + n);
+    return gr->n_seqs > 1 || n == 1 ? x : wick_mx_transpose(g, x, axes, 4);
 }
 
 /* The result of a group, [n_seqs][head][tokens][dim], as rows [n_tokens][head * dim]. */
@@ -38,8 +38,8 @@ static mlx_array rows_of(wick_backend_model *m, const wick_group *gr, mlx_array 
 {
     wick_graph *g = &m->g;
     static const int axes[] = {0, 2, 1, 3};
-    if (gr->n_seqs == 1 && gr->n_tokens > 1) y = mx_transpose(g, y, axes, 4);
-    return mx_reshape(g, y, MX_DIMS((int)gr->n_tokens, (int)width));
+    if (gr->n_seqs == 1 && gr->n_tokens > 1) y = wick_mx_transpose(g, y, axes, 4);
+    return wick_mx_reshape(g, y, MX_DIMS((int)gr->n_tokens, (int)width));
 }
 
 mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array freqs, mlx_array mscale, mlx_array x,
@@ -51,14 +51,14 @@ mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array fre
     bool one = one_sequence(s);
     int shape[4] = {one ? 1 : (int)n, (int)n_head, one ? (int)n : 1, d};
     mlx_array part[3], y;
-    if (mscale.ctx) x = mx_multiply(g, x, mscale);
-    y = first ? mx_cut(g, x, shape, 4, 3, first, d) : x;
-    y = one ? mx_rope(g, y, dims, r->interleaved, (int)s->group[0].len, freqs)
-            : mx_rope_at(g, y, dims, r->interleaved, s->positions, freqs);
+    if (mscale.ctx) x = wick_mx_multiply(g, x, mscale);
+    y = first ? wick_mx_cut(g, x, shape, 4, 3, first, d) : x;
+    y = one ? wick_mx_rope(g, y, dims, r->interleaved, (int)s->group[0].len, freqs)
+            : wick_mx_rope_at(g, y, dims, r->interleaved, s->positions, freqs);
     if (!first) return y;
-    part[0] = mx_cut(g, x, shape, 4, 3, 0, first);
+    part[0] = wick_mx_cut(g, x, shape, 4, 3, 0, first);
     part[1] = y;
-    return mx_concat(g, part, 2, 3);
+    return wick_mx_concat(g, part, 2, 3);
 }
 
 /* Positions the group's queries and keys have, compared: [n_seqs or 1][1][n][keys] bool. */
@@ -66,13 +66,13 @@ static mlx_array build_mask(wick_backend_model *m, const wick_group *gr, uint32_
 {
     wick_graph *g = &m->g;
     int n = (int)gr->n_tokens, b = gr->n_seqs > 1 ? n : 1, q = gr->n_seqs > 1 ? 1 : n;
-    mlx_array pos = mx_cut(g, m->step.positions, MX_DIMS((int)m->step.n), 0, (int)gr->first, (int)gr->first + n);
-    pos = mx_reshape(g, pos, MX_DIMS(b, 1, q, 1));
-    mlx_array key = mx_reshape(g, mx_arange(g, (int)from, (int)to), MX_DIMS(1, 1, 1, (int)(to - from)));
-    mlx_array mask = mx_less_equal(g, key, pos);
+    mlx_array pos = wick_mx_cut(g, m->step.positions, MX_DIMS((int)m->step.n), 0, (int)gr->first, (int)gr->first + n);
+    pos = wick_mx_reshape(g, pos, MX_DIMS(b, 1, q, 1));
+    mlx_array key = wick_mx_reshape(g, wick_mx_arange(g, (int)from, (int)to), MX_DIMS(1, 1, 1, (int)(to - from)));
+    mlx_array mask = wick_mx_less_equal(g, key, pos);
     if (!window) return mask;
-    mlx_array w = mx_data(g, (const int32_t[]){(int32_t)window}, MX_DIMS(1), MLX_INT32);
-    return mx_logical_and(g, mask, mx_less(g, mx_subtract(g, pos, w), key));
+    mlx_array w = wick_mx_data(g, (const int32_t[]){(int32_t)window}, MX_DIMS(1), MLX_INT32);
+    return wick_mx_logical_and(g, mask, wick_mx_less(g, wick_mx_subtract(g, pos, w), key));
 }
 
 static uint32_t shortest(const wick_backend_model *m, const wick_group *gr)
@@ -112,18 +112,19 @@ static mlx_array capped_attention(wick_backend_model *m, const wick_op_attn *o, 
     int b = (int)gr->n_seqs, n = b > 1 ? 1 : (int)gr->n_tokens, kv = (int)o->n_kv_head, per = (int)o->n_head / kv;
     static const int axes[] = {0, 1, 2, 4, 3};
     int t = (int)n_keys, d = (int)o->head_dim, vd = (int)o->v_head_dim;
-    q = mx_reshape(g, mx_multiply(g, q, mx_scalar(g, o->scale / o->softcap, m->act)), MX_DIMS(b, kv, per, n, d));
-    k = mx_transpose(g, mx_reshape(g, k, MX_DIMS(b, kv, 1, t, d)), axes, 5);
-    v = mx_reshape(g, v, MX_DIMS(b, kv, 1, t, vd));
-    mlx_array score = mx_tanh(g, mx_matmul(g, q, k));
-    score = mx_multiply(g, score, mx_scalar(g, o->softcap, m->act));
+    q = wick_mx_reshape(g, wick_mx_multiply(g, q, wick_mx_scalar(g, o->scale / o->softcap, m->act)),
+                        MX_DIMS(b, kv, per, n, d));
+    k = wick_mx_transpose(g, wick_mx_reshape(g, k, MX_DIMS(b, kv, 1, t, d)), axes, 5);
+    v = wick_mx_reshape(g, v, MX_DIMS(b, kv, 1, t, vd));
+    mlx_array score = wick_mx_tanh(g, wick_mx_matmul(g, q, k));
+    score = wick_mx_multiply(g, score, wick_mx_scalar(g, o->softcap, m->act));
     if (mode[0] == 'c') mask = build_mask(m, gr, 0, 0, n_keys);
     if (mask.ctx) {
-        mlx_array shaped = mx_reshape(g, mask, MX_DIMS(b, 1, 1, n, t));
-        score = mx_where(g, shaped, score, mx_scalar(g, m->act == MLX_FLOAT16 ? -6e4F : -1e30F, m->act));
+        mlx_array shaped = wick_mx_reshape(g, mask, MX_DIMS(b, 1, 1, n, t));
+        score = wick_mx_where(g, shaped, score, wick_mx_scalar(g, m->act == MLX_FLOAT16 ? -6e4F : -1e30F, m->act));
     }
-    mlx_array y = mx_matmul(g, mx_softmax(g, score, -1), v);
-    return mx_reshape(g, y, MX_DIMS(b, (int)o->n_head, n, vd));
+    mlx_array y = wick_mx_matmul(g, wick_mx_softmax(g, score, -1), v);
+    return wick_mx_reshape(g, y, MX_DIMS(b, (int)o->n_head, n, vd));
 }
 
 /* q of all rows in the step's layout -> [n][n_head * v_head_dim] */
@@ -150,10 +151,10 @@ static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
         if (o->softcap != 0.0F)
             y = capped_attention(m, o, gr, qg, kg, vg, mask, mode, to - from);
         else
-            y = mx_attention(g, qg, kg, vg, o->scale, mode, mask, nd->v[V_SINKS]);
+            y = wick_mx_attention(g, qg, kg, vg, o->scale, mode, mask, nd->v[V_SINKS]);
         part[i] = rows_of(m, gr, y, o->n_head * o->v_head_dim);
     }
-    y = m->step.n_groups == 1 ? part[0] : mx_concat(g, part, m->step.n_groups, 0);
+    y = m->step.n_groups == 1 ? part[0] : wick_mx_concat(g, part, m->step.n_groups, 0);
     wick_free(part);
     return y;
 }
@@ -162,14 +163,15 @@ static mlx_array clamp(wick_backend_model *m, mlx_array x, float limit)
 {
     wick_graph *g = &m->g;
     if (limit == 0.0F) return x;
-    return mx_maximum(g, mx_minimum(g, x, mx_scalar(g, limit, m->act)), mx_scalar(g, -limit, m->act));
+    return wick_mx_maximum(g, wick_mx_minimum(g, x, wick_mx_scalar(g, limit, m->act)),
+                           wick_mx_scalar(g, -limit, m->act));
 }
 
 static mlx_array norm(wick_backend_model *m, const wick_op_attn *o, mlx_array x, mlx_array w)
 {
     mlx_array none = {0};
-    return o->qk_norm_kind == WICK_NORM_RMS ? mx_rms_norm(&m->g, x, w, o->qk_norm_eps)
-                                            : mx_layer_norm(&m->g, x, w, none, o->qk_norm_eps);
+    return o->qk_norm_kind == WICK_NORM_RMS ? wick_mx_rms_norm(&m->g, x, w, o->qk_norm_eps)
+                                            : wick_mx_layer_norm(&m->g, x, w, none, o->qk_norm_eps);
 }
 
 /* Norm of each head of x, [..][head][1 or n][dim] (laid) or [n][head][dim]. */
@@ -179,8 +181,8 @@ static mlx_array head_norm(wick_backend_model *m, const wick_op_attn *o, mlx_arr
     wick_graph *g = &m->g;
     mlx_array none = {0};
     if (!o->qk_norm_per_head_w) return norm(m, o, x, w);
-    if (laid) w = mx_reshape(g, w, MX_DIMS((int)n_head, 1, (int)o->head_dim));
-    return mx_multiply(g, norm(m, o, x, none), w);
+    if (laid) w = wick_mx_reshape(g, w, MX_DIMS((int)n_head, 1, (int)o->head_dim));
+    return wick_mx_multiply(g, norm(m, o, x, none), w);
 }
 
 /* A projection of q or k to its place: clip, norm, layout, rope. */
@@ -189,9 +191,9 @@ static mlx_array place(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
     const wick_op_attn *o = &nd->op->u.attn;
     wick_graph *g = &m->g;
     int n = (int)m->step.n, h = (int)n_head, d = (int)o->head_dim;
-    if (w.ctx && o->qk_norm_whole_row) x = norm(m, o, mx_reshape(g, x, MX_DIMS(n, h * d)), w);
+    if (w.ctx && o->qk_norm_whole_row) x = norm(m, o, wick_mx_reshape(g, x, MX_DIMS(n, h * d)), w);
     if (w.ctx && !o->qk_norm_whole_row && !o->qk_norm_after_rope)
-        x = head_norm(m, o, mx_reshape(g, x, MX_DIMS(n, h, d)), w, n_head, false);
+        x = head_norm(m, o, wick_mx_reshape(g, x, MX_DIMS(n, h, d)), w, n_head, false);
     x = lay(m, x, n_head, o->head_dim);
     if (o->rope) x = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], x, m->step.n, n_head, o->head_dim);
     if (w.ctx && !o->qk_norm_whole_row && o->qk_norm_after_rope) x = head_norm(m, o, x, w, n_head, true);
@@ -210,9 +212,9 @@ static mlx_array temperatures(wick_backend_model *m, const wick_op_attn *o)
     for (uint32_t i = 0; i < s->n; i++)
         t[i] = 1.0F + o->temp_beta * logf(1.0F + floorf((float)s->pos[i] / (float)o->temp_len));
     bool one = one_sequence(s);
-    mlx_array a = mx_data(&m->g, t, MX_DIMS(one ? 1 : (int)s->n, 1, one ? (int)s->n : 1, 1), MLX_FLOAT32);
+    mlx_array a = wick_mx_data(&m->g, t, MX_DIMS(one ? 1 : (int)s->n, 1, one ? (int)s->n : 1, 1), MLX_FLOAT32);
     wick_free(t);
-    return mx_astype(&m->g, a, m->act);
+    return wick_mx_astype(&m->g, a, m->act);
 }
 
 /* q, k, v of all rows, [n][their width]; k and v stay empty where they are another layer's. */
@@ -232,9 +234,9 @@ static void project(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x,
     int width = (int)nd->w[W_QKV]->n_out, at_v = width - (int)(o->n_kv_head * o->v_head_dim);
     int at_k = at_v - (int)(o->n_kv_head * o->head_dim);
     mlx_array all = clamp(m, wick_mlx_linear(m, nd->w[W_QKV], x, n, nd->v[V_Q]), o->clip_qkv);
-    *q = mx_cut(g, all, MX_DIMS((int)n, width), 1, 0, at_k);
-    *k = mx_cut(g, all, MX_DIMS((int)n, width), 1, at_k, at_v);
-    *v = mx_cut(g, all, MX_DIMS((int)n, width), 1, at_v, width);
+    *q = wick_mx_cut(g, all, MX_DIMS((int)n, width), 1, 0, at_k);
+    *k = wick_mx_cut(g, all, MX_DIMS((int)n, width), 1, at_k, at_v);
+    *v = wick_mx_cut(g, all, MX_DIMS((int)n, width), 1, at_v, width);
 }
 
 /* Nothing happens to q and k but the same rotation: then they can be turned as heads of one array, in one call. */
@@ -255,11 +257,11 @@ static void rotate_together(wick_backend_model *m, const wick_mlx_node *nd, mlx_
     int b = one ? 1 : (int)n, t = one ? (int)n : 1, d = (int)o->head_dim, at_k = (int)o->n_head, at_v = (int)turned;
     mlx_array all = clamp(m, wick_mlx_linear(m, nd->w[W_QKV], x, n, nd->v[V_Q]), o->clip_qkv);
     all = lay(m, all, heads, o->head_dim);
-    mlx_array qk = mx_cut(g, all, MX_DIMS(b, (int)heads, t, d), 1, 0, at_v);
+    mlx_array qk = wick_mx_cut(g, all, MX_DIMS(b, (int)heads, t, d), 1, 0, at_v);
     qk = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], qk, n, turned, o->head_dim);
-    *q = mx_cut(g, qk, MX_DIMS(b, at_v, t, d), 1, 0, at_k);
-    *k = mx_cut(g, qk, MX_DIMS(b, at_v, t, d), 1, at_k, at_v);
-    *v = mx_cut(g, all, MX_DIMS(b, (int)heads, t, d), 1, at_v, (int)heads);
+    *q = wick_mx_cut(g, qk, MX_DIMS(b, at_v, t, d), 1, 0, at_k);
+    *k = wick_mx_cut(g, qk, MX_DIMS(b, at_v, t, d), 1, at_k, at_v);
+    *v = wick_mx_cut(g, all, MX_DIMS(b, (int)heads, t, d), 1, at_v, (int)heads);
 }
 
 mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x)
@@ -271,28 +273,28 @@ mlx_array wick_mlx_attn(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
     mlx_array gate = {0}, q, k = {0}, v = {0};
     if (together(nd)) {
         rotate_together(m, nd, x, &q, &k, &v);
-        if (o->temp_beta != 0.0F && o->temp_len) q = mx_multiply(g, q, temperatures(m, o));
+        if (o->temp_beta != 0.0F && o->temp_len) q = wick_mx_multiply(g, q, temperatures(m, o));
         return wick_mlx_linear(m, nd->w[W_O], attend(m, nd, q, k, v), rows, nd->v[V_O]);
     }
     project(m, nd, x, &q, &k, &v);
     if (o->out_gate) {
-        mlx_array both = mx_reshape(g, q, MX_DIMS(n, h, 2 * d));
-        q = mx_cut(g, both, MX_DIMS(n, h, 2 * d), 2, 0, d);
-        gate = mx_reshape(g, mx_cut(g, both, MX_DIMS(n, h, 2 * d), 2, d, 2 * d), MX_DIMS(n, h * d));
+        mlx_array both = wick_mx_reshape(g, q, MX_DIMS(n, h, 2 * d));
+        q = wick_mx_cut(g, both, MX_DIMS(n, h, 2 * d), 2, 0, d);
+        gate = wick_mx_reshape(g, wick_mx_cut(g, both, MX_DIMS(n, h, 2 * d), 2, d, 2 * d), MX_DIMS(n, h * d));
     }
     q = place(m, nd, q, nd->v[V_QN], o->n_head);
-    if (o->temp_beta != 0.0F && o->temp_len) q = mx_multiply(g, q, temperatures(m, o));
+    if (o->temp_beta != 0.0F && o->temp_len) q = wick_mx_multiply(g, q, temperatures(m, o));
     if (!o->kv_shared) {
         k = place(m, nd, k, nd->v[V_KN], o->n_kv_head);
         if (o->v_norm) {
             mlx_array none = {0};
-            v = mx_reshape(g, v, MX_DIMS(n, (int)o->n_kv_head, (int)o->v_head_dim));
-            v = mx_rms_norm(g, v, none, o->qk_norm_eps);
+            v = wick_mx_reshape(g, v, MX_DIMS(n, (int)o->n_kv_head, (int)o->v_head_dim));
+            v = wick_mx_rms_norm(g, v, none, o->qk_norm_eps);
         }
         v = lay(m, v, o->n_kv_head, o->v_head_dim);
     }
     mlx_array y = attend(m, nd, q, k, v);
-    if (gate.ctx) y = mx_multiply(g, y, mx_sigmoid(g, gate));
+    if (gate.ctx) y = wick_mx_multiply(g, y, wick_mx_sigmoid(g, gate));
     return wick_mlx_linear(m, nd->w[W_O], y, rows, nd->v[V_O]);
 }
 
@@ -303,10 +305,10 @@ static mlx_array per_head(wick_backend_model *m, const wick_mlx_lin *l, mlx_arra
     static const int axes[] = {1, 0, 2};
     mlx_array none = {0};
     if (n_head == 1)
-        return mx_reshape(
-            g, wick_mlx_linear(m, l, mx_reshape(g, x, MX_DIMS((int)m->step.n, (int)l->n_in)), m->step.n, none),
+        return wick_mx_reshape(
+            g, wick_mlx_linear(m, l, wick_mx_reshape(g, x, MX_DIMS((int)m->step.n, (int)l->n_in)), m->step.n, none),
             MX_DIMS((int)m->step.n, 1, (int)l->n_out));
-    return mx_transpose(g, wick_mlx_linear(m, l, mx_transpose(g, x, axes, 3), m->step.n, none), axes, 3);
+    return wick_mx_transpose(g, wick_mlx_linear(m, l, wick_mx_transpose(g, x, axes, 3), m->step.n, none), axes, 3);
 }
 
 /* Queries are taken to the latent space, so that the cache is both K and V for one KV head. */
@@ -319,24 +321,24 @@ mlx_array wick_mlx_mla(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
     mlx_array none = {0}, q = x, part[2];
     if (o->q_rank) {
         q = wick_mlx_linear(m, nd->w[W_QA], x, rows, nd->v[V_Q]);
-        q = mx_rms_norm(g, q, nd->v[V_QN], o->norm_eps);
+        q = wick_mx_rms_norm(g, q, nd->v[V_QN], o->norm_eps);
     }
-    q = mx_reshape(g, wick_mlx_linear(m, nd->w[W_Q], q, rows, none), MX_DIMS(n, h, nope + rd));
-    mlx_array q_nope = mx_cut(g, q, MX_DIMS(n, h, nope + rd), 2, 0, nope);
-    mlx_array q_rope = lay(m, mx_cut(g, q, MX_DIMS(n, h, nope + rd), 2, nope, nope + rd), o->n_head, o->rope_dim);
+    q = wick_mx_reshape(g, wick_mlx_linear(m, nd->w[W_Q], q, rows, none), MX_DIMS(n, h, nope + rd));
+    mlx_array q_nope = wick_mx_cut(g, q, MX_DIMS(n, h, nope + rd), 2, 0, nope);
+    mlx_array q_rope = lay(m, wick_mx_cut(g, q, MX_DIMS(n, h, nope + rd), 2, nope, nope + rd), o->n_head, o->rope_dim);
     mlx_array kv = wick_mlx_linear(m, nd->w[W_KVA], x, rows, nd->v[V_K]);
-    mlx_array latent = mx_rms_norm(g, mx_cut(g, kv, MX_DIMS(n, r + rd), 1, 0, r), nd->v[V_KN], o->norm_eps);
-    mlx_array k_rope = lay(m, mx_cut(g, kv, MX_DIMS(n, r + rd), 1, r, r + rd), 1, o->rope_dim);
+    mlx_array latent = wick_mx_rms_norm(g, wick_mx_cut(g, kv, MX_DIMS(n, r + rd), 1, 0, r), nd->v[V_KN], o->norm_eps);
+    mlx_array k_rope = lay(m, wick_mx_cut(g, kv, MX_DIMS(n, r + rd), 1, r, r + rd), 1, o->rope_dim);
     if (o->rope) {
         q_rope = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], q_rope, rows, o->n_head, o->rope_dim);
         k_rope = wick_mlx_rope(m, o->rope, nd->v[V_FREQS], nd->v[V_MSCALE], k_rope, rows, 1, o->rope_dim);
     }
     part[0] = lay(m, per_head(m, nd->w[W_KB], q_nope, o->n_head), o->n_head, rank);
     part[1] = q_rope;
-    q = mx_concat(g, part, 2, 3);
+    q = wick_mx_concat(g, part, 2, 3);
     part[0] = lay(m, latent, 1, rank);
     part[1] = k_rope;
-    mlx_array k = mx_concat(g, part, 2, 3), *out = wick_alloc((m->step.n_groups + 1) * sizeof *out), y;
+    mlx_array k = wick_mx_concat(g, part, 2, 3), *out = wick_alloc((m->step.n_groups + 1) * sizeof *out), y;
     if (!out) {
         g->failed = true;
         return none;
@@ -349,13 +351,13 @@ mlx_array wick_mlx_mla(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
         wick_mlx_kv_write(m, gr, o->cache, cut_group(m, gr, k, 1, width), none);
         mlx_array mask = wick_mlx_mask(m, i, 0, &from, &mode);
         mlx_array kg = wick_mlx_kv_read(m, gr, o->cache, 0, from, to);
-        mlx_array vg = mx_cut(g, kg, MX_DIMS((int)gr->n_seqs, 1, (int)(to - from), (int)width), 3, 0, r);
-        y = mx_attention(g, cut_group(m, gr, q, o->n_head, width), kg, vg, o->scale, mode, mask, none);
+        mlx_array vg = wick_mx_cut(g, kg, MX_DIMS((int)gr->n_seqs, 1, (int)(to - from), (int)width), 3, 0, r);
+        y = wick_mx_attention(g, cut_group(m, gr, q, o->n_head, width), kg, vg, o->scale, mode, mask, none);
         out[i] = rows_of(m, gr, y, o->n_head * rank);
     }
-    y = m->step.n_groups == 1 ? out[0] : mx_concat(g, out, m->step.n_groups, 0);
+    y = m->step.n_groups == 1 ? out[0] : wick_mx_concat(g, out, m->step.n_groups, 0);
     wick_free(out);
-    y = per_head(m, nd->w[W_VB], mx_reshape(g, y, MX_DIMS(n, h, r)), o->n_head);
-    y = mx_reshape(g, y, MX_DIMS(n, h * (int)o->v_dim));
+    y = per_head(m, nd->w[W_VB], wick_mx_reshape(g, y, MX_DIMS(n, h, r)), o->n_head);
+    y = wick_mx_reshape(g, y, MX_DIMS(n, h * (int)o->v_dim));
     return wick_mlx_linear(m, nd->w[W_O], y, rows, nd->v[V_O]);
 }

@@ -65,71 +65,72 @@ void wick_graph_release(wick_graph *g)
         return wick_graph_keep(g, rc, r); \
     } while (0)
 
-mlx_array mx_data(wick_graph *g, const void *data, const int *dims, size_t n, mlx_dtype t)
+mlx_array wick_mx_data(wick_graph *g, const void *data, const int *dims, size_t n, mlx_dtype t)
 {
     return g->failed ? none : wick_graph_keep(g, 0, wick_mlx.array_new_data(data, dims, (int)n, t));
 }
 
-mlx_array mx_scalar(wick_graph *g, float v, mlx_dtype t)
+mlx_array wick_mx_scalar(wick_graph *g, float v, mlx_dtype t)
 {
     uint16_t h = t == MLX_FLOAT16 ? wick_f32_to_f16(v) : wick_f32_to_bf16(v);
     const int dims[1] = {1};
-    return mx_data(g, t == MLX_FLOAT32 ? (const void *)&v : &h, dims, 0, t);
+    return wick_mx_data(g, t == MLX_FLOAT32 ? (const void *)&v : &h, dims, 0, t);
 }
 
-mlx_array mx_astype(wick_graph *g, mlx_array a, mlx_dtype t)
+mlx_array wick_mx_astype(wick_graph *g, mlx_array a, mlx_dtype t)
 {
     RUN(astype(&r, a, t, g->stream));
 }
 
-mlx_array mx_where(wick_graph *g, mlx_array c, mlx_array x, mlx_array y)
+mlx_array wick_mx_where(wick_graph *g, mlx_array c, mlx_array x, mlx_array y)
 {
     RUN(where(&r, c, x, y, g->stream));
 }
 
-mlx_array mx_reshape(wick_graph *g, mlx_array a, const int *dims, size_t n)
+mlx_array wick_mx_reshape(wick_graph *g, mlx_array a, const int *dims, size_t n)
 {
     RUN(reshape(&r, a, dims, n, g->stream));
 }
 
-mlx_array mx_transpose(wick_graph *g, mlx_array a, const int *axes, size_t n)
+mlx_array wick_mx_transpose(wick_graph *g, mlx_array a, const int *axes, size_t n)
 {
     RUN(transpose_axes(&r, a, axes, n, g->stream));
 }
 
-mlx_array mx_broadcast(wick_graph *g, mlx_array a, const int *dims, size_t n)
+mlx_array wick_mx_broadcast(wick_graph *g, mlx_array a, const int *dims, size_t n)
 {
     RUN(broadcast_to(&r, a, dims, n, g->stream));
 }
 
-mlx_array mx_contiguous(wick_graph *g, mlx_array a)
+mlx_array wick_mx_contiguous(wick_graph *g, mlx_array a)
 {
     RUN(contiguous(&r, a, false, g->stream));
 }
 
-mlx_array mx_cut(wick_graph *g, mlx_array a, const int *dims, size_t n, int axis, int from, int to)
+mlx_array wick_mx_cut(wick_graph *g, mlx_array a, const int *dims, size_t n, int axis, int from, int to)
 {
     int start[WICK_MAX_DIMS] = {0}, stop[WICK_MAX_DIMS];
     if (from == 0 && to == dims[axis]) return a;
     memcpy(stop, dims, n * sizeof *stop);
     start[axis] = from;
     stop[axis] = to;
-    return mx_slice(g, a, start, stop, n);
+    return wick_mx_slice(g, a, start, stop, n);
 }
 
 static const int ones[WICK_MAX_DIMS] = {1, 1, 1, 1, 1};
 
-mlx_array mx_slice(wick_graph *g, mlx_array a, const int *start, const int *stop, size_t n)
+mlx_array wick_mx_slice(wick_graph *g, mlx_array a, const int *start, const int *stop, size_t n)
 {
     RUN(slice(&r, a, start, n, stop, n, ones, n, g->stream));
 }
 
-mlx_array mx_slice_update(wick_graph *g, mlx_array a, mlx_array update, const int *start, const int *stop, size_t n)
+mlx_array wick_mx_slice_update(wick_graph *g, mlx_array a, mlx_array update, const int *start, const int *stop,
+                               size_t n)
 {
     RUN(slice_update(&r, a, update, start, n, stop, n, ones, n, g->stream));
 }
 
-mlx_array mx_concat(wick_graph *g, const mlx_array *a, size_t n, int axis)
+mlx_array wick_mx_concat(wick_graph *g, const mlx_array *a, size_t n, int axis)
 {
     mlx_array r = none;
     if (g->failed) return none;
@@ -139,90 +140,90 @@ mlx_array mx_concat(wick_graph *g, const mlx_array *a, size_t n, int axis)
     return wick_graph_keep(g, rc, r);
 }
 
-mlx_array mx_zeros(wick_graph *g, const int *dims, size_t n, mlx_dtype t)
+mlx_array wick_mx_zeros(wick_graph *g, const int *dims, size_t n, mlx_dtype t)
 {
     RUN(zeros(&r, dims, n, t, g->stream));
 }
 
-mlx_array mx_arange(wick_graph *g, int from, int to)
+mlx_array wick_mx_arange(wick_graph *g, int from, int to)
 {
     RUN(arange(&r, from, to, 1, MLX_INT32, g->stream));
 }
 
-mlx_array mx_take(wick_graph *g, mlx_array a, mlx_array idx, int axis)
+mlx_array wick_mx_take(wick_graph *g, mlx_array a, mlx_array idx, int axis)
 {
     RUN(take_axis(&r, a, idx, axis, g->stream));
 }
 
-mlx_array mx_take_along(wick_graph *g, mlx_array a, mlx_array idx, int axis)
+mlx_array wick_mx_take_along(wick_graph *g, mlx_array a, mlx_array idx, int axis)
 {
     RUN(take_along_axis(&r, a, idx, axis, g->stream));
 }
 
-mlx_array mx_put_along(wick_graph *g, mlx_array a, mlx_array idx, mlx_array v, int axis)
+mlx_array wick_mx_put_along(wick_graph *g, mlx_array a, mlx_array idx, mlx_array v, int axis)
 {
     RUN(put_along_axis(&r, a, idx, v, axis, g->stream));
 }
 
-mlx_array mx_argpartition(wick_graph *g, mlx_array a, int kth, int axis)
+mlx_array wick_mx_argpartition(wick_graph *g, mlx_array a, int kth, int axis)
 {
     RUN(argpartition_axis(&r, a, kth, axis, g->stream));
 }
 
-mlx_array mx_argsort(wick_graph *g, mlx_array a, int axis)
+mlx_array wick_mx_argsort(wick_graph *g, mlx_array a, int axis)
 {
     RUN(argsort_axis(&r, a, axis, g->stream));
 }
 
-mlx_array mx_topk(wick_graph *g, mlx_array a, int k, int axis)
+mlx_array wick_mx_topk(wick_graph *g, mlx_array a, int k, int axis)
 {
     RUN(topk_axis(&r, a, k, axis, g->stream));
 }
 
-mlx_array mx_max(wick_graph *g, mlx_array a, int axis, bool keep)
+mlx_array wick_mx_max(wick_graph *g, mlx_array a, int axis, bool keep)
 {
     RUN(max_axis(&r, a, axis, keep, g->stream));
 }
 
-mlx_array mx_sum(wick_graph *g, mlx_array a, int axis, bool keep)
+mlx_array wick_mx_sum(wick_graph *g, mlx_array a, int axis, bool keep)
 {
     RUN(sum_axis(&r, a, axis, keep, g->stream));
 }
 
-mlx_array mx_softmax(wick_graph *g, mlx_array a, int axis)
+mlx_array wick_mx_softmax(wick_graph *g, mlx_array a, int axis)
 {
     RUN(softmax_axis(&r, a, axis, true, g->stream));
 }
 
-mlx_array mx_addmm(wick_graph *g, mlx_array c, mlx_array a, mlx_array b)
+mlx_array wick_mx_addmm(wick_graph *g, mlx_array c, mlx_array a, mlx_array b)
 {
     RUN(addmm(&r, c, a, b, 1.0F, 1.0F, g->stream));
 }
 
-mlx_array mx_rms_norm(wick_graph *g, mlx_array x, mlx_array w, float eps)
+mlx_array wick_mx_rms_norm(wick_graph *g, mlx_array x, mlx_array w, float eps)
 {
     RUN(fast_rms_norm(&r, x, w, eps, g->stream));
 }
 
-mlx_array mx_layer_norm(wick_graph *g, mlx_array x, mlx_array w, mlx_array b, float eps)
+mlx_array wick_mx_layer_norm(wick_graph *g, mlx_array x, mlx_array w, mlx_array b, float eps)
 {
     RUN(fast_layer_norm(&r, x, w, b, eps, g->stream));
 }
 
-mlx_array mx_rope(wick_graph *g, mlx_array x, int dims, bool interleaved, int offset, mlx_array freqs)
+mlx_array wick_mx_rope(wick_graph *g, mlx_array x, int dims, bool interleaved, int offset, mlx_array freqs)
 {
     mlx_optional_float base = {0, false};
     RUN(fast_rope(&r, x, dims, interleaved, base, 1.0F, offset, freqs, g->stream));
 }
 
-mlx_array mx_rope_at(wick_graph *g, mlx_array x, int dims, bool interleaved, mlx_array offsets, mlx_array freqs)
+mlx_array wick_mx_rope_at(wick_graph *g, mlx_array x, int dims, bool interleaved, mlx_array offsets, mlx_array freqs)
 {
     mlx_optional_float base = {0, false};
     RUN(fast_rope_dynamic(&r, x, dims, interleaved, base, 1.0F, offsets, freqs, g->stream));
 }
 
-mlx_array mx_attention(wick_graph *g, mlx_array q, mlx_array k, mlx_array v, float scale, const char *mode,
-                       mlx_array mask, mlx_array sinks)
+mlx_array wick_mx_attention(wick_graph *g, mlx_array q, mlx_array k, mlx_array v, float scale, const char *mode,
+                            mlx_array mask, mlx_array sinks)
 {
     RUN(fast_scaled_dot_product_attention(&r, q, k, v, scale, mode, mask, sinks, g->stream));
 }

@@ -66,36 +66,37 @@ WICK_BINARY(matmul)
 /* Shapes are given as the list of their sizes: MX_DIMS(1, n, 64). */
 #define MX_DIMS(...) (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int)
 
-mlx_array mx_data(wick_graph *g, const void *data, const int *dims, size_t n, mlx_dtype t); /* copies */
+mlx_array wick_mx_data(wick_graph *g, const void *data, const int *dims, size_t n, mlx_dtype t); /* copies */
 /* A number in type t (F32, F16 or BF16): a scalar of another type would widen the result. */
-mlx_array mx_scalar(wick_graph *g, float v, mlx_dtype t);
-mlx_array mx_astype(wick_graph *g, mlx_array a, mlx_dtype t);
-mlx_array mx_where(wick_graph *g, mlx_array c, mlx_array x, mlx_array y);
-mlx_array mx_reshape(wick_graph *g, mlx_array a, const int *dims, size_t n);
-mlx_array mx_transpose(wick_graph *g, mlx_array a, const int *axes, size_t n);
-mlx_array mx_broadcast(wick_graph *g, mlx_array a, const int *dims, size_t n);
-mlx_array mx_contiguous(wick_graph *g, mlx_array a);
+mlx_array wick_mx_scalar(wick_graph *g, float v, mlx_dtype t);
+mlx_array wick_mx_astype(wick_graph *g, mlx_array a, mlx_dtype t);
+mlx_array wick_mx_where(wick_graph *g, mlx_array c, mlx_array x, mlx_array y);
+mlx_array wick_mx_reshape(wick_graph *g, mlx_array a, const int *dims, size_t n);
+mlx_array wick_mx_transpose(wick_graph *g, mlx_array a, const int *axes, size_t n);
+mlx_array wick_mx_broadcast(wick_graph *g, mlx_array a, const int *dims, size_t n);
+mlx_array wick_mx_contiguous(wick_graph *g, mlx_array a);
 /* a[..., from:to, ...] along one axis of an array of the given sizes */
-mlx_array mx_cut(wick_graph *g, mlx_array a, const int *dims, size_t n, int axis, int from, int to);
+mlx_array wick_mx_cut(wick_graph *g, mlx_array a, const int *dims, size_t n, int axis, int from, int to);
 /* The box [start, stop) of a, and a with that box replaced */
-mlx_array mx_slice(wick_graph *g, mlx_array a, const int *start, const int *stop, size_t n);
-mlx_array mx_slice_update(wick_graph *g, mlx_array a, mlx_array update, const int *start, const int *stop, size_t n);
-mlx_array mx_concat(wick_graph *g, const mlx_array *a, size_t n, int axis);
-mlx_array mx_zeros(wick_graph *g, const int *dims, size_t n, mlx_dtype t);
-mlx_array mx_arange(wick_graph *g, int from, int to);
-mlx_array mx_take(wick_graph *g, mlx_array a, mlx_array idx, int axis);
-mlx_array mx_take_along(wick_graph *g, mlx_array a, mlx_array idx, int axis);
-mlx_array mx_put_along(wick_graph *g, mlx_array a, mlx_array idx, mlx_array v, int axis);
-mlx_array mx_argpartition(wick_graph *g, mlx_array a, int kth, int axis);
-mlx_array mx_argsort(wick_graph *g, mlx_array a, int axis);
-mlx_array mx_topk(wick_graph *g, mlx_array a, int k, int axis);
-mlx_array mx_max(wick_graph *g, mlx_array a, int axis, bool keep);
-mlx_array mx_sum(wick_graph *g, mlx_array a, int axis, bool keep);
-mlx_array mx_softmax(wick_graph *g, mlx_array a, int axis);
-mlx_array mx_addmm(wick_graph *g, mlx_array c, mlx_array a, mlx_array b);
-mlx_array mx_rms_norm(wick_graph *g, mlx_array x, mlx_array w, float eps);
-mlx_array mx_layer_norm(wick_graph *g, mlx_array x, mlx_array w, mlx_array b, float eps);
-mlx_array mx_rope(wick_graph *g, mlx_array x, int dims, bool interleaved, int offset, mlx_array freqs);
-mlx_array mx_rope_at(wick_graph *g, mlx_array x, int dims, bool interleaved, mlx_array offsets, mlx_array freqs);
-mlx_array mx_attention(wick_graph *g, mlx_array q, mlx_array k, mlx_array v, float scale, const char *mode,
-                       mlx_array mask, mlx_array sinks);
+mlx_array wick_mx_slice(wick_graph *g, mlx_array a, const int *start, const int *stop, size_t n);
+mlx_array wick_mx_slice_update(wick_graph *g, mlx_array a, mlx_array update, const int *start, const int *stop,
+                               size_t n);
+mlx_array wick_mx_concat(wick_graph *g, const mlx_array *a, size_t n, int axis);
+mlx_array wick_mx_zeros(wick_graph *g, const int *dims, size_t n, mlx_dtype t);
+mlx_array wick_mx_arange(wick_graph *g, int from, int to);
+mlx_array wick_mx_take(wick_graph *g, mlx_array a, mlx_array idx, int axis);
+mlx_array wick_mx_take_along(wick_graph *g, mlx_array a, mlx_array idx, int axis);
+mlx_array wick_mx_put_along(wick_graph *g, mlx_array a, mlx_array idx, mlx_array v, int axis);
+mlx_array wick_mx_argpartition(wick_graph *g, mlx_array a, int kth, int axis);
+mlx_array wick_mx_argsort(wick_graph *g, mlx_array a, int axis);
+mlx_array wick_mx_topk(wick_graph *g, mlx_array a, int k, int axis);
+mlx_array wick_mx_max(wick_graph *g, mlx_array a, int axis, bool keep);
+mlx_array wick_mx_sum(wick_graph *g, mlx_array a, int axis, bool keep);
+mlx_array wick_mx_softmax(wick_graph *g, mlx_array a, int axis);
+mlx_array wick_mx_addmm(wick_graph *g, mlx_array c, mlx_array a, mlx_array b);
+mlx_array wick_mx_rms_norm(wick_graph *g, mlx_array x, mlx_array w, float eps);
+mlx_array wick_mx_layer_norm(wick_graph *g, mlx_array x, mlx_array w, mlx_array b, float eps);
+mlx_array wick_mx_rope(wick_graph *g, mlx_array x, int dims, bool interleaved, int offset, mlx_array freqs);
+mlx_array wick_mx_rope_at(wick_graph *g, mlx_array x, int dims, bool interleaved, mlx_array offsets, mlx_array freqs);
+mlx_array wick_mx_attention(wick_graph *g, mlx_array q, mlx_array k, mlx_array v, float scale, const char *mode,
+                            mlx_array mask, mlx_array sinks);

@@ -94,8 +94,8 @@ static mlx_array widen(wick_backend_model *m, uint32_t i, mlx_array a, uint32_t 
     wick_graph *g = &m->g;
     int heads = (int)m->plan->cache[i / 2].n_kv_head;
     if (from == to) return a;
-    mlx_array both[2] = {a, mx_zeros(g, MX_DIMS((int)rows, heads, (int)(to - from), dim_of(m, i)), m->act)};
-    return from ? mx_concat(g, both, 2, 2) : both[1];
+    mlx_array both[2] = {a, wick_mx_zeros(g, MX_DIMS((int)rows, heads, (int)(to - from), dim_of(m, i)), m->act)};
+    return from ? wick_mx_concat(g, both, 2, 2) : both[1];
 }
 
 /* The array of slot i for these sequences, one row each, `capacity` long. */
@@ -112,12 +112,12 @@ static mlx_array gather_rows(wick_backend_model *m, uint32_t i, wick_seq *const 
             int start[4] = {(int)seq[k]->row, 0, 0, 0};
             int stop[4] = {(int)seq[k]->row + 1, heads, (int)(have < capacity ? have : capacity), dim_of(m, i)};
             bool whole = b->n_rows == 1 && have <= capacity;
-            row = whole ? b->kv[i] : mx_slice(g, b->kv[i], start, stop, 4);
+            row = whole ? b->kv[i] : wick_mx_slice(g, b->kv[i], start, stop, 4);
             if (have > capacity) have = capacity;
         }
         part[k] = widen(m, i, row, 1, have, capacity);
     }
-    return n == 1 ? part[0] : mx_concat(g, part, n, 0);
+    return n == 1 ? part[0] : wick_mx_concat(g, part, n, 0);
 }
 
 /* The same for a slot with a state: [n][floats], zeros at the start. */
@@ -128,11 +128,12 @@ static mlx_array gather_states(wick_backend_model *m, uint32_t i, wick_seq *cons
     for (uint32_t k = 0; k < n; k++) {
         wick_bundle *b = seq[k]->bundle;
         if (b && seq[k]->len)
-            part[k] = mx_cut(g, b->kv[i], MX_DIMS((int)b->n_rows, width), 0, (int)seq[k]->row, (int)seq[k]->row + 1);
+            part[k] =
+                wick_mx_cut(g, b->kv[i], MX_DIMS((int)b->n_rows, width), 0, (int)seq[k]->row, (int)seq[k]->row + 1);
         else
-            part[k] = mx_zeros(g, MX_DIMS(1, width), MLX_FLOAT32);
+            part[k] = wick_mx_zeros(g, MX_DIMS(1, width), MLX_FLOAT32);
     }
-    return n == 1 ? part[0] : mx_concat(g, part, n, 0);
+    return n == 1 ? part[0] : wick_mx_concat(g, part, n, 0);
 }
 
 /* A new bundle with copies of the sequences' rows. The sequences move into it. */
@@ -235,11 +236,12 @@ static void write_part(wick_backend_model *m, const wick_group *gr, uint32_t i, 
     mlx_array old = *slot(b, i), now;
     if (gr->even) {
         int start[4] = {0, 0, at, 0}, stop[4] = {rows, heads, at + n, d};
-        now = mx_slice_update(g, old, x, start, stop, 4);
+        now = wick_mx_slice_update(g, old, x, start, stop, 4);
     } else {
-        mlx_array idx = mx_cut(g, m->step.positions, MX_DIMS((int)m->step.n), 0, (int)gr->first, (int)gr->first + rows);
-        idx = mx_broadcast(g, mx_reshape(g, idx, MX_DIMS(rows, 1, 1, 1)), MX_DIMS(rows, heads, 1, d));
-        now = mx_put_along(g, old, idx, x, 2);
+        mlx_array idx =
+            wick_mx_cut(g, m->step.positions, MX_DIMS((int)m->step.n), 0, (int)gr->first, (int)gr->first + rows);
+        idx = wick_mx_broadcast(g, wick_mx_reshape(g, idx, MX_DIMS(rows, 1, 1, 1)), MX_DIMS(rows, heads, 1, d));
+        now = wick_mx_put_along(g, old, idx, x, 2);
     }
     now = wick_array_hold(now);
     wick_array_drop(&b->next[i]);
@@ -258,13 +260,13 @@ mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t
     wick_bundle *b = gr->bundle;
     uint32_t i = 2 * cache + part, capacity = b->next_capacity > b->capacity ? b->next_capacity : b->capacity;
     int dims[4] = {(int)b->n_rows, (int)m->plan->cache[cache].n_kv_head, (int)capacity, dim_of(m, i)};
-    return mx_cut(&m->g, *slot(b, i), dims, 4, 2, (int)from, (int)to);
+    return wick_mx_cut(&m->g, *slot(b, i), dims, 4, 2, (int)from, (int)to);
 }
 
 mlx_array wick_mlx_state_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t from, uint32_t to)
 {
     int n = (int)gr->n_seqs, width = state_of(m, 2 * cache);
-    return mx_cut(&m->g, *slot(gr->bundle, 2 * cache), MX_DIMS(n, width), 1, (int)from, (int)to);
+    return wick_mx_cut(&m->g, *slot(gr->bundle, 2 * cache), MX_DIMS(n, width), 1, (int)from, (int)to);
 }
 
 void wick_mlx_state_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array state)
@@ -365,10 +367,10 @@ static mlx_array exported(wick_backend_model *m, const wick_seq *s, uint32_t i, 
     int heads = (int)m->plan->cache[i / 2].n_kv_head;
     int start[4] = {(int)s->row, 0, (int)from, 0}, stop[4] = {(int)s->row + 1, heads, (int)to, dim_of(m, i)};
     int row[2] = {(int)s->row, 0}, row_end[2] = {(int)s->row + 1, state_of(m, i)};
-    mlx_array a =
-        state_of(m, i) ? mx_slice(g, s->bundle->kv[i], row, row_end, 2) : mx_slice(g, s->bundle->kv[i], start, stop, 4);
-    if (dim_of(m, i) && !export_half(m)) a = mx_astype(g, a, MLX_FLOAT32);
-    a = mx_contiguous(g, a);
+    mlx_array a = state_of(m, i) ? wick_mx_slice(g, s->bundle->kv[i], row, row_end, 2)
+                                 : wick_mx_slice(g, s->bundle->kv[i], start, stop, 4);
+    if (dim_of(m, i) && !export_half(m)) a = wick_mx_astype(g, a, MLX_FLOAT32);
+    a = wick_mx_contiguous(g, a);
     if (!g->failed && wick_mlx.array_eval(a)) g->failed = true;
     return a;
 }
@@ -426,13 +428,13 @@ wick_status wick_mlx_seq_import(wick_backend_model *m, wick_seq *s, uint32_t fro
         if (!exports(m, k, &i)) continue;
         int heads = (int)m->plan->cache[i / 2].n_kv_head, d = dim_of(m, i);
         if (!d) {
-            wick_mlx_state_write(m, &gr, i / 2, mx_data(&m->g, src, MX_DIMS(1, state_of(m, i)), MLX_FLOAT32));
+            wick_mlx_state_write(m, &gr, i / 2, wick_mx_data(&m->g, src, MX_DIMS(1, state_of(m, i)), MLX_FLOAT32));
             src += (uint64_t)state_of(m, i) * sizeof(float);
             continue;
         }
-        mlx_array a =
-            mx_data(&m->g, src, MX_DIMS(1, heads, (int)(to - from), d), export_half(m) ? MLX_FLOAT16 : MLX_FLOAT32);
-        write_part(m, &gr, i, mx_astype(&m->g, a, m->act));
+        mlx_array a = wick_mx_data(&m->g, src, MX_DIMS(1, heads, (int)(to - from), d),
+                                   export_half(m) ? MLX_FLOAT16 : MLX_FLOAT32);
+        write_part(m, &gr, i, wick_mx_astype(&m->g, a, m->act));
         src += (uint64_t)heads * (to - from) * (uint64_t)d * elem_bytes(m);
     }
     bool failed = m->g.failed;

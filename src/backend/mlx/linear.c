@@ -48,7 +48,7 @@ static mlx_array expanded(wick_backend_model *m, const wick_mlx_lin *l, mlx_arra
 
 static mlx_array global_scaled(wick_backend_model *m, const wick_mlx_lin *l, mlx_array y)
 {
-    return l->global_scale == 1.0F ? y : mx_multiply(&m->g, y, mx_scalar(&m->g, l->global_scale, m->act));
+    return l->global_scale == 1.0F ? y : wick_mx_multiply(&m->g, y, wick_mx_scalar(&m->g, l->global_scale, m->act));
 }
 
 mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n, mlx_array bias)
@@ -56,24 +56,24 @@ mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_arra
     wick_graph *g = &m->g;
     mlx_array y;
     if (!l->quantized) {
-        if (bias.ctx) return mx_addmm(g, bias, x, l->wt);
-        return mx_matmul(g, x, l->wt);
+        if (bias.ctx) return wick_mx_addmm(g, bias, x, l->wt);
+        return wick_mx_matmul(g, x, l->wt);
     }
     if (m->expand_rows && n >= m->expand_rows) {
         static const int swap2[] = {1, 0}, swap3[] = {0, 2, 1};
         mlx_array w = expanded(m, l, l->w, l->scales, l->biases);
-        w = mx_transpose(g, w, l->n_mat > 1 ? swap3 : swap2, l->n_mat > 1 ? 3 : 2);
-        y = mx_matmul(g, x, w);
+        w = wick_mx_transpose(g, w, l->n_mat > 1 ? swap3 : swap2, l->n_mat > 1 ? 3 : 2);
+        y = wick_mx_matmul(g, x, w);
     } else if (l->n_mat == 1 && n > 1 && n < m->pad_rows) {
         int in = (int)l->n_in, rows = (int)m->pad_rows;
-        mlx_array both[2] = {x, mx_zeros(g, MX_DIMS(rows - (int)n, in), m->act)};
-        y = quantized(m, l, mx_concat(g, both, 2, 0));
-        y = mx_cut(g, y, MX_DIMS(rows, (int)l->n_out), 0, 0, (int)n);
+        mlx_array both[2] = {x, wick_mx_zeros(g, MX_DIMS(rows - (int)n, in), m->act)};
+        y = quantized(m, l, wick_mx_concat(g, both, 2, 0));
+        y = wick_mx_cut(g, y, MX_DIMS(rows, (int)l->n_out), 0, 0, (int)n);
     } else {
         y = quantized(m, l, x);
     }
     y = global_scaled(m, l, y);
-    return bias.ctx ? mx_add(g, y, bias) : y;
+    return bias.ctx ? wick_mx_add(g, y, bias) : y;
 }
 
 mlx_array wick_mlx_gather_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, mlx_array idx, bool sorted)
@@ -95,54 +95,54 @@ mlx_array wick_mlx_rows(wick_backend_model *m, const wick_mlx_lin *l, mlx_array 
 {
     wick_graph *g = &m->g;
     (void)n;
-    mlx_array w = mx_take(g, l->w, ids, 0);
+    mlx_array w = wick_mx_take(g, l->w, ids, 0);
     if (!l->quantized) return w;
     mlx_array biases = {0};
-    if (l->biases.ctx) biases = mx_take(g, l->biases, ids, 0);
-    return global_scaled(m, l, expanded(m, l, w, mx_take(g, l->scales, ids, 0), biases));
+    if (l->biases.ctx) biases = wick_mx_take(g, l->biases, ids, 0);
+    return global_scaled(m, l, expanded(m, l, w, wick_mx_take(g, l->scales, ids, 0), biases));
 }
 
 static mlx_array num(wick_backend_model *m, float v)
 {
-    return mx_scalar(&m->g, v, m->act);
+    return wick_mx_scalar(&m->g, v, m->act);
 }
 
 static mlx_array gelu(wick_backend_model *m, mlx_array x)
 {
     wick_graph *g = &m->g;
-    mlx_array e = mx_erf(g, mx_multiply(g, x, num(m, 0.70710678118654752F)));
-    return mx_multiply(g, mx_multiply(g, x, num(m, 0.5F)), mx_add(g, e, num(m, 1.0F)));
+    mlx_array e = wick_mx_erf(g, wick_mx_multiply(g, x, num(m, 0.70710678118654752F)));
+    return wick_mx_multiply(g, wick_mx_multiply(g, x, num(m, 0.5F)), wick_mx_add(g, e, num(m, 1.0F)));
 }
 
 /* 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
 static mlx_array gelu_tanh(wick_backend_model *m, mlx_array x)
 {
     wick_graph *g = &m->g;
-    mlx_array cube = mx_multiply(g, mx_multiply(g, mx_square(g, x), x), num(m, 0.044715F));
-    mlx_array t = mx_tanh(g, mx_multiply(g, mx_add(g, x, cube), num(m, 0.79788456080286536F)));
-    return mx_multiply(g, mx_multiply(g, x, num(m, 0.5F)), mx_add(g, t, num(m, 1.0F)));
+    mlx_array cube = wick_mx_multiply(g, wick_mx_multiply(g, wick_mx_square(g, x), x), num(m, 0.044715F));
+    mlx_array t = wick_mx_tanh(g, wick_mx_multiply(g, wick_mx_add(g, x, cube), num(m, 0.79788456080286536F)));
+    return wick_mx_multiply(g, wick_mx_multiply(g, x, num(m, 0.5F)), wick_mx_add(g, t, num(m, 1.0F)));
 }
 
 static mlx_array swiglu_oai(wick_backend_model *m, float alpha, float limit, mlx_array gate, mlx_array up)
 {
     wick_graph *g = &m->g;
     if (limit != 0.0F) {
-        gate = mx_minimum(g, gate, num(m, limit));
-        up = mx_maximum(g, mx_minimum(g, up, num(m, limit)), num(m, -limit));
+        gate = wick_mx_minimum(g, gate, num(m, limit));
+        up = wick_mx_maximum(g, wick_mx_minimum(g, up, num(m, limit)), num(m, -limit));
     }
-    mlx_array s = mx_multiply(g, gate, mx_sigmoid(g, mx_multiply(g, gate, num(m, alpha))));
-    return mx_multiply(g, s, mx_add(g, up, num(m, 1.0F)));
+    mlx_array s = wick_mx_multiply(g, gate, wick_mx_sigmoid(g, wick_mx_multiply(g, gate, num(m, alpha))));
+    return wick_mx_multiply(g, s, wick_mx_add(g, up, num(m, 1.0F)));
 }
 
 static mlx_array activate(wick_backend_model *m, wick_act act, mlx_array x)
 {
     wick_graph *g = &m->g;
     switch (act) {
-    case WICK_ACT_SILU: return mx_multiply(g, x, mx_sigmoid(g, x));
+    case WICK_ACT_SILU: return wick_mx_multiply(g, x, wick_mx_sigmoid(g, x));
     case WICK_ACT_GELU: return gelu(m, x);
     case WICK_ACT_GELU_TANH: return gelu_tanh(m, x);
-    case WICK_ACT_RELU: return mx_maximum(g, x, num(m, 0.0F));
-    case WICK_ACT_RELU2: return mx_square(g, mx_maximum(g, x, num(m, 0.0F)));
+    case WICK_ACT_RELU: return wick_mx_maximum(g, x, num(m, 0.0F));
+    case WICK_ACT_RELU2: return wick_mx_square(g, wick_mx_maximum(g, x, num(m, 0.0F)));
     case WICK_ACT_SWIGLU_OAI:
     case WICK_ACT_IDENTITY: break;
     }
@@ -151,7 +151,7 @@ static mlx_array activate(wick_backend_model *m, wick_act act, mlx_array x)
 
 static mlx_array plain_activation(wick_backend_model *m, wick_act act, mlx_array gate, mlx_array up)
 {
-    return gate.ctx ? mx_multiply(&m->g, activate(m, act, gate), up) : activate(m, act, up);
+    return gate.ctx ? wick_mx_multiply(&m->g, activate(m, act, gate), up) : activate(m, act, up);
 }
 
 /* Compilation turns the activation and its product into one kernel. The traced function builds on the model's own graph: it

@@ -179,7 +179,7 @@ static bool load_encoded(wick_loader *ld, wick_mlx_lin *l, const wick_weight *w)
     if (!l->w.ctx) return false;
     static const int swap2[] = {1, 0}, swap3[] = {0, 2, 1};
     wick_graph *g = &ld->m->g;
-    l->wt = wick_array_hold(mx_transpose(g, l->w, l->n_mat > 1 ? swap3 : swap2, l->n_mat > 1 ? 3 : 2));
+    l->wt = wick_array_hold(wick_mx_transpose(g, l->w, l->n_mat > 1 ? swap3 : swap2, l->n_mat > 1 ? 3 : 2));
     wick_graph_reset(g);
     return l->wt.ctx != NULL;
 }
@@ -275,9 +275,9 @@ static bool join_parts(wick_backend_model *m, wick_mlx_lin *l, const wick_mlx_li
     for (int k = 0; k < 3; k++) {
         for (uint32_t i = 0; i < n; i++) a[i] = k == 0 ? piece[i].w : k == 1 ? piece[i].scales : piece[i].biases;
         if (!a[0].ctx) continue;
-        *to[k] = wick_array_hold(mx_concat(g, a, n, 0));
+        *to[k] = wick_array_hold(wick_mx_concat(g, a, n, 0));
     }
-    if (!l->quantized) l->wt = wick_array_hold(mx_transpose(g, l->w, swap, 2));
+    if (!l->quantized) l->wt = wick_array_hold(wick_mx_transpose(g, l->w, swap, 2));
     bool ok = !g->failed;
     wick_graph_reset(g);
     for (int k = 0; k < 3 && ok; k++)

@@ -10,8 +10,8 @@ static mlx_array run_mlp(wick_backend_model *m, const wick_op_mlp *o, const wick
         up = wick_mlx_linear(m, w[1], x, n, v[1]);
     } else { /* both in one product */
         int ff = (int)o->n_ff;
-        up = mx_cut(&m->g, gate, MX_DIMS((int)n, 2 * ff), 1, ff, 2 * ff);
-        gate = mx_cut(&m->g, gate, MX_DIMS((int)n, 2 * ff), 1, 0, ff);
+        up = wick_mx_cut(&m->g, gate, MX_DIMS((int)n, 2 * ff), 1, ff, 2 * ff);
+        gate = wick_mx_cut(&m->g, gate, MX_DIMS((int)n, 2 * ff), 1, 0, ff);
     }
     mlx_array y = wick_mlx_activation(m, o->act, o->act_alpha, o->act_limit, gate, up);
     return wick_mlx_linear(m, w[2], y, n, v[2]);
@@ -32,16 +32,16 @@ static mlx_array limit_groups(wick_backend_model *m, const wick_op_moe *o, mlx_a
     wick_graph *g = &m->g;
     int n = (int)m->step.n, ng = (int)o->n_group, per = (int)(o->n_expert / o->n_group), drop = ng - (int)o->topk_group;
     if (drop <= 0) return scores;
-    mlx_array by_group = mx_reshape(g, scores, MX_DIMS(n, ng, per)), best;
+    mlx_array by_group = wick_mx_reshape(g, scores, MX_DIMS(n, ng, per)), best;
     if (o->group_by_top2 && per > 1)
-        best = mx_sum(g, mx_topk(g, by_group, 2, -1), -1, true);
+        best = wick_mx_sum(g, wick_mx_topk(g, by_group, 2, -1), -1, true);
     else
-        best = mx_max(g, by_group, -1, true);
-    mlx_array out = mx_argpartition(g, best, drop - 1, 1); /* [n][ng][1], the worst first */
-    out = mx_cut(g, out, MX_DIMS(n, ng, 1), 1, 0, drop);
-    mlx_array low = mx_broadcast(g, mx_scalar(g, -1e30F, MLX_FLOAT32), MX_DIMS(n, drop, per));
-    by_group = mx_put_along(g, by_group, mx_broadcast(g, out, MX_DIMS(n, drop, per)), low, 1);
-    return mx_reshape(g, by_group, MX_DIMS(n, (int)o->n_expert));
+        best = wick_mx_max(g, by_group, -1, true);
+    mlx_array out = wick_mx_argpartition(g, best, drop - 1, 1); /* [n][ng][1], the worst first */
+    out = wick_mx_cut(g, out, MX_DIMS(n, ng, 1), 1, 0, drop);
+    mlx_array low = wick_mx_broadcast(g, wick_mx_scalar(g, -1e30F, MLX_FLOAT32), MX_DIMS(n, drop, per));
+    by_group = wick_mx_put_along(g, by_group, wick_mx_broadcast(g, out, MX_DIMS(n, drop, per)), low, 1);
+    return wick_mx_reshape(g, by_group, MX_DIMS(n, (int)o->n_expert));
 }
 
 /* The top_k experts of each row and their weights, [n][k] each. */
@@ -51,25 +51,26 @@ static void route(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, m
     wick_graph *g = &m->g;
     int n = (int)m->step.n, e = (int)o->n_expert, k = (int)o->top_k;
     mlx_array none = {0}, score, choice;
-    mlx_array logits = mx_astype(g, wick_mlx_linear(m, nd->w[W_ROUTER], x, m->step.n, none), MLX_FLOAT32);
-    if (nd->v[V_ROUTER].ctx) logits = mx_add(g, logits, nd->v[V_ROUTER]);
+    mlx_array logits = wick_mx_astype(g, wick_mlx_linear(m, nd->w[W_ROUTER], x, m->step.n, none), MLX_FLOAT32);
+    if (nd->v[V_ROUTER].ctx) logits = wick_mx_add(g, logits, nd->v[V_ROUTER]);
     if (o->routing == WICK_ROUTE_SOFTMAX_TOPK)
-        score = mx_softmax(g, logits, -1);
+        score = wick_mx_softmax(g, logits, -1);
     else if (o->routing == WICK_ROUTE_SIGMOID_TOPK)
-        score = mx_sigmoid(g, logits);
+        score = wick_mx_sigmoid(g, logits);
     else
         score = logits;
-    choice = nd->v[V_CORRECTION].ctx ? mx_add(g, score, nd->v[V_CORRECTION]) : score;
+    choice = nd->v[V_CORRECTION].ctx ? wick_mx_add(g, score, nd->v[V_CORRECTION]) : score;
     if (o->n_group > 1) choice = limit_groups(m, o, choice);
-    *idx = mx_argpartition(g, choice, e - k, -1); /* the k best last */
-    *idx = mx_cut(g, *idx, MX_DIMS(n, e), 1, e - k, e);
-    *weight = mx_take_along(g, score, *idx, -1);
+    *idx = wick_mx_argpartition(g, choice, e - k, -1); /* the k best last */
+    *idx = wick_mx_cut(g, *idx, MX_DIMS(n, e), 1, e - k, e);
+    *weight = wick_mx_take_along(g, score, *idx, -1);
     if (o->routing == WICK_ROUTE_TOPK_SOFTMAX)
-        *weight = mx_softmax(g, *weight, -1);
+        *weight = wick_mx_softmax(g, *weight, -1);
     else if (o->normalize && k > 1)
-        *weight = mx_divide(g, *weight, mx_add(g, mx_sum(g, *weight, -1, true), mx_scalar(g, 1e-20F, MLX_FLOAT32)));
-    if (o->scale != 1.0F) *weight = mx_multiply(g, *weight, mx_scalar(g, o->scale, MLX_FLOAT32));
-    *weight = mx_astype(g, *weight, m->act);
+        *weight = wick_mx_divide(
+            g, *weight, wick_mx_add(g, wick_mx_sum(g, *weight, -1, true), wick_mx_scalar(g, 1e-20F, MLX_FLOAT32)));
+    if (o->scale != 1.0F) *weight = wick_mx_multiply(g, *weight, wick_mx_scalar(g, o->scale, MLX_FLOAT32));
+    *weight = wick_mx_astype(g, *weight, m->act);
 }
 
 static mlx_array expert_bias(wick_backend_model *m, mlx_array y, mlx_array bias, mlx_array idx, const int *dims,
@@ -77,7 +78,7 @@ static mlx_array expert_bias(wick_backend_model *m, mlx_array y, mlx_array bias,
 {
     wick_graph *g = &m->g;
     if (!bias.ctx) return y;
-    return mx_add(g, y, mx_reshape(g, mx_take(g, bias, idx, 0), dims, n_dims));
+    return wick_mx_add(g, y, wick_mx_reshape(g, wick_mx_take(g, bias, idx, 0), dims, n_dims));
 }
 
 /* x [rows..][1][n_embd], idx [rows..]: each row through its own expert. */
@@ -105,27 +106,29 @@ mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
     int n = (int)m->step.n, k = (int)o->top_k, d = (int)m->plan->n_embd;
     mlx_array idx, weight, y, in;
     route(m, nd, x, &idx, &weight);
-    mlx_array per_pair = mx_reshape(g, weight, MX_DIMS(n, k, 1));
+    mlx_array per_pair = wick_mx_reshape(g, weight, MX_DIMS(n, k, 1));
     if (n * k >= SORT_ROWS) {
-        mlx_array flat = mx_reshape(g, idx, MX_DIMS(n * k)), order = mx_argsort(g, flat, 0);
-        mlx_array back = mx_argsort(g, order, 0);
-        mlx_array top_k = mx_data(g, (const int32_t[]){k}, MX_DIMS(1), MLX_INT32);
-        mlx_array rows = mx_floor_divide(g, mx_astype(g, order, MLX_INT32), top_k);
-        in = mx_take(g, x, rows, 0);
-        if (o->scale_input) in = mx_multiply(g, in, mx_take(g, mx_reshape(g, weight, MX_DIMS(n * k, 1)), order, 0));
-        in = mx_reshape(g, in, MX_DIMS(n * k, 1, d));
-        y = run_experts(m, nd, in, mx_take(g, flat, order, 0), true, MX_DIMS(n * k, 1, d));
-        y = mx_take(g, mx_reshape(g, y, MX_DIMS(n * k, d)), back, 0);
+        mlx_array flat = wick_mx_reshape(g, idx, MX_DIMS(n * k)), order = wick_mx_argsort(g, flat, 0);
+        mlx_array back = wick_mx_argsort(g, order, 0);
+        mlx_array top_k = wick_mx_data(g, (const int32_t[]){k}, MX_DIMS(1), MLX_INT32);
+        mlx_array rows = wick_mx_floor_divide(g, wick_mx_astype(g, order, MLX_INT32), top_k);
+        in = wick_mx_take(g, x, rows, 0);
+        if (o->scale_input)
+            in = wick_mx_multiply(g, in, wick_mx_take(g, wick_mx_reshape(g, weight, MX_DIMS(n * k, 1)), order, 0));
+        in = wick_mx_reshape(g, in, MX_DIMS(n * k, 1, d));
+        y = run_experts(m, nd, in, wick_mx_take(g, flat, order, 0), true, MX_DIMS(n * k, 1, d));
+        y = wick_mx_take(g, wick_mx_reshape(g, y, MX_DIMS(n * k, d)), back, 0);
     } else {
-        in = mx_reshape(g, x, MX_DIMS(n, 1, 1, d));
-        if (o->scale_input) in = mx_multiply(g, in, mx_reshape(g, weight, MX_DIMS(n, k, 1, 1)));
+        in = wick_mx_reshape(g, x, MX_DIMS(n, 1, 1, d));
+        if (o->scale_input) in = wick_mx_multiply(g, in, wick_mx_reshape(g, weight, MX_DIMS(n, k, 1, 1)));
         y = run_experts(m, nd, in, idx, false, MX_DIMS(n, k, 1, d));
     }
-    y = mx_reshape(g, y, MX_DIMS(n, k, d));
-    if (!o->scale_input) y = mx_multiply(g, y, per_pair);
-    y = mx_sum(g, y, 1, false);
+    y = wick_mx_reshape(g, y, MX_DIMS(n, k, d));
+    if (!o->scale_input) y = wick_mx_multiply(g, y, per_pair);
+    y = wick_mx_sum(g, y, 1, false);
     if (!o->shared) return y;
     mlx_array s = run_mlp(m, o->shared, nd->w + W_S_GATE, nd->v + V_S_GATE, x, m->step.n), none = {0};
-    if (nd->w[W_SHARED]) s = mx_multiply(g, s, mx_sigmoid(g, wick_mlx_linear(m, nd->w[W_SHARED], x, m->step.n, none)));
-    return mx_add(g, y, s);
+    if (nd->w[W_SHARED])
+        s = wick_mx_multiply(g, s, wick_mx_sigmoid(g, wick_mlx_linear(m, nd->w[W_SHARED], x, m->step.n, none)));
+    return wick_mx_add(g, y, s);
 }

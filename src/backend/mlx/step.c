@@ -164,9 +164,9 @@ static void compact(wick_backend_model *m)
     s->compact = true;
     for (uint32_t i = 0; all && i < s->n; i++) all = s->out_at[i] == (int32_t)i;
     if (all) return;
-    mlx_array idx = mx_data(&m->g, s->out_at, MX_DIMS((int)s->n_out), MLX_INT32);
+    mlx_array idx = wick_mx_data(&m->g, s->out_at, MX_DIMS((int)s->n_out), MLX_INT32);
     for (int r = 0; r < WICK_N_REGS; r++)
-        if (s->reg[r].ctx) s->reg[r] = mx_take(&m->g, s->reg[r], idx, 0);
+        if (s->reg[r].ctx) s->reg[r] = wick_mx_take(&m->g, s->reg[r], idx, 0);
     s->n = s->n_out;
 }
 
@@ -175,26 +175,27 @@ static mlx_array run_embed(wick_backend_model *m, const wick_mlx_node *n)
     const wick_op_embed *o = &n->op->u.embed;
     wick_graph *g = &m->g;
     int rows = (int)m->step.n;
-    mlx_array ids = mx_data(g, m->step.token, MX_DIMS(rows), MLX_INT32);
+    mlx_array ids = wick_mx_data(g, m->step.token, MX_DIMS(rows), MLX_INT32);
     mlx_array x = wick_mlx_rows(m, n->w[W_MAIN], ids, m->step.n);
-    if (o->scale != 1.0F) x = mx_multiply(g, x, mx_scalar(g, o->scale, m->act));
+    if (o->scale != 1.0F) x = wick_mx_multiply(g, x, wick_mx_scalar(g, o->scale, m->act));
     if (!n->w[W_POS]) return x;
     mlx_array at = m->step.positions;
-    if (o->pos_offset) at = mx_add(g, at, mx_data(g, (const int32_t[]){(int32_t)o->pos_offset}, MX_DIMS(1), MLX_INT32));
-    return mx_add(g, x, wick_mlx_rows(m, n->w[W_POS], at, m->step.n));
+    if (o->pos_offset)
+        at = wick_mx_add(g, at, wick_mx_data(g, (const int32_t[]){(int32_t)o->pos_offset}, MX_DIMS(1), MLX_INT32));
+    return wick_mx_add(g, x, wick_mlx_rows(m, n->w[W_POS], at, m->step.n));
 }
 
 static mlx_array run_norm(wick_backend_model *m, const wick_mlx_node *n, mlx_array x)
 {
     const wick_op_norm *o = &n->op->u.norm;
-    if (o->kind == WICK_NORM_LAYER) return mx_layer_norm(&m->g, x, n->v[V_W], n->v[V_B], o->eps);
-    mlx_array y = mx_rms_norm(&m->g, x, n->v[V_W], o->eps);
-    return n->v[V_B].ctx ? mx_add(&m->g, y, n->v[V_B]) : y;
+    if (o->kind == WICK_NORM_LAYER) return wick_mx_layer_norm(&m->g, x, n->v[V_W], n->v[V_B], o->eps);
+    mlx_array y = wick_mx_rms_norm(&m->g, x, n->v[V_W], o->eps);
+    return n->v[V_B].ctx ? wick_mx_add(&m->g, y, n->v[V_B]) : y;
 }
 
 static mlx_array scaled(wick_backend_model *m, mlx_array x, float f)
 {
-    return f == 1.0F || !x.ctx ? x : mx_multiply(&m->g, x, mx_scalar(&m->g, f, m->act));
+    return f == 1.0F || !x.ctx ? x : wick_mx_multiply(&m->g, x, wick_mx_scalar(&m->g, f, m->act));
 }
 
 static mlx_array run_head(wick_backend_model *m, const wick_mlx_node *n, mlx_array x)
@@ -202,17 +203,17 @@ static mlx_array run_head(wick_backend_model *m, const wick_mlx_node *n, mlx_arr
     const wick_op_head *o = &n->op->u.head;
     wick_graph *g = &m->g;
     mlx_array y = scaled(m, wick_mlx_linear(m, n->w[W_MAIN], x, m->step.n, n->v[V_B]), o->scale);
-    y = mx_astype(g, y, MLX_FLOAT32);
+    y = wick_mx_astype(g, y, MLX_FLOAT32);
     if (o->softcap == 0.0F) return y;
-    y = mx_tanh(g, mx_divide(g, y, mx_scalar(g, o->softcap, MLX_FLOAT32)));
-    return mx_multiply(g, y, mx_scalar(g, o->softcap, MLX_FLOAT32));
+    y = wick_mx_tanh(g, wick_mx_divide(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32)));
+    return wick_mx_multiply(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32));
 }
 
 /* A plan may add to a register that it never wrote: it is zero. */
 static mlx_array source(wick_backend_model *m, wick_reg r)
 {
     wick_mlx_step *s = &m->step;
-    if (!s->reg[r].ctx) s->reg[r] = mx_zeros(&m->g, MX_DIMS((int)s->n, (int)m->plan->n_embd), m->act);
+    if (!s->reg[r].ctx) s->reg[r] = wick_mx_zeros(&m->g, MX_DIMS((int)s->n, (int)m->plan->n_embd), m->act);
     return s->reg[r];
 }
 
@@ -222,7 +223,7 @@ static void call_tap(wick_backend_model *m, uint32_t i)
     wick_mlx_step *s = &m->step;
     wick_tap tap = {i, m->node[i].op, NULL, s->n, m->plan->n_embd};
     if (m->node[i].op->kind != WICK_OP_HEAD) {
-        mlx_array x = mx_contiguous(&m->g, mx_astype(&m->g, s->reg[m->node[i].op->dst], MLX_FLOAT32));
+        mlx_array x = wick_mx_contiguous(&m->g, wick_mx_astype(&m->g, s->reg[m->node[i].op->dst], MLX_FLOAT32));
         if (m->g.failed || wick_mlx.array_eval(x)) {
             m->g.failed = true;
             return;
@@ -253,10 +254,10 @@ static bool run_node(wick_backend_model *m, uint32_t i, mlx_array *out)
     case WICK_OP_MLP: y = wick_mlx_mlp(m, n, x); break;
     case WICK_OP_MOE: y = wick_mlx_moe(m, n, x); break;
     case WICK_OP_ADD:
-        y = mx_add(&m->g, scaled(m, source(m, op->dst), op->u.add.dst_scale), scaled(m, x, op->u.add.src_scale));
+        y = wick_mx_add(&m->g, scaled(m, source(m, op->dst), op->u.add.dst_scale), scaled(m, x, op->u.add.src_scale));
         break;
     case WICK_OP_COPY: y = scaled(m, x, op->u.add.src_scale); break;
-    case WICK_OP_HEAD: *out = s->hidden ? mx_astype(&m->g, x, MLX_FLOAT32) : run_head(m, n, x); return true;
+    case WICK_OP_HEAD: *out = s->hidden ? wick_mx_astype(&m->g, x, MLX_FLOAT32) : run_head(m, n, x); return true;
     case WICK_OP_CONV: y = wick_mlx_conv(m, n, x); break;
     case WICK_OP_MAMBA1: y = wick_mlx_mamba1(m, n, x); break;
     case WICK_OP_MAMBA2: y = wick_mlx_mamba2(m, n, x); break;
@@ -276,12 +277,12 @@ static wick_status build(wick_backend_model *m, const wick_batch *b, mlx_array *
     s->compact = false;
     WICK_TRY(make_groups(m, b, err));
     find_outputs(s, b);
-    s->positions = mx_data(&m->g, s->pos, MX_DIMS((int)s->n), MLX_INT32);
+    s->positions = wick_mx_data(&m->g, s->pos, MX_DIMS((int)s->n), MLX_INT32);
     for (uint32_t i = 0; i < m->n_nodes && !m->g.failed; i++) {
         if (!run_node(m, i, out)) break;
         if (m->ctx->opts.tap && !m->g.failed) call_tap(m, i);
     }
-    if (out->ctx) *out = mx_contiguous(&m->g, *out);
+    if (out->ctx) *out = wick_mx_contiguous(&m->g, *out);
     return m->g.failed ? wick_mlx_fail(err, "building a step") : WICK_OK;
 }
 

@@ -31,7 +31,7 @@ static wick_status load_rope(wick_loader *ld, wick_mlx_node *n, const wick_rope 
 static wick_status join_vectors(wick_loader *ld, wick_mlx_node *n, int at, size_t count, wick_err *err)
 {
     wick_graph *g = &ld->m->g;
-    mlx_array all = wick_array_hold(mx_concat(g, n->v + at, count, 0));
+    mlx_array all = wick_array_hold(wick_mx_concat(g, n->v + at, count, 0));
     wick_graph_reset(g);
     for (size_t i = 0; i < count; i++) wick_array_drop(&n->v[at + (int)i]);
     n->v[at] = all;
