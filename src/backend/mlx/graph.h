@@ -27,21 +27,21 @@ mlx_array wick_graph_keep(wick_graph *g, int rc,
 void wick_graph_reset(wick_graph *g);
 void wick_graph_release(wick_graph *g);
 
-#define WICK_UNARY(name)                                          \
-    static inline mlx_array mx_##name(wick_graph *g, mlx_array a) \
-    {                                                             \
-        mlx_array r = {0};                                        \
-        if (g->failed) return r;                                  \
-        int rc = wick_mlx.name(&r, a, g->stream);                 \
-        return wick_graph_keep(g, rc, r);                         \
+#define WICK_UNARY(name)                                               \
+    static inline mlx_array wick_mx_##name(wick_graph *g, mlx_array a) \
+    {                                                                  \
+        mlx_array r = {0};                                             \
+        if (g->failed) return r;                                       \
+        int rc = wick_mlx.name(&r, a, g->stream);                      \
+        return wick_graph_keep(g, rc, r);                              \
     }
-#define WICK_BINARY(name)                                                      \
-    static inline mlx_array mx_##name(wick_graph *g, mlx_array a, mlx_array b) \
-    {                                                                          \
-        mlx_array r = {0};                                                     \
-        if (g->failed) return r;                                               \
-        int rc = wick_mlx.name(&r, a, b, g->stream);                           \
-        return wick_graph_keep(g, rc, r);                                      \
+#define WICK_BINARY(name)                                                           \
+    static inline mlx_array wick_mx_##name(wick_graph *g, mlx_array a, mlx_array b) \
+    {                                                                               \
+        mlx_array r = {0};                                                          \
+        if (g->failed) return r;                                                    \
+        int rc = wick_mlx.name(&r, a, b, g->stream);                                \
+        return wick_graph_keep(g, rc, r);                                           \
     }
 WICK_UNARY(sigmoid)
 WICK_UNARY(tanh)
