@@ -147,7 +147,9 @@ static char *read_line(const char *prompt)
         fputs(prompt, stdout);
         fflush(stdout);
     }
+    wick_stdin_reading(true);
     ssize_t n = getline(&l, &cap, stdin);
+    wick_stdin_reading(false);
     char *own = NULL;
     if (n >= 0) {
         while (n > 0 && (l[n - 1] == '\n' || l[n - 1] == '\r')) l[--n] = '\0';

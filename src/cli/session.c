@@ -342,7 +342,13 @@ wick_status wick_read_stdin(char **text, size_t *n, wick_err *err)
     wick_buf b;
     char chunk[65536];
     wick_buf_init(&b, 64u << 20);
+    wick_stdin_reading(true);
     for (size_t got; (got = fread(chunk, 1, sizeof chunk, stdin)) > 0;) wick_buf_add(&b, chunk, got);
+    wick_stdin_reading(false);
+    if (wick_interrupted()) {
+        wick_buf_release(&b);
+        return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "interrupted");
+    }
     if (b.failed) {
         wick_buf_release(&b);
         return WICK_FAIL(err, WICK_E_LIMIT, "standard input", "standard input: more than 64 MiB");

@@ -24,6 +24,19 @@ static void on_interrupt(int sig)
     }
 }
 
+/* While text is printed a call that Ctrl-C meets goes on, or stdio would drop what it was writing; a wait for input returns. */
+static void catch_interrupt(int flags)
+{
+    struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = flags};
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+}
+
+void wick_stdin_reading(bool on)
+{
+    catch_interrupt(on ? 0 : SA_RESTART);
+}
+
 static void log_line(void *ctx, wick_log_level level, const char *line)
 {
     (void)ctx;
@@ -33,14 +46,12 @@ static void log_line(void *ctx, wick_log_level level, const char *line)
 
 void wick_term_init(const wick_args *a)
 {
-    struct sigaction sa = {.sa_handler = on_interrupt};
     memset(&term, 0, sizeof term);
     term.quiet = a->quiet;
     term.verbose = a->verbose;
     term.err_tty = isatty(STDERR_FILENO);
     term.out_tty = isatty(STDOUT_FILENO);
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL); /* no SA_RESTART: a blocking read returns */
+    catch_interrupt(SA_RESTART);
     if (!a->quiet) wick_log_set(log_line, NULL, a->trace ? WICK_LOG_DEBUG : a->verbose ? WICK_LOG_INFO : WICK_LOG_WARN);
 }
 

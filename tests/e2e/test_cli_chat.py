@@ -139,6 +139,7 @@ def test_interrupt_stops_the_answer_only(chat, cycle):
     for turn in ("first", "second"):
         t.send(f"the {turn}\n")
         t.wait_for("abcdefghij\r\nabcdefghij\r\n")
+        time.sleep(1)  # nobody reads: the terminal is full and the program waits in a write
         t.send("\x03")
         t.wait_for(r"\(stopped\)", 20)
         t.wait_for(">>> ", 20)
