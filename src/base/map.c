@@ -4,8 +4,8 @@
 #include "base/sys.h"
 #include <stdatomic.h>
 
+/* What a search reads is small and lies together; keys are touched only where all 32 bits of the hash agree. */
 struct wick_map_slot {
-    wick_str key;
     uint32_t hash, value; /* value WICK_MAP_NONE: empty */
 };
 
@@ -46,36 +46,48 @@ static uint64_t process_seed(void)
 void wick_map_init(wick_map *m)
 {
     m->slots = NULL;
+    m->keys = NULL;
     m->n = m->cap = 0;
 }
 
 void wick_map_release(wick_map *m)
 {
     wick_free(m->slots);
+    wick_free(m->keys);
     wick_map_init(m);
 }
 
 /* The slot that holds key, or the empty one where it belongs. */
-static struct wick_map_slot *find(const wick_map *m, wick_str key, uint32_t hash)
+static uint32_t find(const wick_map *m, wick_str key, uint32_t hash)
 {
     for (uint32_t i = hash & (m->cap - 1);; i = (i + 1) & (m->cap - 1)) {
-        struct wick_map_slot *s = &m->slots[i];
-        if (s->value == WICK_MAP_NONE || (s->hash == hash && wick_str_eq(s->key, key))) return s;
+        const struct wick_map_slot *s = &m->slots[i];
+        if (s->value == WICK_MAP_NONE || (s->hash == hash && wick_str_eq(m->keys[i], key))) return i;
     }
 }
 
 static bool resize(wick_map *m, uint32_t cap)
 {
-    struct wick_map_slot *old = m->slots;
-    uint32_t old_cap = m->cap;
-    struct wick_map_slot *fresh = wick_realloc_array(NULL, cap, sizeof *fresh);
-    if (!fresh) return false;
-    for (uint32_t i = 0; i < cap; i++) fresh[i].value = WICK_MAP_NONE;
-    m->slots = fresh;
+    wick_map old = *m;
+    struct wick_map_slot *slots = wick_realloc_array(NULL, cap, sizeof *slots);
+    wick_str *keys = wick_realloc_array(NULL, cap, sizeof *keys);
+    if (!slots || !keys) {
+        wick_free(slots);
+        wick_free(keys);
+        return false;
+    }
+    for (uint32_t i = 0; i < cap; i++) slots[i] = (struct wick_map_slot){0, WICK_MAP_NONE};
+    m->slots = slots;
+    m->keys = keys;
     m->cap = cap;
-    for (uint32_t i = 0; i < old_cap; i++)
-        if (old[i].value != WICK_MAP_NONE) *find(m, old[i].key, old[i].hash) = old[i];
-    wick_free(old);
+    for (uint32_t i = 0; i < old.cap; i++) {
+        if (old.slots[i].value == WICK_MAP_NONE) continue;
+        uint32_t to = find(m, old.keys[i], old.slots[i].hash);
+        slots[to] = old.slots[i];
+        keys[to] = old.keys[i];
+    }
+    wick_free(old.slots);
+    wick_free(old.keys);
     return true;
 }
 
@@ -88,23 +100,45 @@ bool wick_map_reserve(wick_map *m, uint32_t n)
     return cap == m->cap || resize(m, (uint32_t)cap);
 }
 
-uint32_t wick_map_add(wick_map *m, wick_str key, uint32_t value)
+uint32_t wick_map_hash(wick_str key)
+{
+    return (uint32_t)wick_hash_bytes(key.p, key.n, process_seed());
+}
+
+void wick_map_will_need(const wick_map *m, uint32_t hash)
+{
+    if (m->cap) __builtin_prefetch(&m->slots[hash & (m->cap - 1)]);
+}
+
+void wick_map_will_compare(const wick_map *m, uint32_t hash)
+{
+    if (m->cap) __builtin_prefetch(&m->keys[hash & (m->cap - 1)]);
+}
+
+uint32_t wick_map_add_hashed(wick_map *m, wick_str key, uint32_t hash, uint32_t value)
 {
     if ((uint64_t)m->n + 1 > (uint64_t)m->cap * 3 / 4) {
         if (m->cap >= 1u << 30 || !resize(m, m->cap ? m->cap * 2 : 16)) return WICK_MAP_NONE;
     }
-    uint32_t hash = (uint32_t)wick_hash_bytes(key.p, key.n, process_seed());
-    struct wick_map_slot *s = find(m, key, hash);
-    if (s->value != WICK_MAP_NONE) return s->value;
-    s->key = key;
-    s->hash = hash;
-    s->value = value;
+    uint32_t i = find(m, key, hash);
+    if (m->slots[i].value != WICK_MAP_NONE) return m->slots[i].value;
+    m->slots[i] = (struct wick_map_slot){hash, value};
+    m->keys[i] = key;
     m->n++;
     return value;
 }
 
+uint32_t wick_map_get_hashed(const wick_map *m, wick_str key, uint32_t hash)
+{
+    return m->cap ? m->slots[find(m, key, hash)].value : WICK_MAP_NONE;
+}
+
+uint32_t wick_map_add(wick_map *m, wick_str key, uint32_t value)
+{
+    return wick_map_add_hashed(m, key, wick_map_hash(key), value);
+}
+
 uint32_t wick_map_get(const wick_map *m, wick_str key)
 {
-    if (m->cap == 0) return WICK_MAP_NONE;
-    return find(m, key, (uint32_t)wick_hash_bytes(key.p, key.n, process_seed()))->value;
+    return m->cap ? wick_map_get_hashed(m, key, wick_map_hash(key)) : WICK_MAP_NONE;
 }

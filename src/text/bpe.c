@@ -11,8 +11,8 @@ enum { SCAN_MAX = 24 }; /* symbols; above this the heap wins (measured on Englis
 bool wick_merges_init(wick_tok_model *m, uint32_t n)
 {
     uint32_t cap = 64;
-    while (cap < 2 * (uint64_t)n && cap < 1u << 30) cap *= 2;
-    m->merges = wick_alloc_zero(cap, sizeof *m->merges);
+    while (cap < n + (uint64_t)n / 2 && cap < 1u << 30) cap *= 2;
+    m->merges = wick_realloc_array(NULL, cap, sizeof *m->merges);
     if (!m->merges) return false;
     for (uint32_t i = 0; i < cap; i++) m->merges[i].key = UINT64_MAX;
     m->merges_mask = cap - 1;
@@ -28,6 +28,11 @@ static uint32_t slot_of(uint64_t key, uint32_t mask)
 static uint64_t key_of(int32_t a, int32_t b)
 {
     return (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
+}
+
+void wick_merges_will_need(const wick_tok_model *m, int32_t a, int32_t b)
+{
+    __builtin_prefetch(&m->merges[slot_of(key_of(a, b), m->merges_mask)], 1);
 }
 
 void wick_merges_add(wick_tok_model *m, int32_t a, int32_t b, uint32_t rank, uint32_t id)

@@ -28,6 +28,25 @@ static void skip_string(wick_json_scan *s)
     s->failed = true;
 }
 
+static bool ends_word(char c)
+{
+    switch (c) {
+    case 0:
+    case ' ':
+    case '\n':
+    case '\t':
+    case '\r':
+    case ',':
+    case ':':
+    case '{':
+    case '}':
+    case '[':
+    case ']':
+    case '"': return true;
+    default: return false;
+    }
+}
+
 void wick_json_skip(wick_json_scan *s)
 {
     unsigned depth = 0;
@@ -56,7 +75,7 @@ void wick_json_skip(wick_json_scan *s)
             }
             s->p++;
         } else {
-            while (s->p < s->end && *s->p && !strchr(" \n\t\r,:{}[]\"", *s->p)) s->p++;
+            while (s->p < s->end && !ends_word(*s->p)) s->p++;
             if (s->p < s->end && !*s->p) s->failed = true;
         }
     } while (depth && !s->failed);
@@ -144,13 +163,14 @@ double wick_json_number(wick_json_scan *s)
         s->failed = true;
         return 0;
     }
+    const char *p = s->p; /* whole numbers, which ids are, without a copy */
+    while (p < s->end && *p >= '0' && *p <= '9' && p - s->p < 16) v = v * 10 + (*p++ - '0');
+    if (p > s->p && p < s->end && p - s->p < 16 && *p != '.' && *p != 'e' && *p != 'E' && *p != '+' && *p != '-') {
+        s->p = p;
+        return v;
+    }
     while (s->p < s->end && n < sizeof text - 1 && *s->p && strchr("+-.eE0123456789", *s->p)) text[n++] = *s->p++;
     text[n] = 0;
-    bool integer = n < 16;
-    for (size_t i = 0; i < n && integer; i++) {
-        integer = text[i] >= '0' && text[i] <= '9';
-        v = v * 10 + (text[i] - '0');
-    }
-    if (!integer && !wick_parse_f64(text, &v)) s->failed = true;
+    if (!wick_parse_f64(text, &v)) s->failed = true;
     return v;
 }

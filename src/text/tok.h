@@ -38,7 +38,8 @@ typedef struct wick_vocab {
     wick_map map;     /* piece -> id */
 } wick_vocab;
 
-bool wick_vocab_grow(wick_vocab *v, uint32_t n, bool scores); /* makes ids 0..n-1 exist */
+bool wick_vocab_reserve(wick_vocab *v, uint32_t n, bool scores); /* room for ids 0..n-1, nothing more */
+bool wick_vocab_grow(wick_vocab *v, uint32_t n, bool scores);    /* makes ids 0..n-1 exist */
 void wick_vocab_release(wick_vocab *v);
 int32_t wick_vocab_find(const wick_vocab *v, const char *p, size_t n);
 /* Ids of <0x00>..<0xFF>, -1 where missing. */
@@ -282,6 +283,8 @@ wick_tokenizer *wick_tok_new(void);
 wick_str wick_tok_keep(wick_tokenizer *t, const char *p, size_t n);
 wick_status wick_tok_add_piece(wick_tokenizer *t, uint32_t id, wick_str piece, wick_token_type type, const char *where,
                                wick_err *err) WICK_MUST_CHECK;
+wick_status wick_tok_add_hashed(wick_tokenizer *t, uint32_t id, wick_str piece, uint32_t hash, wick_token_type type,
+                                const char *where, wick_err *err) WICK_MUST_CHECK; /* hash: wick_map_hash(piece) */
 /* Appends an op to a list of the tokenizer; NULL when out of memory or past WICK_TOK_MAX_OPS. */
 wick_norm *wick_tok_add_norm(wick_tokenizer *t, wick_norm_kind kind);
 wick_pre *wick_tok_add_pre(wick_tokenizer *t, wick_pre_kind kind);
@@ -291,6 +294,7 @@ bool wick_tok_set_post(wick_tokenizer *t, const int32_t *ids, uint32_t n);
 /* Merge table of n entries at most; then add with ranks; a later one replaces an earlier one. */
 bool wick_merges_init(wick_tok_model *m, uint32_t n);
 void wick_merges_add(wick_tok_model *m, int32_t a, int32_t b, uint32_t rank, uint32_t id);
+void wick_merges_will_need(const wick_tok_model *m, int32_t a, int32_t b);
 const wick_merge *wick_merges_find(const wick_tok_model *m, int32_t a, int32_t b);
 /* Adds an added token as `tokenizers` does: the id of the piece if it exists, else the next free one. */
 wick_status wick_added_put(wick_tokenizer *t, const wick_added *a, const char *where, wick_err *err) WICK_MUST_CHECK;

@@ -10,6 +10,18 @@
 
 enum { HOLES = 1 << 20 }; /* ids may run ahead of what the file can hold by this much, not more */
 
+enum { BATCH = 32 }; /* entries whose places in the table are asked for before any is looked at */
+
+typedef struct vocab_item {
+    wick_str piece;
+    uint32_t id, hash;
+} vocab_item;
+
+typedef struct merge_text { /* a merge as it stands in the file: b behind a in memory */
+    wick_str a, b;
+    uint32_t hash_a, hash_b;
+} merge_text;
+
 typedef struct merge_item {
     int32_t a, b;
     uint32_t id;
@@ -20,11 +32,28 @@ static wick_status bad_list(const char *what, size_t at, const char *why, const 
     return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: %s, entry %zu: %s", where, what, at, why);
 }
 
+/* No more strings than this stand in the text of a list: every one takes two quotes. */
+static uint32_t most_strings(wick_str text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) n += text.p[i] == '"';
+    return (uint32_t)(n / 2 < WICK_TOK_MAX_ID ? n / 2 : WICK_TOK_MAX_ID);
+}
+
+static wick_status put_pieces(wick_tokenizer *t, const vocab_item *item, uint32_t n, const char *where, wick_err *err)
+{
+    for (uint32_t i = 0; i < n; i++)
+        WICK_TRY(wick_tok_add_hashed(t, item[i].id, item[i].piece, item[i].hash, WICK_TOKEN_NORMAL, where, err));
+    return WICK_OK;
+}
+
 /* {"piece": id, ...} */
 static wick_status read_vocab(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
 {
     wick_json_scan s = {text.p, text.p + text.n, false};
     size_t count = 0;
+    vocab_item item[BATCH];
+    uint32_t n = 0;
     char *dst = t->blob;
     const double limit = (double)text.n + HOLES;
     wick_json_take(&s, '{');
@@ -36,10 +65,16 @@ static wick_status read_vocab(wick_tokenizer *t, wick_str text, const char *wher
         if (s.failed) break;
         if (id < 0 || id > WICK_TOK_MAX_ID || id != (double)(uint32_t)id || id > limit)
             return bad_list("model.vocab", count, "an id is not a whole number in range", where, err);
-        WICK_TRY(wick_tok_add_piece(t, (uint32_t)id, piece, WICK_TOKEN_NORMAL, where, err));
+        item[n] = (vocab_item){piece, (uint32_t)id, wick_map_hash(piece)};
+        wick_map_will_need(&t->vocab.map, item[n].hash);
+        if (++n == BATCH) {
+            WICK_TRY(put_pieces(t, item, n, where, err));
+            n = 0;
+        }
         dst += piece.n;
         count++;
     }
+    WICK_TRY(put_pieces(t, item, n, where, err));
     if (s.failed) return bad_list("model.vocab", count, "expected \"piece\": id", where, err);
     t->vocab.n_model = t->vocab.map.n;
     return WICK_OK;
@@ -104,13 +139,20 @@ static bool read_merge(wick_json_scan *s, char *tmp, wick_str *a, wick_str *b)
     return true;
 }
 
-static wick_status resolve_merge(const wick_tokenizer *t, wick_str a, wick_str b, uint32_t guess, merge_item *out,
+static int32_t find_hashed(const wick_vocab *v, wick_str s, uint32_t hash)
+{
+    uint32_t id = wick_map_get_hashed(&v->map, s, hash);
+    return id == WICK_MAP_NONE ? -1 : (int32_t)id;
+}
+
+static wick_status resolve_merge(const wick_tokenizer *t, const merge_text *in, uint32_t guess, merge_item *out,
                                  size_t at, const char *where, wick_err *err)
 {
     const wick_vocab *v = &t->vocab;
+    wick_str a = in->a, b = in->b;
     size_t skip = t->model.prefix.n;
-    out->a = wick_vocab_find(v, a.p, a.n);
-    out->b = wick_vocab_find(v, b.p, b.n);
+    out->a = find_hashed(v, a, in->hash_a);
+    out->b = find_hashed(v, b, in->hash_b);
     if (out->a < 0 || out->b < 0 || skip > b.n) {
         char name[64];
         wick_str bad = out->a < 0 ? a : b;
@@ -136,27 +178,50 @@ static wick_status resolve_merge(const wick_tokenizer *t, wick_str a, wick_str b
     return WICK_OK;
 }
 
+/* Up to BATCH merges from the text, whose pieces are hashed and asked for; tmp takes the strings. */
+static uint32_t read_batch(wick_json_scan *s, const wick_map *map, char *tmp, bool first, merge_text *out)
+{
+    uint32_t n = 0;
+    for (; n < BATCH && wick_json_peek(s) != ']'; n++) {
+        merge_text *m = &out[n];
+        if ((!(first && n == 0) && !wick_json_take(s, ',')) || !read_merge(s, tmp, &m->a, &m->b)) {
+            s->failed = true;
+            break;
+        }
+        tmp += m->a.n + m->b.n + 1; /* of "a b" the tail is moved, and takes one byte less than it did */
+        m->hash_a = wick_map_hash(m->a);
+        m->hash_b = wick_map_hash(m->b);
+        wick_map_will_need(map, m->hash_a);
+        wick_map_will_need(map, m->hash_b);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        wick_map_will_compare(map, out[i].hash_a);
+        wick_map_will_compare(map, out[i].hash_b);
+    }
+    return n;
+}
+
 static wick_status read_merges(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
 {
     wick_json_scan s = {text.p, text.p + text.n, false};
+    merge_text batch[BATCH];
     merge_item *items = NULL;
     size_t n = 0, cap = 0;
     wick_status st = WICK_OK;
-    char *tmp = wick_alloc(text.n + 8);
-    if (!tmp) return wick_err_oom(err, "the merges", text.n, 0);
+    char *tmp = wick_alloc(text.n + 8 + BATCH);
+    if (!tmp || !wick_enc_room((void **)&items, &cap, t->vocab.n, sizeof *items)) {
+        st = wick_err_oom(err, "the merges", text.n, 0);
+        goto done;
+    }
     if (!wick_json_take(&s, '[')) s.failed = true;
     while (!s.failed && wick_json_peek(&s) != ']') {
-        wick_str a, b;
-        if ((n && !wick_json_take(&s, ',')) || !read_merge(&s, tmp, &a, &b)) {
-            s.failed = true;
-            break;
-        }
-        if (!wick_enc_room((void **)&items, &cap, n + 1, sizeof *items)) {
+        uint32_t got = read_batch(&s, &t->vocab.map, tmp, n == 0, batch);
+        if (!wick_enc_room((void **)&items, &cap, n + got, sizeof *items)) {
             st = wick_err_oom(err, "the merges", text.n, 0);
             goto done;
         }
-        WICK_TRY_GOTO(resolve_merge(t, a, b, n ? items[n - 1].id + 1 : 0, &items[n], n, where, err));
-        n++;
+        for (uint32_t i = 0; i < got; i++, n++)
+            WICK_TRY_GOTO(resolve_merge(t, &batch[i], n ? items[n - 1].id + 1 : 0, &items[n], n, where, err));
     }
     if (s.failed) {
         st = bad_list("model.merges", n, "expected \"a b\" or [\"a\", \"b\"]", where, err);
@@ -166,7 +231,10 @@ static wick_status read_merges(wick_tokenizer *t, wick_str text, const char *whe
         st = wick_err_oom(err, "the merges", text.n, 0);
         goto done;
     }
-    for (size_t i = 0; i < n; i++) wick_merges_add(&t->model, items[i].a, items[i].b, (uint32_t)i, items[i].id);
+    for (size_t i = 0; i < n; i++) {
+        if (i + BATCH < n) wick_merges_will_need(&t->model, items[i + BATCH].a, items[i + BATCH].b);
+        wick_merges_add(&t->model, items[i].a, items[i].b, (uint32_t)i, items[i].id);
+    }
 done:
     wick_free(items);
     wick_free(tmp);
@@ -226,8 +294,10 @@ wick_status wick_tj_model(wick_tokenizer *t, const json_t *model, wick_str vocab
     if (!vocab.p || vocab.p[0] != (m->kind == MODEL_UNIGRAM ? '[' : '{'))
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: model.vocab: expected %s", where,
                          m->kind == MODEL_UNIGRAM ? "an array" : "an object");
+    const uint32_t most = most_strings(vocab);
     t->blob = wick_alloc(vocab.n + 8);
-    if (!t->blob || !wick_map_reserve(&t->vocab.map, vocab.n / 16 < 1000000 ? (uint32_t)(vocab.n / 16) : 1000000))
+    if (!t->blob || !wick_map_reserve(&t->vocab.map, most) ||
+        !wick_vocab_reserve(&t->vocab, most, m->kind == MODEL_UNIGRAM))
         return wick_err_oom(err, "the vocabulary", vocab.n, 0);
     if (m->kind == MODEL_UNIGRAM) {
         WICK_TRY(read_scored_vocab(t, vocab, where, err));

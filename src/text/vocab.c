@@ -3,28 +3,33 @@
 #include <string.h>
 #include "text/tok.h"
 
-bool wick_vocab_grow(wick_vocab *v, uint32_t n, bool scores)
+bool wick_vocab_reserve(wick_vocab *v, uint32_t n, bool scores)
 {
     if (scores && !v->score && !(v->score = wick_alloc_zero(v->cap ? v->cap : 1, sizeof *v->score))) return false;
-    if (n > v->cap) {
-        uint32_t cap = v->cap ? v->cap : 1024;
-        while (cap < n) cap *= 2;
-        wick_str *piece = wick_realloc_array(v->piece, cap, sizeof *piece);
-        if (!piece) return false;
-        v->piece = piece;
-        uint8_t *type = wick_realloc_array(v->type, cap, 1);
-        if (!type) return false;
-        v->type = type;
-        if (v->score) {
-            double *score = wick_realloc_array(v->score, cap, sizeof *score);
-            if (!score) return false;
-            v->score = score;
-        }
-        memset(piece + v->cap, 0, (cap - v->cap) * sizeof *piece);
-        memset(type + v->cap, WICK_TOKEN_UNUSED, cap - v->cap);
-        if (v->score) memset(v->score + v->cap, 0, (cap - v->cap) * sizeof *v->score);
-        v->cap = cap;
+    if (n <= v->cap) return true;
+    wick_str *piece = wick_realloc_array(v->piece, n, sizeof *piece);
+    if (!piece) return false;
+    v->piece = piece;
+    uint8_t *type = wick_realloc_array(v->type, n, 1);
+    if (!type) return false;
+    v->type = type;
+    if (v->score) {
+        double *score = wick_realloc_array(v->score, n, sizeof *score);
+        if (!score) return false;
+        v->score = score;
+        memset(score + v->cap, 0, (n - v->cap) * sizeof *score);
     }
+    memset(piece + v->cap, 0, (n - v->cap) * sizeof *piece);
+    memset(type + v->cap, WICK_TOKEN_UNUSED, n - v->cap);
+    v->cap = n;
+    return true;
+}
+
+bool wick_vocab_grow(wick_vocab *v, uint32_t n, bool scores)
+{
+    uint32_t cap = v->cap ? v->cap : 1024;
+    while (cap < n) cap *= 2;
+    if ((n > v->cap || (scores && !v->score)) && !wick_vocab_reserve(v, n > v->cap ? cap : 0, scores)) return false;
     if (n > v->n) v->n = n;
     return true;
 }
@@ -120,13 +125,20 @@ wick_str wick_tok_keep(wick_tokenizer *t, const char *p, size_t n)
 wick_status wick_tok_add_piece(wick_tokenizer *t, uint32_t id, wick_str piece, wick_token_type type, const char *where,
                                wick_err *err)
 {
+    return wick_tok_add_hashed(t, id, piece, wick_map_hash(piece), type, where, err);
+}
+
+wick_status wick_tok_add_hashed(wick_tokenizer *t, uint32_t id, wick_str piece, uint32_t hash, wick_token_type type,
+                                const char *where, wick_err *err)
+{
     if (id > WICK_TOK_MAX_ID)
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token id %u is above the limit of %d", where, id,
                          WICK_TOK_MAX_ID);
     if (!wick_vocab_grow(&t->vocab, id + 1, false)) return wick_err_oom(err, "the vocabulary", id, 0);
     if (t->vocab.piece[id].p)
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token id %u is given twice", where, id);
-    if (wick_map_add(&t->vocab.map, piece, id) == WICK_MAP_NONE) return wick_err_oom(err, "the vocabulary", id, 0);
+    if (wick_map_add_hashed(&t->vocab.map, piece, hash, id) == WICK_MAP_NONE)
+        return wick_err_oom(err, "the vocabulary", id, 0);
     t->vocab.piece[id] = piece;
     t->vocab.type[id] = (uint8_t)type;
     return WICK_OK;
