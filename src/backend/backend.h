@@ -26,7 +26,7 @@ enum wick_caps_flags {
     WICK_CAP_MULTIMODAL = 1 << 4,
     WICK_CAP_EMBEDDINGS = 1 << 5,      /* WICK_OUT_HIDDEN works */
     WICK_CAP_BATCH_INVARIANT = 1 << 6, /* a row's result does not depend on the other rows, nor on chunking */
-    WICK_CAP_DEVICE_SAMPLING = 1 << 7
+    WICK_CAP_DEVICE_SAMPLING = 1 << 7  /* WICK_OUT_PICK works, and steps may overlap (step_submit) */
 };
 
 typedef struct wick_device_info {
@@ -59,11 +59,13 @@ typedef struct wick_backend_opts {
     wick_precision precision;
     const char *isa;             /* cpu: NULL = best; "portable", "avx2", "avx512" (WICK_CPU) */
     wick_dtype kv_dtype;         /* F16 default; F32 with exact; BF16, Q8_0, Q4_0 where the backend can */
-    const char *cache_dir;       /* packed weights are kept here; NULL: not kept */
+    const char *cache_dir;       /* packed weights are kept here (pack_cache.h); NULL: not kept */
     uint64_t memory_limit_bytes; /* 0: the device's */
     bool mlx_compile, mlx_lazy;
     wick_tap_fn tap; /* NULL; else called after every op of every step, and nothing is fused */
     void *tap_ctx;
+    uint64_t cache_min_bytes;   /* what packs to less is packed at every start */
+    uint64_t cache_limit_bytes; /* of cache_dir: the least recently used go first; 0: no limit */
 } wick_backend_opts;
 
 typedef struct wick_progress {
@@ -73,15 +75,16 @@ typedef struct wick_progress {
 
 enum wick_out_flags {
     WICK_OUT_NONE = 0,
-    WICK_OUT_LAST = 1,  /* logits of the row's last token */
-    WICK_OUT_ALL = 2,   /* logits of every token of the row */
-    WICK_OUT_HIDDEN = 4 /* the normed hidden state of every token instead of logits (embeddings) */
+    WICK_OUT_LAST = 1,   /* logits of the row's last token */
+    WICK_OUT_ALL = 2,    /* logits of every token of the row */
+    WICK_OUT_HIDDEN = 4, /* the normed hidden state of every token instead of logits (embeddings) */
+    WICK_OUT_PICK = 8    /* the token with the highest logit after the row's last one, chosen on the device */
 };
 
 /* The tokens of one sequence in this step; they take the positions after those the sequence already holds. */
 typedef struct wick_row {
     wick_seq *seq;
-    const int32_t *tokens;
+    const int32_t *tokens; /* NULL with n_tokens 1: what this sequence picked in the step submitted before this one */
     uint32_t n_tokens;
     uint32_t out; /* wick_out_flags */
 } wick_row;
@@ -91,10 +94,19 @@ typedef struct wick_batch {
     uint32_t n_rows; /* a sequence is named by one row at most */
 } wick_batch;
 
-/* One float32 vector per output asked for, in the order of the batch's rows and tokens; valid until the next submit. */
+/* What WICK_OUT_PICK gives: the lowest id of the highest logit and its log probability; id -1: the logits are no numbers. */
+typedef struct wick_pick {
+    int32_t id;
+    float logprob;
+} wick_pick;
+
+/* One float32 vector per output asked for, in the order of the batch's rows and tokens, and one pick per row with
+ * WICK_OUT_PICK; valid until the next call of step_submit or step_wait. */
 typedef struct wick_step_out {
-    const float *data; /* [n][width] */
-    uint32_t n, width; /* width: n_vocab, or n_embd for hidden */
+    const float *data;     /* [n][width] */
+    uint32_t n, width;     /* width: n_vocab, or n_embd for hidden */
+    const wick_pick *pick; /* [n_picks] */
+    uint32_t n_picks;
 } wick_step_out;
 
 typedef struct wick_backend_stats {
@@ -121,6 +133,9 @@ typedef struct wick_backend {
     wick_status (*load)(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,
                         wick_backend_model **out, wick_err *err);
     void (*unload)(wick_backend_model *m);
+    /* Starts a step. With WICK_CAP_DEVICE_SAMPLING one more may be submitted before the last is waited for; step_wait answers
+     * in the order of submission, and sequences may be truncated or freed meanwhile. A step that cannot be built leaves
+     * everything as it was. */
     wick_status (*step_submit)(wick_backend_model *m, const wick_batch *batch, wick_err *err);
     wick_status (*step_wait)(wick_backend_model *m, wick_step_out *out, wick_err *err);
     wick_status (*kv_new)(wick_backend_model *m, uint32_t n_ctx_hint, wick_seq **out, wick_err *err);

@@ -2,9 +2,10 @@
 #pragma once
 #include "backend/backend.h"
 
-/* What the rows of a batch ask for together; start with zeros. */
+/* What the rows of a batch ask for together; start with zeros but for `may_pick`. */
 typedef struct wick_batch_sum {
     uint64_t n_tokens;
+    bool may_pick; /* the backend has WICK_CAP_DEVICE_SAMPLING; who picked before is for it to check */
     bool logits, hidden;
 } wick_batch_sum;
 

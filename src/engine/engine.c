@@ -115,16 +115,17 @@ static void serve(wick_engine *e)
         int64_t deadline_ms = reap(e, closing);
         if (closing) break;
         wick_sched_select(e);
-        if (e->n_run == 0) { /* idle, or every reader is behind */
+        if (e->n_run == 0 && e->n_flights == 0) { /* idle, or every reader is behind */
             wick_stats_publish(e, true);
             wait_ms = deadline_ms;
             continue;
         }
-        e->n_rows = 0;
+        e->idle = true;
         wick_engine_step(e);
         wick_stats_publish(e, e->n_have == 0);
-        wait_ms = e->n_rows > 0 ? 0 : NO_ROWS_WAIT_MS;
+        wait_ms = e->idle ? NO_ROWS_WAIT_MS : 0;
     }
+    wick_flight_drain(e);
 }
 
 /* Memory for the loop; nothing in it grows while requests run, but for the table of users. */
@@ -134,10 +135,10 @@ static wick_status make_room(wick_engine *e, wick_err *err)
     e->live = wick_alloc_zero(e->max_live, sizeof(wick_request *));
     e->run = wick_alloc_zero(n_seqs, sizeof(wick_request *));
     e->row = wick_alloc_zero(n_seqs, sizeof *e->row);
-    e->row_of = wick_alloc_zero(n_seqs, sizeof(wick_request *));
+    for (int i = 0; i < 2; i++) e->flight[i].row = wick_alloc_zero(n_seqs, sizeof *e->flight[i].row);
     e->mask = wick_alloc_zero((e->n_vocab + 31) / 32, sizeof *e->mask);
     e->embedding = wick_alloc_zero(e->parts.plan->n_embd, sizeof *e->embedding);
-    if (!e->live || !e->run || !e->row || !e->row_of || !e->mask || !e->embedding ||
+    if (!e->live || !e->run || !e->row || !e->flight[0].row || !e->flight[1].row || !e->mask || !e->embedding ||
         !wick_buf_reserve(&e->token_text, 4096))
         return wick_err_oom(err, "the engine", 0, 0);
     return wick_sample_scratch_new(&e->scratch, e->n_vocab, err);
@@ -304,7 +305,7 @@ void wick_engine_close(wick_engine *e)
     wick_free(e->live);
     wick_free(e->run);
     wick_free(e->row);
-    wick_free(e->row_of);
+    for (int i = 0; i < 2; i++) wick_free(e->flight[i].row);
     wick_free(e->mask);
     wick_free(e->embedding);
     wick_free(e->user);

@@ -54,6 +54,7 @@ struct wick_request {
     int32_t quantum; /* decoded tokens left before others may take the slot */
     bool admitted, selected, was_selected, stalled, solo, done;
     uint32_t row_tokens, row_out; /* this step's row; 0: none */
+    uint32_t n_flights;           /* steps under way that it has a row in */
     wick_sampler *sampler;
     wick_dry_breakers *breakers; /* own ones, or NULL */
     wick_detok *detok;           /* NULL: no text */
@@ -87,6 +88,19 @@ typedef struct wick_engine_parts {
     uint64_t kv_limit_bytes, prefix_limit_bytes; /* 0: none */
     uint32_t n_ctx;
 } wick_engine_parts;
+
+/* A row of a step under way. */
+typedef struct wick_flight_row {
+    wick_request *r; /* NULL: it ended meanwhile; what comes out for it is dropped */
+    uint32_t n_tokens, out;
+} wick_flight_row;
+
+/* A step that the backend was given and that nobody has waited for yet. */
+typedef struct wick_flight {
+    wick_flight_row *row; /* [max_seqs] */
+    uint32_t n_rows, n_decoding, n_prompt;
+    double start_ms;
+} wick_flight;
 
 struct wick_engine {
     wick_engine_opts opt; /* strings inside are not kept */
@@ -122,9 +136,11 @@ struct wick_engine {
     uint32_t n_have;
     wick_request **run; /* [max_seqs] selected for the next step, best first */
     uint32_t n_run;
-    wick_row *row; /* [max_seqs] */
-    wick_request **row_of;
-    uint32_t n_rows;
+    wick_row *row;         /* [max_seqs] of the step that is being built */
+    wick_flight flight[2]; /* under way, the older one first */
+    uint32_t n_flights;
+    bool idle; /* the last turn had nothing to do */
+    double land_ms, build_ms;
     wick_user *user;
     uint32_t n_users, cap_users;
     wick_prefix *prefix; /* NULL: off */
@@ -193,10 +209,29 @@ void wick_engine_kv_release(wick_engine *e, wick_request *r);
 void wick_engine_kv_keep(wick_engine *e,
                          wick_request *r); /* a finished request's KV goes to the prefix cache, if it may */
 
+/* Room for one more token of a holder behind those under way, without anybody giving up anything. */
+bool wick_engine_kv_fits(wick_engine *e, const wick_request *r);
+
 /* step.c */
 void wick_engine_step(wick_engine *e);
+/* Is r's row for this step one of a prompt (or of what must be computed again)? */
+bool wick_request_prefills(const wick_request *r);
+/* May the device choose its next token: the highest logit, whatever it is, and nobody asks for more? */
+bool wick_request_picks(const wick_request *r);
+
+/* flight.c: steps under way */
+wick_flight *wick_flight_new(wick_engine *e); /* the next one, without rows */
+void wick_flight_add(wick_engine *e, wick_flight *f, wick_request *r, wick_row row);
+bool wick_flight_start(wick_engine *e); /* gives its rows to the backend; false: it failed, and that is dealt with */
+bool wick_flight_may_stay(const wick_engine *e); /* another step may follow before it lands */
+void wick_flight_follow(wick_engine *e);         /* starts the step behind the one under way, if nothing forbids it */
+void wick_flight_land(wick_engine *e);           /* waits for the older one, and gives its outputs to their owners */
+void wick_flight_drain(wick_engine *e);          /* all of them */
+void wick_flight_leave(wick_request *r);         /* r ends: its rows lose their owner, its KV what was ahead */
+
 /* output.c */
-wick_status wick_output_row(wick_engine *e, wick_request *r, const float *data, uint32_t width, wick_err *err);
+/* What a row gave: `data` its logits or hidden states, or `pick`. */
+wick_status wick_output_row(wick_engine *e, wick_request *r, const float *data, const wick_pick *pick, wick_err *err);
 
 /* stats.c */
 void wick_stats_publish(wick_engine *e, bool now);

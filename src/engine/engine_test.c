@@ -43,6 +43,14 @@ static int setup(void **state)
 {
     (void)state;
     fake_reset();
+    fake_caps &= ~FAKE_AHEAD;
+    return 0;
+}
+
+static int setup_ahead(void **state)
+{
+    setup(state);
+    fake_caps |= FAKE_AHEAD;
     return 0;
 }
 
@@ -828,35 +836,36 @@ static void test_allocation_failures(void **state)
     }
 }
 
+/* Every test for a backend that gives logits, and for one that picks tokens and takes a step ahead. */
+#define TESTS(setup)                                                                                                 \
+    {                                                                                                                \
+        cmocka_unit_test_setup(test_greedy_and_text, setup), cmocka_unit_test_setup(test_sampling_is_seeded, setup), \
+            cmocka_unit_test_setup(test_ends, setup), cmocka_unit_test_setup(test_stop_strings, setup),              \
+            cmocka_unit_test_setup(test_stop_automaton, setup), cmocka_unit_test_setup(test_bad_requests, setup),    \
+            cmocka_unit_test_setup(test_logprobs_and_echo, setup),                                                   \
+            cmocka_unit_test_setup(test_logits_and_embeddings, setup),                                               \
+            cmocka_unit_test_setup(test_batch_equals_alone, setup),                                                  \
+            cmocka_unit_test_setup(test_too_large_for_memory, setup),                                                \
+            cmocka_unit_test_setup(test_backend_out_of_memory, setup),                                               \
+            cmocka_unit_test_setup(test_prefix_cache, setup),                                                        \
+            cmocka_unit_test_setup(test_shared_prompt_is_computed_once, setup),                                      \
+            cmocka_unit_test_setup(test_prompt_does_not_stall_streams, setup),                                       \
+            cmocka_unit_test_setup(test_priority, setup), cmocka_unit_test_setup(test_fairness, setup),              \
+            cmocka_unit_test_setup(test_queue_full_cancel_deadline, setup),                                          \
+            cmocka_unit_test_setup(test_slow_reader, setup),                                                         \
+            cmocka_unit_test_setup(test_faults_hit_only_their_request, setup),                                       \
+            cmocka_unit_test_setup(test_constraint, setup),                                                          \
+            cmocka_unit_test_setup(test_no_allocation_while_decoding, setup),                                        \
+            cmocka_unit_test_setup(test_allocation_failures, setup)                                                  \
+    }
+
 int main(void)
 {
     tok = fake_tokenizer();
     if (!tok) return 1;
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_greedy_and_text, setup),
-        cmocka_unit_test_setup(test_sampling_is_seeded, setup),
-        cmocka_unit_test_setup(test_ends, setup),
-        cmocka_unit_test_setup(test_stop_strings, setup),
-        cmocka_unit_test_setup(test_stop_automaton, setup),
-        cmocka_unit_test_setup(test_bad_requests, setup),
-        cmocka_unit_test_setup(test_logprobs_and_echo, setup),
-        cmocka_unit_test_setup(test_logits_and_embeddings, setup),
-        cmocka_unit_test_setup(test_batch_equals_alone, setup),
-        cmocka_unit_test_setup(test_too_large_for_memory, setup),
-        cmocka_unit_test_setup(test_backend_out_of_memory, setup),
-        cmocka_unit_test_setup(test_prefix_cache, setup),
-        cmocka_unit_test_setup(test_shared_prompt_is_computed_once, setup),
-        cmocka_unit_test_setup(test_prompt_does_not_stall_streams, setup),
-        cmocka_unit_test_setup(test_priority, setup),
-        cmocka_unit_test_setup(test_fairness, setup),
-        cmocka_unit_test_setup(test_queue_full_cancel_deadline, setup),
-        cmocka_unit_test_setup(test_slow_reader, setup),
-        cmocka_unit_test_setup(test_faults_hit_only_their_request, setup),
-        cmocka_unit_test_setup(test_constraint, setup),
-        cmocka_unit_test_setup(test_no_allocation_while_decoding, setup),
-        cmocka_unit_test_setup(test_allocation_failures, setup),
-    };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest plain[] = TESTS(setup), ahead[] = TESTS(setup_ahead);
+    int failed = cmocka_run_group_tests_name("logits", plain, NULL, NULL);
+    failed += cmocka_run_group_tests_name("picks, a step ahead", ahead, NULL, NULL);
     wick_tokenizer_free(tok);
     return failed;
 }

@@ -21,12 +21,21 @@
 struct wick_seq {
     int32_t *tokens;
     uint32_t n, cap;
+    int32_t picked;
+    uint64_t picked_in; /* number of the step */
 };
 
-struct wick_backend_model {
+/* A step under way. */
+typedef struct fake_step {
     float *out;
-    uint32_t n_out, width;
-    uint64_t n_blocks;
+    wick_pick *pick;
+    uint32_t n_out, n_picks, width;
+} fake_step;
+
+struct wick_backend_model {
+    fake_step step[2], last; /* under way, the older first; what the last wait gave */
+    uint32_t n_steps;
+    uint64_t step_no, n_blocks;
 };
 
 static struct wick_backend_model fake_model;
@@ -36,11 +45,14 @@ static atomic_int fake_fail_token;     /* a row that holds this token fails the 
 static atomic_int fake_nan_token;      /* a row whose last token is this gives NaN; 0: off */
 static atomic_int fake_step_us;        /* how long a step takes */
 static atomic_int fake_token_us;       /* and each of its tokens */
+static atomic_int fake_fail_waits;     /* the next n waits fail */
 static atomic_int fake_most_rows, fake_most_tokens;
+static atomic_long fake_n_ahead; /* steps submitted behind one that nobody had waited for */
 static atomic_long fake_n_tokens, fake_n_forks, fake_live_seqs;
 static uint32_t fake_caps =
     WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
-static atomic_int fake_eos_bias; /* added to the logit of token 2 */
+#define FAKE_AHEAD ((uint32_t)(WICK_CAP_DEVICE_SAMPLING | WICK_CAP_SPECULATIVE)) /* the engine keeps a step ahead */
+static atomic_int fake_eos_bias;                                                 /* added to the logit of token 2 */
 
 static uint64_t fake_hash(const int32_t *t, uint32_t n)
 {
@@ -100,13 +112,20 @@ static wick_status fake_load(wick_backend_ctx *c, const wick_plan *p, uint32_t m
 {
     (void)c, (void)p, (void)pr, (void)err;
     memset(&fake_model, 0, sizeof fake_model);
-    fake_model.out = malloc(sizeof(float) * (max_tokens + 1) * FAKE_VOCAB);
+    for (int i = 0; i < 3; i++) {
+        fake_step *s = i < 2 ? &fake_model.step[i] : &fake_model.last;
+        s->out = malloc(sizeof(float) * (max_tokens + 1) * FAKE_VOCAB);
+        s->pick = malloc(sizeof(wick_pick) * (max_tokens + 1));
+    }
     *out = &fake_model;
     return WICK_OK;
 }
 static void fake_unload(wick_backend_model *m)
 {
-    free(m->out);
+    for (int i = 0; i < 3; i++) {
+        free(i < 2 ? m->step[i].out : m->last.out);
+        free(i < 2 ? m->step[i].pick : m->last.pick);
+    }
 }
 
 static uint64_t blocks_of(uint32_t n)
@@ -120,15 +139,35 @@ static void fake_set_len(wick_backend_model *m, wick_seq *s, uint32_t n)
     s->n = n;
 }
 
+/* Logits to a pick; NaN gives -1. */
+static wick_pick fake_pick(const float *l)
+{
+    wick_pick p = {0, 0};
+    double sum = 0;
+    for (int32_t i = 0; i < FAKE_VOCAB; i++) {
+        if (isnan(l[i])) return (wick_pick){-1, NAN};
+        if (l[i] > l[p.id]) p.id = i;
+    }
+    for (int32_t i = 0; i < FAKE_VOCAB; i++) sum += exp((double)(l[i] - l[p.id]));
+    p.logprob = (float)-log(sum);
+    return p;
+}
+
 static wick_status fake_submit(wick_backend_model *m, const wick_batch *b, wick_err *err)
 {
-    uint32_t n_out = 0, n_tokens = 0;
+    uint32_t n_out = 0, n_tokens = 0, n_picks = 0;
+    bool ahead = m->n_steps > 0;
+    if (m->n_steps == 2 || (ahead && !(fake_caps & WICK_CAP_DEVICE_SAMPLING)))
+        return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "%u steps are under way", m->n_steps);
+    fake_step *s = &m->step[m->n_steps];
     uint64_t blocks = m->n_blocks;
     for (uint32_t i = 0; i < b->n_rows; i++) {
         const wick_row *r = &b->row[i];
         n_tokens += r->n_tokens;
         blocks += blocks_of(r->seq->n + r->n_tokens) - blocks_of(r->seq->n);
-        for (uint32_t j = 0; j < r->n_tokens; j++)
+        if (!r->tokens && (r->n_tokens != 1 || r->seq->picked_in != m->step_no))
+            return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "nothing was picked in the last step");
+        for (uint32_t j = 0; r->tokens && j < r->n_tokens; j++)
             if (atomic_load(&fake_fail_token) > 0 && r->tokens[j] == atomic_load(&fake_fail_token))
                 return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "poisoned token");
     }
@@ -141,27 +180,39 @@ static wick_status fake_submit(wick_backend_model *m, const wick_batch *b, wick_
     if ((int)b->n_rows > atomic_load(&fake_most_rows)) atomic_store(&fake_most_rows, (int)b->n_rows);
     if ((int)n_tokens > atomic_load(&fake_most_tokens)) atomic_store(&fake_most_tokens, (int)n_tokens);
     atomic_fetch_add(&fake_n_tokens, n_tokens);
-    m->width = FAKE_VOCAB;
+    s->width = FAKE_VOCAB;
+    m->step_no++;
     for (uint32_t i = 0; i < b->n_rows; i++) {
         const wick_row *r = &b->row[i];
         for (uint32_t j = 0; j < r->n_tokens; j++) {
             uint32_t at = r->seq->n;
             if (at >= FAKE_MAX_TOKENS) return WICK_FAIL(err, WICK_E_LIMIT, NULL, "too long");
-            r->seq->tokens[at] = r->tokens[j];
+            int32_t id = r->tokens ? r->tokens[j] : r->seq->picked;
+            r->seq->tokens[at] = id;
             fake_set_len(m, r->seq, at + 1);
             if (r->out & WICK_OUT_HIDDEN) {
-                m->width = FAKE_EMBD;
+                s->width = FAKE_EMBD;
                 for (uint32_t k = 0; k < FAKE_EMBD; k++)
-                    m->out[(size_t)n_out * FAKE_EMBD + k] = (float)(fake_hash(r->seq->tokens, at + 1) % (k + 97));
+                    s->out[(size_t)n_out * FAKE_EMBD + k] = (float)(fake_hash(r->seq->tokens, at + 1) % (k + 97));
                 n_out++;
             } else if ((r->out & WICK_OUT_ALL) || ((r->out & WICK_OUT_LAST) && j + 1 == r->n_tokens)) {
-                float *l = m->out + (size_t)n_out++ * FAKE_VOCAB;
+                float *l = s->out + (size_t)n_out++ * FAKE_VOCAB;
                 fake_logits(r->seq->tokens, at + 1, l);
-                if (atomic_load(&fake_nan_token) > 0 && r->tokens[j] == atomic_load(&fake_nan_token)) l[7] = NAN;
+                if (atomic_load(&fake_nan_token) > 0 && id == atomic_load(&fake_nan_token)) l[7] = NAN;
+            } else if ((r->out & WICK_OUT_PICK) && j + 1 == r->n_tokens) {
+                float l[FAKE_VOCAB];
+                fake_logits(r->seq->tokens, at + 1, l);
+                if (atomic_load(&fake_nan_token) > 0 && id == atomic_load(&fake_nan_token)) l[7] = NAN;
+                s->pick[n_picks] = fake_pick(l);
+                r->seq->picked = s->pick[n_picks++].id;
+                r->seq->picked_in = m->step_no;
             }
         }
     }
-    m->n_out = n_out;
+    s->n_out = n_out;
+    s->n_picks = n_picks;
+    m->n_steps++;
+    if (ahead) atomic_fetch_add(&fake_n_ahead, 1);
     int us = atomic_load(&fake_step_us) + atomic_load(&fake_token_us) * (int)n_tokens;
     if (us > 0) usleep((useconds_t)us);
     return WICK_OK;
@@ -169,8 +220,17 @@ static wick_status fake_submit(wick_backend_model *m, const wick_batch *b, wick_
 
 static wick_status fake_wait(wick_backend_model *m, wick_step_out *out, wick_err *err)
 {
-    (void)err;
-    *out = (wick_step_out){m->out, m->n_out, m->width};
+    if (m->n_steps == 0) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "no step is under way");
+    fake_step done = m->step[0];
+    m->step[0] = m->step[1];
+    m->step[1] = m->last;
+    m->last = done;
+    m->n_steps--;
+    if (atomic_load(&fake_fail_waits) > 0) {
+        atomic_fetch_sub(&fake_fail_waits, 1);
+        return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "the device is gone");
+    }
+    *out = (wick_step_out){done.out, done.n_out, done.width, done.pick, done.n_picks};
     return WICK_OK;
 }
 
@@ -327,6 +387,8 @@ static inline void fake_reset(void)
     fake_eos_bias = 0;
     atomic_store(&fake_fail_steps, 0);
     atomic_store(&fake_fail_token, 0);
+    atomic_store(&fake_fail_waits, 0);
+    atomic_store(&fake_n_ahead, 0);
     atomic_store(&fake_nan_token, 0);
     atomic_store(&fake_step_us, 0);
     atomic_store(&fake_token_us, 0);

@@ -117,6 +117,15 @@ wick_room wick_engine_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens
     return WICK_ROOM_OK;
 }
 
+bool wick_engine_kv_fits(wick_engine *e, const wick_request *r)
+{
+    uint32_t len = e->parts.backend->kv_len(r->kv);
+    uint64_t need = blocks_bytes(e, len + 1) - blocks_bytes(e, len);
+    if (!fits(e, e->kv_planned, need)) return false;
+    e->kv_planned += need;
+    return true;
+}
+
 /* Room for all the tokens that a newcomer has. */
 static wick_room room_for_newcomer(wick_engine *e, wick_request *r)
 {

@@ -145,17 +145,31 @@ static wick_status deliver(wick_engine *e, wick_request *r, int32_t id, float lo
     return WICK_OK;
 }
 
-static wick_status generate(wick_engine *e, wick_request *r, const float *logits, wick_err *err)
+/* The token that the constraint and the sampler choose from the logits; *dead: none may be, and the text may end. */
+static wick_status choose(wick_engine *e, wick_request *r, const float *logits, wick_logprob *out, bool *dead,
+                          wick_err *err)
 {
     const uint32_t *mask;
-    bool dead;
-    int32_t id;
-    wick_logprob lp;
+    WICK_TRY(allowed_tokens(e, r, &mask, dead, err));
+    if (*dead) return WICK_OK;
+    return wick_sampler_pick(r->sampler, logits, mask, &out->id, out, r->top, r->opt.n_top_logprobs, err);
+}
+
+/* Exactly one of logits and pick is given. */
+static wick_status generate(wick_engine *e, wick_request *r, const float *logits, const wick_pick *pick, wick_err *err)
+{
+    bool dead = false;
+    wick_logprob lp = {0};
     if (r->opt.max_tokens == 0) return end(e, r, WICK_FINISH_LENGTH, err);
     double t0 = wick_time_ms();
-    WICK_TRY(allowed_tokens(e, r, &mask, &dead, err));
+    if (pick)
+        lp = (wick_logprob){pick->id, pick->logprob};
+    else
+        WICK_TRY(choose(e, r, logits, &lp, &dead, err));
     if (dead) return end(e, r, WICK_FINISH_EOS, err);
-    WICK_TRY(wick_sampler_pick(r->sampler, logits, mask, &id, &lp, r->top, r->opt.n_top_logprobs, err));
+    int32_t id = lp.id;
+    if (id < 0 || (uint32_t)id >= e->n_vocab)
+        return WICK_FAIL(err, WICK_E_NUMERIC, NULL, "the model gave logits that are not finite");
     WICK_TRY(wick_sampler_accept(r->sampler, id, err));
     double t1 = wick_time_ms();
     count_token(e, r, id);
@@ -189,7 +203,7 @@ static wick_status prompt_logprobs(wick_engine *e, wick_request *r, const float 
     }
     r->n_out = r->n_kv;
     if (r->n_kv < r->n_prompt) return WICK_OK;
-    return generate(e, r, logits, err); /* the last position's: they follow those that the loop left */
+    return generate(e, r, logits, NULL, err); /* the last position's: they follow those that the loop left */
 }
 
 static wick_status all_logits(wick_engine *e, wick_request *r, const float *logits, wick_err *err)
@@ -238,14 +252,13 @@ static wick_status embed(wick_engine *e, wick_request *r, const float *hidden, w
     return WICK_OK;
 }
 
-wick_status wick_output_row(wick_engine *e, wick_request *r, const float *data, uint32_t width, wick_err *err)
+wick_status wick_output_row(wick_engine *e, wick_request *r, const float *data, const wick_pick *pick, wick_err *err)
 {
-    (void)width; /* checked by the step */
     if (r->row_out == WICK_OUT_NONE) return WICK_OK;
     switch (r->opt.kind) {
     case WICK_REQ_EMBED: return embed(e, r, data, err);
     case WICK_REQ_LOGITS: return all_logits(e, r, data, err);
     case WICK_REQ_GENERATE: break;
     }
-    return r->row_out == WICK_OUT_ALL ? prompt_logprobs(e, r, data, err) : generate(e, r, data, err);
+    return r->row_out == WICK_OUT_ALL ? prompt_logprobs(e, r, data, err) : generate(e, r, data, pick, err);
 }

@@ -231,6 +231,7 @@ void wick_request_finish(wick_request *r, wick_finish finish, const char *stop_s
     }
     if (finish == WICK_FINISH_ERROR) e->stats.n_failed++;
     if (finish == WICK_FINISH_CANCELLED) e->stats.n_cancelled++;
+    wick_flight_leave(r);
     if (finish != WICK_FINISH_ERROR) wick_engine_kv_keep(e, r);
     wick_engine_kv_release(e, r);
     wick_sched_remove(e, r);

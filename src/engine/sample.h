@@ -83,6 +83,8 @@ wick_status wick_sampler_accept(wick_sampler *s, int32_t id, wick_err *err) WICK
  * left, or a NaN or +inf among those that are allowed. */
 wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32_t *allowed, int32_t *id,
                               wick_logprob *lp, wick_logprob *top, uint32_t n_top, wick_err *err) WICK_MUST_CHECK;
+/* Is every pick the highest logit, whatever came before: no temperature, bias, penalty or DRY? */
+bool wick_sampler_is_argmax(const wick_sampler *s);
 /* The token of the highest logit (lowest id of equals) and log probabilities, with no sampler: no penalties, no filters.
  * `want` >= 0 asks for that token's log probability instead of the best one's. */
 wick_status wick_sample_argmax(const float *logits, uint32_t n_vocab, int32_t want, int32_t *id, wick_logprob *lp,

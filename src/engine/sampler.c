@@ -336,6 +336,11 @@ wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32
     return WICK_OK;
 }
 
+bool wick_sampler_is_argmax(const wick_sampler *s)
+{
+    return s->opt.temperature == 0 && s->opt.n_bias == 0 && !s->keeps_history;
+}
+
 /* The best n_top (at most 20 in use) without work memory: insertion into the sorted answer. */
 static void top_by_insertion(const float *l, uint32_t n, double log_norm, wick_logprob *top, uint32_t n_top)
 {

@@ -146,6 +146,13 @@ static void test_close_while_busy(void **state)
     assert_int_equal(atomic_load(&fake_live_seqs), 0);
 }
 
+static int keep_ahead(void **state)
+{
+    (void)state;
+    fake_caps |= FAKE_AHEAD;
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,5 +160,6 @@ int main(void)
         cmocka_unit_test(test_storm_without_memory),
         cmocka_unit_test(test_close_while_busy),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("logits", tests, NULL, NULL);
+    return failed + cmocka_run_group_tests_name("picks, a step ahead", tests, keep_ahead, NULL);
 }

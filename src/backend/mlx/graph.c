@@ -190,6 +190,16 @@ mlx_array wick_mx_sum(wick_graph *g, mlx_array a, int axis, bool keep)
     RUN(sum_axis(&r, a, axis, keep, g->stream));
 }
 
+mlx_array wick_mx_argmax(wick_graph *g, mlx_array a, int axis)
+{
+    RUN(argmax_axis(&r, a, axis, false, g->stream));
+}
+
+mlx_array wick_mx_logsumexp(wick_graph *g, mlx_array a, int axis)
+{
+    RUN(logsumexp_axis(&r, a, axis, false, g->stream));
+}
+
 mlx_array wick_mx_softmax(wick_graph *g, mlx_array a, int axis)
 {
     RUN(softmax_axis(&r, a, axis, true, g->stream));

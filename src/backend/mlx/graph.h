@@ -92,6 +92,8 @@ mlx_array wick_mx_argsort(wick_graph *g, mlx_array a, int axis);
 mlx_array wick_mx_topk(wick_graph *g, mlx_array a, int k, int axis);
 mlx_array wick_mx_max(wick_graph *g, mlx_array a, int axis, bool keep);
 mlx_array wick_mx_sum(wick_graph *g, mlx_array a, int axis, bool keep);
+mlx_array wick_mx_argmax(wick_graph *g, mlx_array a, int axis);
+mlx_array wick_mx_logsumexp(wick_graph *g, mlx_array a, int axis);
 mlx_array wick_mx_softmax(wick_graph *g, mlx_array a, int axis);
 mlx_array wick_mx_addmm(wick_graph *g, mlx_array c, mlx_array a, mlx_array b);
 mlx_array wick_mx_rms_norm(wick_graph *g, mlx_array x, mlx_array w, float eps);

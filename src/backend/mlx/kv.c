@@ -288,9 +288,11 @@ wick_status wick_mlx_seq_new(wick_backend_model *m, wick_seq **out, wick_err *er
 void wick_mlx_seq_free(wick_seq *s)
 {
     if (!s) return;
-    wick_mlx_step *step = &s->m->step;
-    for (uint32_t i = 0; i < step->n_rows; i++)
-        if (step->seq[i] == s) step->seq[i] = NULL;
+    for (uint32_t k = 0; k < s->m->n_flights; k++) {
+        wick_mlx_flight *f = &s->m->flight[k];
+        for (uint32_t i = 0; i < f->n_rows; i++)
+            if (f->seq[i] == s) f->seq[i] = NULL;
+    }
     leave(s);
     wick_free(s);
 }

@@ -163,7 +163,8 @@ static wick_status mlx_open(wick_backend_ctx **out, const wick_backend_opts *opt
 
 static uint32_t mlx_caps(const wick_backend_model *m)
 {
-    uint32_t caps = WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_KV_SERIALIZE | WICK_CAP_EMBEDDINGS;
+    uint32_t caps = WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_KV_SERIALIZE | WICK_CAP_EMBEDDINGS |
+                    WICK_CAP_DEVICE_SAMPLING;
     return m->state_bytes ? caps : caps | WICK_CAP_SPECULATIVE; /* a recurrent state cannot take tokens back */
 }
 
@@ -177,9 +178,12 @@ static void mlx_unload(wick_backend_model *m)
 {
     if (!m) return;
     if (m->n_steps)
-        wick_log(WICK_LOG_INFO, "mlx: host: %.0f ops a step, built in %.3f ms (%.2f us an op); a step takes %.3f ms",
-                 (double)m->g.n_ops / (double)m->n_steps, m->build_ms / (double)m->n_steps,
-                 m->build_ms * 1e3 / (double)(m->g.n_ops ? m->g.n_ops : 1), m->step_ms / (double)m->n_steps);
+        wick_log(
+            WICK_LOG_INFO,
+            "mlx: host: %.0f ops a step, built in %.3f ms (%.2f us an op), started in %.3f ms; a step takes %.3f ms",
+            (double)m->g.n_ops / (double)m->n_steps, m->build_ms / (double)m->n_steps,
+            m->build_ms * 1e3 / (double)(m->g.n_ops ? m->g.n_ops : 1), m->encode_ms / (double)m->n_steps,
+            m->step_ms / (double)m->n_steps);
     if (m->ctx->stream.ctx) wick_mlx.synchronize(m->ctx->stream);
     wick_mlx_step_release(m);
     wick_graph_release(&m->g);

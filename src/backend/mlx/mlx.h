@@ -73,8 +73,9 @@ struct wick_seq {
     wick_backend_model *m;
     wick_bundle *bundle; /* NULL: nothing was written yet */
     uint32_t row, len;
-    uint32_t mark; /* number of the step that named it */
-    bool lost;     /* a step failed after its buffers were given away */
+    uint32_t mark;             /* number of the step that named it */
+    uint32_t pick_no, pick_at; /* the step that picked a token for it, and which of that step's picks it is */
+    bool lost;                 /* a step failed after its buffers were given away */
 };
 
 /* Rows of the step that attend together: the rows of one bundle, one token each, or one sequence with n tokens. */
@@ -93,18 +94,37 @@ typedef struct wick_mask {
 
 /* A step under construction. */
 typedef struct wick_mlx_step {
-    uint32_t n, n_rows, n_groups, n_out;
-    int32_t *token, *pos; /* [max_tokens] in the step's order */
-    const wick_row **row; /* [n_rows] in the step's order; the batch's, so only while it is submitted */
-    wick_seq **seq;       /* the same rows' sequences; NULL: freed meanwhile */
-    wick_group *group;    /* [n_groups] */
-    int32_t *out_at;      /* [n_out]: index of a token in the step's order; in the order of the batch */
+    uint32_t n, n_rows, n_groups;
+    uint32_t n_out, n_picks;  /* tokens with an output; the last n_picks of them are picks */
+    int32_t *token, *pos;     /* [max_tokens] in the step's order; token -1 - i: pick i of the step before */
+    const wick_row **row;     /* [n_rows] in the step's order; the batch's, so only while it is submitted */
+    wick_seq **seq;           /* the same rows' sequences */
+    wick_group *group;        /* [n_groups] */
+    int32_t *out_at;          /* [n_out]: index of a token in the step's order. Vectors in the order of the batch, then
+                               * the picks in the step's */
+    uint32_t *rank, *pick_of; /* [n_rows] of the batch: picks before a row; [n_picks]: its place in the batch's order */
+    uint32_t n_unknown;       /* tokens that are picks */
     bool hidden, compact;
-    mlx_array positions;
+    mlx_array positions, ids; /* [n] of the tokens that are computed */
     mlx_array reg[WICK_N_REGS];
     wick_mask *mask;
     uint32_t n_masks, mask_cap;
 } wick_mlx_step;
+
+/* What a step gives, as arrays. */
+typedef struct wick_mlx_out {
+    mlx_array vec;         /* [n_vec][width] float32 */
+    mlx_array id, logprob; /* [n_picks] uint32, float32 */
+} wick_mlx_out;
+
+/* A step under way. */
+typedef struct wick_mlx_flight {
+    wick_mlx_out out;
+    wick_seq **seq;    /* [n_rows]; NULL: freed meanwhile */
+    uint32_t *pick_of; /* [n_picks] */
+    uint32_t n_rows, n_vec, n_picks, width;
+    double started_ms;
+} wick_mlx_flight;
 
 struct wick_backend_model {
     wick_backend_ctx *ctx;
@@ -119,13 +139,17 @@ struct wick_backend_model {
     wick_mlx_step step;
     uint64_t kv_bytes, weight_bytes, bytes_per_token, state_bytes, kv_limit_bytes;
     uint32_t step_no;
-    mlx_array out;            /* [n_out][width] float32 */
-    mlx_closure fused_act[8]; /* compiled activations, by wick_act */
-    wick_step_out result;
-    bool submitted, compiled;
+    wick_mlx_flight flight[2]; /* the older one first */
+    uint32_t n_flights;
+    mlx_array picked;           /* ids of the last step that picked, in its order; empty: none */
+    uint32_t pick_no, picked_n; /* number of that step, and of its picks */
+    mlx_array result;           /* vectors that the last wait gave */
+    wick_pick *pick;            /* [max_tokens] and its picks */
+    mlx_closure fused_act[8];   /* compiled activations, by wick_act */
+    bool compiled;
     uint64_t n_steps, n_tokens;
-    double step_ms, started_ms;
-    double build_ms; /* host time of building graphs */
+    double step_ms, landed_ms;
+    double build_ms, encode_ms; /* host time of building graphs, and of MLX starting them */
     char label[160];
 };
 

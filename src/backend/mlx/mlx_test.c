@@ -378,6 +378,140 @@ static void test_batches(void **state)
     }
 }
 
+static void expect_error(tiny *t, const wick_row *r, uint32_t n, wick_status kind)
+{
+    wick_batch b = {r, n};
+    assert_int_equal(be->step_submit(t->m, &b, &err), kind);
+    assert_true(err.message[0] != 0);
+}
+
+/* The best token after tok[0..n), and its log probability. */
+static wick_pick ref_pick(const tiny *t, const int32_t *tok, uint32_t n)
+{
+    float l[VOCAB];
+    wick_pick p = {0, 0};
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++) ref_token(t, tok[i], i, l);
+    for (int32_t i = 1; i < VOCAB; i++)
+        if (l[i] > l[p.id]) p.id = i;
+    for (int32_t i = 0; i < VOCAB; i++) sum += exp((double)(l[i] - l[p.id]));
+    p.logprob = (float)-log(sum);
+    return p;
+}
+
+/* Steps that take the picks of the step before, always one ahead of what was waited for. Every third step gives sequence 1 its
+ * token by name, and sequence 2 leaves and comes back: the picks follow their sequences through every change of order. */
+static void test_picks(void **state)
+{
+    enum { N = 4, STEPS = 20 };
+    static const uint32_t starts[3][N] = {{1, 1, 1, 1}, {5, 300, 9, 40}, {2, 1, 1, 1}};
+    (void)state;
+    for (int c = 0; c < 3; c++) {
+        tiny t;
+        static int32_t tok[N][400];
+        wick_seq *s[N];
+        wick_row r[N];
+        uint32_t len[N], n = 0, who[2][N], n_who[2] = {N, 0};
+        wick_batch b = {r, N};
+        wick_step_out out;
+        open_tiny(&t, 0, 0, c == 2 ? 4 : 0);
+        t.m->pad_rows = c == 2 ? 8 : 0;
+        for (uint32_t i = 0; i < N; i++) {
+            len[i] = starts[c][i];
+            tokens_of(tok[i], len[i], i);
+            s[i] = new_seq(&t);
+            r[i] = (wick_row){s[i], tok[i], len[i], WICK_OUT_PICK};
+            who[0][i] = i;
+        }
+        OK(be->step_submit(t.m, &b, &err));
+        for (uint32_t k = 0; k < STEPS; k++) {
+            uint32_t now = k % 2, then = 1 - now;
+            n = 0;
+            for (uint32_t j = 0; j < N; j++) {
+                uint32_t i = (j + k / 5) % N; /* the batch is not always in one order */
+                bool away = i == 2 && k % 6 == 3, back = i == 2 && k % 6 == 4;
+                if (away || back || (i == 1 && k % 3 == 2)) continue;
+                who[then][n] = i;
+                r[n++] = (wick_row){s[i], NULL, 1, WICK_OUT_PICK};
+            }
+            n_who[then] = n;
+            b.n_rows = n;
+            if (k + 1 < STEPS && n > 0) OK(be->step_submit(t.m, &b, &err));
+            OK(be->step_wait(t.m, &out, &err));
+            assert_int_equal(out.n_picks, n_who[now]);
+            assert_int_equal(out.n, 0);
+            for (uint32_t j = 0; j < n_who[now]; j++) {
+                uint32_t i = who[now][j];
+                wick_pick want_pick = ref_pick(&t, tok[i], len[i]);
+                assert_int_equal(out.pick[j].id, want_pick.id);
+                assert_near(&out.pick[j].logprob, &want_pick.logprob, 1, 1e-4, "log probability");
+                tok[i][len[i]++] = want_pick.id;
+            }
+            if (k % 3 == 2 || k % 6 == 3 ||
+                k % 6 == 4) { /* who was left out takes a token by name, in a step of its own */
+                if (k + 1 < STEPS) OK(be->step_wait(t.m, &out, &err));
+                for (uint32_t j = 0; k + 1 < STEPS && j < n_who[then]; j++)
+                    tok[who[then][j]][len[who[then][j]]++] = out.pick[j].id;
+                for (uint32_t i = 0; i < N; i++) {
+                    r[i] = (wick_row){s[i], tok[i] + be->kv_len(s[i]), 1, WICK_OUT_PICK};
+                    who[then][i] = i;
+                    assert_int_equal(be->kv_len(s[i]), len[i] - 1);
+                }
+                n_who[then] = N;
+                b.n_rows = N;
+                if (k + 1 < STEPS) OK(be->step_submit(t.m, &b, &err));
+            }
+        }
+        for (uint32_t i = 0; i < N; i++) be->kv_free(t.m, s[i]);
+        close_tiny(&t);
+    }
+}
+
+/* Vectors and picks in one step; a step under way while its sequences are cut and freed; what may not be asked. */
+static void test_picks_among_others(void **state)
+{
+    tiny t;
+    int32_t a[8], c[8];
+    wick_step_out out;
+    (void)state;
+    open_tiny(&t, 0, 0, 0);
+    tokens_of(a, 8, 1);
+    tokens_of(c, 8, 2);
+    wick_seq *s = new_seq(&t), *u = new_seq(&t), *v = new_seq(&t);
+    expect_error(&t, (wick_row[]){{s, NULL, 1, WICK_OUT_PICK}}, 1, WICK_E_BAD_PARAMETER);
+    wick_row mixed[3] = {{s, a, 3, WICK_OUT_PICK}, {u, c, 2, WICK_OUT_ALL}, {v, a, 1, WICK_OUT_PICK}};
+    OK(be->step_submit(t.m, &(wick_batch){mixed, 3}, &err));
+    expect_error(&t, (wick_row[]){{u, NULL, 1, WICK_OUT_PICK}}, 1, WICK_E_BAD_PARAMETER); /* it picked nothing */
+    wick_row next[3] = {{v, NULL, 1, WICK_OUT_LAST}, {u, c + 2, 1, WICK_OUT_LAST}, {s, NULL, 1, WICK_OUT_PICK}};
+    OK(be->step_submit(t.m, &(wick_batch){next, 3}, &err));
+    expect_error(&t, next + 1, 1, WICK_E_INTERNAL); /* a third */
+    OK(be->step_wait(t.m, &out, &err));
+    assert_int_equal(out.n, 2);
+    assert_int_equal(out.n_picks, 2);
+    for (uint32_t i = 0; i < 2; i++) ref_token(&t, c[i], i, want + (size_t)i * VOCAB);
+    assert_near(out.data, want, 2 * VOCAB, 1e-4, "vectors among picks");
+    int32_t after_s = out.pick[0].id, after_v = out.pick[1].id;
+    assert_int_equal(after_s, ref_pick(&t, a, 3).id);
+    assert_int_equal(after_v, ref_pick(&t, a, 1).id);
+    be->kv_free(t.m, v);
+    OK(be->kv_truncate(t.m, s, 3, &err));
+    OK(be->step_wait(t.m, &out, &err));
+    assert_int_equal(out.n, 2);
+    assert_int_equal(out.n_picks, 1);
+    int32_t two[2] = {a[0], after_v};
+    for (uint32_t i = 0; i < 2; i++) ref_token(&t, two[i], i, want);
+    assert_near(out.data, want, VOCAB, 1e-4, "logits after a pick");
+    int32_t longer[4] = {a[0], a[1], a[2], after_s};
+    assert_int_equal(out.pick[0].id, ref_pick(&t, longer, 4).id);
+    wick_row again = {s, a + 3, 1, WICK_OUT_LAST};
+    run(&t, &again, 1, got);
+    for (uint32_t i = 0; i < 4; i++) ref_token(&t, a[i], i, want);
+    assert_near(got, want, VOCAB, 1e-4, "after taking back what was ahead");
+    be->kv_free(t.m, s);
+    be->kv_free(t.m, u);
+    close_tiny(&t);
+}
+
 static void test_fork_and_truncate(void **state)
 {
     tiny t;
@@ -470,13 +604,6 @@ static void test_hidden(void **state)
     for (int i = 0; i < VOCAB; i++) assert_true(fabs(logits[i] - (double)want[5 * VOCAB + i]) < 1e-4);
     be->kv_free(t.m, s);
     close_tiny(&t);
-}
-
-static void expect_error(tiny *t, const wick_row *r, uint32_t n, wick_status kind)
-{
-    wick_batch b = {r, n};
-    assert_int_equal(be->step_submit(t->m, &b, &err), kind);
-    assert_true(err.message[0] != 0);
 }
 
 static void test_wrong_batches(void **state)
@@ -612,6 +739,8 @@ int main(void)
                                        cmocka_unit_test(test_check),
                                        cmocka_unit_test(test_reference),
                                        cmocka_unit_test(test_batches),
+                                       cmocka_unit_test(test_picks),
+                                       cmocka_unit_test(test_picks_among_others),
                                        cmocka_unit_test(test_fork_and_truncate),
                                        cmocka_unit_test(test_export),
                                        cmocka_unit_test(test_hidden),

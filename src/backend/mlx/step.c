@@ -4,11 +4,19 @@
  * of its own. Tokens lie in the order of the groups; outputs are picked in the order of the batch.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "backend/mlx/mlx.h"
 #include "backend/batch.h"
 #include "base/sys.h"
+
+static wick_status flight_init(wick_mlx_flight *f, uint64_t n, wick_err *err)
+{
+    f->seq = wick_alloc_zero(n, sizeof *f->seq);
+    f->pick_of = wick_alloc_zero(n, sizeof *f->pick_of);
+    return f->seq && f->pick_of ? WICK_OK : wick_err_oom(err, "tables of a step", n * sizeof *f->seq, 0);
+}
 
 wick_status wick_mlx_step_init(wick_backend_model *m, wick_err *err)
 {
@@ -19,12 +27,24 @@ wick_status wick_mlx_step_init(wick_backend_model *m, wick_err *err)
     s->out_at = wick_alloc_zero(n, sizeof *s->out_at);
     s->row = wick_alloc_zero(n, sizeof *s->row);
     s->seq = wick_alloc_zero(n, sizeof *s->seq);
+    s->rank = wick_alloc_zero(n, sizeof *s->rank);
+    s->pick_of = wick_alloc_zero(n, sizeof *s->pick_of);
     s->group = wick_alloc_zero(n, sizeof *s->group);
+    m->pick = wick_alloc_zero(n, sizeof *m->pick);
     s->mask_cap = 64;
     s->mask = wick_alloc_zero(s->mask_cap, sizeof *s->mask);
-    if (!s->token || !s->pos || !s->out_at || !s->row || !s->seq || !s->group || !s->mask)
+    if (!s->token || !s->pos || !s->out_at || !s->row || !s->seq || !s->rank || !s->pick_of || !s->group || !m->pick ||
+        !s->mask)
         return wick_err_oom(err, "tables of a step", n * sizeof *s->group, 0);
+    for (int i = 0; i < 2; i++) WICK_TRY(flight_init(&m->flight[i], n, err));
     return WICK_OK;
+}
+
+static void drop_out(wick_mlx_out *o)
+{
+    wick_array_drop(&o->vec);
+    wick_array_drop(&o->id);
+    wick_array_drop(&o->logprob);
 }
 
 void wick_mlx_step_release(wick_backend_model *m)
@@ -35,10 +55,21 @@ void wick_mlx_step_release(wick_backend_model *m)
     wick_free(s->out_at);
     wick_free(s->row);
     wick_free(s->seq);
+    wick_free(s->rank);
+    wick_free(s->pick_of);
     wick_free(s->group);
     wick_free(s->mask);
     memset(s, 0, sizeof *s);
-    wick_array_drop(&m->out);
+    for (int i = 0; i < 2; i++) {
+        drop_out(&m->flight[i].out);
+        wick_free(m->flight[i].seq);
+        wick_free(m->flight[i].pick_of);
+    }
+    wick_array_drop(&m->picked);
+    wick_array_drop(&m->result);
+    wick_free(m->pick);
+    m->pick = NULL;
+    m->n_flights = 0;
 }
 
 static wick_status check_row(wick_backend_model *m, const wick_row *r, uint32_t i, wick_batch_sum *sum, wick_err *err)
@@ -49,13 +80,15 @@ static wick_status check_row(wick_backend_model *m, const wick_row *r, uint32_t 
         return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "row %u: the sequence was lost in a step that failed", i);
     if (r->seq->mark == m->step_no)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq", "row %u: the sequence is in the batch already", i);
+    if (!r->tokens && r->n_tokens == 1 && (!m->picked.ctx || r->seq->pick_no != m->pick_no))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tokens", "row %u: the last step picked nothing for it", i);
     r->seq->mark = m->step_no;
     return wick_batch_check_row(m->plan, r, r->seq->len, i, sum, err);
 }
 
 static wick_status check_batch(wick_backend_model *m, const wick_batch *b, wick_err *err)
 {
-    wick_batch_sum sum = {0};
+    wick_batch_sum sum = {.may_pick = true};
     m->step_no++;
     for (uint32_t i = 0; i < b->n_rows; i++) WICK_TRY(check_row(m, &b->row[i], i, &sum, err));
     WICK_TRY(wick_batch_check_sum(&sum, m->max_tokens, err));
@@ -110,7 +143,7 @@ static wick_status make_groups(wick_backend_model *m, const wick_batch *b, wick_
 {
     wick_mlx_step *s = &m->step;
     bool tap = m->ctx->opts.tap != NULL;
-    s->n = s->n_groups = 0;
+    s->n = s->n_groups = s->n_unknown = 0;
     s->n_rows = b->n_rows;
     for (uint32_t i = 0; i < b->n_rows; i++) s->row[i] = &b->row[i];
     bool keep = one_bundle(s);
@@ -133,7 +166,9 @@ static wick_status make_groups(wick_backend_model *m, const wick_batch *b, wick_
             if (s->seq[k]->len > gr->len) gr->len = s->seq[k]->len;
             gr->even &= s->seq[k]->len == s->seq[i]->len;
             for (uint32_t t = 0; t < s->row[k]->n_tokens; t++) {
-                s->token[s->n] = s->row[k]->tokens[t];
+                const wick_row *at = s->row[k];
+                s->token[s->n] = at->tokens ? at->tokens[t] : -1 - (int32_t)at->seq->pick_at;
+                s->n_unknown += !at->tokens;
                 s->pos[s->n++] = (int32_t)(s->row[k]->seq->len + t);
             }
         }
@@ -142,17 +177,32 @@ static wick_status make_groups(wick_backend_model *m, const wick_batch *b, wick_
     return WICK_OK;
 }
 
-/* Where the outputs of the batch, in its order, lie in the step's. */
-static void find_outputs(wick_mlx_step *s, const wick_batch *b)
+static void find_vectors(wick_mlx_step *s, const wick_batch *b)
 {
     s->n_out = 0;
     for (uint32_t i = 0; i < b->n_rows; i++) {
         const wick_row *r = &b->row[i];
-        if (r->out == WICK_OUT_NONE) continue;
+        if (r->out == WICK_OUT_NONE || r->out == WICK_OUT_PICK) continue;
         uint32_t at = 0, k = 0;
         while (s->row[k] != r) at += s->row[k++]->n_tokens;
         uint32_t from = r->out == WICK_OUT_LAST ? r->n_tokens - 1 : 0;
         for (; from < r->n_tokens; from++) s->out_at[s->n_out++] = (int32_t)(at + from);
+    }
+}
+
+static void find_picks(wick_mlx_step *s, const wick_batch *b)
+{
+    uint32_t at = 0;
+    s->n_picks = 0;
+    for (uint32_t i = 0, n = 0; i < b->n_rows; i++) {
+        s->rank[i] = n;
+        n += b->row[i].out == WICK_OUT_PICK;
+    }
+    for (uint32_t k = 0; k < s->n_rows; k++) {
+        at += s->row[k]->n_tokens;
+        if (s->row[k]->out != WICK_OUT_PICK) continue;
+        s->pick_of[s->n_picks++] = s->rank[s->row[k] - b->row];
+        s->out_at[s->n_out++] = (int32_t)at - 1;
     }
 }
 
@@ -167,16 +217,36 @@ static void compact(wick_backend_model *m)
     mlx_array idx = wick_mx_data(&m->g, s->out_at, MX_DIMS((int)s->n_out), MLX_INT32);
     for (int r = 0; r < WICK_N_REGS; r++)
         if (s->reg[r].ctx) s->reg[r] = wick_mx_take(&m->g, s->reg[r], idx, 0);
+    s->ids = wick_mx_take(&m->g, s->ids, idx, 0);
     s->n = s->n_out;
+}
+
+/* The step's tokens; those that the step before picked are taken from there, on the device. */
+static mlx_array input_ids(wick_backend_model *m)
+{
+    wick_mlx_step *s = &m->step;
+    wick_graph *g = &m->g;
+    int n = (int)s->n;
+    mlx_array known = {0}, at;
+    bool same = s->n_unknown == s->n;
+    for (uint32_t i = 0; same && i < s->n; i++) same = s->token[i] == -1 - (int32_t)i;
+    if (same && m->picked_n == s->n) return m->picked;
+    if (s->n_unknown < s->n) known = wick_mx_data(g, s->token, MX_DIMS(n), MLX_INT32);
+    if (s->n_unknown == 0) return known;
+    for (uint32_t i = 0; i < s->n; i++) s->token[i] = s->token[i] < 0 ? -1 - s->token[i] : 0;
+    at = wick_mx_data(g, s->token, MX_DIMS(n), MLX_INT32);
+    mlx_array ids = wick_mx_astype(g, wick_mx_take(g, m->picked, at, 0), MLX_INT32);
+    if (!known.ctx) return ids;
+    return wick_mx_where(g, wick_mx_less(g, known, wick_mx_data(g, (const int32_t[]){0}, MX_DIMS(1), MLX_INT32)), ids,
+                         known);
 }
 
 static mlx_array run_embed(wick_backend_model *m, const wick_mlx_node *n)
 {
     const wick_op_embed *o = &n->op->u.embed;
     wick_graph *g = &m->g;
-    int rows = (int)m->step.n;
-    mlx_array ids = wick_mx_data(g, m->step.token, MX_DIMS(rows), MLX_INT32);
-    mlx_array x = wick_mlx_rows(m, n->w[W_MAIN], ids, m->step.n);
+    m->step.ids = input_ids(m);
+    mlx_array x = wick_mlx_rows(m, n->w[W_MAIN], m->step.ids, m->step.n);
     if (o->scale != 1.0F) x = wick_mx_multiply(g, x, wick_mx_scalar(g, o->scale, m->act));
     if (!n->w[W_POS]) return x;
     mlx_array at = m->step.positions;
@@ -209,6 +279,19 @@ static mlx_array run_head(wick_backend_model *m, const wick_mlx_node *n, mlx_arr
     return wick_mx_multiply(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32));
 }
 
+/* The last n_picks rows of the logits: the best of each, and its log probability, which is finite only if the logits are
+ * numbers and the best of them is finite. */
+static void pick(wick_backend_model *m, mlx_array y, wick_mlx_out *out)
+{
+    const wick_mlx_step *s = &m->step;
+    wick_graph *g = &m->g;
+    int n = (int)s->n_out, n_vec = n - (int)s->n_picks, width = (int)m->plan->n_vocab;
+    out->vec = n_vec ? wick_mx_cut(g, y, MX_DIMS(n, width), 0, 0, n_vec) : (mlx_array){0};
+    y = wick_mx_cut(g, y, MX_DIMS(n, width), 0, n_vec, n);
+    out->id = wick_mx_argmax(g, y, -1);
+    out->logprob = wick_mx_subtract(g, wick_mx_max(g, y, -1, false), wick_mx_logsumexp(g, y, -1));
+}
+
 /* A plan may add to a register that it never wrote: it is zero. */
 static mlx_array source(wick_backend_model *m, wick_reg r)
 {
@@ -234,7 +317,7 @@ static void call_tap(wick_backend_model *m, uint32_t i)
 }
 
 /* One node; false: nothing is left to do. The result of HEAD goes to *out. */
-static bool run_node(wick_backend_model *m, uint32_t i, mlx_array *out)
+static bool run_node(wick_backend_model *m, uint32_t i, wick_mlx_out *out)
 {
     const wick_mlx_node *n = &m->node[i];
     wick_mlx_step *s = &m->step;
@@ -257,7 +340,10 @@ static bool run_node(wick_backend_model *m, uint32_t i, mlx_array *out)
         y = wick_mx_add(&m->g, scaled(m, source(m, op->dst), op->u.add.dst_scale), scaled(m, x, op->u.add.src_scale));
         break;
     case WICK_OP_COPY: y = scaled(m, x, op->u.add.src_scale); break;
-    case WICK_OP_HEAD: *out = s->hidden ? wick_mx_astype(&m->g, x, MLX_FLOAT32) : run_head(m, n, x); return true;
+    case WICK_OP_HEAD:
+        out->vec = s->hidden ? wick_mx_astype(&m->g, x, MLX_FLOAT32) : run_head(m, n, x);
+        if (s->n_picks) pick(m, out->vec, out);
+        return true;
     case WICK_OP_CONV: y = wick_mlx_conv(m, n, x); break;
     case WICK_OP_MAMBA1: y = wick_mlx_mamba1(m, n, x); break;
     case WICK_OP_MAMBA2: y = wick_mlx_mamba2(m, n, x); break;
@@ -269,94 +355,164 @@ static bool run_node(wick_backend_model *m, uint32_t i, mlx_array *out)
     return true;
 }
 
-static wick_status build(wick_backend_model *m, const wick_batch *b, mlx_array *out, wick_err *err)
+static wick_status build(wick_backend_model *m, const wick_batch *b, wick_mlx_out *out, wick_err *err)
 {
     wick_mlx_step *s = &m->step;
     memset(s->reg, 0, sizeof s->reg);
     s->n_masks = 0;
     s->compact = false;
     WICK_TRY(make_groups(m, b, err));
-    find_outputs(s, b);
+    find_vectors(s, b);
+    find_picks(s, b);
     s->positions = wick_mx_data(&m->g, s->pos, MX_DIMS((int)s->n), MLX_INT32);
     for (uint32_t i = 0; i < m->n_nodes && !m->g.failed; i++) {
         if (!run_node(m, i, out)) break;
         if (m->ctx->opts.tap && !m->g.failed) call_tap(m, i);
     }
-    if (out->ctx) *out = wick_mx_contiguous(&m->g, *out);
+    if (out->vec.ctx) out->vec = wick_mx_contiguous(&m->g, out->vec);
     return m->g.failed ? wick_mlx_fail(err, "building a step") : WICK_OK;
 }
 
-static void lose(wick_backend_model *m)
+static void lose(const wick_mlx_flight *f)
 {
-    for (uint32_t i = 0; i < m->step.n_rows; i++)
-        if (m->step.seq[i]) m->step.seq[i]->lost = true;
+    for (uint32_t i = 0; i < f->n_rows; i++)
+        if (f->seq[i]) f->seq[i]->lost = true;
 }
 
-/* Starts the evaluation of the output and of all that the sequences now hold. */
-static wick_status start(wick_backend_model *m, wick_err *err)
+static int append(mlx_vector_array v, mlx_array a)
+{
+    return a.ctx ? wick_mlx.vector_array_append_value(v, a) : 0;
+}
+
+/* Starts the evaluation of the output. All that the sequences now hold is part of it, but for states, and for a step
+ * without an output. */
+static wick_status start(wick_backend_model *m, const wick_mlx_out *out, wick_err *err)
 {
     wick_mlx_step *s = &m->step;
+    bool all = s->n_out == 0 || m->state_bytes;
     mlx_vector_array v = wick_mlx.vector_array_new();
     int rc = v.ctx ? 0 : 1;
-    if (rc == 0 && m->out.ctx) rc = wick_mlx.vector_array_append_value(v, m->out);
-    for (uint32_t i = 0; i < s->n_groups; i++)
-        for (uint32_t k = 0; k < 2 * m->plan->n_caches && rc == 0; k++)
-            if (s->group[i].bundle->kv[k].ctx) rc = wick_mlx.vector_array_append_value(v, s->group[i].bundle->kv[k]);
+    if (rc == 0) rc = append(v, out->vec) || append(v, out->id) || append(v, out->logprob);
+    for (uint32_t i = 0; all && i < s->n_groups; i++)
+        for (uint32_t k = 0; k < 2 * m->plan->n_caches && rc == 0; k++) rc = append(v, s->group[i].bundle->kv[k]);
     if (rc == 0) rc = wick_mlx.async_eval(v);
     if (v.ctx) wick_mlx.vector_array_free(v);
     return rc ? wick_mlx_fail(err, "a step") : WICK_OK;
 }
 
-wick_status wick_mlx_step_submit(wick_backend_model *m, const wick_batch *b, wick_err *err)
+/* The sequences take what was built, or forget it. */
+static void settle(wick_backend_model *m, bool ok)
 {
     wick_mlx_step *s = &m->step;
-    mlx_array out = {0};
-    double t0 = wick_time_ms();
-    m->submitted = false;
-    WICK_TRY(check_batch(m, b, err));
-    wick_array_drop(&m->out);
-    wick_status st = build(m, b, &out, err);
-    uint32_t n_tokens = 0;
     for (uint32_t i = 0; i < s->n_groups; i++) {
         if (!s->group[i].bundle) continue;
-        if (st == WICK_OK)
+        if (ok)
             wick_mlx_bundle_commit(m, s->group[i].bundle);
         else
             wick_mlx_bundle_cancel(m, s->group[i].bundle);
-        n_tokens += s->group[i].n_tokens;
     }
-    if (st == WICK_OK) m->out = wick_array_hold(out);
+}
+
+/* The step is under way: its rows' sequences are longer, and know what was picked for them. */
+static void take_off(wick_backend_model *m, wick_mlx_flight *f)
+{
+    wick_mlx_step *s = &m->step;
+    f->n_rows = s->n_rows;
+    f->n_picks = s->n_picks;
+    f->n_vec = s->n_out - s->n_picks;
+    f->width = s->hidden ? m->plan->n_embd : m->plan->n_vocab;
+    memcpy(f->pick_of, s->pick_of, s->n_picks * sizeof *f->pick_of);
+    wick_array_drop(&m->picked);
+    if (s->n_picks) m->picked = wick_array_hold(f->out.id);
+    m->pick_no = m->step_no;
+    m->picked_n = s->n_picks;
+    for (uint32_t i = 0, k = 0; i < s->n_rows; i++) {
+        wick_seq *q = s->seq[i];
+        f->seq[i] = q;
+        q->len += s->row[i]->n_tokens;
+        m->n_tokens += s->row[i]->n_tokens;
+        if (s->row[i]->out != WICK_OUT_PICK) continue;
+        q->pick_no = m->step_no;
+        q->pick_at = k++;
+    }
+    m->n_flights++;
+    m->n_steps++;
+}
+
+wick_status wick_mlx_step_submit(wick_backend_model *m, const wick_batch *b, wick_err *err)
+{
+    wick_mlx_out out = {0};
+    double t0 = wick_time_ms();
+    if (m->n_flights == 2) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "two steps are under way already");
+    wick_mlx_flight *f = &m->flight[m->n_flights];
+    WICK_TRY(check_batch(m, b, err));
+    wick_array_drop(&m->result);
+    wick_status st = build(m, b, &out, err);
+    settle(m, st == WICK_OK);
+    if (st == WICK_OK)
+        f->out = (wick_mlx_out){wick_array_hold(out.vec), wick_array_hold(out.id), wick_array_hold(out.logprob)};
     wick_graph_reset(&m->g);
     m->build_ms += wick_time_ms() - t0;
-    m->started_ms = t0;
+    f->started_ms = t0;
     if (st != WICK_OK) return st;
-    st = start(m, err);
-    if (st != WICK_OK) {
-        lose(m);
-        return st;
+    double t1 = wick_time_ms();
+    st = start(m, &f->out, err);
+    m->encode_ms += wick_time_ms() - t1;
+    if (st == WICK_OK) {
+        take_off(m, f);
+        return WICK_OK;
     }
-    for (uint32_t i = 0; i < s->n_rows; i++) s->seq[i]->len += s->row[i]->n_tokens;
-    m->submitted = true;
-    m->n_steps++;
-    m->n_tokens += n_tokens;
-    return WICK_OK;
+    drop_out(&f->out);
+    for (uint32_t i = 0; i < m->step.n_rows; i++) m->step.seq[i]->lost = true; /* their buffers were given away */
+    return st;
+}
+
+static wick_mlx_flight *land(wick_backend_model *m)
+{
+    wick_mlx_flight f = m->flight[0];
+    m->flight[0] = m->flight[1];
+    m->flight[1] = f;
+    m->n_flights--;
+    return &m->flight[1];
+}
+
+/* The arrays of f, read into *out; false: MLX says why not. */
+static bool read_outputs(wick_backend_model *m, wick_mlx_flight *f, wick_step_out *out)
+{
+    wick_mlx_out *o = &f->out;
+    if (o->vec.ctx) {
+        if (wick_mlx.array_eval(o->vec)) return false;
+        out->data = wick_mlx.array_data_float32(o->vec);
+        out->n = f->n_vec;
+        if (!out->data) return false;
+    }
+    if (f->n_picks == 0) return true;
+    if (wick_mlx.array_eval(o->id) || wick_mlx.array_eval(o->logprob)) return false;
+    const uint32_t *id = wick_mlx.array_data_uint32(o->id);
+    const float *lp = wick_mlx.array_data_float32(o->logprob);
+    if (!id || !lp) return false;
+    for (uint32_t i = 0; i < f->n_picks; i++)
+        m->pick[f->pick_of[i]] = (wick_pick){isfinite(lp[i]) ? (int32_t)id[i] : -1, lp[i]};
+    out->pick = m->pick;
+    out->n_picks = f->n_picks;
+    return true;
 }
 
 wick_status wick_mlx_step_wait(wick_backend_model *m, wick_step_out *out, wick_err *err)
 {
-    if (!m->submitted) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "no step was submitted");
-    m->submitted = false;
+    if (m->n_flights == 0) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "no step was submitted");
+    wick_mlx_flight *f = land(m);
     memset(out, 0, sizeof *out);
-    out->width = m->step.hidden ? m->plan->n_embd : m->plan->n_vocab;
-    int rc = m->out.ctx ? wick_mlx.array_eval(m->out) : wick_mlx.synchronize(m->ctx->stream);
-    if (rc == 0 && m->out.ctx) {
-        out->data = wick_mlx.array_data_float32(m->out);
-        out->n = m->step.n_out;
-    }
-    m->step_ms += wick_time_ms() - m->started_ms;
-    if (rc || (m->out.ctx && !out->data)) {
-        lose(m);
-        return wick_mlx_fail(err, "a step");
-    }
-    return WICK_OK;
+    out->width = f->width;
+    bool ok = f->out.vec.ctx || f->n_picks ? read_outputs(m, f, out) : wick_mlx.synchronize(m->ctx->stream) == 0;
+    double now = wick_time_ms();
+    m->step_ms += now - (f->started_ms > m->landed_ms ? f->started_ms : m->landed_ms);
+    m->landed_ms = now;
+    wick_array_drop(&m->result);
+    m->result = f->out.vec;
+    f->out.vec = (mlx_array){0};
+    drop_out(&f->out);
+    if (ok) return WICK_OK;
+    lose(f);
+    return wick_mlx_fail(err, "a step");
 }

@@ -237,6 +237,11 @@ const uint16_t *mlx_array_data_uint16(const mlx_array a)
     return data_of<uint16_t>(a);
 }
 
+const uint32_t *mlx_array_data_uint32(const mlx_array a)
+{
+    return data_of<uint32_t>(a);
+}
+
 mlx_vector_array mlx_vector_array_new(void)
 {
     return fresh<mlx_vector_array>([] { return new Arrays; });
@@ -539,6 +544,16 @@ int mlx_topk_axis(mlx_array *res, const mlx_array a, int k, int axis, const mlx_
 int mlx_max_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s)
 {
     return guard([&] { put(res, mx::max(arr(a), axis, keepdims, str(s))); });
+}
+
+int mlx_argmax_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s)
+{
+    return guard([&] { put(res, mx::argmax(arr(a), axis, keepdims, str(s))); });
+}
+
+int mlx_logsumexp_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s)
+{
+    return guard([&] { put(res, mx::logsumexp(arr(a), axis, keepdims, str(s))); });
 }
 
 int mlx_sum_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s)

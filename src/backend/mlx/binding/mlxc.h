@@ -87,6 +87,7 @@ size_t mlx_array_nbytes(const mlx_array arr);
 const float *mlx_array_data_float32(const mlx_array arr);
 const uint8_t *mlx_array_data_uint8(const mlx_array arr);
 const uint16_t *mlx_array_data_uint16(const mlx_array arr);
+const uint32_t *mlx_array_data_uint32(const mlx_array arr);
 mlx_vector_array mlx_vector_array_new(void);
 mlx_vector_array mlx_vector_array_new_data(const mlx_array *data, size_t size);
 int mlx_vector_array_free(mlx_vector_array vec);
@@ -167,6 +168,8 @@ int mlx_argpartition_axis(mlx_array *res, const mlx_array a, int kth, int axis, 
 int mlx_argsort_axis(mlx_array *res, const mlx_array a, int axis, const mlx_stream s);
 int mlx_topk_axis(mlx_array *res, const mlx_array a, int k, int axis, const mlx_stream s);
 int mlx_max_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s);
+int mlx_argmax_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s);
+int mlx_logsumexp_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s);
 int mlx_sum_axis(mlx_array *res, const mlx_array a, int axis, bool keepdims, const mlx_stream s);
 int mlx_softmax_axis(mlx_array *res, const mlx_array a, int axis, bool precise, const mlx_stream s);
 
