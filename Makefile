@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 with_build = WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
 	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
 
-.PHONY: all mlx cross-macos build demo test unit pytest lint fmt asan tsan cov fuzz bench install clean bootstrap bootstrap-test bootstrap-ci help
+.PHONY: all mlx cross-macos build demo test unit pytest lint fmt asan tsan cov fuzz bench bench-peers install clean bootstrap bootstrap-test bootstrap-ci help
 all: build
 
 help: ## this list
@@ -100,6 +100,12 @@ fuzz: bootstrap-ci ## every fuzz target for FUZZ_SECONDS each
 
 bench: build ## prompt and decode speed of the shipped model
 	@$(WICK) bench models/wick-shell -p 128 -n 32 -r 5
+
+PEERS ?=
+bench-peers: bootstrap-test build ## beside llama.cpp (built from PyPI's source package) and mlx-lm; PEERS="--quick" for a short round
+	@cmake --build build/release -j $(JOBS) --target wick_lin_bench
+	@bench/peers/setup.sh -j$(JOBS)
+	@$(PY) bench/peers/run.py $(PEERS)
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	@cmake --install build/release --prefix $(PREFIX)

@@ -1,7 +1,7 @@
 """Random models of real shapes for bench/mlx_h200.sh, and mlx-lm's speed on them.
 
   mlx_models.py make DIR {1b,8b} {4bit,bf16}     writes DIR/config.json and DIR/model*.safetensors (no tokenizer)
-  mlx_models.py speed DIR [-p 512,2048] [-n 128] [-b 1,8,32] [-r 3]
+  mlx_models.py speed DIR [-p 512,2048] [-n 128] [-b 1,8,32] [-r 3] [--float32] [--json]
                                                  mlx-lm on that model, the same rows as `wick bench`: a prompt row reads
                                                  N tokens per sequence, a decode row makes N tokens after a prompt of one
 
@@ -124,16 +124,19 @@ def make(folder, size, quant):
     print(f"{folder}: {w.total / 2**30:.2f} GiB")
 
 
-def speed(folder, prompts, gens, batches, reps):
+def speed(folder, prompts, gens, batches, reps, float32=False, as_json=False):
     import mlx.core as mx
     from mlx_lm.models.cache import make_prompt_cache
     from mlx_lm.utils import load_model
     model = load_model(folder)[0]
+    if float32:
+        model.set_dtype(mx.float32)
+    vocab = json.loads((folder / "config.json").read_text())["vocab_size"]
     mx.eval(model.parameters())
     rng = np.random.default_rng(2)
 
     def ids(b, n):
-        return mx.array(rng.integers(0, VOCAB, (b, n)))
+        return mx.array(rng.integers(0, vocab, (b, n)))
 
     def prompt_row(b, n):
         x, cache = ids(b, n), make_prompt_cache(model)
@@ -166,6 +169,9 @@ def speed(folder, prompts, gens, batches, reps):
                     continue
                 row(b, n)
                 s = [row(b, n) for _ in range(reps)]
+                if as_json:
+                    print(json.dumps(dict(n_prompt=n if kind == "prompt" else 0, n_gen=n if kind == "decode" else 0, batch=b, samples=s)), flush=True)
+                    continue
                 print(f"{folder.name:<28} mlx-lm {kind + ' ' + str(n):<13} {b:5} {np.mean(s):10.2f} +- {np.std(s):.2f}", flush=True)
 
 
@@ -186,11 +192,13 @@ def main():
     s.add_argument("-n", type=numbers, default=[128])
     s.add_argument("-b", type=numbers, default=[1, 8, 32])
     s.add_argument("-r", type=int, default=3)
+    s.add_argument("--float32", action="store_true", help="activations and scales in float32 (on a CPU faster than bfloat16)")
+    s.add_argument("--json", action="store_true", help="one object a row")
     a = p.parse_args()
     if a.verb == "make":
         make(a.folder, a.size, a.quant)
     else:
-        speed(a.folder, a.p, a.n, a.b, a.r)
+        speed(a.folder, a.p, a.n, a.b, a.r, a.float32, a.json)
 
 
 if __name__ == "__main__":

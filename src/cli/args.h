@@ -21,6 +21,9 @@ typedef struct wick_args {
     uint32_t threads, n_ctx, prefill_chunk, max_seqs;
     uint64_t memory_limit;
     bool no_prefix_cache, prefer_mlx;
+    const char *pack_cache; /* as given; cache_dir follows from it: the folder, or NULL */
+    uint64_t pack_cache_limit;
+    char *own_cache_dir;
     const char *mlx_compile, *mlx_lazy_eval;
     /* sampling; `seen` says which were given, so that a model's own defaults fill the rest */
     float temperature, top_p, min_p, typical_p, xtc_probability, xtc_threshold, dry_multiplier, dry_base, mirostat_tau,
@@ -38,7 +41,7 @@ typedef struct wick_args {
     uint32_t greedy;
     bool no_special, plain_text, raw, stream_off, no_stream;
     wick_str_list bench_prompt, bench_gen, bench_batch, paths;
-    uint32_t repetitions;
+    uint32_t repetitions, bench_depth;
     bool csv, quality, tensors, man, no_warmup;
     /* server and its clients */
     const char *host, *config, *model, *api_key_file, *tls_cert, *tls_key, *mlx_device, *url, *out_file, *id, *scopes;

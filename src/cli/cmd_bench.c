@@ -1,7 +1,9 @@
 /* cli/cmd_bench.c - `wick bench`: prompt and decode speed, in the manner of llama-bench.
  *
  * A row is one (prompt length or generation length, batch) with its repetitions. Tokens are drawn at random from the
- * vocabulary with a fixed seed; nothing is cached between repetitions; loading and one warm-up are not counted. */
+ * vocabulary with a fixed seed; nothing is cached between repetitions; loading and one warm-up are not counted. With
+ * --depth every request begins with the same tokens, which the prefix cache keeps after the warm-up: only what comes after
+ * them is measured. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +18,7 @@
 enum { MAX_ROWS = 64, MAX_BATCH = 256, MAX_REPS = 1000 };
 
 typedef struct bench_row {
-    uint32_t n_prompt, n_gen, batch, n_reps;
+    uint32_t n_prompt, n_gen, batch, depth, n_reps;
     double mean, stddev, min, max;
     double sample[MAX_REPS];
 } bench_row;
@@ -74,14 +76,16 @@ static wick_status wait_done(wick_request *q, wick_usage *u, wick_err *err)
 static wick_status one_run(wick_engine *e, const bench_row *r, uint64_t *state, double *tok_s, wick_err *err)
 {
     wick_request *q[MAX_BATCH] = {0};
-    uint32_t n_prompt = r->n_prompt ? r->n_prompt : 1;
+    uint32_t n_prompt = r->depth + (r->n_prompt ? r->n_prompt : 1), n_read = 0;
+    uint64_t depth_state = 7;
     int32_t *ids = wick_realloc_array(NULL, n_prompt, sizeof *ids);
     wick_status st = WICK_OK;
     double prefill_ms = 0, decode_ms = 0, t0 = 0;
     if (!ids) return wick_err_oom(err, "bench", 0, 0);
+    random_ids(ids, r->depth, wick_engine_model(e)->plan.n_vocab, &depth_state);
     for (uint32_t i = 0; i < r->batch; i++) {
         wick_request_opts o;
-        random_ids(ids, n_prompt, wick_engine_model(e)->plan.n_vocab, state);
+        random_ids(ids + r->depth, n_prompt - r->depth, wick_engine_model(e)->plan.n_vocab, state);
         wick_request_opts_init(&o);
         o.prompt = ids;
         o.n_prompt = n_prompt;
@@ -97,9 +101,10 @@ static wick_status one_run(wick_engine *e, const bench_row *r, uint64_t *state, 
         WICK_TRY_GOTO(wait_done(q[i], &u, err));
         if (u.prefill_ms > prefill_ms) prefill_ms = u.prefill_ms;
         if (u.decode_ms > decode_ms) decode_ms = u.decode_ms;
+        n_read += u.n_prompt - u.n_cached;
     }
     double ms = r->n_gen ? decode_ms : r->batch > 1 ? wick_time_ms() - t0 : prefill_ms;
-    *tok_s = ms > 0 ? (double)r->batch * (r->n_gen ? r->n_gen : r->n_prompt) * 1000 / ms : 0;
+    *tok_s = ms > 0 ? (r->n_gen ? (double)r->batch * r->n_gen : n_read) * 1000 / ms : 0;
 done:
     for (uint32_t i = 0; i < r->batch; i++) wick_request_free(q[i]);
     wick_free(ids);
@@ -110,7 +115,7 @@ static wick_status measure(wick_engine *e, bench_row *r, bool warm_up, wick_err 
 {
     uint64_t state = 42;
     double ignored, sum = 0, squares = 0;
-    if (warm_up) WICK_TRY(one_run(e, r, &state, &ignored, err));
+    if (warm_up || r->depth) WICK_TRY(one_run(e, r, &state, &ignored, err));
     for (uint32_t i = 0; i < r->n_reps; i++) {
         WICK_TRY(one_run(e, r, &state, &r->sample[i], err));
         sum += r->sample[i];
@@ -147,6 +152,7 @@ static json_t *row_json(const wick_engine *e, const bench_row *r)
     json_object_set_new(o, "n_prompt", json_integer(r->n_prompt));
     json_object_set_new(o, "n_gen", json_integer(r->n_gen));
     json_object_set_new(o, "batch", json_integer(r->batch));
+    json_object_set_new(o, "depth", json_integer(r->depth));
     json_object_set_new(o, "tok_s", json_real(r->mean));
     json_object_set_new(o, "stddev", json_real(r->stddev));
     json_object_set_new(o, "min", json_real(r->min));
@@ -175,13 +181,14 @@ static void print_row(const wick_engine *e, const bench_row *r, bool csv)
     wick_escape_line(name, sizeof name, model, strlen(model));
     if (csv) {
         csv_text(name);
-        printf(",%s,%u,%u,%u,%.3f,%.3f,%.3f,%.3f\n", backend, r->n_prompt, r->n_gen, r->batch, r->mean, r->stddev,
-               r->min, r->max);
+        printf(",%s,%u,%u,%u,%.3f,%.3f,%.3f,%.3f,%u\n", backend, r->n_prompt, r->n_gen, r->batch, r->mean, r->stddev,
+               r->min, r->max, r->depth);
         return;
     }
-    char test[32];
-    snprintf(test, sizeof test, r->n_gen ? "decode %u" : "prompt %u", r->n_gen ? r->n_gen : r->n_prompt);
-    printf("%-28.28s %-5s %-13s %5u %10.2f +- %.2f\n", name, backend, test, r->batch, r->mean, r->stddev);
+    char test[64];
+    int n = snprintf(test, sizeof test, r->n_gen ? "decode %u" : "prompt %u", r->n_gen ? r->n_gen : r->n_prompt);
+    if (r->depth) snprintf(test + n, sizeof test - (size_t)n, " @%u", r->depth);
+    printf("%-28.28s %-5s %-16s %5u %10.2f +- %.2f\n", name, backend, test, r->batch, r->mean, r->stddev);
     fflush(stdout);
 }
 
@@ -200,6 +207,7 @@ static wick_status run_rows(wick_engine *e, const wick_args *a, const uint32_t *
             else
                 r->n_gen = len[i];
             r->batch = batch[b];
+            r->depth = a->bench_depth;
             r->n_reps = a->repetitions;
             WICK_TRY_GOTO(measure(e, r, !a->no_warmup, err));
             if (a->json)
@@ -226,15 +234,15 @@ static wick_status run_bench(const wick_args *a, wick_err *err)
     if (!a->bench_batch.n) batch[n_batch++] = 1;
     for (uint32_t i = 0; i < n_prompt + n_gen; i++) longest = len[i] > longest ? len[i] : longest;
     for (uint32_t i = 0; i < n_batch; i++) widest = batch[i] > widest ? batch[i] : widest;
-    if (!own.n_ctx) own.n_ctx = longest + 8;
+    if (!own.n_ctx) own.n_ctx = a->bench_depth + longest + 8;
     if (own.max_seqs < widest) own.max_seqs = widest;
-    own.no_prefix_cache = true;
+    own.no_prefix_cache = a->bench_depth == 0;
     WICK_TRY(wick_session_open(&e, &own, true, err));
     json_t *results = json_array();
     if (a->csv)
-        puts("model,backend,n_prompt,n_gen,batch,tok_s,stddev,min,max");
+        puts("model,backend,n_prompt,n_gen,batch,tok_s,stddev,min,max,depth");
     else if (!a->json)
-        printf("%s\n%-28s %-5s %-13s %5s %10s\n", wick_engine_device_label(e), "model", "on", "test", "batch", "tok/s");
+        printf("%s\n%-28s %-5s %-16s %5s %10s\n", wick_engine_device_label(e), "model", "on", "test", "batch", "tok/s");
     wick_status st = run_rows(e, a, len, n_prompt, n_prompt + n_gen, batch, n_batch, results, err);
     if (st == WICK_OK && a->json) {
         json_t *o = json_object();
@@ -254,6 +262,8 @@ static const wick_opt opts[] = {
      0, NULL, NULL, 0},
     {"batch", 'b', WICK_OPT_LIST, "N,...", "sequences at once (default 1)", offsetof(wick_args, bench_batch), 0, 0,
      NULL, NULL, 0},
+    {"depth", 'd', WICK_OPT_U32, "N", "tokens already in each sequence, not counted (default 0)",
+     offsetof(wick_args, bench_depth), 0, 1u << 20, NULL, NULL, 0},
     {"repetitions", 'r', WICK_OPT_U32, "N", "counted runs of each row (default 5)", offsetof(wick_args, repetitions), 1,
      MAX_REPS, NULL, NULL, 0},
     {"no-warmup", 0, WICK_OPT_FLAG, NULL, "count from the first run", offsetof(wick_args, no_warmup), 0, 0, NULL, NULL,
@@ -270,9 +280,10 @@ const wick_command wick_cmd_bench = {
     .summary = "measure prompt and decode speed",
     .about = "One row for each prompt length and each generation length, for each batch size: tokens per second over "
              "all sequences,\n"
-             "mean of the repetitions and standard deviation. With --json: {\"machine\": {...}, \"results\": [...]}.",
+             "mean of the repetitions and standard deviation. --depth N measures after N tokens of context. With "
+             "--json: {\"machine\": {...}, \"results\": [...]}.",
     .examples = "wick bench MODEL -p 128,512 -n 32 -b 1,8 -r 5 --threads 2\ta table\nwick bench MODEL --json > "
                 "today.json\tto keep",
-    .group = {&group, &wick_opts_model, &wick_opts_common},
+    .group = {&group, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_bench,
 };

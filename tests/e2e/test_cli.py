@@ -18,7 +18,7 @@ MODEL = ["--backend", "--device", "--threads", "--precision", "--ctx", "--kv-typ
 OPTIONS = {"run": SAMPLING + MODEL + ["--system", "--file"], "generate": SAMPLING + MODEL + ["--file", "--tokens"],
            "logits": MODEL + ["--tokens", "--greedy"], "tokenize": ["--file", "--no-special"], "detokenize": ["--no-special"],
            "template": ["--messages", "--tools", "--vars"], "inspect": ["--tensors"], "discover": ["--format"], "gpu-info": [],
-           "bench": MODEL + ["--prompt", "--gen", "--batch", "--repetitions", "--csv"], "completions": [], "help": ["--man"]}
+           "bench": MODEL + ["--prompt", "--gen", "--batch", "--depth", "--repetitions", "--csv"], "completions": [], "help": ["--man"]}
 
 
 def options_in(text):

@@ -208,6 +208,12 @@ def test_bench_rows(wick, cycle):
     assert [r["n_gen"] for r in wick.json("bench", cycle("ab"), "-p", "0", "-n", "2", "-r", "1", "--no-warmup")["results"]] == [2]
 
 
+def test_bench_depth(wick, cycle):
+    out = wick.json("bench", cycle("ab"), "-p", "8", "-n", "2", "--depth", "24", "-b", "1,2", "-r", "2", "--no-warmup")
+    assert [(r["n_prompt"], r["n_gen"], r["batch"], r["depth"]) for r in out["results"]] == [(8, 0, 1, 24), (0, 2, 1, 24), (8, 0, 2, 24), (0, 2, 2, 24)]
+    assert all(r["tok_s"] > 0 for r in out["results"])
+
+
 def test_bench_csv_and_text(wick, cycle):
     rows = list(csv.DictReader(io.StringIO(wick.ok("bench", cycle("ab"), "-p", "8", "-n", "2", "-b", "2", "-r", "2", "--csv").stdout)))
     assert [(r["n_prompt"], r["n_gen"], r["batch"]) for r in rows] == [("8", "0", "2"), ("0", "2", "2")]
