@@ -20,6 +20,8 @@ typedef enum wick_step_kind {
     WICK_STEP_ATTN,
     WICK_STEP_MAMBA2, /* one certain mixer, in blocks that have two */
     WICK_STEP_FFN,    /* dst = MLP or MoE of src */
+    WICK_STEP_MLP,    /* the MLP of a layer that has experts too */
+    WICK_STEP_PLE,    /* dst = the layer's own input, gated by src */
     WICK_STEP_ADD,    /* dst += src * residual_scale */
     WICK_STEP_COPY    /* dst = src */
 } wick_step_kind;
@@ -94,7 +96,9 @@ typedef struct wick_arch {
     wick_window_rule windows;
     uint32_t window_pattern; /* default of sliding_window_pattern */
     wick_routing routing;
-    bool rope_local_only;                     /* in models with windows, only the sliding layers know positions */
+    float norm_floor;     /* added to the sum of the chosen experts' scores */
+    bool no_rope_scaling; /* what config.json says of rope scaling is not applied, in the reference neither */
+    bool rope_local_only; /* in models with windows, only the sliding layers know positions */
     float rope_theta, rope_partial, norm_eps; /* defaults; 0: 10000, 1, 1e-5 */
     const char *roots; /* candidates for `@`, separated by '|'; NULL: the usual ones; an empty piece is allowed */
     const wick_role_name *names;                             /* ended by {0} with hf and gguf NULL, or NULL */

@@ -9,6 +9,8 @@ typedef struct wick_builder {
     wick_checkpoint ck;
     uint32_t op_cap, cache_cap;
     const wick_rope *rope, *rope_local; /* of global and of sliding layers */
+    const wick_op_ple *ple;             /* the first one, whose table the others share, or NULL */
+    const wick_weight *ple_proj;        /* of all layers */
 } wick_builder;
 
 /* Fills a zeroed plan. On failure the plan is released. */
@@ -21,6 +23,7 @@ uint32_t wick_build_cache(wick_builder *b, const wick_cache_spec *spec);
 wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_build_mla(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_build_ffn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_build_ple(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err) WICK_MUST_CHECK;
 /* Convolution, state space and delta-net mixers. */
 wick_status wick_build_state_mixer(wick_builder *b, const wick_step *s, uint32_t layer, wick_mixer kind,
                                    wick_err *err) WICK_MUST_CHECK;

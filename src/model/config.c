@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "model/arch.h"
 
@@ -33,6 +34,7 @@ static const field fields[] = {
     {F_F32, AT(norm_eps), "rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon|norm_eps",
      "attention.layer_norm_rms_epsilon|attention.layer_norm_epsilon", 0, 1},
     {F_F32, AT(rope_partial), "partial_rotary_factor|rotary_pct|rope_pct", NULL, 0, 1},
+    {F_BOOL, AT(rope_interleaved), "rope_traditional", NULL, 0, 0},
     {F_U32, AT(rope_dims), NULL, "rope.dimension_count", 1, 1 << 14},
     {F_U32, AT(window), "sliding_window", "attention.sliding_window", 0, 1 << 30},
     {F_F32, AT(final_softcap), "final_logit_softcapping", "final_logit_softcapping", 0, 1e6},
@@ -40,7 +42,8 @@ static const field fields[] = {
     {F_U32, AT(n_expert), "num_local_experts|num_experts|n_routed_experts", "expert_count", 0, WICK_MAX_EXPERTS},
     {F_U32, AT(n_expert_used), "num_experts_per_tok|num_experts_per_token|moe_topk", "expert_used_count", 0,
      WICK_MAX_EXPERTS},
-    {F_U32, AT(n_ff_expert), "moe_intermediate_size", "expert_feed_forward_length", 1, WICK_MAX_DIM},
+    {F_U32, AT(n_ff_expert), "moe_intermediate_size|expert_intermediate_size", "expert_feed_forward_length", 1,
+     WICK_MAX_DIM},
     {F_U32, AT(n_ff_shared), "shared_expert_intermediate_size", "expert_shared_feed_forward_length", 0, WICK_MAX_DIM},
     {F_U32, AT(n_expert_shared), "n_shared_experts", "expert_shared_count", 0, WICK_MAX_EXPERTS},
     {F_U32, AT(n_group), "n_group", "expert_group_count", 0, WICK_MAX_EXPERTS},
@@ -213,6 +216,10 @@ wick_status wick_config_fill(wick_config *c, wick_err *err)
     WICK_TRY(read_fields(c, err));
     WICK_TRY(read_tie(c, err));
     WICK_TRY(c->from_gguf ? wick_config_rope_gguf(c, err) : wick_config_rope_json(c, err));
+    if (a && a->no_rope_scaling && !c->from_gguf && c->rope.kind != WICK_ROPE_DEFAULT) {
+        wick_log(WICK_LOG_WARN, "%s: rope_scaling is not applied to %s models", c->where, a->name);
+        c->rope.kind = WICK_ROPE_DEFAULT;
+    }
     if (a && a->configure) WICK_TRY(a->configure(c, err));
     if (!c->n_embd) return missing(c, "hidden_size", "embedding_length", err);
     if (!c->n_layer) return missing(c, "num_hidden_layers", "block_count", err);

@@ -53,7 +53,7 @@ typedef struct wick_config {
     const struct wick_arch *arch;
     bool from_gguf;
     uint32_t n_vocab, n_embd, n_layer, n_head, n_kv_head, head_dim, v_head_dim, n_ff, n_ctx;
-    float norm_eps;
+    float norm_eps, block_norm_eps; /* of the norms inside the blocks; 0: the same */
     bool tie_embeddings, attn_bias, mlp_bias, qk_norm;
     wick_act act;
     float rope_theta, rope_local_theta, rope_partial;
@@ -90,6 +90,8 @@ typedef struct wick_config {
     uint32_t n_kv_shared; /* so many last layers read the cache of the last one before of their kind */
     bool shared_wide;     /* those have an MLP of twice the width */
     bool global_k_is_v;   /* layers that do not slide have no v of their own */
+    uint32_t ple_dim;     /* width of the inputs that layers have of their own; 0: none */
+    bool router_apart;    /* the router reads register A */
     uint32_t lin_k_heads, lin_v_heads, lin_k_dim, lin_v_dim; /* gated delta net */
 } wick_config;
 

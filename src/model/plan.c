@@ -4,6 +4,7 @@
  * Invariants: every weight of an op has the shape that the op's numbers say; op and cache arrays have room for every
  * step of every layer before the first is built; on failure nothing is left allocated. */
 #include "model/plan.h"
+#include <math.h>
 #include <string.h>
 #include "base/str.h"
 #include "model/build.h"
@@ -47,6 +48,19 @@ static wick_status no_memory(wick_err *err)
     return wick_err_oom(err, "the plan", 0, 0);
 }
 
+/* The router's scale is a bare vector, to be divided by the root of the width. */
+static wick_status router_norm(wick_builder *b, wick_op_norm *n, uint32_t layer, wick_err *err)
+{
+    const float *scale;
+    uint32_t width = b->cfg->n_embd;
+    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_ROUTER_NORM, layer, "", width, 0, &scale, err));
+    float *w = wick_arena_array(&b->plan->arena, width, sizeof *w);
+    if (!w) return no_memory(err);
+    for (uint32_t i = 0; i < width; i++) w[i] = scale[i] / sqrtf((float)width);
+    n->w = w;
+    return WICK_OK;
+}
+
 static wick_status build_norm(wick_builder *b, wick_role role, wick_reg dst, wick_reg src, uint32_t layer,
                               int32_t op_layer, wick_err *err)
 {
@@ -56,7 +70,8 @@ static wick_status build_norm(wick_builder *b, wick_role role, wick_reg dst, wic
     wick_op_norm *n = &op->u.norm;
     unsigned plus = b->ck.plus_one ? WICK_CK_PLUS_ONE : 0;
     n->kind = a->norm;
-    n->eps = b->cfg->norm_eps;
+    n->eps = op_layer >= 0 && b->cfg->block_norm_eps != 0 ? b->cfg->block_norm_eps : b->cfg->norm_eps;
+    if (role == WICK_ROLE_ROUTER_NORM) return router_norm(b, n, layer, err);
     WICK_TRY(wick_ck_vector(&b->ck, role, layer, ".weight", b->cfg->n_embd, plus, &n->w, err));
     if (a->norm == WICK_NORM_RMS) return WICK_OK;
     return wick_ck_vector(&b->ck, role, layer, ".bias", b->cfg->n_embd, WICK_CK_OPTIONAL, &n->b, err);
@@ -81,7 +96,9 @@ static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t laye
     }
     case WICK_STEP_ATTN: return wick_build_attn(b, s, layer, err);
     case WICK_STEP_MAMBA2: return wick_build_state_mixer(b, s, layer, WICK_MIX_MAMBA2, err);
-    case WICK_STEP_FFN: return wick_build_ffn(b, s, layer, err);
+    case WICK_STEP_FFN:
+    case WICK_STEP_MLP: return wick_build_ffn(b, s, layer, err);
+    case WICK_STEP_PLE: return wick_build_ple(b, s, layer, err);
     case WICK_STEP_ADD:
     case WICK_STEP_COPY:
         op = wick_build_op(b, s->kind == WICK_STEP_ADD ? WICK_OP_ADD : WICK_OP_COPY, s->dst, s->src, (int32_t)layer);
@@ -98,7 +115,8 @@ static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t laye
 static wick_status scale_layer(wick_builder *b, uint32_t layer, wick_err *err)
 {
     const float *s;
-    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_LAYER_SCALE, layer, "", 1, WICK_CK_OPTIONAL, &s, err));
+    const char *suffix = b->cfg->from_gguf ? ".weight" : "";
+    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_LAYER_SCALE, layer, suffix, 1, WICK_CK_OPTIONAL, &s, err));
     wick_op *op = &b->plan->op[b->plan->n_ops - 1];
     if (!s || op->kind != WICK_OP_ADD) return WICK_OK;
     op->u.add.dst_scale *= *s;
@@ -210,7 +228,7 @@ static wick_status build_all(wick_builder *b, wick_err *err)
     const wick_step *block = c->block ? c->block : c->arch->block;
     uint32_t n_steps = 0, n_vocab = 0;
     while (block[n_steps].kind != WICK_STEP_END) n_steps++;
-    b->op_cap = c->n_layer * n_steps + 3;
+    b->op_cap = c->n_layer * n_steps + 4;
     b->cache_cap = c->n_layer * 2; /* falcon_h1 has two mixers in a layer */
     p->op = wick_arena_array(&p->arena, b->op_cap, sizeof *p->op);
     p->cache = wick_arena_array(&p->arena, b->cache_cap, sizeof *p->cache);
@@ -218,6 +236,8 @@ static wick_status build_all(wick_builder *b, wick_err *err)
     WICK_TRY(vocab_size(b, &n_vocab, err));
     WICK_TRY(build_ropes(b, err));
     WICK_TRY(build_embed(b, n_vocab, err));
+    if (c->ple_dim && !wick_build_op(b, WICK_OP_COPY, WICK_R_S, WICK_R_X, -1)) return no_memory(err);
+    if (c->ple_dim) p->op[1].u.add = (wick_op_add){.dst_scale = 1, .src_scale = 1};
     const wick_weight *embed = p->op[0].u.embed.w;
     for (uint32_t layer = 0; layer < c->n_layer; layer++) {
         for (uint32_t i = 0; i < n_steps; i++) WICK_TRY(build_step(b, &block[i], layer, err));
@@ -261,6 +281,7 @@ bool wick_op_cache(const wick_op *o, uint32_t *cache)
     case WICK_OP_NORM:
     case WICK_OP_MLP:
     case WICK_OP_MOE:
+    case WICK_OP_PLE:
     case WICK_OP_ADD:
     case WICK_OP_COPY:
     case WICK_OP_HEAD:

@@ -119,7 +119,8 @@ typedef struct wick_op_moe {
     const float *correction;   /* added for choosing only, or NULL */
     uint32_t n_expert, top_k, n_ff;
     wick_routing routing;
-    bool normalize;
+    bool normalize;                      /* weights are divided by their sum (not after TOPK_SOFTMAX) */
+    float norm_floor;                    /* added to that sum */
     uint32_t n_group, topk_group;        /* 0 or 1: no groups */
     bool group_by_top2;                  /* a group's score: sum of its two best (deepseek_v3) instead of its best */
     float scale;                         /* routed_scaling_factor; 1 */
@@ -129,6 +130,9 @@ typedef struct wick_op_moe {
     wick_act act;
     float act_alpha, act_limit;
     const wick_op_mlp *shared;      /* always-on expert, or NULL */
+    const float *out_scale; /* [n_expert], multiplies an expert's weight at last, or NULL */
+    bool router_apart;      /* the router reads register router_src, not the op's source; no shared expert then */
+    wick_reg router_src;
     const wick_weight *shared_gate; /* [1][n_embd]: shared output * sigmoid(.), or NULL */
 } wick_op_moe;
 
@@ -179,6 +183,19 @@ typedef struct wick_op_delta {
 } wick_op_delta;
 
 typedef struct wick_op_add {
+/* An input of its own for a layer (gemma4). p = rms(proj(base) * proj_scale) * norm + embed_scale * row(token)[column,
+ * column + dim); dst = out(act(gate(src)) * p * scale). A token that the table has no row for takes the first row. */
+typedef struct wick_op_ple {
+    wick_reg base; /* holds the scaled embedding */
+    uint32_t dim, column;
+    const wick_weight *embed;      /* [any][a multiple of dim]: the inputs of all layers side by side */
+    const wick_weight *proj;       /* [dim][n_embd] */
+    const wick_weight *gate, *out; /* [dim][n_embd], [n_embd][dim] */
+    const float *norm;             /* [dim] */
+    float norm_eps, proj_scale, embed_scale, scale;
+    wick_act act;
+} wick_op_ple;
+
     float dst_scale, src_scale;
 } wick_op_add;
 
@@ -203,6 +220,7 @@ typedef struct wick_op {
         wick_op_mamba mamba;
         wick_op_delta delta;
         wick_op_add add;
+        wick_op_ple ple;
         wick_op_head head;
     } u;
 } wick_op;

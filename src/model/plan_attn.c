@@ -66,7 +66,8 @@ static wick_status read_qkv(wick_builder *b, wick_op_attn *a, uint32_t layer, wi
     if (a->kv_shared) return WICK_OK;
     WICK_TRY(wick_ck_matrix(k, WICK_ROLE_K, layer, nk, n_embd, &a->wk, err));
     a->wv = a->wk;
-    if (b->cfg->global_k_is_v && !a->window) return WICK_OK;
+    bool gguf_has_v = b->cfg->from_gguf && wick_ck_has(k, WICK_ROLE_V, layer);
+    if (b->cfg->global_k_is_v && !a->window && !gguf_has_v) return WICK_OK;
     WICK_TRY(wick_ck_matrix(k, WICK_ROLE_V, layer, nv, n_embd, &a->wv, err));
     WICK_TRY(wick_ck_vector(k, WICK_ROLE_K, layer, ".bias", nk, opt, &a->bk, err));
     return wick_ck_vector(k, WICK_ROLE_V, layer, ".bias", nv, opt, &a->bv, err);
@@ -159,7 +160,7 @@ wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer,
     a->temp_beta = c->temp_beta;
     a->temp_len = c->temp_len;
     bool no_rope = c->layer_no_rope && c->layer_no_rope[layer];
-    if (c->arch->rope_local_only && c->layer_window && !sliding) no_rope = true;
+    if (c->arch->rope_local_only && !sliding && (c->layer_window || !(c->no_windows || c->from_gguf))) no_rope = true;
     a->rope = no_rope ? NULL : sliding ? b->rope_local : b->rope;
     WICK_TRY(choose_cache(b, a, layer, err));
     WICK_TRY(read_qkv(b, a, layer, err));

@@ -140,10 +140,15 @@ static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wic
     m->top_k = c->n_expert_used;
     m->n_ff = c->n_ff_expert ? c->n_ff_expert : c->n_ff;
     m->routing = c->softmax_scores ? WICK_ROUTE_SOFTMAX_TOPK : c->arch->routing;
-    m->normalize = c->norm_topk;
+    /* Sigmoid scores of a single expert are not divided by themselves, but by those who add a floor. */
+    bool sigmoid = m->routing == WICK_ROUTE_SIGMOID_TOPK;
+    m->norm_floor = c->arch->norm_floor != 0 ? c->arch->norm_floor : sigmoid ? 1e-20f : 0;
+    m->normalize = c->norm_topk && (!sigmoid || m->top_k > 1 || c->arch->norm_floor != 0);
     m->n_group = c->n_group;
     m->topk_group = c->topk_group;
     m->group_by_top2 = c->group_by_top2;
+    m->router_apart = c->router_apart;
+    m->router_src = WICK_R_A;
     m->scale = c->expert_scale != 0 ? c->expert_scale : 1;
     m->act = c->act;
     m->act_alpha = c->act_alpha;
@@ -154,13 +159,14 @@ static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wic
         wick_ck_vector(&b->ck, WICK_ROLE_ROUTER, layer, ".bias", m->n_expert, WICK_CK_OPTIONAL, &m->router_bias, err));
     WICK_TRY(
         wick_ck_vector(&b->ck, WICK_ROLE_CORRECTION, layer, "", m->n_expert, WICK_CK_OPTIONAL, &m->correction, err));
+    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_EXP_SCALE, layer, "", m->n_expert, WICK_CK_OPTIONAL, &m->out_scale, err));
     WICK_TRY(read_experts(b, m, layer, err));
     return read_shared(b, m, layer, err);
 }
 
 wick_status wick_build_ffn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
 {
-    bool moe = b->cfg->n_expert > 0 && wick_ck_has(&b->ck, WICK_ROLE_ROUTER, layer);
+    bool moe = b->cfg->n_expert > 0 && s->kind == WICK_STEP_FFN && wick_ck_has(&b->ck, WICK_ROLE_ROUTER, layer);
     wick_op *op = wick_build_op(b, moe ? WICK_OP_MOE : WICK_OP_MLP, s->dst, s->src, (int32_t)layer);
     if (!op) return wick_err_oom(err, "the plan", 0, 0);
     if (moe) return read_moe(b, &op->u.moe, layer, err);

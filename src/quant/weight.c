@@ -112,6 +112,26 @@ double wick_weight_bpw(const wick_weight *w)
     return n > 0 ? 8.0 * (double)wick_weight_bytes(w) / n : 0;
 }
 
+bool wick_weight_columns(const wick_weight *w, uint32_t from, uint32_t n, wick_weight *out)
+{
+    uint32_t unit = w->enc == WICK_ENC_PLAIN   ? 1
+                    : w->enc == WICK_ENC_BLOCK ? wick_dtype_block_elems(w->dtype)
+                                               : w->group;
+    if (!unit || from % unit || n % unit || n == 0 || from > w->n_in || n > w->n_in - from) return false;
+    uint64_t groups = from / unit;
+    *out = *w;
+    out->n_in = n;
+    if (w->enc == WICK_ENC_PLAIN || w->enc == WICK_ENC_BLOCK) {
+        out->data += groups * wick_dtype_block_bytes(w->dtype);
+        return true;
+    }
+    uint64_t scale_bytes = w->scale_row_bytes / (w->n_in / unit);
+    out->data += (uint64_t)from * w->bits / 8; /* groups are multiples of 16 codes: whole bytes */
+    if (w->scales) out->scales += groups * scale_bytes;
+    if (w->biases) out->biases += groups * scale_bytes;
+    return true;
+}
+
 void wick_weight_row(const wick_weight *w, uint32_t r, float *out)
 {
     uint64_t row = (uint64_t)r * w->row_step;

@@ -49,6 +49,8 @@ uint64_t wick_weight_bytes(const wick_weight *w);
 double wick_weight_bpw(const wick_weight *w);
 /* out[n_in] = row r in float32. Exact to float32 rounding of the encoding's formula. */
 void wick_weight_row(const wick_weight *w, uint32_t r, float *out);
+/* Columns [from, from + n) as a view of their own; false where their codes do not begin and end at whole groups and bytes. */
+bool wick_weight_columns(const wick_weight *w, uint32_t from, uint32_t n, wick_weight *out);
 /* The same for one GGUF block type: n elements (a multiple of the block). False for a type that has no decoder yet. */
 bool wick_block_decode(wick_dtype t, const void *src, float *dst, uint64_t n);
 bool wick_block_has_decoder(wick_dtype t);

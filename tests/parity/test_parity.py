@@ -20,6 +20,7 @@ from model_cases import BASE, CASES, GGUF_ARCH, YARN  # noqa: E402
 ALL = os.environ.get("WICK_PARITY") == "all"
 BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
 TOLERANCE = 1e-4
+GGUF_MORE = ["llama-bias-linear", "llama-yarn", "stablelm-parallel", "gemma4_text-shared", "gemma4_text-ple", "gemma4_text-moe"]
 # What a GGUF file cannot say, or llama.cpp fixes for the family.
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
                                                                           "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []},
@@ -95,7 +96,7 @@ def test_logits(case, layout, quant, tmp_path):
 
 
 def gguf_selection():
-    cases = [c for c in CASES if c in GGUF_ARCH or c in ("llama-bias-linear", "llama-yarn", "stablelm-parallel")]
+    cases = [c for c in CASES if c in GGUF_ARCH or c in GGUF_MORE]
     out = []
     for case in cases:
         kinds = ["F32", "Q8_0", "Q4_0", "Q5_1", "BF16", "F16"] if ALL or case in BASE else ["F32", "Q8_0"]
@@ -166,8 +167,8 @@ def test_meta_names(tmp_path):
     compare(out, ref, prompt_of("llama-traditional"))
 
 
-@pytest.mark.parametrize("change,word", [({"hidden_size_per_layer_input": 32}, "embeddings per layer"),
-                                         ({"enable_moe_block": True}, "experts"), ({"num_kv_shared_layers": 6}, "num_kv_shared")])
+@pytest.mark.parametrize("change,word", [({"hidden_size_per_layer_input": 32}, "embed_tokens_per_layer"), ({"num_kv_shared_layers": 6}, "num_kv_shared"),
+                                         ({"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32}, "router")])
 def test_gemma4_refused(change, word, tmp_path):
     make_model.make("gemma4_text", tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({**CASES["gemma4_text"], **change}))

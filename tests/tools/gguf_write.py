@@ -44,14 +44,18 @@ def write_keys(w, cfg):
     if t == "mamba":
         write_mamba_keys(w, cfg)
         return
-    w.add_feed_forward_length(cfg.get("intermediate_size") or cfg.get("block_ff_dim") or 4 * hidden)
+    if t == "gemma4_text":
+        n = cfg["num_hidden_layers"] - cfg["num_kv_shared_layers"]
+        w.add_feed_forward_length([cfg["intermediate_size"] * (1 if i < n else 2) for i in range(cfg["num_hidden_layers"])])
+    else:
+        w.add_feed_forward_length(cfg.get("intermediate_size") or cfg.get("block_ff_dim") or 4 * hidden)
     w.add_head_count(heads)
     w.add_head_count_kv(kv_heads(cfg, heads))
     if t.startswith("deepseek"):
         write_mla_keys(w, cfg)
     else:
-        w.add_key_length(head_dim(cfg))
-        w.add_value_length(head_dim(cfg))
+        w.add_key_length(cfg.get("global_head_dim") or head_dim(cfg))
+        w.add_value_length(cfg.get("global_head_dim") or head_dim(cfg))
     if "rms_norm_eps" in cfg or "norm_eps" in cfg:
         w.add_layer_norm_rms_eps(cfg.get("rms_norm_eps") or cfg["norm_eps"])
     else:
@@ -60,7 +64,7 @@ def write_keys(w, cfg):
     if theta:
         w.add_rope_freq_base(theta)
     part = cfg.get("partial_rotary_factor") or cfg.get("rotary_pct") or 1
-    w.add_rope_dimension_count(cfg.get("qk_rope_head_dim") or int(head_dim(cfg) * part))
+    w.add_rope_dimension_count(cfg.get("qk_rope_head_dim") or cfg.get("global_head_dim") or int(head_dim(cfg) * part))
     if cfg.get("sliding_window") and t not in ("mistral",):
         w.add_sliding_window(cfg["sliding_window"])
     scaling = cfg.get("rope_scaling") or cfg.get("rope_parameters") or {}
@@ -86,6 +90,8 @@ def kv_heads(cfg, heads):
     kv = cfg.get("num_key_value_heads") or heads
     if cfg["model_type"].startswith("deepseek"):
         return 1
+    if cfg.get("num_global_key_value_heads"):
+        return [kv if s else cfg["num_global_key_value_heads"] for s in slides(cfg)]
     if "full_attn_idxs" in cfg:
         return [kv if i in cfg["full_attn_idxs"] else 0 for i in range(cfg["num_hidden_layers"])]
     return kv
@@ -100,6 +106,28 @@ def write_mamba_keys(w, cfg):
     w.add_ssm_state_size(cfg["state_size"])
     w.add_ssm_time_step_rank(cfg["time_step_rank"])
     w.add_ssm_dt_b_c_rms(cfg["model_type"] == "falcon_mamba")
+
+
+def write_gemma4_keys(w, cfg):
+    n, shared = cfg["num_hidden_layers"], cfg["num_kv_shared_layers"]
+    slide = slides(cfg)
+    w.add_shared_kv_layers(shared)
+    w.add_embedding_length_per_layer_input(cfg["hidden_size_per_layer_input"])
+    w.add_sliding_window_pattern(slide)
+    w.add_key_length_swa(cfg["head_dim"])
+    w.add_value_length_swa(cfg["head_dim"])
+    w.add_rope_dimension_count_swa(cfg["head_dim"])
+    w.add_rope_freq_base(1000000.0)
+    w.add_rope_freq_base_swa(10000.0)
+    w.add_final_logit_softcapping(30.0)
+
+
+def slides(cfg):
+    """Which layers slide, by layer_types or by every n-th layer being global."""
+    n = cfg["num_hidden_layers"]
+    if cfg.get("layer_types"):
+        return [t == "sliding_attention" for t in cfg["layer_types"]]
+    return [(i + 1) % cfg["sliding_window_pattern"] != 0 for i in range(n)]
 
 
 def write_mla_keys(w, cfg):
@@ -128,11 +156,13 @@ def write_family_keys(w, cfg, t):
     experts = cfg.get("num_local_experts") or cfg.get("num_experts") or cfg.get("n_routed_experts")
     if experts:
         w.add_expert_count(experts)
-        w.add_expert_used_count(cfg["num_experts_per_tok"])
-        if "moe_intermediate_size" in cfg:
+        w.add_expert_used_count(cfg.get("num_experts_per_tok") or cfg["top_k_experts"])
+        if cfg.get("moe_intermediate_size"):
             w.add_expert_feed_forward_length(cfg["moe_intermediate_size"])
         if "shared_expert_intermediate_size" in cfg:
             w.add_expert_shared_feed_forward_length(cfg["shared_expert_intermediate_size"])
+    if t == "gemma4_text":
+        write_gemma4_keys(w, cfg)
     if t == "gemma2":
         w.add_attn_logit_softcapping(50.0)
         w.add_final_logit_softcapping(30.0)
@@ -158,7 +188,12 @@ def write_family_keys(w, cfg, t):
         w.add_parallel_residual(cfg.get("use_parallel_residual", t == "gpt_neox"))
 
 
-def llama3_factors(cfg):
+def rope_factors(cfg):
+    """What llama.cpp keeps as a tensor: llama3's factors; gemma4's, infinite where the global layers do not turn."""
+    if cfg["model_type"] == "gemma4_text":
+        half = cfg["global_head_dim"] // 2
+        turned = int(cfg["global_head_dim"] * 0.25 / 2)
+        return np.array([1.0] * turned + [1e30] * (half - turned), dtype=np.float32)
     s = cfg.get("rope_scaling") or {}
     if s.get("rope_type") != "llama3":
         return None
@@ -174,6 +209,13 @@ def llama3_factors(cfg):
 def gguf_name(tm, k, family):
     if k.endswith("sinks"):
         k += ".weight"
+    own = re.match(r"model\.layers\.(\d+)\.(router\.scale|router\.per_expert_scale|experts\.switch_glu\.gate_up)", k)
+    if own:
+        return f"blk.{own[1]}." + {"router.scale": "ffn_gate_inp.scale", "router.per_expert_scale": "ffn_down_exps.scale"}.get(
+            own[2], "ffn_gate_up_exps.weight")
+    if k.endswith("layer_scalar"):
+        k += ".weight"
+    k = k.replace("experts.switch_glu.down_proj", "experts.down_proj")
     k = re.sub(r"e_score_correction_bias$", "e_score_correction.bias", k)
     mla = re.match(r"model\.layers\.(\d+)\.self_attn\.(embed_q|unembed_out)\.weight", k)
     if mla:
@@ -212,11 +254,11 @@ def write_gguf(model, cfg, path, kind):
     tm = gguf.get_tensor_name_map(number, layers)
     heads = cfg.get("num_attention_heads") or cfg.get("n_head") or 0
     kv = cfg.get("num_key_value_heads") or heads
-    factors = llama3_factors(cfg)
+    factors = rope_factors(cfg)
     if factors is not None:
         w.add_tensor("rope_freqs.weight", factors)
     back = []
-    stacks = {}
+    stacks, fused = {}, {}
     for k, v in tree_flatten(model.parameters()):
         v = np.array(v.astype(mx.float32))
         norms = re.match(r"(.*[qk]_layernorm)\.norms\.(\d+)\.weight", k)
@@ -225,12 +267,17 @@ def write_gguf(model, cfg, path, kind):
             back.append((k, mx.array(v)))
             continue
         undo = lambda x: x
+        if "switch_glu.gate_proj" in k or "switch_glu.up_proj" in k:  # one tensor for both
+            data, q, values = quantized(v, kind)
+            fused.setdefault(k.replace("gate_proj", "gate_up").replace("up_proj", "gate_up"), {})["up" in k] = (data, q)
+            back.append((k, mx.array(values)))
+            continue
         if t in GGUF_PERMUTED and re.search(r"self_attn\.[qk]_proj\.", k):
             n = heads if "q_proj" in k else kv
             v, undo = permute(v, n), lambda x, n=n: unpermute(x, n)
         if "query_key_value" in k:
             v, undo = neox_to_qkv(v, heads), lambda x: qkv_to_neox(x, heads)
-        if t.startswith("gemma") and "norm" in k:
+        if t.startswith("gemma") and not t.startswith("gemma4") and "norm" in k:
             v, undo = v + 1, lambda x: x - 1
         if t in ("mamba", "lfm2") and "conv" in k and v.ndim == 3:
             v, undo = v[:, :, 0], lambda x: x[:, :, None]
@@ -244,6 +291,8 @@ def write_gguf(model, cfg, path, kind):
             data = data.reshape(-1)
         w.add_tensor(name, data, raw_dtype=q)
         back.append((k, mx.array(np.ascontiguousarray(undo(values)))))
+    for k, v in fused.items():
+        w.add_tensor(gguf_name(tm, k, t), np.concatenate([v[False][0], v[True][0]], axis=1), raw_dtype=v[False][1])
     for k, v in stacks.items():
         w.add_tensor(gguf_name(tm, k, t), np.stack(v))
     w.write_header_to_file()

@@ -51,6 +51,20 @@ def granitemoe(weights):
     return out
 
 
+def gemma4(weights):
+    """Gate and up of the experts as one bare tensor, down beside it."""
+    out = {}
+    for k, v in weights.items():
+        if k.endswith("switch_glu.up_proj.weight"):
+            continue
+        if k.endswith("switch_glu.gate_proj.weight"):
+            up = weights[k.replace("gate_proj", "up_proj")]
+            out[k.replace("switch_glu.gate_proj.weight", "gate_up_proj")] = mx.concatenate([v, up], axis=1)
+        else:
+            out[k.replace("switch_glu.down_proj.weight", "down_proj")] = v
+    return out
+
+
 def conv_torch_order(weights):
     """[C, K, 1] -> [C, 1, K]"""
     return {k: mx.contiguous(v.swapaxes(1, 2)) if "conv" in k and v.ndim == 3 and "proj" not in k else v
@@ -81,6 +95,8 @@ def to_hf(weights, config):
         weights = gpt_neox(weights)
     elif t == "mixtral":
         weights = unstack(weights, "experts.{e}", {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"})
+    elif t.startswith("gemma4"):
+        weights = gemma4(weights)
     elif t == "granitemoe":
         weights = granitemoe(weights)
     elif any("switch_mlp" in k for k in weights):

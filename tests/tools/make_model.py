@@ -64,7 +64,7 @@ def draw(path, shape, rng, config):
         return np.log(rng.uniform(1, 8, shape)).astype(np.float32)
     if name in ("dt_bias",) or path.endswith("dt_proj.bias"):
         return rng.uniform(-4, -1, shape).astype(np.float32)
-    if name in ("D", "layer_scalar"):
+    if name in ("D", "layer_scalar", "scale", "per_expert_scale"):
         return 1 + n(0.3)
     if name in ("bias", "sinks", "e_score_correction_bias", "expert_bias"):
         return n(0.2)

@@ -55,6 +55,13 @@ CASES = {
     "gemma4_text-shared": c("gemma4_text", drop=("tie_word_embeddings", "rope_theta"), head_dim=48, global_head_dim=96,
                             hidden_size_per_layer_input=0, num_hidden_layers=7, num_kv_shared_layers=3, sliding_window=16,
                             layer_types=["sliding_attention", "full_attention"] * 3 + ["full_attention"]),
+    "gemma4_text-ple": c("gemma4_text", drop=("tie_word_embeddings", "rope_theta"), head_dim=32, global_head_dim=64,
+                         hidden_size_per_layer_input=32, vocab_size_per_layer_input=517, num_hidden_layers=6, num_kv_shared_layers=2,
+                         sliding_window=16, sliding_window_pattern=3),
+    "gemma4_text-moe": c("gemma4_text", drop=("tie_word_embeddings", "rope_theta"), head_dim=32, global_head_dim=64,
+                         num_global_key_value_heads=1, attention_k_eq_v=True, hidden_size_per_layer_input=0, num_hidden_layers=4,
+                         num_kv_shared_layers=0, sliding_window=16, sliding_window_pattern=2, enable_moe_block=True, num_experts=8,
+                         top_k_experts=3, moe_intermediate_size=64),
     "gemma4": {"model_type": "gemma4", "vocab_size": 519,
                "text_config": c("gemma4_text", drop=("tie_word_embeddings", "rope_theta", "vocab_size"), head_dim=32,
                                 global_head_dim=64, hidden_size_per_layer_input=0, num_kv_shared_layers=0, sliding_window=16,
@@ -142,7 +149,7 @@ GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "q
              "cohere": "command-r", "glm4": "glm4", "granite": "granite", "mixtral": "llama",
              "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "smollm3": "smollm3", "ministral3": "mistral3",
              "gpt_oss": "gpt-oss", "glm4_moe": "glm4moe", "granitemoe": "granitemoe", "deepseek_v2": "deepseek2",
-             "deepseek_v3": "deepseek2", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4"}
+             "deepseek_v3": "deepseek2", "gemma4_text": "gemma4", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4"}
 # q and k rows are reordered for interleaved rope by llama.cpp's converter in these.
 GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3"}
 # The sizes that make one file quantized, for the default selection of the parity test.

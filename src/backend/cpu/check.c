@@ -74,6 +74,9 @@ static wick_status check_moe(const wick_plan *p, const wick_op_moe *o, wick_err 
                          o->top_k, o->n_expert, o->topk_group, groups);
     CHECK({o->router, o->n_expert, p->n_embd, "router", false}, {o->shared_gate, 1, p->n_embd, "shared gate", true});
     if (!o->up || !o->down) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "experts", "experts are missing");
+    if (o->router_apart && (o->shared || (unsigned)o->router_src >= WICK_N_REGS))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "router",
+                         "a router with an input of its own and a shared expert: not possible");
     for (uint32_t e = 0; e < o->n_expert; e++)
         CHECK({o->gate ? &o->gate[e] : NULL, o->n_ff, p->n_embd, "expert gate", true},
               {&o->up[e], o->n_ff, p->n_embd, "expert up", false},
@@ -170,6 +173,21 @@ static wick_status check_mixer(const wick_plan *p, const wick_op *o, wick_err *e
     return check_state(p, c->cache, (uint64_t)(c->kernel - 1) * c->n_channels, err);
 }
 
+static bool reg_exists(wick_reg r)
+{
+    return (unsigned)r < WICK_N_REGS;
+}
+
+static wick_status check_ple(const wick_plan *p, const wick_op_ple *o, wick_err *err)
+{
+    if (!SANE(o->dim) || !reg_exists(o->base) || !o->norm || !o->embed || o->column > o->embed->n_in ||
+        o->dim > o->embed->n_in - o->column)
+        return bad_sizes(err);
+    CHECK({o->embed, 0, 0, "inputs of the layers", false}, {o->proj, o->dim, p->n_embd, "projection", false},
+          {o->gate, o->dim, p->n_embd, "gate", false}, {o->out, p->n_embd, o->dim, "out", false});
+    return WICK_OK;
+}
+
 static wick_status check_op(const wick_plan *p, const wick_op *o, wick_err *err)
 {
     uint32_t cache;
@@ -187,6 +205,7 @@ static wick_status check_op(const wick_plan *p, const wick_op *o, wick_err *err)
         return WICK_OK;
     case WICK_OP_ATTN: return check_attn(p, &o->u.attn, err);
     case WICK_OP_MLP: return check_mlp(p, &o->u.mlp, err);
+    case WICK_OP_PLE: return check_ple(p, &o->u.ple, err);
     case WICK_OP_MOE: return check_moe(p, &o->u.moe, err);
     case WICK_OP_HEAD: CHECK({o->u.head.w, p->n_vocab, p->n_embd, "head", false}); return WICK_OK;
     case WICK_OP_MLA:

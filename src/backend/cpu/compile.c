@@ -16,7 +16,7 @@ static const plan_fn planners[WICK_N_OPS] = {
     [WICK_OP_MLA] = wick_plan_mla,     [WICK_OP_MLP] = wick_plan_mlp,       [WICK_OP_MOE] = wick_plan_moe,
     [WICK_OP_CONV] = wick_plan_conv,   [WICK_OP_MAMBA1] = wick_plan_mamba1, [WICK_OP_MAMBA2] = wick_plan_mamba2,
     [WICK_OP_DELTA] = wick_plan_delta, [WICK_OP_ADD] = wick_plan_rows,      [WICK_OP_COPY] = wick_plan_rows,
-    [WICK_OP_HEAD] = wick_plan_head,
+    [WICK_OP_HEAD] = wick_plan_head,   [WICK_OP_PLE] = wick_plan_ple,
 };
 
 static bool is_row_op(const wick_op *o)
@@ -26,6 +26,8 @@ static bool is_row_op(const wick_op *o)
 
 static bool reads(const wick_op *o, wick_reg r)
 {
+    if (o->kind == WICK_OP_PLE && o->u.ple.base == r) return true;
+    if (o->kind == WICK_OP_MOE && o->u.moe.router_apart && o->u.moe.router_src == r) return true;
     return (o->kind != WICK_OP_EMBED && o->src == r) || (o->kind == WICK_OP_ADD && o->dst == r);
 }
 

@@ -173,6 +173,7 @@ wick_status wick_plan_head(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_attn(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_mla(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_mlp(wick_backend_model *m, wick_node *n, wick_err *err);
+wick_status wick_plan_ple(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_moe(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_conv(wick_backend_model *m, wick_node *n, wick_err *err);
 wick_status wick_plan_mamba1(wick_backend_model *m, wick_node *n, wick_err *err);

@@ -65,7 +65,8 @@ void wick_moe_route(const wick_op_moe *o, float *score, float *scratch, uint32_t
         sum += weight[k];
     }
     if (o->routing == WICK_ROUTE_TOPK_SOFTMAX) softmax(weight, o->top_k);
-    bool divide = o->normalize && o->routing != WICK_ROUTE_TOPK_SOFTMAX && o->top_k > 1;
-    if (divide && o->routing == WICK_ROUTE_SIGMOID_TOPK) sum += 1e-20F;
-    for (uint32_t k = 0; k < o->top_k; k++) weight[k] = (divide ? weight[k] / sum : weight[k]) * o->scale;
+    bool divide = o->normalize && o->routing != WICK_ROUTE_TOPK_SOFTMAX;
+    for (uint32_t k = 0; k < o->top_k; k++)
+        weight[k] = (divide ? weight[k] / (sum + o->norm_floor) : weight[k]) * o->scale;
+    for (uint32_t k = 0; o->out_scale && k < o->top_k; k++) weight[k] *= o->out_scale[expert[k]];
 }

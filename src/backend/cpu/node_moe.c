@@ -227,7 +227,12 @@ static void run_moe(wick_step *s, const wick_node *n, wick_lane *t)
     const void *act = wick_prepare_source(s, n, t);
     /* The floats that were prepared: a lane's own copy for few rows, else the step's. */
     const float *x = !n->norm ? s->reg[n->src] : act == t->act ? t->norm : s->normed;
-    wick_products(t, &n->in, act, n->prod, 1, v.logits, o->n_expert);
+    if (o->router_apart) { /* nothing else reads what is prepared of the source: there is no shared expert */
+        const void *own = wick_prepare(s, t, &n->mid2, s->reg[o->router_src], s->m->plan->n_embd);
+        wick_products(t, &n->mid2, own, n->prod, 1, v.logits, o->n_expert);
+    } else {
+        wick_products(t, &n->in, act, n->prod, 1, v.logits, o->n_expert);
+    }
     wick_join(t);
     route(s, n, t, &v);
     prepare_experts(s, n, t, &v, &d->in, x, s->m->plan->n_embd, true);
@@ -279,7 +284,7 @@ wick_status wick_plan_moe(wick_backend_model *m, wick_node *n, wick_err *err)
     d->down = lin + 2 * (size_t)o->n_expert;
     n->run = run_moe;
     n->data = d;
-    WICK_TRY(wick_prod_init(&n->prod[0], m, &n->in, o->router, o->router_bias, 0, err));
+    WICK_TRY(wick_prod_init(&n->prod[0], m, o->router_apart ? &n->mid2 : &n->in, o->router, o->router_bias, 0, err));
     if (o->gate) WICK_TRY(load_role(m, d->gate, o->gate, o->n_expert, &d->in, &d->gate_slot, err));
     WICK_TRY(load_role(m, d->up, o->up, o->n_expert, &d->in, &d->up_slot, err));
     WICK_TRY(load_role(m, d->down, o->down, o->n_expert, &d->mid, &d->down_slot, err));
@@ -297,7 +302,7 @@ wick_status wick_plan_moe(wick_backend_model *m, wick_node *n, wick_err *err)
     const wick_input *both[] = {&d->in, &d->mid};
     for (int i = 0; i < 2; i++)
         wick_need(&in, wick_input_bytes(both[i], (uint32_t)a) + active * (wick_input_bytes(both[i], 1) + 64));
-    d->act_at = wick_input_bytes(&n->in, m->max_tokens);
+    d->act_at = wick_input_bytes(o->router_apart ? &n->mid2 : &n->in, m->max_tokens);
     wick_need(&m->act_bytes, d->act_at + in);
     return WICK_OK;
 }

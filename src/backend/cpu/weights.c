@@ -65,6 +65,7 @@ wick_status wick_op_matrices(const wick_op *op, wick_mat_fn fn, void *ctx, wick_
     case WICK_OP_HEAD: return fn(ctx, op->u.head.w, err);
     case WICK_OP_EMBED:
     case WICK_OP_NORM:
+    case WICK_OP_PLE: return LIST(op->u.ple.proj, op->u.ple.gate, op->u.ple.out);
     case WICK_OP_ADD:
     case WICK_OP_COPY:
     case WICK_N_OPS: break;

@@ -105,7 +105,8 @@ static wick_status check_moe(check *c, const wick_op_moe *o)
                          o->top_k, o->n_expert, o->topk_group, groups);
     CHECK({o->router, o->n_expert, c->p->n_embd, "router", false},
           {o->shared_gate, 1, c->p->n_embd, "shared gate", true});
-    if (!o->up || !o->down) return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "experts", "experts are missing");
+    if (!o->up || !o->down || (o->router_apart && (unsigned)o->router_src >= WICK_N_REGS))
+        return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "experts", "experts are missing");
     for (uint32_t e = 0; e < o->n_expert; e++) {
         CHECK({o->gate ? &o->gate[e] : NULL, o->n_ff, c->p->n_embd, "expert gate", true},
               {&o->up[e], o->n_ff, c->p->n_embd, "expert up", false},
@@ -156,6 +157,17 @@ static wick_status check_conv(check *c, const wick_op_conv *o)
     return check_state(c, o->cache, (uint64_t)(o->kernel - 1) * o->n_channels, o->kernel);
 }
 
+static wick_status check_ple(check *c, const wick_op_ple *o)
+{
+    uint32_t embd = c->p->n_embd;
+    if (o->dim == 0 || (unsigned)o->base >= WICK_N_REGS || !o->norm || !o->embed || o->column > o->embed->n_in ||
+        o->dim > o->embed->n_in - o->column)
+        return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "dim", "the inputs of the layers do not fit");
+    CHECK({o->embed, 0, 0, "inputs of the layers", false}, {o->proj, o->dim, embd, "projection", false},
+          {o->gate, o->dim, embd, "gate", false}, {o->out, embd, o->dim, "out", false});
+    return WICK_OK;
+}
+
 static wick_status check_op(check *c, const wick_op *o)
 {
     if ((unsigned)o->src >= WICK_N_REGS || (unsigned)o->dst >= WICK_N_REGS)
@@ -170,6 +182,7 @@ static wick_status check_op(check *c, const wick_op *o)
     case WICK_OP_MLA: return check_mla(c, &o->u.mla);
     case WICK_OP_MLP: return check_mlp(c, &o->u.mlp);
     case WICK_OP_MOE: return check_moe(c, &o->u.moe);
+    case WICK_OP_PLE: return check_ple(c, &o->u.ple);
     case WICK_OP_HEAD: CHECK({o->u.head.w, c->p->n_vocab, c->p->n_embd, "head", false}); return WICK_OK;
     case WICK_OP_NORM:
     case WICK_OP_ADD:

@@ -26,7 +26,7 @@ enum {
     SORT_ROWS = 64 /* from this many (row, expert) pairs on they are sorted by expert, as mlx-lm does */
 };
 
-/* Scores of the experts that no chosen group holds become -inf. scores [n][n_expert] -> the same shape */
+/* Scores of the experts that no chosen group holds become 0, as the reference models have it. scores [n][n_expert] -> the same shape */
 static mlx_array limit_groups(wick_backend_model *m, const wick_op_moe *o, mlx_array scores)
 {
     wick_graph *g = &m->g;
@@ -39,7 +39,7 @@ static mlx_array limit_groups(wick_backend_model *m, const wick_op_moe *o, mlx_a
         best = wick_mx_max(g, by_group, -1, true);
     mlx_array out = wick_mx_argpartition(g, best, drop - 1, 1); /* [n][ng][1], the worst first */
     out = wick_mx_cut(g, out, MX_DIMS(n, ng, 1), 1, 0, drop);
-    mlx_array low = wick_mx_broadcast(g, wick_mx_scalar(g, -1e30F, MLX_FLOAT32), MX_DIMS(n, drop, per));
+    mlx_array low = wick_mx_broadcast(g, wick_mx_scalar(g, 0.0F, MLX_FLOAT32), MX_DIMS(n, drop, per));
     by_group = wick_mx_put_along(g, by_group, wick_mx_broadcast(g, out, MX_DIMS(n, drop, per)), low, 1);
     return wick_mx_reshape(g, by_group, MX_DIMS(n, (int)o->n_expert));
 }
@@ -66,10 +66,12 @@ static void route(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, m
     *weight = wick_mx_take_along(g, score, *idx, -1);
     if (o->routing == WICK_ROUTE_TOPK_SOFTMAX)
         *weight = wick_mx_softmax(g, *weight, -1);
-    else if (o->normalize && k > 1)
+    else if (o->normalize)
         *weight = wick_mx_divide(
-            g, *weight, wick_mx_add(g, wick_mx_sum(g, *weight, -1, true), wick_mx_scalar(g, 1e-20F, MLX_FLOAT32)));
+            g, *weight,
+            wick_mx_add(g, wick_mx_sum(g, *weight, -1, true), wick_mx_scalar(g, o->norm_floor, MLX_FLOAT32)));
     if (o->scale != 1.0F) *weight = wick_mx_multiply(g, *weight, wick_mx_scalar(g, o->scale, MLX_FLOAT32));
+    if (nd->v[V_OUT_SCALE].ctx) *weight = wick_mx_multiply(g, *weight, wick_mx_take(g, nd->v[V_OUT_SCALE], *idx, 0));
     *weight = wick_mx_astype(g, *weight, m->act);
 }
 
@@ -105,7 +107,7 @@ mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
     wick_graph *g = &m->g;
     int n = (int)m->step.n, k = (int)o->top_k, d = (int)m->plan->n_embd;
     mlx_array idx, weight, y, in;
-    route(m, nd, x, &idx, &weight);
+    route(m, nd, o->router_apart ? m->step.reg[o->router_src] : x, &idx, &weight);
     mlx_array per_pair = wick_mx_reshape(g, weight, MX_DIMS(n, k, 1));
     if (n * k >= SORT_ROWS) {
         mlx_array flat = wick_mx_reshape(g, idx, MX_DIMS(n * k)), order = wick_mx_argsort(g, flat, 0);

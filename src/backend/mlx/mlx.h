@@ -50,9 +50,10 @@ enum { W_Q, W_K, W_V, W_O, W_QKV };                                            /
 enum { W_QA = 4, W_KVA, W_KB, W_VB };                                          /* MLA: also W_Q, W_O */
 enum { W_GATE, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED }; /* MLP, MOE; W_GATE alone: both */
 enum { W_IN, W_X, W_DT, W_OUT };                                               /* CONV, MAMBA, DELTA */
+enum { W_PLE_TABLE, W_PLE_PROJ, W_PLE_GATE, W_PLE_OUT };                       /* PLE; V_W: the norm */
 enum { V_W, V_B };                                                             /* NORM, HEAD */
 enum { V_Q, V_K, V_V, V_O, V_QN, V_KN, V_SINKS, V_FREQS, V_MSCALE };           /* ATTN, MLA */
-enum { V_GATE, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN }; /* MLP, MOE */
+enum { V_GATE, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN, V_OUT_SCALE }; /* MLP, MOE */
 enum { V_CONV, V_CONV_B, V_B_IN, V_B_DT, V_B_OUT, V_A, V_D, V_NORM, V_DT_NORM, V_B_NORM, V_C_NORM, V_IN_MUL };
 
 typedef struct wick_mlx_node {
@@ -216,3 +217,4 @@ mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array fre
                         uint32_t n, uint32_t n_head, uint32_t dim);
 
 extern const wick_backend wick_backend_mlx;
+mlx_array wick_mlx_ple(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* ple.c */

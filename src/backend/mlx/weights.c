@@ -130,6 +130,7 @@ static wick_status load_moe(wick_loader *ld, wick_mlx_node *n, wick_err *err)
     const int experts[1] = {e}; /* routing is done in float32 */
     WICK_TRY(wick_mlx_load_vector(ld, o->router_bias, experts, 1, MLX_FLOAT32, &n->v[V_ROUTER], err));
     WICK_TRY(wick_mlx_load_vector(ld, o->correction, experts, 1, MLX_FLOAT32, &n->v[V_CORRECTION], err));
+    WICK_TRY(wick_mlx_load_vector(ld, o->out_scale, experts, 1, MLX_FLOAT32, &n->v[V_OUT_SCALE], err));
     return o->shared ? load_mlp(ld, n, o->shared, W_S_GATE, V_S_GATE, err) : WICK_OK;
 }
 
@@ -224,6 +225,13 @@ static wick_status load_node(wick_loader *ld, wick_mlx_node *n, wick_err *err)
     case WICK_OP_HEAD:
         MATRIX(W_MAIN, op->u.head.w);
         VECTOR(V_B, op->u.head.b, (int)op->u.head.w->n_out);
+        break;
+    case WICK_OP_PLE:
+        MATRIX(W_PLE_TABLE, op->u.ple.embed);
+        MATRIX(W_PLE_PROJ, op->u.ple.proj);
+        MATRIX(W_PLE_GATE, op->u.ple.gate);
+        MATRIX(W_PLE_OUT, op->u.ple.out);
+        VECTOR(V_W, op->u.ple.norm, (int)op->u.ple.dim);
         break;
     case WICK_OP_CONV: return load_conv(ld, n, err);
     case WICK_OP_MAMBA1: return load_mamba(ld, n, true, err);

@@ -1,5 +1,4 @@
-/* model/archs/gemma.c - gemma 1 to 4 (text): norms around each branch since 2, scaled embeddings, tied heads. Of gemma4 the
- * dense models; embeddings per layer (E2B, E4B) and experts (26B-A4B) are refused. */
+/* model/archs/gemma.c - gemma 1 to 3 (text): norms around each branch since 2, scaled embeddings, tied heads. */
 #include <math.h>
 #include "base/dtype.h"
 #include "model/arch.h"
@@ -18,6 +17,7 @@ const wick_arch wick_arch_gemma = {
     .gguf = {"gemma"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
+    .no_rope_scaling = true,
     .norm_plus_one = true,
     .norm_eps = 1e-6f,
     .act = WICK_ACT_GELU,
@@ -57,6 +57,7 @@ const wick_arch wick_arch_gemma2 = {
     .gguf = {"gemma2"},
     .block = wick_block_sandwich,
     .norm = WICK_NORM_RMS,
+    .no_rope_scaling = true,
     .norm_plus_one = true,
     .norm_eps = 1e-6f,
     .act = WICK_ACT_GELU_TANH,
@@ -115,68 +116,4 @@ const wick_arch wick_arch_gemma3 = {
     .rope_theta = 1000000,
     .names = sandwich_names,
     .configure = configure_gemma3,
-};
-
-static wick_status gemma4_refuse(const wick_config *c, wick_err *err)
-{
-    uint32_t per_layer = 256;
-    bool moe = false;
-    const json_t *v = json_object_get(c->text, "hidden_size_per_layer_input");
-    if (json_is_null(v)) per_layer = 0;
-    WICK_TRY(wick_config_u32(c, "hidden_size_per_layer_input", NULL, 0, WICK_MAX_DIM, &per_layer, err));
-    WICK_TRY(wick_config_bool(c, "enable_moe_block", NULL, &moe, err));
-    if (per_layer || moe)
-        return wick_err_format(err, c->where, "a dense gemma4 model",
-                               moe ? "one with experts" : "one with embeddings per layer", NULL);
-    return WICK_OK;
-}
-
-/* Layers that do not slide have heads of another size, turned in part, and may have no values but their keys. */
-static wick_status configure_gemma4(wick_config *c, wick_err *err)
-{
-    WICK_TRY(gemma4_refuse(c, err));
-    if (c->text != c->json) wrapper_vocab(c, 262144);
-    set_default(&c->head_dim, 256);
-    set_default(&c->window, 512);
-    c->global_head_dim = 512;
-    c->n_kv_shared = 20;
-    c->shared_wide = true;
-    WICK_TRY(wick_config_u32(c, "global_head_dim", NULL, 0, 1 << 14, &c->global_head_dim, err));
-    WICK_TRY(wick_config_u32(c, "num_kv_shared_layers", NULL, 0, WICK_MAX_LAYERS, &c->n_kv_shared, err));
-    WICK_TRY(wick_config_bool(c, "use_double_wide_mlp", NULL, &c->shared_wide, err));
-    WICK_TRY(wick_config_bool(c, "attention_k_eq_v", NULL, &c->global_k_is_v, err));
-    if (c->global_k_is_v)
-        WICK_TRY(wick_config_u32(c, "num_global_key_value_heads", NULL, 1, WICK_MAX_HEADS, &c->global_kv_head, err));
-    if ((c->n_layer && c->n_kv_shared >= c->n_layer) || c->n_ff > WICK_MAX_DIM / 2 ||
-        (c->global_kv_head && (c->n_head < c->global_kv_head || c->n_head % c->global_kv_head)))
-        return WICK_FAIL(
-            err, WICK_E_BAD_FILE, c->where,
-            "%s: num_kv_shared_layers, intermediate_size or num_global_key_value_heads do not fit the model", c->where);
-    if (!wick_config_get(c, "rope_parameters")) {
-        c->rope.kind = WICK_ROPE_PROPORTIONAL;
-        c->rope.partial = 0.25;
-    }
-    if (c->final_softcap == 0 && !json_object_get(c->text, "final_logit_softcapping")) c->final_softcap = 30;
-    if (c->rope_local_theta == 0) c->rope_local_theta = 10000;
-    c->rope_partial = 1; /* the proportional kind has its own */
-    c->attn_scale = 1;
-    c->embed_scale = sqrtf((float)c->n_embd);
-    return WICK_OK;
-}
-
-const wick_arch wick_arch_gemma4 = {
-    .name = "gemma4",
-    .hf = {"gemma4_text", "gemma4"},
-    .block = wick_block_sandwich,
-    .norm = WICK_NORM_RMS,
-    .norm_eps = 1e-6f,
-    .act = WICK_ACT_GELU_TANH,
-    .v_norm = true,
-    .qk = WICK_QK_HEAD,
-    .windows = WICK_WINDOW_PATTERN,
-    .window_pattern = 5,
-    .plain_local_rope = true,
-    .rope_theta = 1000000,
-    .names = sandwich_names,
-    .configure = configure_gemma4,
 };

@@ -8,23 +8,18 @@ static const wick_role_name glm4_names[] = {
     {WICK_ROLE_MLP_POST_NORM, "@layers.%.post_mlp_layernorm", NULL},
     {0}};
 
-static wick_status configure_glm4(wick_config *c, wick_err *err)
-{
-    return wick_config_bool(c, "rope_traditional", NULL, &c->rope_interleaved, err);
-}
-
 const wick_arch wick_arch_glm4 = {
     .name = "glm4",
     .hf = {"glm4"},
     .gguf = {"glm4"},
     .block = wick_block_sandwich,
     .norm = WICK_NORM_RMS,
+    .no_rope_scaling = true,
     .act = WICK_ACT_SILU,
     .rope_interleaved = true,
     .head = WICK_HEAD_OWN,
     .rope_partial = 0.5f,
     .names = glm4_names,
-    .configure = configure_glm4,
 };
 
 /* GGUF counts the layers that predict tokens further ahead among the blocks; they are not run. */
@@ -44,6 +39,7 @@ const wick_arch wick_arch_glm4_moe = {
     .gguf = {"glm4moe"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
+    .no_rope_scaling = true,
     .act = WICK_ACT_SILU,
     .head = WICK_HEAD_OWN,
     .qk = WICK_QK_HEAD_IF,

@@ -6,6 +6,7 @@ const wick_arch wick_arch_helium = {
     .hf = {"helium"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
+    .no_rope_scaling = true,
     .norm_eps = 1e-8f,
     .act = WICK_ACT_SILU,
     .rope_interleaved = true,

@@ -21,9 +21,10 @@ static const wick_role_name names[] = {
 
 static wick_status configure(wick_config *c, wick_err *err)
 {
+    (void)err;
     bool meta = !c->from_gguf && json_object_get(c->json, "dim") && !json_object_get(c->json, "hidden_size");
-    if (meta) c->rope_interleaved = true;
-    return wick_config_bool(c, "rope_traditional", NULL, &c->rope_interleaved, err);
+    if (meta && !json_object_get(c->json, "rope_traditional")) c->rope_interleaved = true;
+    return WICK_OK;
 }
 
 const wick_arch wick_arch_llama = {

@@ -20,6 +20,7 @@ static wick_status configure_mamba(wick_config *c, wick_err *err)
 {
     if (!c->n_layer) return WICK_OK;
     WICK_TRY(sizes(c, err));
+    if (!c->from_gguf) c->norm_eps = 1e-5f; /* the reference does not ask the file */
     c->ssm_inner = c->n_ff;
     WICK_TRY(wick_config_u32(c, NULL, "ssm.inner_size", 1, WICK_MAX_DIM, &c->ssm_inner, err));
     const char *rank = json_string_value(wick_config_get(c, "time_step_rank"));
@@ -74,6 +75,7 @@ static wick_status configure_mamba2(wick_config *c, wick_err *err)
         c->ssm_head_dim = c->ssm_inner / c->ssm_heads;
     }
     c->ssm_inner = c->ssm_heads * c->ssm_head_dim;
+    if (!c->from_gguf) c->block_norm_eps = 1e-5f; /* only the last norm is the file's in the reference */
     WICK_TRY(step_limit(c, err));
     return wick_config_mixers(c, WICK_MIX_MAMBA2, NULL, err);
 }

@@ -15,6 +15,7 @@ const wick_arch wick_arch_mixtral = {
     .hf = {"mixtral"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
+    .no_rope_scaling = true,
     .act = WICK_ACT_SILU,
     .routing = WICK_ROUTE_TOPK_SOFTMAX,
     .rope_theta = 1000000,

@@ -13,6 +13,7 @@ const wick_arch wick_arch_phi = {
     .gguf = {"phi2"},
     .block = wick_block_parallel,
     .norm = WICK_NORM_LAYER,
+    .no_rope_scaling = true,
     .act = WICK_ACT_GELU_TANH,
     .plain_mlp = true,
     .qkv_bias = true,

@@ -20,6 +20,7 @@ const wick_arch wick_arch_stablelm = {
     .gguf = {"stablelm"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_LAYER,
+    .no_rope_scaling = true,
     .act = WICK_ACT_SILU,
     .head = WICK_HEAD_OWN,
     .qk = WICK_QK_LAYER_PER_HEAD_IF,
