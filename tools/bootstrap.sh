@@ -67,10 +67,11 @@ fi
 
 # The oracles. A venv made by the system's Python; the stamp holds the list it was made from.
 venv=build/venv
-req=tools/requirements.txt
-if ! cmp -s "$req" "$venv/.requirements"; then
+lists=(tools/requirements.txt tools/constraints.txt)
+if ! cat "${lists[@]}" | cmp -s - "$venv/.requirements"; then
     say "making the Python environment of the tests in $venv"
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "the tests need Python 3.11 or newer (mlx-lm does)"
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check -r "$req"
-    cp "$req" "$venv/.requirements"
+    "$venv/bin/python" -m pip install -q --use-pep517 --disable-pip-version-check -c tools/constraints.txt -r tools/requirements.txt
+    cat "${lists[@]}" >"$venv/.requirements"
 fi
