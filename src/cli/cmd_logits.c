@@ -121,6 +121,6 @@ const wick_command wick_cmd_logits = {
              "prompt position, then the greedy tokens and their log probabilities. Use --precision exact to compare "
              "engines.",
     .examples = "wick logits MODEL --tokens 1,17,203 --greedy 16 --precision exact --json\tcompare with another engine",
-    .group = {&group, &wick_opts_model, &wick_opts_common},
+    .group = {&group, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_logits,
 };

@@ -165,6 +165,6 @@ const wick_command wick_cmd_run = {
              "is used.",
     .examples = "wick run models/wick-shell \"list all files\"\tone answer\nwick run MODEL\ta chat\n"
                 "wick run MODEL - --json < question.txt\tfrom a pipe, as JSON",
-    .group = {&group, &wick_opts_sampling, &wick_opts_model, &wick_opts_common},
+    .group = {&group, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_run,
 };

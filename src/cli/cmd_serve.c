@@ -175,7 +175,7 @@ const wick_command wick_cmd_serve = {
              "docs/SERVER.md explains server.yaml, keys, limits and deployment.",
     .examples = "wick serve MODEL\ton http://127.0.0.1:11535/v1\nWICK_API_KEY=$(cat key) wick serve MODEL --host "
                 "0.0.0.0\tfor others too\nwick serve --config server.yaml\tseveral models",
-    .group = {&server_group, &wick_opts_model, &wick_opts_common},
+    .group = {&server_group, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_serve,
 };
 
@@ -187,6 +187,6 @@ const wick_command wick_cmd_mlx = {
     .summary = "wick serve with --backend mlx",
     .about = "The same as wick serve --backend mlx.",
     .examples = "wick mlx -m mlx-community/NAME --port 1234 --mlx-device auto --mlx-lazy-eval true\tas mlx_lm.server",
-    .group = {&server_group, &wick_opts_model, &wick_opts_common},
+    .group = {&server_group, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_mlx,
 };

@@ -168,7 +168,7 @@ void wick_help_man(FILE *out, const wick_command *c)
 
 static void words(FILE *out, const char *choices)
 {
-    for (const char *p = choices; *p; p++) fputc(*p == '|' ? ' ' : *p, out);
+    for (const char *p = choices; *p && *p != ' '; p++) fputc(*p == '|' ? ' ' : *p, out);
 }
 
 /* What may follow an option: its choices, or for any other value a file name. Flags have no line. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/str.h"
 
 static void *field(wick_args *a, size_t offset)
@@ -165,6 +166,20 @@ static wick_status parse_option(const wick_command *c, int argc, char **argv, in
     return set_value(a, o, value, err);
 }
 
+/* Packed weights: the folder given, or wick/packed in the user's cache; none where neither is known. */
+static wick_status choose_cache(wick_args *a, wick_err *err)
+{
+    if (a->pack_cache) {
+        a->cache_dir = strcmp(a->pack_cache, "off") == 0 ? NULL : a->pack_cache;
+        return WICK_OK;
+    }
+    bool xdg = a->cache_home && a->cache_home[0] == '/';
+    if (!xdg && (!a->home || !*a->home)) return WICK_OK;
+    a->own_cache_dir = wick_path_join(xdg ? a->cache_home : a->home, xdg ? "wick/packed" : ".cache/wick/packed");
+    a->cache_dir = a->own_cache_dir;
+    return a->cache_dir ? WICK_OK : wick_err_oom(err, "a path", 0, 0);
+}
+
 static wick_status from_environment(const wick_command *c, wick_args *a, wick_err *err)
 {
     for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
@@ -207,6 +222,7 @@ wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_ar
             a->operand[a->n_operands++] = arg;
         }
     }
+    WICK_TRY(choose_cache(a, err));
     if (!a->help && a->n_operands < c->min_operands)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, c->name, "usage: wick %s %s (wick %s --help says more)", c->name,
                          c->operands, c->name);
@@ -244,6 +260,7 @@ void wick_args_init(wick_args *a)
     a->sampler_order = "default";
     a->logprobs = -1;
     a->repetitions = 5;
+    a->pack_cache_limit = 32ull << 30;
 }
 
 void wick_args_release(wick_args *a)
@@ -251,4 +268,5 @@ void wick_args_release(wick_args *a)
     wick_str_list *const lists[] = {&a->logit_bias,  &a->stop,  &a->bench_prompt, &a->bench_gen,
                                     &a->bench_batch, &a->paths, &a->allow_host,   &a->cors_origin};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
+    wick_free(a->own_cache_dir);
 }

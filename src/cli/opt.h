@@ -58,6 +58,7 @@ const char *wick_command_nearest(const char *name); /* for "did you mean"; NULL:
 /* Groups that several commands share. */
 extern const wick_opt_group wick_opts_common;   /* --json, --verbose, --quiet, --help */
 extern const wick_opt_group wick_opts_model;    /* backend, device, threads, precision, context, KV */
+extern const wick_opt_group wick_opts_cache;    /* of packed weights */
 extern const wick_opt_group wick_opts_sampling; /* temperature ... sampler order, stop, max tokens, logprobs */
 
 void wick_args_init(wick_args *a); /* defaults */

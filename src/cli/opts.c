@@ -44,6 +44,16 @@ static const wick_opt model[] = {
 };
 const wick_opt_group wick_opts_model = {"Model and backend", model, COUNT(model)};
 
+static const wick_opt cache[] = {
+    {"pack-cache", 0, WICK_OPT_STR, "DIR|off",
+     "cpu: where packed weights are kept (default $XDG_CACHE_HOME/wick/packed, for models of 64 MiB and more)",
+     AT(pack_cache), 0, 0, NULL, "WICK_PACK_CACHE", 0},
+    {"pack-cache-limit", 0, WICK_OPT_BYTES, "SIZE",
+     "what they may take together, the least recently used go first; 0: no limit (default 32G)", AT(pack_cache_limit),
+     0, 0, NULL, "WICK_PACK_CACHE_LIMIT", 0},
+};
+const wick_opt_group wick_opts_cache = {"Packed weights", cache, COUNT(cache)};
+
 static const wick_opt sampling[] = {
     {"max-tokens", 'n', WICK_OPT_U32, "N", "stop after N tokens (default: until the model ends or the context is full)",
      AT(max_tokens), 0, 0, NULL, NULL, 0},
@@ -95,17 +105,29 @@ static const wick_opt sampling[] = {
 const wick_opt_group wick_opts_sampling = {"Sampling", sampling, COUNT(sampling)};
 
 const wick_command *const wick_commands[] = {
-    &wick_cmd_run,        &wick_cmd_generate,
-    &wick_cmd_serve,      &wick_cmd_mlx,
-    &wick_cmd_quickstart, &wick_cmd_config,
-    &wick_cmd_chat,       &wick_cmd_complete,
-    &wick_cmd_models,     &wick_cmd_status,
-    &wick_cmd_admin,      &wick_cmd_logits,
-    &wick_cmd_tokenize,   &wick_cmd_detokenize,
-    &wick_cmd_template,   &wick_cmd_inspect,
-    &wick_cmd_discover,   &wick_cmd_gpu_info,
-    &wick_cmd_bench,      &wick_cmd_completions,
-    &wick_cmd_help,       NULL,
+    &wick_cmd_run,
+    &wick_cmd_generate,
+    &wick_cmd_serve,
+    &wick_cmd_mlx,
+    &wick_cmd_quickstart,
+    &wick_cmd_config,
+    &wick_cmd_chat,
+    &wick_cmd_complete,
+    &wick_cmd_models,
+    &wick_cmd_status,
+    &wick_cmd_admin,
+    &wick_cmd_logits,
+    &wick_cmd_tokenize,
+    &wick_cmd_detokenize,
+    &wick_cmd_template,
+    &wick_cmd_inspect,
+    &wick_cmd_discover,
+    &wick_cmd_gpu_info,
+    &wick_cmd_bench,
+    &wick_cmd_cache,
+    &wick_cmd_completions,
+    &wick_cmd_help,
+    NULL,
 };
 
 const wick_command *wick_command_find(const char *name)

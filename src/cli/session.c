@@ -11,6 +11,8 @@
 #include "base/sys.h"
 #include "cli/term.h"
 
+#define PACK_CACHE_MIN_BYTES (64ull << 20) /* less is packed in a few hundredths of a second */
+
 void wick_discover_opts_from(wick_discover_opts *o, const wick_args *a)
 {
     memset(o, 0, sizeof *o);
@@ -48,6 +50,8 @@ wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_
     o->device.isa = a->isa;
     o->device.memory_limit_bytes = a->memory_limit;
     o->device.cache_dir = a->cache_dir;
+    o->device.cache_min_bytes = a->pack_cache ? 0 : PACK_CACHE_MIN_BYTES;
+    o->device.cache_limit_bytes = a->pack_cache_limit;
     o->device.mlx_compile = strcmp(a->mlx_compile, "on") == 0;
     o->device.mlx_lazy = strcmp(a->mlx_lazy_eval, "true") == 0;
     const char *p = a->precision ? a->precision : "fast";

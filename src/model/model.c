@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "format/gguf.h"
@@ -151,6 +152,20 @@ static wick_status open_config(wick_model *m, const char *folder, bool meta_only
     return st;
 }
 
+static int hash_chunk(const char *p, size_t n, void *hash)
+{
+    *(uint64_t *)hash = wick_hash_data(p, n, *(uint64_t *)hash);
+    return 0;
+}
+
+/* GGUF says everything in its own file. */
+static void set_origin(wick_model *m)
+{
+    m->plan.origin = (wick_origin){.file = m->tensors.file, .n_files = m->tensors.n_files};
+    if (m->config.json && json_dump_callback(m->config.json, hash_chunk, &m->plan.origin.settings, JSON_COMPACT) != 0)
+        m->plan.origin.n_files = 0;
+}
+
 static wick_status open_any(wick_model *m, const char *path, bool meta_only, wick_err *err)
 {
     memset(m, 0, sizeof *m);
@@ -173,7 +188,10 @@ static wick_status open_any(wick_model *m, const char *path, bool meta_only, wic
         WICK_TRY_GOTO(load_generation(m, folder, err));
         WICK_TRY_GOTO(ids_from_json(m, err));
     }
-    if (!meta_only) WICK_TRY_GOTO(wick_plan_build(&m->plan, &m->config, &m->tensors, m->path, err));
+    if (!meta_only) {
+        WICK_TRY_GOTO(wick_plan_build(&m->plan, &m->config, &m->tensors, m->path, err));
+        set_origin(m);
+    }
 done:
     wick_free(folder);
     if (st != WICK_OK) wick_model_close(m);

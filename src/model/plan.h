@@ -10,6 +10,7 @@
  */
 #pragma once
 #include "base/alloc.h"
+#include "base/file.h"
 #include "quant/weight.h"
 
 typedef enum wick_reg { WICK_R_X, WICK_R_H, WICK_R_A, WICK_R_S, WICK_N_REGS } wick_reg;
@@ -236,6 +237,13 @@ typedef struct wick_cache_spec {
     uint64_t n_state;                 /* STATE: floats */
 } wick_cache_spec;
 
+/* What the weights were read from, so that a backend can tell whether what it derived from them earlier still holds. */
+typedef struct wick_origin {
+    const wick_file *file; /* all files of the tensors, mapped and open; borrowed */
+    uint32_t n_files;      /* 0: unknown */
+    uint64_t settings;     /* hash of config.json, which says how the tensors are read */
+} wick_origin;
+
 typedef struct wick_plan {
     const char *arch; /* "llama", ... for messages */
     uint32_t n_embd, n_vocab, n_layer, n_ctx_train;
@@ -245,7 +253,8 @@ typedef struct wick_plan {
     uint32_t n_caches;
     uint64_t n_params, weight_bytes;
     wick_dtype act_dtype; /* the checkpoint's float type: what MLX computes in */
-    wick_arena arena;     /* owns all of the above */
+    wick_origin origin;
+    wick_arena arena; /* owns all of the above */
 } wick_plan;
 
 const char *wick_op_name(wick_op_kind k);

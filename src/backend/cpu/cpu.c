@@ -92,7 +92,7 @@ static wick_status load_parts(wick_backend_model *m, wick_progress progress, wic
 {
     const wick_backend_opts *o = &m->ctx->opts;
     uint64_t limit = o->memory_limit_bytes;
-    WICK_TRY(wick_mats_load(&m->mats, m->plan, m->ctx->isa, o->precision, m->pool, limit, progress, err));
+    WICK_TRY(wick_mats_load(&m->mats, m->plan, m->ctx->isa, m->pool, o, progress, err));
     if (limit) limit = limit > m->mats.packed_bytes ? limit - m->mats.packed_bytes : 1;
     WICK_TRY(wick_kv_init(&m->kv, m->plan, o->kv_dtype, m->row, limit, err));
     m->lane_norm = (uint64_t)WICK_SMALL_ROWS * m->plan->n_embd * sizeof(float);

@@ -28,6 +28,9 @@ enum {
 };
 enum { WICK_LIN_KC_INT = 512, WICK_LIN_KC_FLOAT = 256 }; /* inputs unpacked at once: 16 and 32 KiB for two tiles */
 
+/* Raise it with every change of the packed form: what the cache holds of older ones is then not used any more. */
+enum { WICK_LIN_LAYOUT = 1 };
+
 typedef enum wick_lin_code {
     WICK_LIN_CODE_2,
     WICK_LIN_CODE_3,

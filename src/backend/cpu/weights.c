@@ -1,5 +1,6 @@
-/* backend/cpu/weights.c - packs all matrices of a plan, in parallel, into one piece of memory. Apart because load is the only
- * time when weights are written; afterwards everything here is read-only and shared by all threads.
+/* backend/cpu/weights.c - packs all matrices of a plan, in parallel, into one piece of memory, or maps what an earlier
+ * start packed. Apart because load is the only time when weights are written; afterwards everything here is read-only and
+ * shared by all threads.
  *
  * Memory: what is packed is dropped from the mapping at once (its pages stay in the page cache, but no longer count as
  * ours), so the peak is the packed bytes and not twice that.
@@ -12,6 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backend/cpu/linear_impl.h"
+#include "base/hash.h"
 #include "base/sys.h"
 
 enum {
@@ -143,19 +146,25 @@ static uint32_t mat_of_chunk(const wick_mats *m, uint32_t chunk)
     return lo;
 }
 
-/* Lets the whole pages of rows [r0, r1) go from the mapping. */
-static void drop_pages(const wick_weight *w, uint32_t r0, uint32_t r1)
+/* Lets the whole pages of rows [r0, r1) of one plane go from the mapping. */
+static void drop_plane(const uint8_t *plane, uint64_t row_bytes, uint32_t r0, uint32_t r1)
 {
 #if defined(__linux__)
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t a = (uintptr_t)w->data + (uintptr_t)r0 * w->row_step * w->row_bytes;
-    uintptr_t b = (uintptr_t)w->data + (uintptr_t)r1 * w->row_step * w->row_bytes;
-    a = (a + page - 1) / page * page;
-    b = b / page * page;
-    if (w->mapped && w->row_step == 1 && a < b) (void)madvise((void *)a, b - a, MADV_DONTNEED);
+    uintptr_t a = ((uintptr_t)plane + r0 * row_bytes + page - 1) / page * page;
+    uintptr_t b = ((uintptr_t)plane + r1 * row_bytes) / page * page;
+    if (plane && a < b) (void)madvise((void *)a, b - a, MADV_DONTNEED);
 #else
-    (void)w, (void)r0, (void)r1;
+    (void)plane, (void)row_bytes, (void)r0, (void)r1;
 #endif
+}
+
+static void drop_pages(const wick_weight *w, uint32_t r0, uint32_t r1)
+{
+    if (!w->mapped || w->row_step != 1) return;
+    drop_plane(w->data, w->row_bytes, r0, r1);
+    drop_plane(w->scales, w->scale_row_bytes, r0, r1);
+    drop_plane(w->biases, w->scale_row_bytes, r0, r1);
 }
 
 static void pack_chunks(void *ctx, uint32_t thread, uint32_t n_threads)
@@ -177,60 +186,155 @@ static void pack_chunks(void *ctx, uint32_t thread, uint32_t n_threads)
     }
 }
 
-/* Sizes, addresses and the memory itself; refuses before allocating what the machine does not have. */
-static wick_status place(wick_mats *m, const wick_lin_isa *isa, wick_precision precision, uint64_t limit_bytes,
-                         wick_err *err)
+/* Sizes and addresses; refuses what the machine has no memory for. */
+static wick_status place(wick_mats *m, const wick_lin_isa *isa, const wick_backend_opts *o, wick_err *err)
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < m->n; i++) {
-        m->mat[i].bytes = wick_lin_packed_bytes(isa, m->mat[i].w, precision);
+        m->mat[i].bytes = wick_lin_packed_bytes(isa, m->mat[i].w, o->precision);
         m->mat[i].at = total;
         if (m->mat[i].bytes > UINT64_MAX / 2 - total - 64)
             return WICK_FAIL(err, WICK_E_BAD_PARAMETER, m->mat[i].w->name, "weights are too large");
         total += (m->mat[i].bytes + 63) & ~(uint64_t)63;
     }
-    uint64_t have = wick_memory_available_bytes();
-    if (limit_bytes && (have == 0 || limit_bytes < have)) have = limit_bytes;
+    uint64_t have = wick_memory_available_bytes(), limit = o->memory_limit_bytes;
+    if (limit && (have == 0 || limit < have)) have = limit;
     if (have && total > have) return wick_err_oom(err, "packed weights", total, have);
     m->packed_bytes = total;
-    if (total == 0) return WICK_OK;
-    m->packed = wick_alloc_aligned(total >= HUGE_BYTES ? HUGE_BYTES : 64, total);
-    if (!m->packed) return wick_err_oom(err, "packed weights", total, have);
-#if defined(__linux__)
-    if (total >= HUGE_BYTES) (void)madvise(m->packed, total, MADV_HUGEPAGE);
-#endif
     return WICK_OK;
 }
 
-wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_isa *isa, wick_precision precision,
-                           wick_pool *pool, uint64_t limit_bytes, wick_progress progress, wick_err *err)
+static wick_status reserve(wick_mats *m, wick_err *err)
+{
+    uint64_t total = m->packed_bytes;
+    m->own = wick_alloc_aligned(total >= HUGE_BYTES ? HUGE_BYTES : 64, total);
+    if (!m->own) return wick_err_oom(err, "packed weights", total, wick_memory_available_bytes());
+#if defined(__linux__)
+    if (total >= HUGE_BYTES) (void)madvise(m->own, total, MADV_HUGEPAGE);
+#endif
+    m->packed = m->own;
+    return WICK_OK;
+}
+
+/* --- the cache of packed weights --- */
+typedef struct each_job {
+    wick_pool *pool;
+    uint32_t n;
+    void (*work)(void *arg, uint32_t i);
+    void *arg;
+} each_job;
+
+static void each_thread(void *ctx, uint32_t thread, uint32_t n_threads)
+{
+    each_job *j = ctx;
+    uint32_t from, to;
+    (void)n_threads;
+    while (wick_pool_next(j->pool, thread, 0, j->n, 1, &from, &to)) j->work(j->arg, from);
+}
+
+static void each_on_pool(void *ctx, uint32_t n, void (*work)(void *arg, uint32_t i), void *arg)
+{
+    each_job j = {.pool = ctx, .n = n, .work = work, .arg = arg};
+    if (n) wick_pool_run(j.pool, each_thread, &j);
+}
+
+/* Which file a pointer of a weight points into, and where; what was made at load counts by its description only. */
+static uint64_t where_in(const wick_origin *o, const uint8_t *p, uint64_t h)
+{
+    uint64_t at[2] = {UINT64_MAX, p != NULL};
+    for (uint32_t i = 0; p && i < o->n_files; i++) {
+        uintptr_t from = (uintptr_t)o->file[i].data, to = from + o->file[i].n_bytes;
+        if ((uintptr_t)p < from || (uintptr_t)p >= to) continue;
+        at[0] = i;
+        at[1] = (uintptr_t)p - from;
+    }
+    return wick_hash_data(at, sizeof at, h);
+}
+
+static uint64_t describe(const wick_origin *o, const wick_weight *w)
+{
+    wick_lin_fmt f;
+    wick_lin_format(w, &f);
+    uint64_t v[] = {
+        WICK_LIN_LAYOUT, w->enc,        w->dtype,      w->bits, w->group,   w->n_out,     w->n_in,
+        w->row_step,     f.code,        f.scale,       f.lut,   f.has_bias, f.group,      f.super,
+        f.scale_bytes,   f.chunk_bytes, f.super_bytes, f.zero,  f.centre,   w->row_bytes, w->scale_row_bytes};
+    uint64_t h = wick_hash_data(v, sizeof v, 0);
+    h = wick_hash_data(w->name ? w->name : "", w->name ? strlen(w->name) : 0, h);
+    return where_in(o, w->biases, where_in(o, w->scales, where_in(o, w->data, h)));
+}
+
+/* False: there is nothing to cache, or not enough to be worth it. */
+static bool cache_spec(wick_mats *m, const wick_plan *plan, const wick_backend_opts *o, wick_pack_spec *s)
+{
+    if (!o->cache_dir || !*o->cache_dir || m->packed_bytes == 0 || m->packed_bytes < o->cache_min_bytes) return false;
+    m->item = wick_alloc_zero(m->n, sizeof *m->item);
+    if (!m->item) return false;
+    *s = (wick_pack_spec){.folder = o->cache_dir,
+                          .origin = plan->origin,
+                          .item = m->item,
+                          .n_bytes = m->packed_bytes,
+                          .limit_bytes = o->cache_limit_bytes};
+    for (uint32_t i = 0; i < m->n; i++) {
+        const wick_mat *mat = &m->mat[i];
+        if (mat->bytes) m->item[s->n_items++] = (wick_pack_item){mat->at, mat->bytes, describe(&plan->origin, mat->w)};
+    }
+    return wick_pack_spec_finish(s);
+}
+
+static void pack_all(wick_mats *m, wick_pool *pool, wick_progress progress)
+{
+    pack_job job = {.m = m, .pool = pool, .progress = progress};
+    if (m->n_chunks == 0) return;
+    wick_pool_run(pool, pack_chunks, &job);
+    if (progress.fn) progress.fn(progress.ctx, "packing weights", m->packed_bytes, m->packed_bytes);
+}
+
+static wick_status find_matrices(wick_mats *m, const wick_plan *plan, wick_err *err)
 {
     uint64_t n = 0;
-    memset(m, 0, sizeof *m);
-    wick_map_init(&m->map);
     for (uint32_t i = 0; i < plan->n_ops; i++) WICK_TRY(wick_op_matrices(&plan->op[i], count_one, &n, err));
     if (n >= UINT32_MAX) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "plan", "%" PRIu64 " matrices are too many", n);
     m->mat = wick_alloc_zero(n + 1, sizeof *m->mat);
     if (!m->mat) return wick_err_oom(err, "the table of matrices", n * sizeof *m->mat, 0);
     for (uint32_t i = 0; i < plan->n_ops; i++) WICK_TRY(wick_op_matrices(&plan->op[i], add_one, m, err));
-    WICK_TRY(place(m, isa, precision, limit_bytes, err));
+    return WICK_OK;
+}
+
+wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_isa *isa, wick_pool *pool,
+                           const wick_backend_opts *o, wick_progress progress, wick_err *err)
+{
+    wick_pack_spec spec;
+    memset(m, 0, sizeof *m);
+    wick_map_init(&m->map);
+    WICK_TRY(find_matrices(m, plan, err));
+    WICK_TRY(place(m, isa, o, err));
+    bool cached = cache_spec(m, plan, o, &spec);
+    if (cached && wick_pack_open(&m->pack, &spec, (wick_each){each_on_pool, pool}))
+        m->packed = m->pack.data;
+    else if (m->packed_bytes)
+        WICK_TRY(reserve(m, err));
     for (uint32_t i = 0; i < m->n; i++) {
         wick_mat *mat = &m->mat[i];
-        WICK_TRY(wick_lin_new(&mat->lin, isa, mat->w, precision, mat->bytes ? m->packed + mat->at : NULL, err));
+        void *packed = mat->bytes ? (void *)(uintptr_t)(m->packed + mat->at) : NULL; /* written by pack_all only */
+        WICK_TRY(wick_lin_new(&mat->lin, isa, mat->w, o->precision, packed, err));
         mat->first_chunk = m->n_chunks;
         m->n_chunks += n_chunks_of(mat);
     }
-    pack_job job = {.m = m, .pool = pool, .progress = progress};
-    if (m->n_chunks) wick_pool_run(pool, pack_chunks, &job);
-    if (progress.fn && m->n_chunks) progress.fn(progress.ctx, "packing weights", m->packed_bytes, m->packed_bytes);
+    if (m->pack.data) return WICK_OK;
+    pack_all(m, pool, progress);
+    if (cached) m->writer = wick_pack_write(&spec, m->packed);
     return WICK_OK;
 }
 
 void wick_mats_release(wick_mats *m)
 {
+    wick_pack_write_finish(m->writer);
     for (uint32_t i = 0; m->mat && i < m->n; i++) wick_lin_free(m->mat[i].lin);
     wick_free(m->mat);
-    wick_free(m->packed);
+    wick_free(m->item);
+    wick_free(m->own);
+    wick_pack_close(&m->pack);
     wick_map_release(&m->map);
     memset(m, 0, sizeof *m);
 }

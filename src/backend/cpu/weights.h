@@ -2,6 +2,7 @@
 #pragma once
 #include "backend/cpu/linear.h"
 #include "backend/cpu/pool.h"
+#include "backend/pack_cache.h"
 #include "base/map.h"
 
 typedef struct wick_mat {
@@ -19,16 +20,20 @@ typedef struct wick_mats {
     wick_mat *mat;
     uint32_t n, n_chunks;
     wick_map map;
-    uint8_t *packed;
+    const uint8_t *packed; /* own, or the mapped file of the cache */
     uint64_t packed_bytes;
+    uint8_t *own;
+    wick_pack pack;
+    wick_pack_item *item; /* the table of that file */
+    wick_pack_writer *writer;
 } wick_mats;
 
 /* Calls fn for every matrix that an op multiplies by (not the embedding, whose rows are read from the file). */
 typedef wick_status (*wick_mat_fn)(void *ctx, const wick_weight *w, wick_err *err);
 wick_status wick_op_matrices(const wick_op *op, wick_mat_fn fn, void *ctx, wick_err *err) WICK_MUST_CHECK;
 
-wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_isa *isa, wick_precision precision,
-                           wick_pool *pool, uint64_t limit_bytes, wick_progress progress,
-                           wick_err *err) WICK_MUST_CHECK;
+/* Maps the packed form from o->cache_dir, or packs, and then writes it there in the background. */
+wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_isa *isa, wick_pool *pool,
+                           const wick_backend_opts *o, wick_progress progress, wick_err *err) WICK_MUST_CHECK;
 const wick_lin *wick_mats_find(const wick_mats *m, const wick_weight *w); /* NULL for NULL */
 void wick_mats_release(wick_mats *m);
