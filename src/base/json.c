@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/json_memory.h"
 #include "base/str.h"
 
 enum { JSON_MAX_DEPTH = 256 };
@@ -73,12 +74,47 @@ static void python_json(wick_buf *b, const char *s, size_t n)
     }
 }
 
-static json_t *load_as_python(const char *text, size_t n)
+static _Thread_local unsigned n_failed;
+static _Thread_local bool scanning;
+
+static void *json_alloc(size_t n)
+{
+    void *p = wick_alloc(n);
+    if (p) return p;
+    n_failed++;
+    return scanning ? wick_alloc(n) : NULL;
+}
+
+void wick_json_use_alloc(void)
+{
+    json_set_alloc_funcs(json_alloc, wick_free);
+}
+
+unsigned wick_json_n_failed(void)
+{
+    return n_failed;
+}
+
+/* json_loadb; *no_memory: an allocation failed, so the value (NULL then) or the message would mislead. */
+static json_t *load(const char *text, size_t n, size_t flags, json_error_t *je, bool *no_memory)
+{
+    const unsigned before = n_failed;
+    scanning = true;
+    json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | flags, je);
+    scanning = false;
+    *no_memory = n_failed != before || (!v && json_error_code(je) == json_error_out_of_memory);
+    if (!*no_memory) return v;
+    json_decref(v);
+    return NULL;
+}
+
+static json_t *load_as_python(const char *text, size_t n, bool *no_memory)
 {
     wick_buf b = WICK_BUF_INIT;
+    json_error_t je;
     json_t *v = NULL;
     python_json(&b, text, n);
-    if (!b.failed) v = json_loadb(b.data ? b.data : "", b.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (!b.failed) v = load(b.data ? b.data : "", b.n, 0, &je, no_memory);
     wick_buf_release(&b);
     return v;
 }
@@ -89,10 +125,11 @@ wick_status wick_json_parse(const char *text, size_t n, const char *where, json_
     if (!depth_ok(text, n))
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: JSON is nested deeper than %d levels", where,
                          JSON_MAX_DEPTH);
-    json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
-    if (!v) v = load_as_python(text, n);
+    bool no_memory;
+    json_t *v = load(text, n, 0, &je, &no_memory);
+    if (!v && !no_memory) v = load_as_python(text, n, &no_memory);
     if (!v) {
-        if (json_error_code(&je) == json_error_out_of_memory) return wick_err_oom(err, where, 0, 0);
+        if (no_memory) return wick_err_oom(err, where, 0, 0);
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: not valid JSON at line %d, column %d (byte %d): %s", where,
                          je.line, je.column, je.position, je.text);
     }
@@ -106,9 +143,10 @@ wick_status wick_json_parse_strict(const char *text, size_t n, const char *where
     if (!depth_ok(text, n))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, where, "%s: JSON is nested deeper than %d levels", where,
                          JSON_MAX_DEPTH);
-    json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &je);
+    bool no_memory;
+    json_t *v = load(text, n, JSON_REJECT_DUPLICATES, &je, &no_memory);
     if (!v) {
-        if (json_error_code(&je) == json_error_out_of_memory) return wick_err_oom(err, where, 0, 0);
+        if (no_memory) return wick_err_oom(err, where, 0, 0);
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, where, "%s: not valid JSON at line %d, column %d: %s", where,
                          je.line, je.column, je.text);
     }

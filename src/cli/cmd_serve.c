@@ -48,13 +48,55 @@ static wick_status add_names(wick_server_config *c, const wick_str_list *l, cons
     return WICK_OK;
 }
 
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What a flag or the environment changed from `plain`, the options without any, wins over what server.yaml says of its
+ * models. (Which backend a model gets is decided while the file is read.) */
+static void override_models(wick_server_config *c, const wick_engine_opts *plain)
+{
+    const wick_engine_opts *f = &c->engine_defaults;
+    for (uint32_t i = 0; i < c->n_model; i++) {
+        wick_engine_opts *o = &c->model[i].engine;
+#define OVER(field) \
+    if (f->field != plain->field) o->field = f->field
+        OVER(device.n_threads);
+        OVER(device.precision);
+        OVER(device.kv_dtype);
+        OVER(device.memory_limit_bytes);
+        OVER(device.mlx_compile);
+        OVER(device.mlx_lazy);
+        OVER(n_ctx);
+        OVER(prefill_chunk);
+        OVER(max_seqs);
+        OVER(prefix_cache);
+#undef OVER
+        if (!same(f->device.device, plain->device.device)) o->device.device = f->device.device;
+        if (!same(f->device.isa, plain->device.isa)) o->device.isa = f->device.isa;
+        if (!same(f->chat_template, plain->chat_template)) o->chat_template = f->chat_template;
+    }
+}
+
+static wick_status load_file(wick_server_config *c, const char *path, wick_err *err)
+{
+    wick_args none;
+    wick_engine_opts plain;
+    wick_args_init(&none);
+    WICK_TRY(wick_engine_opts_from(&plain, &none, err));
+    WICK_TRY(wick_server_config_load(c, path, err));
+    override_models(c, &plain);
+    return WICK_OK;
+}
+
 static wick_status make_config(wick_server_config *c, const wick_args *a, wick_err *err)
 {
     wick_model_config *m;
     WICK_TRY(wick_engine_opts_from(&c->engine_defaults, a, err));
     wick_discover_opts_from(&c->discover, a);
     if (a->mlx_device) c->engine_defaults.device.device = a->mlx_device;
-    if (a->config) WICK_TRY(wick_server_config_load(c, a->config, err));
+    if (a->config) WICK_TRY(load_file(c, a->config, err));
     if (a->host) c->host = a->host;
     if (a->seen_port) c->port = (uint16_t)a->port;
     if (a->seen_max_queue) c->limits.queue = a->max_queue;

@@ -140,25 +140,6 @@ static wick_status read_limits(const json_t *body, wick_key_config *c, wick_err 
     return WICK_OK;
 }
 
-static wick_status read_scopes(const json_t *list, unsigned *scopes, wick_err *err)
-{
-    static const char *const names[] = {"infer", "metrics", "admin"};
-    *scopes = WICK_SCOPE_INFER;
-    if (!list || json_is_null(list)) return WICK_OK;
-    *scopes = 0;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const char *s = json_string_value(json_array_get(list, i));
-        unsigned k = 0;
-        while (k < 3 && !(s && strcmp(s, names[k]) == 0)) k++;
-        if (k == 3) break;
-        *scopes |= 1u << k;
-    }
-    if (!json_is_array(list) || !*scopes || __builtin_popcount(*scopes) != (int)json_array_size(list))
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "scopes",
-                         "scopes: an array of \"infer\", \"metrics\", \"admin\", each once");
-    return WICK_OK;
-}
-
 bool wick_route_admin_keys(wick_exchange *x)
 {
     wick_x_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", wick_keys_list(&x->s->keys)));
@@ -170,7 +151,7 @@ bool wick_route_admin_key_add(wick_exchange *x)
     static const char *const names[] = {"name",     "scopes", "requests_per_minute", "tokens_per_minute", "concurrent",
                                         "priority", NULL};
     static const char digits[] = "0123456789abcdef";
-    wick_key_config c = {0};
+    wick_key_config c = {.scopes = WICK_SCOPE_INFER, .kept = x->s->keys.store != NULL};
     uint8_t random[24];
     char secret[sizeof random * 2 + 6] = "wick-";
     wick_err err = {0};
@@ -178,7 +159,8 @@ bool wick_route_admin_key_add(wick_exchange *x)
     if (st == WICK_OK) st = get_str(x->json, "name", true, &c.name, &err);
     if (st == WICK_OK && (!*c.name || strlen(c.name) > 100))
         st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "name", "name: must have 1 to 100 characters");
-    if (st == WICK_OK) st = read_scopes(json_object_get(x->json, "scopes"), &c.scopes, &err);
+    const json_t *scopes = json_object_get(x->json, "scopes");
+    if (st == WICK_OK && scopes && !json_is_null(scopes)) st = wick_key_scopes_parse(scopes, &c.scopes, &err);
     if (st == WICK_OK) st = read_limits(x->json, &c, &err);
     if (st == WICK_OK && wick_keys_count(&x->s->keys) == 0)
         st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "name",
@@ -192,6 +174,11 @@ bool wick_route_admin_key_add(wick_exchange *x)
     secret[5 + 2 * sizeof random] = '\0';
     wick_key_digest(secret, strlen(secret), c.digest);
     st = wick_keys_add(&x->s->keys, &c, &err);
+    if (st == WICK_OK) {
+        uint64_t serial;
+        st = wick_keys_keep(&x->s->keys, &err);
+        if (st != WICK_OK) wick_keys_remove(&x->s->keys, c.name, &serial);
+    }
     if (st == WICK_OK)
         wick_x_json(x, 200, json_pack("{s:s, s:s}", "name", c.name, "key", secret));
     else
@@ -209,11 +196,12 @@ static void drop_prefixes(void *ctx, wick_entry *e, bool is_default)
 bool wick_route_admin_key_remove(wick_exchange *x)
 {
     uint64_t serial = 0;
+    wick_err err = {0};
     if (x->key && strcmp(x->key->name, x->path_arg) == 0) {
         wick_problem(x, 400, "name", NULL, "a key cannot remove itself");
     } else if (wick_keys_remove(&x->s->keys, x->path_arg, &serial)) {
         wick_registry_each(&x->s->registry, drop_prefixes, &serial);
-        wick_x_json(x, 200, json_pack("{s:s}", "status", "ok"));
+        return finish(x, wick_keys_keep(&x->s->keys, &err), &err); /* the key is not valid any more in either case */
     } else {
         wick_problem(x, 404, "name", "key_not_found", "there is no key named \"%.100s\"", x->path_arg);
     }
@@ -233,6 +221,7 @@ bool wick_route_admin_key_limits(wick_exchange *x)
         wick_problem(x, 404, "name", "key_not_found", "there is no key named \"%.100s\"", c.name);
         return true;
     }
+    if (st == WICK_OK) st = wick_keys_keep(&x->s->keys, &err);
     return finish(x, st, &err);
 }
 
@@ -271,22 +260,6 @@ bool wick_route_admin_cache_clear(wick_exchange *x)
     return finish(x, st, &err);
 }
 
-static void warm_nothing(wick_choice *c)
-{
-    (void)c;
-}
-
-static void warm_event(wick_choice *c, const wick_event *ev)
-{
-    (void)c;
-    (void)ev;
-}
-
-static void warm_usage(wick_gen *g)
-{
-    (void)g;
-}
-
 static void warm_answer(wick_gen *g)
 {
     wick_buf_puts(&g->x->out, "{\"status\":\"ok\",\"usage\":");
@@ -294,9 +267,13 @@ static void warm_answer(wick_gen *g)
     wick_buf_puts(&g->x->out, "}\n");
 }
 
-static const wick_gen_format warm_format = {warm_nothing, warm_event, warm_event, warm_usage, warm_answer};
+static wick_status warm_count(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+{
+    (void)l;
+    return p->messages ? WICK_OK : wick_prompt_count(p->prompt, "prompt", 1, n, err);
+}
 
-static wick_status prepare_warm(wick_gen *g, wick_err *err)
+static wick_status warm_prepare(wick_gen *g, wick_err *err)
 {
     const wick_engine *e = g->model->engine;
     wick_gen_prompt *q = &g->prompt[0];
@@ -315,38 +292,12 @@ static wick_status prepare_warm(wick_gen *g, wick_err *err)
     return st;
 }
 
+static const wick_gen_format warm_format = {
+    .params = WICK_P_TOKENIZE, .count = warm_count, .prepare = warm_prepare, .answer = warm_answer};
+
 bool wick_route_admin_cache_warm(wick_exchange *x)
 {
-    wick_params p;
-    wick_entry *model;
-    wick_err err = {0};
-    bool pending = false;
-    uint32_t n;
-    wick_status st = wick_params_parse(&p, x->json, WICK_P_TOKENIZE, &x->s->config->limits, &err);
-    if (st == WICK_OK && !p.messages) st = wick_prompt_count(p.prompt, "prompt", 1, &n, &err);
-    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
-    if (pending) {
-        wick_params_release(&p);
-        return false;
-    }
-    wick_gen *g = st == WICK_OK ? wick_gen_new(x, model, &warm_format, 1) : NULL;
-    if (st == WICK_OK && !g) {
-        wick_registry_give(&x->s->registry, model);
-        (void)wick_err_oom(&err, "a request", 0, 0);
-    }
-    if (!g) {
-        wick_params_release(&p);
-        wick_problem_err(x, &err);
-        return true;
-    }
-    g->p = p;
-    if (prepare_warm(g, &err) != WICK_OK) {
-        wick_problem_err(x, &err);
-        wick_gen_free(g);
-        return true;
-    }
-    wick_gen_start(g);
-    return true;
+    return wick_gen_route(x, &warm_format);
 }
 
 bool wick_route_admin_drain(wick_exchange *x)

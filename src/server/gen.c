@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "base/json_memory.h"
 #include "base/sys.h"
 
 enum { WINDOW = 32 /* requests of one exchange in the engine at once */, HIGH_WATER = 128 * 1024 };
 
-wick_gen *wick_gen_new(wick_exchange *x, wick_entry *model, const wick_gen_format *f, uint32_t n_prompt)
+/* Takes the model: it is given back when the generation is freed. */
+static wick_gen *gen_new(wick_exchange *x, wick_entry *model, const wick_gen_format *f, uint32_t n_prompt)
 {
     wick_gen *g = wick_alloc_zero(1, sizeof *g);
     wick_gen_prompt *prompt = wick_alloc_zero(n_prompt, sizeof *prompt);
@@ -45,6 +47,7 @@ void wick_gen_free(wick_gen *g)
     wick_free(g->prompt);
     wick_free(g->choice);
     wick_params_release(&g->p);
+    wick_buf_release(&g->head);
     wick_lock_release(&g->lock);
     wick_registry_give(&g->x->s->registry, g->model);
     wick_free(g);
@@ -81,20 +84,13 @@ static wick_status submit_next(wick_gen *g, wick_err *err)
     return WICK_OK;
 }
 
-bool wick_gen_start(wick_gen *g)
+/* Makes the choices and submits what fits. */
+static wick_status start(wick_gen *g, wick_err *err)
 {
-    wick_exchange *x = g->x;
-    wick_err err = {0};
-    wick_status st;
+    const wick_exchange *x = g->x;
     g->per_prompt = g->p.best_of > g->p.n ? g->p.best_of : g->p.n;
-    g->n = 0;
     g->choice = wick_alloc_zero((size_t)g->n_prompt * g->per_prompt, sizeof *g->choice);
-    if (!g->choice) {
-        (void)wick_err_oom(&err, "choices", 0, 0);
-        wick_problem_err(x, &err);
-        wick_gen_free(g);
-        return false;
-    }
+    if (!g->choice) return wick_err_oom(err, "choices", 0, 0);
     g->n = g->n_prompt * g->per_prompt;
     for (uint32_t i = 0; i < g->n; i++) {
         wick_choice *c = &g->choice[i];
@@ -107,13 +103,47 @@ bool wick_gen_start(wick_gen *g)
     if (g->p.user) g->base.user_key ^= g->p.user << 1 | 1ull << 63;
     g->base.priority = x->key ? x->key->c.priority : 0;
     g->base.deadline_ms = x->s->config->limits.request_seconds * 1000;
+    wick_status st;
     do {
-        st = submit_next(g, &err);
+        st = submit_next(g, err);
     } while (st == WICK_OK && g->n_next < g->n && g->n_live < WINDOW);
-    if (st != WICK_OK && !(g->n_live > 0 && st == WICK_E_LIMIT && strcmp(err.subject, "queue") == 0)) {
+    const bool rest_waits = g->n_live > 0 && st == WICK_E_LIMIT && strcmp(err->subject, "queue") == 0;
+    return rest_waits ? WICK_OK : st;
+}
+
+bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
+{
+    const wick_server_limits *l = &x->s->config->limits;
+    wick_params p;
+    wick_entry *model = NULL;
+    wick_gen *g = NULL;
+    wick_err err = {0};
+    uint32_t n = 1;
+    bool pending = false;
+    wick_status st = wick_params_parse(&p, x->json, f->params, l, &err);
+    if (st == WICK_OK) st = f->count(&p, l, &n, &err);
+    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
+    if (st == WICK_OK && !pending) {
+        g = gen_new(x, model, f, n);
+        if (!g) {
+            wick_registry_give(&x->s->registry, model);
+            st = wick_err_oom(&err, "a request", 0, 0);
+        }
+    }
+    if (!g) {
+        wick_params_release(&p);
+        if (st != WICK_OK) wick_problem_err(x, &err);
+        return !pending;
+    }
+    g->p = p;
+    const unsigned before = wick_json_n_failed();
+    st = f->prepare(g, &err);
+    if (st == WICK_OK && wick_json_n_failed() != before) st = wick_err_oom(&err, "the prompt", 0, 0);
+    if (st == WICK_OK) st = start(g, &err);
+    if (st != WICK_OK) {
         wick_problem_err(x, &err);
         wick_gen_free(g);
-        return false;
+        return true;
     }
     x->gen = g;
     if (g->p.stream) {
@@ -182,7 +212,7 @@ static void on_done(wick_choice *c, const wick_event *ev)
         wick_err err = {0};
         (void)wick_err_set(&err, WICK_E_CANCELLED, NULL, "the request was cancelled: the server is stopping");
         wick_gen_fail(g, &err);
-    } else if (!g->failed) {
+    } else if (!g->failed && g->format->end) {
         g->format->end(c, ev);
     }
 }
@@ -196,7 +226,7 @@ static void on_token(wick_choice *c, const wick_event *ev)
         c->sum_logprob += (double)ev->logprob;
         c->n_logprob++;
     }
-    if (!c->g->failed) c->g->format->token(c, ev);
+    if (!c->g->failed && c->g->format->token) c->g->format->token(c, ev);
 }
 
 static void on_prefill(wick_gen *g, const wick_event *ev)
@@ -216,13 +246,13 @@ static bool pump_choice(wick_choice *c)
         if (!c->begun && !g->failed && ev->kind != WICK_EVENT_PREFILL &&
             !(ev->kind == WICK_EVENT_DONE && ev->finish >= WICK_FINISH_CANCELLED)) {
             c->begun = true;
-            g->format->begin(c);
+            if (g->format->begin) g->format->begin(c);
         }
         switch (ev->kind) {
         case WICK_EVENT_PREFILL: on_prefill(g, ev); break;
         case WICK_EVENT_TOKEN: on_token(c, ev); break;
         case WICK_EVENT_LOGITS:
-            if (!g->failed) g->format->token(c, ev);
+            if (!g->failed && g->format->token) g->format->token(c, ev);
             break;
         case WICK_EVENT_DONE: on_done(c, ev); break;
         }
@@ -240,7 +270,7 @@ static void end_stream(wick_gen *g)
         wick_sse_begin(b);
         wick_problem_write(b, status, NULL, code, g->error.message);
         wick_sse_end(b);
-    } else {
+    } else if (g->format->usage) {
         g->format->usage(g);
     }
     wick_sse_begin(b);
@@ -280,7 +310,10 @@ void wick_gen_answer(wick_gen *g)
     g->format->answer(g);
     for (uint32_t i = 0; i < g->n; i++) {
         const wick_choice *c = &g->choice[i];
-        if (c->text.failed || c->reasoning.failed || c->lp_tokens.failed || c->lp_top.failed) x->out.failed = true;
+        const wick_buf *const bufs[] = {&c->text,      &c->reasoning, &c->lp_tokens,
+                                        &c->lp_values, &c->lp_top,    &c->lp_offset};
+        for (size_t b = 0; b < sizeof bufs / sizeof *bufs; b++)
+            if (bufs[b]->failed) x->out.failed = true;
     }
     if (x->out.failed) wick_problem(x, 503, NULL, "out_of_memory", "out of memory while the answer was written");
 }

@@ -34,11 +34,17 @@ typedef struct wick_gen_prompt {
     size_t n_text;
 } wick_gen_prompt;
 
+/* What makes one route differ from another. NULL: nothing to do there. */
 typedef struct wick_gen_format {
+    unsigned params; /* the route's bit in the table of parameters */
+    /* What must be there, before a model is looked for; *n: how many prompts. */
+    wick_status (*count)(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err);
+    /* g->p is read and the model is there: fills g->prompt and g->base. */
+    wick_status (*prepare)(wick_gen *g, wick_err *err);
     void (*begin)(wick_choice *c);
     void (*token)(wick_choice *c, const wick_event *ev);
     void (*end)(wick_choice *c, const wick_event *ev);
-    void (*usage)(wick_gen *g); /* the chunk with the usage, and [DONE] */
+    void (*usage)(wick_gen *g); /* the chunk with the usage */
     void (*answer)(wick_gen *g);
 } wick_gen_format;
 
@@ -62,13 +68,13 @@ struct wick_gen {
     wick_reasoning split;                    /* what every choice starts with */
     const wick_toolcall_format *tool_format; /* NULL: no tools, or tool_choice none */
     char fingerprint[64];
+    wick_buf head; /* how every chunk begins: made once, by the format */
 };
 
-/* A generation over prompts that the caller puts in; takes the model (gives it back when freed). */
-wick_gen *wick_gen_new(wick_exchange *x, wick_entry *model, const wick_gen_format *f, uint32_t n_prompt);
-/* Makes the choices and submits what fits. On failure the problem is in x. The generation becomes x->gen. */
-bool wick_gen_start(wick_gen *g);
-/* Text of a token for log probabilities, as JSON; bytes: chat's list of byte values instead. */
+/* A whole route, on a worker: parameters, model, prompts, submission. True: x->gen runs, or the problem is in x. False:
+ * the model is being loaded; the worker is called again. */
+bool wick_gen_route(wick_exchange *x, const wick_gen_format *f);
+/* The bytes of a token, for log probabilities. */
 void wick_gen_token_text(const wick_gen *g, int32_t id, wick_buf *out);
 void wick_gen_usage_json(const wick_gen *g, wick_buf *out);
 const char *wick_gen_finish_name(wick_finish f);

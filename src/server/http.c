@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "base/json_memory.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/sys.h"
@@ -231,7 +232,10 @@ static void x_state(wick_exchange *x, wick_x_state state)
 static void work(void *ctx)
 {
     wick_exchange *x = ctx;
+    const unsigned before = wick_json_n_failed();
     if ((x->json || wick_gate_body(x)) && !x->route->run(x)) return;
+    if (!x->gen && x->status < 400 && wick_json_n_failed() != before)
+        wick_problem(x, 503, NULL, "out_of_memory", "out of memory");
     x_state(x, x->gen && !x->stream ? WICK_X_RUN : WICK_X_READY);
     wick_x_wake(x);
 }
@@ -329,13 +333,27 @@ static enum MHD_Result begin(wick_exchange *x, const char *method, const char *u
     return MHD_YES;
 }
 
+/* There is no exchange: memory was short when the request line came. The text is static, the connection is closed. */
+static enum MHD_Result answer_without_memory(struct MHD_Connection *mhd)
+{
+    static char body[] = "{\"error\":{\"message\":\"out of memory for the request\",\"type\":\"server_error\","
+                         "\"param\":null,\"code\":\"out_of_memory\"}}\n";
+    struct MHD_Response *r = MHD_create_response_from_buffer(sizeof body - 1, body, MHD_RESPMEM_PERSISTENT);
+    if (!r) return MHD_NO;
+    MHD_add_response_header(r, "Content-Type", "application/json");
+    MHD_add_response_header(r, "Connection", "close");
+    MHD_add_response_header(r, "Retry-After", "1");
+    const enum MHD_Result ok = MHD_queue_response(mhd, 503, r);
+    MHD_destroy_response(r);
+    return ok;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
                                   const char *version, const char *data, size_t *n, void **con_cls)
 {
     wick_exchange *x = *con_cls;
     (void)cls;
-    (void)mhd;
-    if (!x) return MHD_NO; /* no memory for it */
+    if (!x) return answer_without_memory(mhd);
     if (x->t_write == 0) {
         x->t_write = -1; /* the first call comes without a body */
         x->http_1_0 = strcmp(version, "HTTP/1.0") == 0;

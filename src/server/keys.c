@@ -56,8 +56,9 @@ wick_status wick_keys_init(wick_keys *k, const wick_server_config *c, wick_err *
 {
     memset(k, 0, sizeof *k);
     wick_lock_init(&k->lock);
+    wick_lock_init(&k->store_lock);
     for (uint32_t i = 0; i < c->n_key; i++) WICK_TRY(wick_keys_add(k, &c->key[i], err));
-    return WICK_OK;
+    return c->key_store ? wick_keys_load(k, c->key_store, err) : WICK_OK;
 }
 
 static void unref(wick_key *key)
@@ -71,6 +72,7 @@ void wick_keys_release(wick_keys *k)
 {
     for (uint32_t i = 0; i < k->n; i++) unref(k->key[i]);
     wick_free(k->key);
+    wick_lock_release(&k->store_lock);
     wick_lock_release(&k->lock);
 }
 
@@ -141,22 +143,22 @@ bool wick_keys_set_limits(wick_keys *k, const char *name, const wick_key_config 
 json_t *wick_keys_list(wick_keys *k)
 {
     json_t *list = json_array();
+    bool ok = list != NULL;
     wick_lock_take(&k->lock);
-    for (uint32_t i = 0; i < k->n; i++) {
+    for (uint32_t i = 0; i < k->n && ok; i++) {
         const wick_key *key = k->key[i];
-        json_t *scopes = json_array();
-        if (key->c.scopes & WICK_SCOPE_INFER) json_array_append_new(scopes, json_string("infer"));
-        if (key->c.scopes & WICK_SCOPE_METRICS) json_array_append_new(scopes, json_string("metrics"));
-        if (key->c.scopes & WICK_SCOPE_ADMIN) json_array_append_new(scopes, json_string("admin"));
-        json_array_append_new(
-            list, json_pack("{s:s, s:o, s:I, s:I, s:I, s:i, s:I, s:I, s:I}", "name", key->name, "scopes", scopes,
-                            "requests_per_minute", (json_int_t)key->c.requests_per_minute, "tokens_per_minute",
-                            (json_int_t)key->c.tokens_per_minute, "concurrent", (json_int_t)key->c.concurrent,
-                            "priority", (int)key->c.priority, "running", (json_int_t)key->n_running, "requests",
-                            (json_int_t)key->n_requests, "tokens", (json_int_t)key->n_tokens));
+        json_t *one = json_pack(
+            "{s:s, s:o, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:b}", "name", key->name, "scopes",
+            wick_key_scopes_json(key->c.scopes), "requests_per_minute", (json_int_t)key->c.requests_per_minute,
+            "tokens_per_minute", (json_int_t)key->c.tokens_per_minute, "concurrent", (json_int_t)key->c.concurrent,
+            "priority", (int)key->c.priority, "running", (json_int_t)key->n_running, "requests",
+            (json_int_t)key->n_requests, "tokens", (json_int_t)key->n_tokens, "kept", (int)key->c.kept);
+        ok = json_array_append_new(list, one) == 0;
     }
     wick_lock_drop(&k->lock);
-    return list;
+    if (ok) return list;
+    json_decref(list);
+    return NULL;
 }
 
 /* A bucket holds a minute's worth and fills evenly. */

@@ -16,6 +16,7 @@ static void write_logprob(const wick_gen *g, int32_t id, double logprob, wick_bu
     wick_buf_puts(b, ",\"bytes\":[");
     for (size_t i = 0; i < text.n; i++) wick_buf_printf(b, "%s%u", i ? "," : "", (unsigned char)text.data[i]);
     wick_buf_puts(b, "]");
+    if (text.failed) b->failed = true;
     wick_buf_release(&text);
 }
 
@@ -31,13 +32,20 @@ static void write_token(const wick_gen *g, const wick_event *ev, wick_buf *b)
     wick_buf_puts(b, "]}");
 }
 
-static void chunk_head(const wick_gen *g, wick_buf *b)
+static void make_head(wick_gen *g, wick_buf *b)
 {
     wick_sse_begin(b);
     wick_buf_printf(b, "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion.chunk\",\"created\":%lld,\"model\":",
                     g->x->id, (long long)g->created);
     wick_json_write_str(b, g->model->c.id, strlen(g->model->c.id));
     wick_buf_printf(b, ",\"service_tier\":\"default\",\"system_fingerprint\":\"%s\",\"choices\":[", g->fingerprint);
+}
+
+static void chunk_head(wick_gen *g, wick_buf *b)
+{
+    if (g->head.n == 0) make_head(g, &g->head);
+    wick_buf_add(b, g->head.data, g->head.n);
+    if (g->head.failed) b->failed = true;
 }
 
 static void chunk_tail(const wick_gen *g, const char *finish, wick_buf *b)
@@ -234,8 +242,6 @@ static void chat_answer(wick_gen *g)
     wick_buf_puts(b, "}\n");
 }
 
-static const wick_gen_format chat_format = {chat_begin, chat_token, chat_end, chat_usage, chat_answer};
-
 /* Does the tag begin with a control token? Then the text must show those, or the tag would never be seen. */
 static bool is_control(const wick_tokenizer *t, const char *tag)
 {
@@ -247,7 +253,14 @@ static bool is_control(const wick_tokenizer *t, const char *tag)
     return false;
 }
 
-static wick_status prepare(wick_gen *g, wick_err *err)
+static wick_status chat_count(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+{
+    (void)l;
+    (void)n;
+    return p->messages ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: is missing");
+}
+
+static wick_status chat_prepare(wick_gen *g, wick_err *err)
 {
     const wick_engine *e = g->model->engine;
     const wick_chat_template *t = wick_engine_template(e);
@@ -276,35 +289,16 @@ static wick_status prepare(wick_gen *g, wick_err *err)
     return WICK_OK;
 }
 
+static const wick_gen_format chat_format = {.params = WICK_P_CHAT,
+                                            .count = chat_count,
+                                            .prepare = chat_prepare,
+                                            .begin = chat_begin,
+                                            .token = chat_token,
+                                            .end = chat_end,
+                                            .usage = chat_usage,
+                                            .answer = chat_answer};
+
 bool wick_route_chat(wick_exchange *x)
 {
-    wick_params p;
-    wick_entry *model;
-    wick_err err = {0};
-    bool pending = false;
-    wick_status st = wick_params_parse(&p, x->json, WICK_P_CHAT, &x->s->config->limits, &err);
-    if (st == WICK_OK && !p.messages) st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "messages", "messages: is missing");
-    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
-    if (st != WICK_OK || pending) {
-        wick_params_release(&p);
-        if (pending) return false;
-        wick_problem_err(x, &err);
-        return true;
-    }
-    wick_gen *g = wick_gen_new(x, model, &chat_format, 1);
-    if (!g) {
-        wick_params_release(&p);
-        wick_registry_give(&x->s->registry, model);
-        (void)wick_err_oom(&err, "a request", 0, 0);
-        wick_problem_err(x, &err);
-        return true;
-    }
-    g->p = p;
-    if (prepare(g, &err) != WICK_OK) {
-        wick_problem_err(x, &err);
-        wick_gen_free(g);
-        return true;
-    }
-    wick_gen_start(g);
-    return true;
+    return wick_gen_route(x, &chat_format);
 }

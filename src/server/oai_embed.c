@@ -43,22 +43,6 @@ static void embed_token(wick_choice *c, const wick_event *ev)
     (p->base64 ? write_base64 : write_floats)(ev->data, ev->width, scale, &c->text);
 }
 
-static void embed_begin(wick_choice *c)
-{
-    (void)c;
-}
-
-static void embed_end(wick_choice *c, const wick_event *ev)
-{
-    (void)c;
-    (void)ev;
-}
-
-static void embed_usage(wick_gen *g)
-{
-    (void)g;
-}
-
 static void embed_answer(wick_gen *g)
 {
     wick_buf *b = &g->x->out;
@@ -76,9 +60,12 @@ static void embed_answer(wick_gen *g)
     wick_buf_printf(b, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}\n", n, n);
 }
 
-static const wick_gen_format embed_format = {embed_begin, embed_token, embed_end, embed_usage, embed_answer};
+static wick_status embed_count(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+{
+    return wick_prompt_count(p->input, "input", l->prompts, n, err);
+}
 
-static wick_status prepare(wick_gen *g, wick_err *err)
+static wick_status embed_prepare(wick_gen *g, wick_err *err)
 {
     for (uint32_t i = 0; i < g->n_prompt; i++) {
         wick_gen_prompt *q = &g->prompt[i];
@@ -91,37 +78,13 @@ static wick_status prepare(wick_gen *g, wick_err *err)
     return WICK_OK;
 }
 
+static const wick_gen_format embed_format = {.params = WICK_P_EMBED,
+                                             .count = embed_count,
+                                             .prepare = embed_prepare,
+                                             .token = embed_token,
+                                             .answer = embed_answer};
+
 bool wick_route_embeddings(wick_exchange *x)
 {
-    const wick_server_limits *l = &x->s->config->limits;
-    wick_params p;
-    wick_entry *model;
-    wick_err err = {0};
-    bool pending = false;
-    uint32_t n = 0;
-    wick_status st = wick_params_parse(&p, x->json, WICK_P_EMBED, l, &err);
-    if (st == WICK_OK) st = wick_prompt_count(p.input, "input", l->prompts, &n, &err);
-    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
-    if (st != WICK_OK || pending) {
-        wick_params_release(&p);
-        if (pending) return false;
-        wick_problem_err(x, &err);
-        return true;
-    }
-    wick_gen *g = wick_gen_new(x, model, &embed_format, n);
-    if (!g) {
-        wick_params_release(&p);
-        wick_registry_give(&x->s->registry, model);
-        (void)wick_err_oom(&err, "a request", 0, 0);
-        wick_problem_err(x, &err);
-        return true;
-    }
-    g->p = p;
-    if (prepare(g, &err) != WICK_OK) {
-        wick_problem_err(x, &err);
-        wick_gen_free(g);
-        return true;
-    }
-    wick_gen_start(g);
-    return true;
+    return wick_gen_route(x, &embed_format);
 }

@@ -16,11 +16,12 @@ static void token_name(const wick_gen *g, int32_t id, wick_buf *out)
         for (size_t i = 0; i < text.n; i++) wick_buf_printf(&name, "\\x%02x", (unsigned char)text.data[i]);
         wick_json_write_str(out, name.data, name.n);
     }
+    if (text.failed || name.failed) out->failed = true;
     wick_buf_release(&name);
     wick_buf_release(&text);
 }
 
-static uint64_t n_chars(const wick_gen *g, int32_t id)
+static uint64_t n_chars(const wick_gen *g, int32_t id, wick_buf *list)
 {
     wick_buf text = WICK_BUF_INIT;
     uint64_t n = 0;
@@ -28,6 +29,7 @@ static uint64_t n_chars(const wick_gen *g, int32_t id)
     if (t && wick_tokenizer_type(t, id) == WICK_TOKEN_CONTROL && !g->p.show_special) return 0; /* not in the text */
     wick_gen_token_text(g, id, &text);
     for (size_t i = 0; i < text.n; i++) n += ((unsigned char)text.data[i] & 0xC0) != 0x80;
+    if (text.failed) list->failed = true;
     wick_buf_release(&text);
     return n;
 }
@@ -47,7 +49,7 @@ static void add_row(wick_choice *c, int32_t id, const float *logprob, const wick
     comma(&c->lp_offset);
     token_name(g, id, &c->lp_tokens);
     wick_buf_printf(&c->lp_offset, "%llu", (unsigned long long)c->text_offset);
-    c->text_offset += n_chars(g, id);
+    c->text_offset += n_chars(g, id, &c->lp_offset);
     if (!logprob) {
         wick_buf_puts(&c->lp_values, "null");
         wick_buf_puts(&c->lp_top, "null");
@@ -80,12 +82,19 @@ static void write_logprobs(wick_choice *c, wick_buf *b)
     wick_buf_putc(b, '}');
 }
 
-static void head(const wick_gen *g, wick_buf *b)
+static void make_head(const wick_gen *g, wick_buf *b)
 {
     wick_buf_printf(b, "{\"id\":\"cmpl-%s\",\"object\":\"text_completion\",\"created\":%lld,\"model\":", g->x->id,
                     (long long)g->created);
     wick_json_write_str(b, g->model->c.id, strlen(g->model->c.id));
     wick_buf_printf(b, ",\"system_fingerprint\":\"%s\",\"choices\":[", g->fingerprint);
+}
+
+static void head(wick_gen *g, wick_buf *b)
+{
+    if (g->head.n == 0) make_head(g, &g->head);
+    wick_buf_add(b, g->head.data, g->head.n);
+    if (g->head.failed) b->failed = true;
 }
 
 /* Takes what the choice holds, so that the next chunk starts empty. */
@@ -228,9 +237,12 @@ static void text_answer(wick_gen *g)
     wick_buf_puts(b, "}\n");
 }
 
-static const wick_gen_format text_format = {text_begin, text_token, text_end, text_usage, text_answer};
+static wick_status text_count(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+{
+    return wick_prompt_count(p->prompt, "prompt", l->prompts, n, err);
+}
 
-static wick_status prepare(wick_gen *g, wick_err *err)
+static wick_status text_prepare(wick_gen *g, wick_err *err)
 {
     const wick_engine *e = g->model->engine;
     wick_params *p = &g->p;
@@ -251,37 +263,16 @@ static wick_status prepare(wick_gen *g, wick_err *err)
     return WICK_OK;
 }
 
+static const wick_gen_format text_format = {.params = WICK_P_TEXT,
+                                            .count = text_count,
+                                            .prepare = text_prepare,
+                                            .begin = text_begin,
+                                            .token = text_token,
+                                            .end = text_end,
+                                            .usage = text_usage,
+                                            .answer = text_answer};
+
 bool wick_route_completions(wick_exchange *x)
 {
-    const wick_server_limits *l = &x->s->config->limits;
-    wick_params p;
-    wick_entry *model;
-    wick_err err = {0};
-    bool pending = false;
-    uint32_t n = 0;
-    wick_status st = wick_params_parse(&p, x->json, WICK_P_TEXT, l, &err);
-    if (st == WICK_OK) st = wick_prompt_count(p.prompt, "prompt", l->prompts, &n, &err);
-    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
-    if (st != WICK_OK || pending) {
-        wick_params_release(&p);
-        if (pending) return false;
-        wick_problem_err(x, &err);
-        return true;
-    }
-    wick_gen *g = wick_gen_new(x, model, &text_format, n);
-    if (!g) {
-        wick_params_release(&p);
-        wick_registry_give(&x->s->registry, model);
-        (void)wick_err_oom(&err, "a request", 0, 0);
-        wick_problem_err(x, &err);
-        return true;
-    }
-    g->p = p;
-    if (prepare(g, &err) != WICK_OK) {
-        wick_problem_err(x, &err);
-        wick_gen_free(g);
-        return true;
-    }
-    wick_gen_start(g);
-    return true;
+    return wick_gen_route(x, &text_format);
 }

@@ -1,6 +1,7 @@
 /* server/server.c - the server as a whole: parts started in order, and ended in the reverse one. */
 #include <string.h>
 #include <time.h>
+#include "base/json_memory.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "server/server_int.h"
@@ -8,6 +9,7 @@
 wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick_err *err)
 {
     WICK_TRY(wick_server_config_check(c, err));
+    wick_json_use_alloc();
     wick_server *s = wick_alloc_zero(1, sizeof *s);
     if (!s) return wick_err_oom(err, "the server", sizeof *s, 0);
     s->config = c;

@@ -22,6 +22,7 @@ typedef struct wick_key_config {
     unsigned scopes;
     uint32_t requests_per_minute, tokens_per_minute, concurrent; /* 0: no limit */
     int32_t priority;
+    bool kept; /* in the key store */
 } wick_key_config;
 
 typedef struct wick_model_config {
@@ -42,6 +43,7 @@ typedef struct wick_server_config {
     uint32_t n_model;
     wick_key_config *key;
     uint32_t n_key;
+    const char *key_store;   /* file that keeps the keys made over /admin/keys; NULL: they end with the process */
     const char **allow_host; /* more names that the Host header may have */
     uint32_t n_allow_host;
     const char **cors_origin; /* origins of web pages that may call; "*": all */

@@ -51,6 +51,8 @@ typedef struct wick_keys {
     wick_key **key;
     uint32_t n, cap;
     uint64_t n_serial;
+    wick_lock store_lock; /* of the file; taken before `lock` */
+    const char *store;    /* NULL: none */
 } wick_keys;
 wick_status wick_keys_init(wick_keys *k, const wick_server_config *c, wick_err *err) WICK_MUST_CHECK;
 void wick_keys_release(wick_keys *k);
@@ -62,7 +64,14 @@ void wick_key_unref(wick_keys *k, wick_key *key);
 wick_status wick_keys_add(wick_keys *k, const wick_key_config *c, wick_err *err) WICK_MUST_CHECK;
 bool wick_keys_remove(wick_keys *k, const char *name, uint64_t *serial);
 bool wick_keys_set_limits(wick_keys *k, const char *name, const wick_key_config *limits);
-json_t *wick_keys_list(wick_keys *k);
+json_t *wick_keys_list(wick_keys *k); /* NULL: out of memory */
+/* key_store.c: adds the keys of the file (it may be absent) and keeps later ones there. */
+wick_status wick_keys_load(wick_keys *k, const char *path, wick_err *err) WICK_MUST_CHECK;
+/* Writes the keys that are `kept`; nothing where there is no store. */
+wick_status wick_keys_keep(wick_keys *k, wick_err *err) WICK_MUST_CHECK;
+bool wick_key_digest_parse(const char *s, uint8_t digest[32]); /* 64 lower-case hexadecimal digits */
+wick_status wick_key_scopes_parse(const json_t *list, unsigned *scopes, wick_err *err) WICK_MUST_CHECK;
+json_t *wick_key_scopes_json(unsigned scopes);
 /* May this key start a request now? Otherwise false, and the seconds after which to try again. */
 bool wick_key_begin(wick_keys *k, wick_key *key, double now_ms, uint32_t *retry_after_s, const char **what);
 void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms);

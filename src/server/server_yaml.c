@@ -80,7 +80,10 @@ static wick_status read_list(yaml_in *y, unsigned depth, json_t **out)
             json_decref(list);
             return st;
         }
-        json_array_append_new(list, v);
+        if (json_array_append_new(list, v) != 0) {
+            json_decref(list);
+            return wick_err_oom(y->err, y->where, 0, 0);
+        }
     }
 }
 
@@ -339,6 +342,15 @@ static wick_status backend_defaults(const place *p, const json_t *root, const ch
     return o->backend ? WICK_OK : wick_err_oom(p->err, p->where, 0, 0);
 }
 
+/* What a flag or the environment said, else what the model says, else the first of runtime.backends[]. */
+static const char *backend_of(const place *p, const json_t *root, const json_t *own)
+{
+    const json_t *first = json_array_get(json_object_get(json_object_get(root, "runtime"), "backends"), 0);
+    const char *flag = p->c->engine_defaults.backend, *name = json_string_value(json_object_get(first, "name"));
+    if (strcmp(flag, "auto") != 0) return flag;
+    return own ? json_string_value(own) : name ? name : flag;
+}
+
 static wick_status read_runtime(const place *p, const json_t *v)
 {
     const char *key;
@@ -384,7 +396,7 @@ static wick_status read_model(const place *p, const json_t *root, const char *pa
         snprintf(at, sizeof at, "%s.backend", path);
         return BAD(p, at, "must be auto, cpu or mlx");
     }
-    WICK_TRY(backend_defaults(p, root, backend ? json_string_value(backend) : o.backend, &o));
+    WICK_TRY(backend_defaults(p, root, backend_of(p, root, backend), &o));
     json_t *part = json_object();
     rest = json_copy((json_t *)(uintptr_t)v);
     json_object_del(rest, "backend");
@@ -410,33 +422,14 @@ static wick_status read_model(const place *p, const json_t *root, const char *pa
 
 static wick_status read_key_scopes(const place *p, const char *path, const json_t *v, void *base)
 {
-    static const char *const names[] = {"infer", "metrics", "admin"};
-    unsigned *scopes = &((wick_key_config *)base)->scopes;
-    *scopes = 0;
-    for (size_t i = 0; i < json_array_size(v); i++)
-        for (unsigned k = 0; k < 3; k++) {
-            const char *s = json_string_value(json_array_get(v, i));
-            if (s && strcmp(s, names[k]) == 0) *scopes |= 1u << k;
-        }
-    if (*scopes && json_is_array(v) && (size_t)__builtin_popcount(*scopes) == json_array_size(v)) return WICK_OK;
+    if (wick_key_scopes_parse(v, &((wick_key_config *)base)->scopes, NULL) == WICK_OK) return WICK_OK;
     return BAD(p, path, "must be a list of infer, metrics, admin, each once");
-}
-
-static int hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static wick_status read_sha256(const place *p, const char *path, const json_t *v, void *base)
 {
-    wick_key_config *k = base;
-    const char *s = json_string_value(v);
-    bool ok = s && strlen(s) == 64;
-    for (int i = 0; ok && i < 32; i++) {
-        ok = hex(s[2 * i]) >= 0 && hex(s[2 * i + 1]) >= 0;
-        if (ok) k->digest[i] = (uint8_t)(hex(s[2 * i]) << 4 | hex(s[2 * i + 1]));
-    }
-    return ok ? WICK_OK : BAD(p, path, "must be 64 lower-case hexadecimal digits (printf %%s KEY | sha256sum)");
+    if (wick_key_digest_parse(json_string_value(v), ((wick_key_config *)base)->digest)) return WICK_OK;
+    return BAD(p, path, "must be 64 lower-case hexadecimal digits (printf %%s KEY | sha256sum)");
 }
 
 static wick_status read_file_name(const place *p, const char *path, const json_t *v, void *base)
@@ -500,6 +493,7 @@ static wick_status read_server(const place *p, const json_t *v)
     static const field fields[] = {{"host", F_STR, C(host), 0, 0, NULL, NULL},
                                    {"tls_cert", F_STR, C(tls_cert), 0, 0, NULL, NULL},
                                    {"tls_key", F_STR, C(tls_key), 0, 0, NULL, NULL},
+                                   {"key_store", F_STR, C(key_store), 0, 0, NULL, NULL},
                                    {"allow_hosts", F_LIST, C(allow_host), 0, 0, NULL, NULL},
                                    {"cors_origins", F_LIST, C(cors_origin), 0, 0, NULL, NULL},
                                    {"no_key_needed", F_BOOL, C(no_key_needed), 0, 0, NULL, NULL}};

@@ -31,6 +31,7 @@ static void write_pieces(const wick_engine *e, const int32_t *ids, size_t n, wic
     for (size_t i = 0; i < n; i++) {
         wick_buf_reset(&text);
         wick_tokenizer_bytes(t, ids[i], &text);
+        if (text.failed) b->failed = true;
         wick_buf_printf(b, "%s{\"id\":%d,\"piece\":", i ? "," : "", (int)ids[i]);
         wick_json_write_str(b, text.data ? text.data : "", text.n);
         wick_buf_puts(b, "}");

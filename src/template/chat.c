@@ -282,21 +282,21 @@ const wick_chat_traits *wick_chat_template_traits(const wick_chat_template *t)
 }
 
 /* --- messages --------------------------------------------------------------------------------------------------------- */
-/* Text of a list of parts, joined; NULL if a part is no text. */
-static json_t *join_parts(const json_t *parts)
+/* Text of a list of parts, joined; *out NULL if a part is no text. False: out of memory. */
+static bool join_parts(const json_t *parts, json_t **out)
 {
     wick_buf b = WICK_BUF_INIT;
-    json_t *r = NULL;
-    for (size_t i = 0; i < json_array_size(parts); i++) {
+    bool texts = true;
+    *out = NULL;
+    for (size_t i = 0; i < json_array_size(parts) && texts; i++) {
         const json_t *text = json_object_get(json_array_get(parts, i), "text");
-        if (!json_is_string(text)) goto done;
-        wick_buf_add(&b, json_string_value(text), json_string_length(text));
+        texts = json_is_string(text);
+        if (texts) wick_buf_add(&b, json_string_value(text), json_string_length(text));
     }
     const char *s = wick_buf_str(&b);
-    if (!b.failed) r = json_stringn(s, b.n);
-done:
+    if (texts && !b.failed) *out = json_stringn(s, b.n);
     wick_buf_release(&b);
-    return r;
+    return !texts || *out;
 }
 
 static bool fix_arguments(const wick_chat_template *t, json_t *call)
@@ -349,7 +349,7 @@ static bool fix_content(const wick_chat_template *t, json_t *m)
 {
     json_t *c = json_object_get(m, "content"), *want = NULL;
     if (json_is_array(c) && !t->parts_content && t->string_content) {
-        want = join_parts(c);
+        if (!join_parts(c, &want)) return false;
         return !want || json_object_set_new(m, "content", want) == 0;
     }
     if (json_is_string(c) && t->parts_content && !t->string_content) {

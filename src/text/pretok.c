@@ -273,6 +273,7 @@ wick_status wick_pre_run(wick_enc *e, wick_str in, bool first, const char **text
     const char *p = in.p;
     e->spans[0].n = 0;
     wick_spans_add(&e->spans[0], 0, (uint32_t)in.n, first);
+    if (e->spans[0].failed) return wick_enc_oom(err);
     for (uint32_t i = 0; i < t->n_pre; i++) {
         const wick_pre *op = &t->pre[i];
         wick_spans *from = &e->spans[cur], *to = &e->spans[!cur];
