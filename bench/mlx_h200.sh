@@ -4,18 +4,21 @@
 #   bench/mlx_h200.sh pack          where Wick is built (make mlx): program, libwick_mlx.so and the system libraries they
 #                                   need, into build/h200/ (about 10 MiB), to be carried to the other machine
 #   bench/mlx_h200.sh check         there: does the backend see the GPU, and are its logits and greedy tokens those of the CPU backend
-#   bench/mlx_h200.sh run [MODEL..] there: makes the models (1b-4bit 1b-bf16 8b-4bit 8b-bf16 by default) in $WORK, then for
-#                                   each: `wick bench` and mlx-lm, in turn, batch 1, 8, 32, prompts 512 and 2048
+#   bench/mlx_h200.sh run [MODEL..] there: makes the models (8b-4bit 1b-4bit 8b-bf16 1b-bf16 by default) in $WORK, then for
+#                                   each, decode first, then prompts: `wick bench` and mlx-lm in turn. Every row is
+#                                   printed when it is there; no row is started once BUDGET seconds are over
 #
 # There, python3 must import mlx (a CUDA wheel of the version that Wick was built against), mlx_lm and numpy.
-#   WORK=/tmp/wick-h200   models and logs (8b-bf16 takes 15 GiB)      REPS=3        runs of each row
-#   PROMPTS=512,2048  GEN=128  BATCHES=1,8,32                          OUT=folder    copies of the logs, if set
+#   WORK=/tmp/wick-h200   models and logs (all models: 23 GiB)         REPS=1        runs of each row, behind a warm-up
+#   BATCHES=1,8,32  GEN=64       decode rows                           BUDGET=240    seconds
+#   PROMPTS=512,2048  PROMPT_BATCHES=1,8   prompt rows                 OUT=folder    copies of the logs, if set
 #   WICK_ARGS="--mlx-compile off"   more options of `wick bench`
-# "host" lines (from --verbose): per step, ops built, milliseconds to build them, and microseconds an op.
+# "host" lines (from --verbose): per step, ops built, milliseconds to build and to start them, and microseconds an op.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 WORK=${WORK:-/tmp/wick-h200}
-REPS=${REPS:-3} PROMPTS=${PROMPTS:-512,2048} GEN=${GEN:-128} BATCHES=${BATCHES:-1,8,32}
+REPS=${REPS:-1} PROMPTS=${PROMPTS:-512,2048} GEN=${GEN:-64} BATCHES=${BATCHES:-1,8,32}
+PROMPT_BATCHES=${PROMPT_BATCHES:-1,8} BUDGET=${BUDGET:-240}
 kit=build/h200
 
 pack() {
@@ -75,19 +78,37 @@ for name, o in (("float32", b), ("bfloat16", c)):
 PY
 }
 
+left() { [ "$SECONDS" -lt "$BUDGET" ] || { echo "$1: left out, $SECONDS s are over"; return 1; }; }
+
+# rows MODEL KIND: Wick and mlx-lm on the decode or the prompt rows of a model
+rows() {
+    local args=(-p 0 -n "$GEN" -b "$BATCHES" -r "$REPS") m=$1 kind=$2 limit
+    [ "$kind" = decode ] || args=(-p "$PROMPTS" -n 0 -b "$PROMPT_BATCHES" -r "$REPS")
+    left "wick $m $kind" || return 0
+    limit=$((BUDGET - SECONDS + 20))
+    # shellcheck disable=SC2086
+    LD_LIBRARY_PATH="$path:$PWD/$kit/lib" timeout "$limit" "$kit/wick" bench "$WORK/$m" --backend mlx --device gpu --verbose \
+        "${args[@]}" ${WICK_ARGS:-} 2>&1 | tee -a "$WORK/$m-wick.log" || echo "wick $m $kind: failed or out of time"
+    left "mlx-lm $m $kind" || return 0
+    limit=$((BUDGET - SECONDS + 20))
+    timeout "$limit" python3 bench/mlx_models.py speed "$WORK/$m" "${args[@]}" 2>&1 | tee -a "$WORK/$m-mlx-lm.log" ||
+        echo "mlx-lm $m $kind: failed or out of time"
+}
+
 run() {
     there
-    local models=("$@") m
-    [ "${#models[@]}" -gt 0 ] || models=(1b-4bit 1b-bf16 8b-4bit 8b-bf16)
-    for m in "${models[@]}"; do
-        python3 bench/mlx_models.py make "$WORK/$m" "${m%-*}" "${m#*-}"
-        # shellcheck disable=SC2086
-        wick bench "$WORK/$m" --backend mlx --device gpu --verbose -p "$PROMPTS" -n "$GEN" -b "$BATCHES" -r "$REPS" ${WICK_ARGS:-} \
-            2>&1 | tee "$WORK/$m-wick.log"
-        python3 bench/mlx_models.py speed "$WORK/$m" -p "$PROMPTS" -n "$GEN" -b "$BATCHES" -r "$REPS" | tee "$WORK/$m-mlx-lm.log"
-        [ -z "${OUT:-}" ] || cp "$WORK/$m-wick.log" "$WORK/$m-mlx-lm.log" "$OUT/"
-        rm -rf "${WORK:?}/$m"
+    local models=("$@") m kind
+    [ "${#models[@]}" -gt 0 ] || models=(8b-4bit 1b-4bit 8b-bf16 1b-bf16)
+    rm -f "$WORK"/*-wick.log "$WORK"/*-mlx-lm.log
+    for kind in decode prompt; do
+        for m in "${models[@]}"; do
+            left "$m $kind" || continue
+            [ -f "$WORK/$m/config.json" ] || python3 bench/mlx_models.py make "$WORK/$m" "${m%-*}" "${m#*-}"
+            rows "$m" "$kind"
+            [ -z "${OUT:-}" ] || cp "$WORK/$m"-*.log "$OUT/"
+        done
     done
+    echo "$SECONDS s"
 }
 
 case ${1:-} in

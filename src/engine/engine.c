@@ -205,7 +205,6 @@ static wick_engine *new_engine(const wick_engine_opts *o)
     e->opt = *o;
     if (e->opt.max_seqs == 0) e->opt.max_seqs = 16;
     if (e->opt.max_queue == 0) e->opt.max_queue = 256;
-    if (e->opt.prefill_chunk == 0) e->opt.prefill_chunk = 512;
     wick_lock_init(&e->lock);
     wick_cond_init(&e->wake);
     return e;
@@ -215,6 +214,8 @@ static wick_status start_parts(wick_engine *e, wick_err *err)
 {
     e->n_vocab = e->parts.plan->n_vocab;
     e->max_live = e->opt.max_queue + e->opt.max_seqs;
+    if (e->opt.prefill_chunk == 0) e->opt.prefill_chunk = e->parts.backend->prefill_tokens;
+    if (e->opt.prefill_chunk == 0) e->opt.prefill_chunk = 512;
     e->step_tokens = e->opt.prefill_chunk > e->opt.max_seqs ? e->opt.prefill_chunk : e->opt.max_seqs;
     WICK_TRY(make_room(e, err));
     return start(e, err);

@@ -18,7 +18,7 @@ typedef struct wick_engine_opts {
     const char *backend;       /* "auto", "cpu", "mlx" */
     wick_backend_opts device;  /* passed on */
     uint32_t n_ctx;            /* tokens a sequence may hold; 0: the model's, capped by memory */
-    uint32_t prefill_chunk;    /* 0: 512 */
+    uint32_t prefill_chunk;    /* 0: what the backend does best with, 512 or more */
     uint32_t max_seqs;         /* sequences that decode together; 0: 16 */
     uint32_t max_queue;        /* 0: 256 */
     uint64_t kv_limit_bytes;   /* 0: what memory allows */

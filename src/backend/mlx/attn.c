@@ -98,10 +98,44 @@ mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, 
     if (n > 1 && (!window || gr->len + n <= window)) return none;
     *mode = "array";
     for (uint32_t i = 0; i < s->n_masks; i++)
-        if (s->mask[i].group == group && s->mask[i].window == window) return s->mask[i].a;
+        if (s->mask[i].group == group && s->mask[i].window == window && !s->mask[i].n_query) return s->mask[i].a;
     mlx_array a = build_mask(m, gr, window, *from, gr->len + n);
-    if (s->n_masks < s->mask_cap) s->mask[s->n_masks++] = (wick_mask){group, window, a};
+    if (s->n_masks < s->mask_cap) s->mask[s->n_masks++] = (wick_mask){group, window, 0, a};
     return a;
+}
+
+/* For a group of rows with one token each: what is added to the scores of `n_query` queries that see the same keys, of all
+ * places that the bundle has: [n_seqs][1][n_query][capacity]. */
+static mlx_array added_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t n_query)
+{
+    wick_mlx_step *s = &m->step;
+    wick_graph *g = &m->g;
+    const wick_group *gr = &s->group[group];
+    uint32_t capacity = wick_mlx_kv_capacity(gr->bundle);
+    for (uint32_t i = 0; i < s->n_masks; i++)
+        if (s->mask[i].group == group && s->mask[i].window == window && s->mask[i].n_query == n_query)
+            return s->mask[i].a;
+    mlx_array none = wick_mx_scalar(g, m->act == MLX_FLOAT16 ? -6e4F : -1e30F, m->act);
+    mlx_array a = wick_mx_where(g, build_mask(m, gr, window, 0, capacity), wick_mx_scalar(g, 0.0F, m->act), none);
+    a = wick_mx_broadcast(g, a, MX_DIMS((int)gr->n_seqs, 1, (int)n_query, (int)capacity));
+    a = wick_mx_contiguous(g, a);
+    if (s->n_masks < s->mask_cap) s->mask[s->n_masks++] = (wick_mask){group, window, n_query, a};
+    return a;
+}
+
+/* Rows of different lengths, one token each, in one call: query heads of one KV head are queries of one sequence, over the
+ * whole of the bundle's arrays. On CUDA this, unlike one query with a mask, has a fused kernel, and as the shapes change
+ * only with the capacity, one that is built once. q [n_seqs][n_head][1][dim], back [n_seqs][kv_head][per][dim] */
+static mlx_array uneven_attention(wick_backend_model *m, const wick_op_attn *o, uint32_t group, mlx_array q)
+{
+    const wick_group *gr = &m->step.group[group];
+    wick_graph *g = &m->g;
+    uint32_t per = o->n_head / o->n_kv_head, capacity = wick_mlx_kv_capacity(gr->bundle);
+    mlx_array none = {0};
+    q = wick_mx_reshape(g, q, MX_DIMS((int)gr->n_seqs, (int)o->n_kv_head, (int)per, (int)o->head_dim));
+    return wick_mx_attention(g, q, wick_mlx_kv_read(m, gr, o->cache, 0, 0, capacity),
+                             wick_mlx_kv_read(m, gr, o->cache, 1, 0, capacity), o->scale, "array",
+                             added_mask(m, group, o->window, per), none);
 }
 
 /* Where scores are capped there is no fused form: softmax(cap tanh(q k / cap)) v, heads of one KV head together. */
@@ -144,8 +178,12 @@ static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
         if (!o->kv_shared)
             wick_mlx_kv_write(m, gr, o->cache, cut_group(m, gr, k, o->n_kv_head, o->head_dim),
                               cut_group(m, gr, v, o->n_kv_head, o->v_head_dim));
-        mlx_array mask = wick_mlx_mask(m, i, o->window, &from, &mode);
         mlx_array qg = cut_group(m, gr, q, o->n_head, o->head_dim);
+        if (gr->n_seqs > 1 && !gr->even && o->n_head > o->n_kv_head && o->softcap == 0.0F && !nd->v[V_SINKS].ctx) {
+            part[i] = rows_of(m, gr, uneven_attention(m, o, i, qg), o->n_head * o->v_head_dim);
+            continue;
+        }
+        mlx_array mask = wick_mlx_mask(m, i, o->window, &from, &mode);
         mlx_array kg = wick_mlx_kv_read(m, gr, o->cache, 0, from, to);
         mlx_array vg = wick_mlx_kv_read(m, gr, o->cache, 1, from, to);
         if (o->softcap != 0.0F)

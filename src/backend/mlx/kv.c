@@ -227,6 +227,20 @@ void wick_mlx_bundle_cancel(wick_backend_model *m, wick_bundle *b)
     b->next_capacity = 0;
 }
 
+/* The positions of a group's rows, one token each, as an index into K or V. */
+static mlx_array spot_of(wick_backend_model *m, const wick_group *gr, int heads, int dim)
+{
+    wick_graph *g = &m->g;
+    wick_spot *at = &m->step.spot;
+    int rows = (int)gr->n_seqs;
+    if (at->gr == gr && at->heads == heads && at->dim == dim) return at->at;
+    mlx_array idx =
+        wick_mx_cut(g, m->step.positions, MX_DIMS((int)m->step.n), 0, (int)gr->first, (int)gr->first + rows);
+    idx = wick_mx_broadcast(g, wick_mx_reshape(g, idx, MX_DIMS(rows, 1, 1, 1)), MX_DIMS(rows, heads, 1, dim));
+    *at = (wick_spot){gr, heads, dim, idx};
+    return idx;
+}
+
 static void write_part(wick_backend_model *m, const wick_group *gr, uint32_t i, mlx_array x)
 {
     wick_graph *g = &m->g;
@@ -238,10 +252,7 @@ static void write_part(wick_backend_model *m, const wick_group *gr, uint32_t i, 
         int start[4] = {0, 0, at, 0}, stop[4] = {rows, heads, at + n, d};
         now = wick_mx_slice_update(g, old, x, start, stop, 4);
     } else {
-        mlx_array idx =
-            wick_mx_cut(g, m->step.positions, MX_DIMS((int)m->step.n), 0, (int)gr->first, (int)gr->first + rows);
-        idx = wick_mx_broadcast(g, wick_mx_reshape(g, idx, MX_DIMS(rows, 1, 1, 1)), MX_DIMS(rows, heads, 1, d));
-        now = wick_mx_put_along(g, old, idx, x, 2);
+        now = wick_mx_put_along(g, old, spot_of(m, gr, heads, d), x, 2);
     }
     now = wick_array_hold(now);
     wick_array_drop(&b->next[i]);
@@ -254,11 +265,16 @@ void wick_mlx_kv_write(wick_backend_model *m, const wick_group *gr, uint32_t cac
     if (dim_of(m, 2 * cache + 1)) write_part(m, gr, 2 * cache + 1, v);
 }
 
+uint32_t wick_mlx_kv_capacity(const wick_bundle *b)
+{
+    return b->next_capacity > b->capacity ? b->next_capacity : b->capacity;
+}
+
 mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
                            uint32_t to)
 {
     wick_bundle *b = gr->bundle;
-    uint32_t i = 2 * cache + part, capacity = b->next_capacity > b->capacity ? b->next_capacity : b->capacity;
+    uint32_t i = 2 * cache + part, capacity = wick_mlx_kv_capacity(b);
     int dims[4] = {(int)b->n_rows, (int)m->plan->cache[cache].n_kv_head, (int)capacity, dim_of(m, i)};
     return wick_mx_cut(&m->g, *slot(b, i), dims, 4, 2, (int)from, (int)to);
 }

@@ -324,4 +324,5 @@ const wick_backend wick_backend_mlx = {
     .kv_usage = mlx_kv_usage,
     .stats = mlx_stats,
     .device_label = mlx_device_label,
+    .prefill_tokens = 2048, /* a GPU expands packed weights once per step, whatever the step's size */
 };

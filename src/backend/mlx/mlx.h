@@ -50,10 +50,9 @@ enum { W_Q, W_K, W_V, W_O, W_QKV };                                            /
 enum { W_QA = 4, W_KVA, W_KB, W_VB };                                          /* MLA: also W_Q, W_O */
 enum { W_GATE, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED }; /* MLP, MOE; W_GATE alone: both */
 enum { W_IN, W_X, W_DT, W_OUT };                                               /* CONV, MAMBA, DELTA */
-enum { W_PLE_TABLE, W_PLE_PROJ, W_PLE_GATE, W_PLE_OUT };                       /* PLE; V_W: the norm */
 enum { V_W, V_B };                                                             /* NORM, HEAD */
 enum { V_Q, V_K, V_V, V_O, V_QN, V_KN, V_SINKS, V_FREQS, V_MSCALE };           /* ATTN, MLA */
-enum { V_GATE, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN, V_OUT_SCALE }; /* MLP, MOE */
+enum { V_GATE, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN }; /* MLP, MOE */
 enum { V_CONV, V_CONV_B, V_B_IN, V_B_DT, V_B_OUT, V_A, V_D, V_NORM, V_DT_NORM, V_B_NORM, V_C_NORM, V_IN_MUL };
 
 typedef struct wick_mlx_node {
@@ -89,9 +88,16 @@ typedef struct wick_group {
 } wick_group;
 
 typedef struct wick_mask {
-    uint32_t group, window;
+    uint32_t group, window, n_query; /* n_query 0: bool; else added to scores, for so many queries of a row */
     mlx_array a;
 } wick_mask;
+
+/* Where the rows of a group that is not even write: the index that was used last. */
+typedef struct wick_spot {
+    const wick_group *gr;
+    int heads, dim;
+    mlx_array at;
+} wick_spot;
 
 /* A step under construction. */
 typedef struct wick_mlx_step {
@@ -110,6 +116,7 @@ typedef struct wick_mlx_step {
     mlx_array reg[WICK_N_REGS];
     wick_mask *mask;
     uint32_t n_masks, mask_cap;
+    wick_spot spot;
 } wick_mlx_step;
 
 /* What a step gives, as arrays. */
@@ -185,6 +192,8 @@ void wick_mlx_kv_write(wick_backend_model *m, const wick_group *gr, uint32_t cac
 /* Positions [from, to) of K (part 0) or V (1) of the bundle: what this step wrote, or what was there. */
 mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
                            uint32_t to);
+/* How long the bundle's arrays are in this step. */
+uint32_t wick_mlx_kv_capacity(const wick_bundle *b);
 /* Floats [from, to) of the group's states, [n_seqs][to - from] float32; and all of them anew. */
 mlx_array wick_mlx_state_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t from, uint32_t to);
 void wick_mlx_state_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array state);
@@ -217,4 +226,3 @@ mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array fre
                         uint32_t n, uint32_t n_head, uint32_t dim);
 
 extern const wick_backend wick_backend_mlx;
-mlx_array wick_mlx_ple(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* ple.c */
