@@ -50,9 +50,10 @@ enum { W_Q, W_K, W_V, W_O, W_QKV };                                            /
 enum { W_QA = 4, W_KVA, W_KB, W_VB };                                          /* MLA: also W_Q, W_O */
 enum { W_GATE, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED }; /* MLP, MOE; W_GATE alone: both */
 enum { W_IN, W_X, W_DT, W_OUT };                                               /* CONV, MAMBA, DELTA */
+enum { W_PLE_TABLE, W_PLE_PROJ, W_PLE_GATE, W_PLE_OUT };                       /* PLE; V_W: the norm */
 enum { V_W, V_B };                                                             /* NORM, HEAD */
 enum { V_Q, V_K, V_V, V_O, V_QN, V_KN, V_SINKS, V_FREQS, V_MSCALE };           /* ATTN, MLA */
-enum { V_GATE, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN }; /* MLP, MOE */
+enum { V_GATE, V_UP, V_DOWN, V_ROUTER, V_CORRECTION, V_S_GATE, V_S_UP, V_S_DOWN, V_OUT_SCALE }; /* MLP, MOE */
 enum { V_CONV, V_CONV_B, V_B_IN, V_B_DT, V_B_OUT, V_A, V_D, V_NORM, V_DT_NORM, V_B_NORM, V_C_NORM, V_IN_MUL };
 
 typedef struct wick_mlx_node {
@@ -219,6 +220,7 @@ mlx_array wick_mlx_conv(wick_backend_model *m, const wick_mlx_node *n, mlx_array
 mlx_array wick_mlx_mamba1(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);
 mlx_array wick_mlx_mamba2(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);
 mlx_array wick_mlx_delta(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);
+mlx_array wick_mlx_ple(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* ple.c */
 mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* mlp.c */
 /* attn.c: what a group attends to. `mode` is "" (everything), "causal", or "array" with *mask. */
 mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode);

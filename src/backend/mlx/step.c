@@ -336,6 +336,7 @@ static bool run_node(wick_backend_model *m, uint32_t i, wick_mlx_out *out)
     case WICK_OP_MLA: y = wick_mlx_mla(m, n, x); break;
     case WICK_OP_MLP: y = wick_mlx_mlp(m, n, x); break;
     case WICK_OP_MOE: y = wick_mlx_moe(m, n, x); break;
+    case WICK_OP_PLE: y = wick_mlx_ple(m, n, x); break;
     case WICK_OP_ADD:
         y = wick_mx_add(&m->g, scaled(m, source(m, op->dst), op->u.add.dst_scale), scaled(m, x, op->u.add.src_scale));
         break;
