@@ -1,6 +1,7 @@
 /* bench/lin_bench.c - the linear layer beside the limits of the machine, measured in the same run.
  *
- *   wick_lin_bench [--json] [--isa NAME] [--enc NAME] [--threads N] [--seconds S] [--small]
+ *   wick_lin_bench [--json] [--isa NAME] [--enc NAME] [--precision fast|fine|exact] [--rows M]
+ *                  [--threads N] [--seconds S] [--small]
  *
  * Matrices of 8192 x 2048 and 2048 x 8192 are cycled over more memory than the last-level cache holds, as a model's layers
  * are. A row: the best of several timed passes, GB/s of packed weights, GOP/s (2 per multiply-add), each with its ratio to
@@ -19,9 +20,9 @@ enum { MAX_THREADS = 64, MAX_LAYERS = 64, N_ROUNDS = 7 };
 
 typedef struct options {
     bool json, small;
-    const char *isa, *enc;
-    uint32_t threads;
-    double seconds; /* of one round */
+    const char *isa, *enc, *precision;
+    uint32_t threads, rows; /* 0: all of them */
+    double seconds;         /* of one round */
 } options;
 
 /* --- threads: each repeats its part until the round is over --- */
@@ -193,6 +194,8 @@ static wick_weight weight_of(const enc_row *e, uint32_t n_out, uint32_t n_in, co
     return w;
 }
 
+static const char *const precisions[] = {"fast", "fine", "exact"};
+
 typedef struct job {
     const options *o;
     const wick_lin_isa *isa;
@@ -207,7 +210,6 @@ typedef struct job {
 
 static void report(const job *j, const bench *b, const char *what, double s, double bytes, double gops)
 {
-    static const char *const precisions[] = {"fast", "fine", "exact"};
     double peak = b->layer[0]->is_int ? j->lim.int8_gops : j->lim.fma_gops;
     double r_read = j->lim.read_gbs > 0 ? bytes / s * 1e-9 / j->lim.read_gbs : 0,
            r_peak = peak > 0 ? gops / s / peak : 0;
@@ -255,7 +257,7 @@ static void run_rows(const job *j, bench *b, uint32_t n_rows)
 
 static void run_job(const job *j)
 {
-    static const uint32_t rows[] = {1, 2, 4, 8, 32, 128};
+    static const uint32_t rows[] = {1, 2, 4, 8, 32, 128, 512};
     wick_weight w = weight_of(j->e, j->n_out, j->n_in, j->source);
     bench b = {.packed_bytes = wick_lin_packed_bytes(j->isa, &w, j->p), .n_rows = 1};
     while (b.n_layers < MAX_LAYERS && (b.n_layers + 1) * b.packed_bytes + 8192 <= j->memory_bytes) {
@@ -271,7 +273,9 @@ static void run_job(const job *j)
     report(j, &b, "pack", s, (double)wick_weight_bytes(&w), 0);
     b.n_layers = all;
     for (uint32_t i = 1; i < all; i++) memcpy(j->memory + i * b.packed_bytes, j->memory, b.packed_bytes);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) run_rows(j, &b, rows[i]);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!j->o->rows) run_rows(j, &b, rows[i]);
+    if (j->o->rows) run_rows(j, &b, j->o->rows);
     for (uint32_t i = 0; i < all; i++) wick_lin_free(b.layer[i]);
 }
 
@@ -289,11 +293,16 @@ static void parse(int argc, char **argv, options *o)
             o->enc = next, i++;
         else if (!strcmp(argv[i], "--threads"))
             o->threads = (uint32_t)atoi(next), i++;
+        else if (!strcmp(argv[i], "--rows"))
+            o->rows = (uint32_t)atoi(next), i++;
+        else if (!strcmp(argv[i], "--precision"))
+            o->precision = next, i++;
         else if (!strcmp(argv[i], "--seconds"))
             o->seconds = atof(next), i++;
         else {
             fprintf(stderr,
-                    "usage: wick_lin_bench [--json] [--isa NAME] [--enc NAME] [--threads N] [--seconds S] [--small]\n");
+                    "usage: wick_lin_bench [--json] [--isa NAME] [--enc NAME] [--precision fast|fine|exact] [--rows M] "
+                    "[--threads N] [--seconds S] [--small]\n");
             exit(2);
         }
     }
@@ -329,6 +338,7 @@ int main(int argc, char **argv)
             for (uint32_t shape = 0; shape < 2; shape++)
                 for (int p = WICK_PRECISION_FAST; p <= WICK_PRECISION_EXACT; p++) {
                     if (encs[e].enc == WICK_ENC_PLAIN && p != WICK_PRECISION_EXACT) continue;
+                    if (o.precision && strcmp(o.precision, precisions[p]) != 0) continue;
                     job j = {.o = &o,
                              .isa = isa,
                              .e = &encs[e],

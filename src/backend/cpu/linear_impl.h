@@ -68,7 +68,8 @@ typedef struct wick_lin_fmt {
     uint32_t scale_bytes, chunk_bytes, super_bytes;
 } wick_lin_fmt;
 
-/* A block of one panel (up to mr rows of activations) times one unpacked block of nt tiles. */
+/* A block of one panel (up to mr rows of activations) times one unpacked block of nt tiles. The order inside `q` and
+ * `codes` is a table's own affair: its prep_int, unpack_int, mul_int and gemv_int agree on it (lin_neon.h has another). */
 typedef struct wick_lin_args {
     const int8_t *q;      /* integer: [chunk][hi, lo if fine][16][mr][4] */
     const float *x;       /* float: [k][mr] */
@@ -124,6 +125,9 @@ typedef struct wick_lin_kernels {
 extern const wick_lin_kernels wick_lin_kernels_portable;
 #if defined(__x86_64__)
 extern const wick_lin_kernels wick_lin_kernels_avx2, wick_lin_kernels_avx512, wick_lin_kernels_vnni;
+bool wick_lin_gemv_float_avx512(const wick_lin_gemv_args *a); /* of the two 512-bit tables */
+#elif defined(__aarch64__)
+extern const wick_lin_kernels wick_lin_kernels_neon, wick_lin_kernels_neondot, wick_lin_kernels_i8mm;
 #endif
 
 struct wick_lin {

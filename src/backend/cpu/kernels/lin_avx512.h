@@ -6,16 +6,13 @@
  *
  * A tile is one register of 16 outputs; the block kernel holds mr x nt of them. Accumulators are written by inline
  * assembly where VNNI exists: GCC 12 copies and spills arrays of them around the intrinsic, at half the speed. */
-#include "backend/cpu/kernels/lin_common.h"
-#include <immintrin.h>
+#include "backend/cpu/kernels/lin_avx512_regs.h"
 
 #if LIN_FEW || defined(LIN_WIDE)
 enum { LIN_GEMV_MR = 1 };
 #else
 enum { LIN_GEMV_MR = 8 };
 #endif
-
-enum { LIN_AHEAD = 6144 }; /* bytes of prefetch; measured with bench/lin_bench */
 
 /* --- block kernels --- */
 LIN_INLINE __m512i lin_bcast4(const int8_t *p)
@@ -123,95 +120,6 @@ typedef void (*lin_block_fn)(const wick_lin_args *a);
     {                                                     \
         lin_block_float(a, mr, nt);                       \
     }
-
-/* --- scales of one block in registers: the arithmetic of lin_unpack_scales --- */
-LIN_INLINE __m512 lin_bf16_ps(const uint8_t *p)
-{
-    return _mm512_castsi512_ps(
-        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p)), 16));
-}
-
-LIN_INLINE __m512 lin_f16_ps(const uint8_t *p)
-{
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
-}
-
-LIN_INLINE __m512 lin_s8_ps(const uint8_t *p)
-{
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
-}
-
-LIN_INLINE void lin_group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t g, uint32_t n, float off, __m512 *d,
-                             __m512 *b)
-{
-    __m512 bias = _mm512_setzero_ps();
-    switch (f->scale) {
-    case WICK_LIN_SCALE_F32:
-        *d = _mm512_loadu_ps(in + g * 64);
-        if (f->has_bias) bias = _mm512_loadu_ps(in + (n + g) * 64);
-        break;
-    case WICK_LIN_SCALE_F16:
-        *d = lin_f16_ps(in + g * 32);
-        if (f->has_bias) bias = lin_f16_ps(in + (n + g) * 32);
-        break;
-    case WICK_LIN_SCALE_BF16:
-        *d = lin_bf16_ps(in + g * 32);
-        if (f->has_bias) bias = lin_bf16_ps(in + (n + g) * 32);
-        break;
-    case WICK_LIN_SCALE_NONE: *d = _mm512_set1_ps(1.0f); break;
-    default:
-        *d = _mm512_mul_ps(lin_f16_ps(in), lin_s8_ps(in + 64 + g * 16));
-        if (f->has_bias) {
-            __m512 m = _mm512_mul_ps(lin_f16_ps(in + 32), lin_s8_ps(in + 64 + (n + g) * 16));
-            bias = _mm512_sub_ps(_mm512_setzero_ps(), m);
-        }
-        break;
-    }
-    if (f->mul != 1.0f) *d = _mm512_mul_ps(*d, _mm512_set1_ps(f->mul));
-    *b = _mm512_add_ps(_mm512_mul_ps(_mm512_set1_ps(off), *d), bias);
-}
-
-/* --- codes in registers: vectors 2p and 2p + 1 of a chunk --- */
-LIN_INLINE void lin_codes2(const wick_lin_code code, const uint8_t *in, const uint32_t p, __m512i *v0, __m512i *v1)
-{
-    const __m512i low = _mm512_set1_epi8(15), bit = _mm512_set1_epi8(16), two = _mm512_set1_epi8(48);
-    if (code == WICK_LIN_CODE_8) {
-        *v0 = _mm512_load_si512(in + p * 128);
-        *v1 = _mm512_load_si512(in + p * 128 + 64);
-        return;
-    }
-    if (code == WICK_LIN_CODE_2 || code == WICK_LIN_CODE_3) {
-        const __m512i three = _mm512_set1_epi8(3), four = _mm512_set1_epi8(4);
-        __m512i t = _mm512_srli_epi16(_mm512_load_si512(in + p / 2 * 64), p % 2 * 4);
-        *v0 = _mm512_and_si512(t, three);
-        *v1 = _mm512_and_si512(_mm512_srli_epi16(t, 2), three);
-        if (code == WICK_LIN_CODE_2) return;
-        t = _mm512_rol_epi32(_mm512_load_si512(in + 256 + p / 4 * 64), 2);
-        /* Bit 2p % 8 of each byte is now at 2; the neighbours' bits fall outside the mask. The variable form: the count is a
-         * constant only after inlining, which clang does not accept in the immediate one. */
-        t = _mm512_rorv_epi32(t, _mm512_set1_epi32((int)(p % 4 * 2)));
-        *v0 = _mm512_ternarylogic_epi32(*v0, t, four, 0xf8);
-        *v1 = _mm512_ternarylogic_epi32(*v1, _mm512_srli_epi32(t, 1), four, 0xf8);
-        return;
-    }
-    __m512i v = _mm512_load_si512(in + p * 64), h, h0, h1;
-    *v0 = _mm512_and_si512(v, low);
-    *v1 = _mm512_and_si512(_mm512_srli_epi16(v, 4), low);
-    if (code == WICK_LIN_CODE_5) {
-        const uint32_t at = p * 2 % 8;
-        h = _mm512_load_si512(in + 512 + p / 4 * 64);
-        h0 = at < 4 ? _mm512_slli_epi16(h, 4 - at) : _mm512_srli_epi16(h, at - 4);
-        h1 = at + 1 < 4 ? _mm512_slli_epi16(h, 3 - at) : _mm512_srli_epi16(h, at - 3);
-        *v0 = _mm512_ternarylogic_epi32(*v0, h0, bit, 0xf8); /* v | (h & bit) */
-        *v1 = _mm512_ternarylogic_epi32(*v1, h1, bit, 0xf8);
-    } else if (code == WICK_LIN_CODE_6) {
-        h = _mm512_load_si512(in + 512 + p / 2 * 64);
-        h0 = p % 2 ? h : _mm512_slli_epi16(h, 4);
-        h1 = p % 2 ? _mm512_srli_epi16(h, 2) : _mm512_slli_epi16(h, 2);
-        *v0 = _mm512_ternarylogic_epi32(*v0, h0, two, 0xf8);
-        *v1 = _mm512_ternarylogic_epi32(*v1, h1, two, 0xf8);
-    }
-}
 
 /* --- unpacking of a block: lin_unpack_int and lin_unpack_float in registers --- */
 LIN_INLINE __m512i lin_lut(const wick_lin_fmt *f)
@@ -542,5 +450,5 @@ static void mul_float(const wick_lin_args *a)
     {                                                                                                               \
         .mr_int = LIN_MR, .mr_float = LIN_MR, .nt = 2, .prep_int = prep_int, .prep_float = prep_float,              \
         .unpack_int = unpack_int_512, .unpack_float = unpack_float_512, .mul_int = mul_int, .mul_float = mul_float, \
-        .gemv_int = gemv_int                                                                                        \
+        .gemv_int = gemv_int, .gemv_float = wick_lin_gemv_float_avx512                                              \
     }

@@ -17,6 +17,11 @@
 #define LIN_FEW 0
 #endif
 
+/* Inputs of one row that lie together in a panel of integers; 4 unless the including file says 8. */
+#ifndef LIN_RUN
+#define LIN_RUN 4
+#endif
+
 #define LIN_INLINE static inline __attribute__((always_inline))
 
 /* --- code planes to bytes: out[j] = code vector j, `step` bytes apart --- */
@@ -252,17 +257,17 @@ LIN_INLINE float lin_quantize_block(const float *restrict x, uint32_t n, float l
     return amax / limit;
 }
 
-/* Chunks of one row to its slot of a panel: [chunk][hi, lo if fine][16][mr][4]. */
+/* Chunks of one row to its slot of a panel: [chunk][hi, lo if fine][64 / LIN_RUN][mr][LIN_RUN]. */
 LIN_INLINE void lin_prep_int(const wick_lin_prep_args *a)
 {
     float tail[WICK_LIN_CHUNK];
     int32_t v[WICK_LIN_CHUNK];
-    uint32_t step = a->mr * 4, planes = a->fine ? 2 : 1;
+    uint32_t step = a->mr * LIN_RUN, plane = a->mr * WICK_LIN_CHUNK, planes = a->fine ? 2 : 1;
     float limit = a->fine ? 127.0f * 128.0f : 127.0f;
-    int8_t *q = a->q + a->slot * 4;
+    int8_t *q = a->q + a->slot * LIN_RUN;
     float *sx = a->sx + a->slot, *s = a->s + a->slot;
     int32_t *sum = a->sum + a->slot;
-    for (uint32_t c = 0; c < a->n_chunks; c++, q += planes * 16 * step) {
+    for (uint32_t c = 0; c < a->n_chunks; c++, q += planes * plane) {
         const float *x = a->src + c * WICK_LIN_CHUNK;
         uint32_t left = a->n_in - c * WICK_LIN_CHUNK;
         if (left < WICK_LIN_CHUNK) {
@@ -280,9 +285,9 @@ LIN_INLINE void lin_prep_int(const wick_lin_prep_args *a)
             hi[k] = (uint8_t)h;
             lo[k] = (uint8_t)(v[k] - h * 128);
         }
-        for (uint32_t j = 0; j < 16; j++) memcpy(q + j * step, hi + 4 * j, 4);
-        if (a->fine)
-            for (uint32_t j = 0; j < 16; j++) memcpy(q + (16 + j) * step, lo + 4 * j, 4);
+        for (uint32_t k = 0; k < WICK_LIN_CHUNK; k += LIN_RUN) memcpy(q + k / LIN_RUN * step, hi + k, LIN_RUN);
+        if (!a->fine) continue;
+        for (uint32_t k = 0; k < WICK_LIN_CHUNK; k += LIN_RUN) memcpy(q + plane + k / LIN_RUN * step, lo + k, LIN_RUN);
     }
 }
 
@@ -313,12 +318,12 @@ LIN_INLINE void lin_prep_float(const wick_lin_prep_args *a)
 }
 
 /* --- as the kernel table wants them --- */
-static void prep_int(const wick_lin_prep_args *a)
+static inline void prep_int(const wick_lin_prep_args *a)
 {
     lin_prep_int(a);
 }
 
-static void prep_float(const wick_lin_prep_args *a)
+static inline void prep_float(const wick_lin_prep_args *a)
 {
     lin_prep_float(a);
 }
