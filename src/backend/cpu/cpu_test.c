@@ -14,7 +14,7 @@
         if (ok_ != WICK_OK) fail_msg("%s: %s", #call, err.message); \
     } while (0)
 
-static const char *const all_isas[] = {NULL, "portable", "avx2", "avx512"};
+static const char *const all_isas[] = {NULL, "portable", "avx2", "avx512", "neon", "neon-dotprod"}; /* NULL: the best */
 
 static void random_tokens(int32_t *t, uint32_t n, uint32_t vocab)
 {
@@ -554,6 +554,7 @@ static void says_what_it_is(void **state)
 
 int main(void)
 {
+    say_isas(all_isas, sizeof all_isas / sizeof *all_isas);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(llama_matches_double), cmocka_unit_test(options_match_double),
         cmocka_unit_test(kv_types_are_close),   cmocka_unit_test(same_bits_however_cut),

@@ -26,6 +26,15 @@ static bool has_vnni(const wick_cpu_features *f)
 {
     return f->avx512 && f->avx512_vnni && f->avx2_fma_f16c;
 }
+#elif defined(__aarch64__)
+static bool has_dotprod(const wick_cpu_features *f)
+{
+    return f->neon_dotprod;
+}
+static bool has_i8mm(const wick_cpu_features *f)
+{
+    return f->neon_dotprod && f->neon_i8mm;
+}
 #endif
 
 /* Best first. */
@@ -34,6 +43,10 @@ static const isa_row rows[] = {
     {{"avx512-vnni", &wick_lin_kernels_vnni}, has_vnni},
     {{"avx512", &wick_lin_kernels_avx512}, has_avx512},
     {{"avx2", &wick_lin_kernels_avx2}, has_avx2},
+#elif defined(__aarch64__)
+    {{"neon-i8mm", &wick_lin_kernels_i8mm}, has_i8mm},
+    {{"neon-dotprod", &wick_lin_kernels_neondot}, has_dotprod},
+    {{"neon", &wick_lin_kernels_neon}, has_always},
 #endif
     {{"portable", &wick_lin_kernels_portable}, has_always},
 };

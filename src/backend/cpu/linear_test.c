@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "backend/cpu/linear_impl.h"
 #include "base/alloc.h"
 
@@ -76,10 +77,12 @@ static const enc_row encs[] = {
     BLOCK(MXFP4, -1, -1, 32, 352),
 };
 enum { N_ENCS = sizeof encs / sizeof encs[0], N_OUT = 257, M_MAX = 40 };
-static const char *const isas[] = {"portable", "avx2", "avx512", "avx512-vnni", "neon"};
+static const char *const isas[] = {"portable", "avx2", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"};
 enum { N_ISAS = sizeof isas / sizeof isas[0] };
 static const uint32_t outs[] = {1, 15, 16, 17, 40, 64, 257};
 static const uint32_t rows_of[] = {1, 2, 3, 7, 8, 13, 14, 15, 32, 33};
+/* WICK_TEST_QUICK in the environment: fewer shapes, for emulated processors. */
+static bool quick;
 
 static uint64_t rng_state = 1;
 static uint32_t rng(void)
@@ -273,11 +276,13 @@ static void check_shapes(const enc_row *e, const fixture *f, const char *isa, wi
     bool slow = strcmp(isa, "portable") == 0;
     for (size_t o = 0; o < sizeof outs / sizeof outs[0]; o++) {
         wick_weight w = f->w;
+        if (quick && outs[o] != 15 && outs[o] != 17 && outs[o] != 40) continue;
         w.n_out = outs[o];
         product r = product_new(isa, &w, p);
         assert_int_equal(wick_lin_n_out(r.l), outs[o]);
         for (size_t i = 0; i < sizeof rows_of / sizeof rows_of[0]; i++) {
             if (slow && (i + o) % 4) continue;
+            if (quick && (i + o) % 3) continue;
             memset(f->y, 0xff, (size_t)M_MAX * N_OUT * sizeof *f->y);
             product_run(&r, f->x, rows_of[i], f->y, 3);
             double err = error_of(f, rows_of[i], outs[o]);
@@ -300,7 +305,7 @@ static void test_products(void **state)
     (void)state;
     for (size_t i = 0; i < N_ENCS; i++) {
         if (!has_encoding(&encs[i])) continue;
-        for (size_t k = 0; k < 2; k++) {
+        for (size_t k = quick; k < 2; k++) {
             fixture f = fixture_new(&encs[i], encs[i].n_in[k]);
             for (size_t j = 0; j < N_ISAS; j++)
                 for (int p = WICK_PRECISION_FAST; p <= WICK_PRECISION_EXACT && isa_here(isas[j]); p++)
@@ -324,7 +329,7 @@ static void test_rows_are_independent(void **state)
             for (int p = WICK_PRECISION_FAST; p <= WICK_PRECISION_EXACT && isa_here(isas[j]); p++) {
                 product r = product_new(isas[j], &f.w, (wick_precision)p);
                 for (uint32_t m = 0; m < M_MAX; m++) product_run(&r, f.x + m * f.w.n_in, 1, alone + m * 49, 4);
-                for (uint32_t m = 1; m <= M_MAX; m += j ? 1 : 13) {
+                for (uint32_t m = 1; m <= M_MAX; m += !j || (quick && m > 6) ? 13 : 1) {
                     uint32_t from = rng() % (M_MAX - m + 1);
                     product_run(&r, f.x + from * f.w.n_in, m, f.y, 1 + m % 4);
                     if (memcmp(f.y, alone + from * 49, m * 49 * sizeof *alone) != 0)
@@ -439,6 +444,11 @@ static void test_interface(void **state)
 
 int main(void)
 {
+    quick = getenv("WICK_TEST_QUICK") != NULL;
+    print_message("instruction sets:");
+    for (size_t j = 0; j < N_ISAS; j++)
+        if (isa_here(isas[j])) print_message(" %s", isas[j]);
+    print_message("%s\n", quick ? " (few shapes)" : "");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interface),
         cmocka_unit_test(test_row_step),

@@ -3,6 +3,7 @@
  * ref_run() walks a plan op by op over one whole sequence, without caches, as plan.h words it. Included by tests only. */
 #pragma once
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -408,6 +409,18 @@ static inline double ref_diff(const double *want, const float *got, size_t n)
         size = fmax(size, fabs(want[i]));
     }
     return diff / size;
+}
+
+/* Prints which of these instruction sets (NULL: the best) exist here and are therefore tested. */
+static inline void say_isas(const char *const *name, size_t n)
+{
+    const wick_lin_isa *isa;
+    printf("instruction sets:");
+    for (size_t i = 0; i < n; i++)
+        if (wick_lin_isa_pick(&isa, name[i], NULL) == WICK_OK)
+            printf(" %s%s, rows %s;", name[i] ? "" : "best: ", isa->name, wick_rowops_pick(isa)->name);
+    printf("\n");
+    fflush(stdout);
 }
 
 /* A plan loaded on the CPU backend. */

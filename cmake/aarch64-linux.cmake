@@ -1,0 +1,14 @@
+# Toolchain file: 64-bit ARM Linux with Debian's cross compiler, a folder of arm64 packages (WICK_SYSROOT) and qemu for
+# what the build runs. Used by tools/cross_arm64.sh.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES WICK_SYSROOT)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_SYSROOT ${WICK_SYSROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L ${WICK_SYSROOT})
+set(ENV{PKG_CONFIG_LIBDIR} ${WICK_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${WICK_SYSROOT}/usr/share/pkgconfig)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} ${WICK_SYSROOT})
