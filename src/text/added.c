@@ -45,6 +45,9 @@ wick_status wick_added_put(wick_tokenizer *t, const wick_added *a, const char *w
             return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: added token ids pass %d", where, WICK_TOK_MAX_ID);
         item.id = (int32_t)id;
         WICK_TRY(wick_tok_add_piece(t, id, a->text, WICK_TOKEN_NORMAL, where, err));
+        wick_vocab *v = &t->vocab;
+        if (!v->extra && !(v->extra = wick_alloc_zero(v->cap, 1))) return wick_err_oom(err, "added tokens", v->cap, 0);
+        v->extra[id] = 1;
     }
     set_type(t, item.id, item.special);
     if (s->n == s->cap) {
@@ -58,26 +61,35 @@ wick_status wick_added_put(wick_tokenizer *t, const wick_added *a, const char *w
     return WICK_OK;
 }
 
+/* Of tokens that are found by the same text the first one counts, special ones before all others. */
+static bool add_pattern(wick_trie *trie, wick_str text, uint32_t at)
+{
+    int32_t have;
+    return wick_trie_longest(trie, text.p, text.n, &have) == text.n || wick_trie_add(trie, text.p, text.n, (int32_t)at);
+}
+
 wick_status wick_added_build(wick_tokenizer *t, const char *where, wick_err *err)
 {
     wick_added_set *s = &t->added;
     wick_enc e = {.t = t};
     wick_status st = WICK_OK;
-    for (uint32_t i = 0; i < s->n && st == WICK_OK; i++) {
+    for (uint32_t k = 0; k < 2 * s->n && st == WICK_OK; k++) {
+        uint32_t i = k % s->n;
         wick_added *a = &s->v[i];
+        if (a->special != (k < s->n)) continue;
         wick_str text = a->text;
         bool first = true, ok;
         if (a->normalized) {
             st = wick_norm_run(&e, t->norm, t->n_norm, a->text, true, &first, &text, err);
             if (st != WICK_OK) break;
-            ok = !text.n || wick_trie_add(&s->normalized, text.p, text.n, (int32_t)i);
+            ok = !text.n || add_pattern(&s->normalized, text, i);
             if (ok && !wick_str_eq(text, a->text)) { /* `tokenizers` decodes such a token to its normalized text */
                 t->vocab.piece[a->id] = wick_tok_keep(t, text.p, text.n);
                 ok = t->vocab.piece[a->id].p != NULL;
             }
             s->has_normalized |= text.n > 0;
         } else {
-            ok = wick_trie_add(&s->raw, text.p, text.n, (int32_t)i);
+            ok = add_pattern(&s->raw, text, i);
             s->has_raw = true;
         }
         if (!ok) st = wick_err_oom(err, "added tokens", 0, 0);
@@ -160,6 +172,7 @@ wick_status wick_added_split(const wick_added_set *s, const wick_trie *trie, con
         if (a->single_word && (word_before(p, start) || word_after(p, n, stop))) continue;
         if (a->lstrip) start = start < from ? from : spaces_before(p, start, from);
         if (a->rstrip) stop = spaces_after(p, n, stop);
+        if (stop <= start) continue; /* nothing but spaces that the token before has taken */
         if ((from < start && !put(out, from, start, -1, false)) || !put(out, start, stop, a->id, a->special))
             return wick_enc_oom(err);
         from = stop;

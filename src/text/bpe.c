@@ -105,7 +105,7 @@ static int32_t char_id(wick_enc *e, const char *p, size_t k, bool is_first, bool
         if (is_last) wick_buf_add(b, m->suffix.p, m->suffix.n);
         *written = (wick_str){b->data ? b->data : "", b->failed ? 0 : b->n};
     }
-    return wick_vocab_find(&e->t->vocab, written->p, written->n);
+    return wick_vocab_find_own(&e->t->vocab, written->p, written->n);
 }
 
 static bool byte_ids(const wick_tok_model *m, wick_str s)
@@ -205,11 +205,11 @@ static bool merge_heap(wick_enc *e, size_t *n_sym)
 /* The id of a whole word, raw bytes or not; -1 if it is no piece. */
 static int32_t whole(wick_enc *e, const char *p, size_t n)
 {
-    if (!e->t->model.byte_level) return wick_vocab_find(&e->t->vocab, p, n);
+    if (!e->t->model.byte_level) return wick_vocab_find_own(&e->t->vocab, p, n);
     wick_buf *b = &e->scratch;
     wick_buf_reset(b);
     wick_byte_level_encode(b, p, n);
-    return b->failed ? -1 : wick_vocab_find(&e->t->vocab, b->data, b->n);
+    return b->failed ? -1 : wick_vocab_find_own(&e->t->vocab, b->data, b->n);
 }
 
 wick_status wick_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err)

@@ -120,7 +120,7 @@ static void replace_step(wick_detok *d, const wick_dec *op, const char *p, size_
         replace_all(out, (wick_str){p, n}, op->a, op->b);
         return;
     }
-    while (at <= n) {
+    while (n && at <= n) {
         wick_status st = wick_regex_next(op->regex, &d->run, p, n, at, &a, &b, d->err);
         if (st != WICK_OK) {
             d->failed = st;

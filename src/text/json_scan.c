@@ -1,6 +1,9 @@
 /* text/json_scan.c - see json_scan.h. Nesting is counted, not recursed into. */
 #include "text/json_scan.h"
+#include <math.h>
 #include "base/str.h"
+
+enum { MAX_EXPONENT = 100000 };
 
 char wick_json_peek(wick_json_scan *s)
 {
@@ -153,24 +156,56 @@ wick_str wick_json_string(wick_json_scan *s, char *dst)
     return none;
 }
 
+/* Digits with an optional fraction, as serde_json reads them: what the scores of a Unigram model are to `tokenizers`. The
+ * digits make one integer (those that no longer fit 64 bits are dropped), which is divided by a power of ten: not always
+ * the nearest double, and near ties between two ways to cut a word depend on it. */
+static double from_parts(uint64_t digits, int exponent)
+{
+#define TEN(p) 1e##p##0, 1e##p##1, 1e##p##2, 1e##p##3, 1e##p##4, 1e##p##5, 1e##p##6, 1e##p##7, 1e##p##8, 1e##p##9
+    static const double power[] = {
+        1e0,     1e1,     1e2,     1e3,     1e4,     1e5,     1e6,     1e7,     1e8,     1e9,     TEN(1),  TEN(2),
+        TEN(3),  TEN(4),  TEN(5),  TEN(6),  TEN(7),  TEN(8),  TEN(9),  TEN(10), TEN(11), TEN(12), TEN(13), TEN(14),
+        TEN(15), TEN(16), TEN(17), TEN(18), TEN(19), TEN(20), TEN(21), TEN(22), TEN(23), TEN(24), TEN(25), TEN(26),
+        TEN(27), TEN(28), TEN(29), 1e300,   1e301,   1e302,   1e303,   1e304,   1e305,   1e306,   1e307,   1e308};
+#undef TEN
+    double v = (double)digits;
+    for (; exponent < -308 && v != 0; exponent += 308) v /= 1e308;
+    if (v == 0) return 0;
+    if (exponent > 308) return INFINITY;
+    return exponent < 0 ? v / power[-exponent] : v * power[exponent];
+}
+
 double wick_json_number(wick_json_scan *s)
 {
-    char text[64];
-    size_t n = 0;
-    double v = 0;
-    char c = wick_json_peek(s);
-    if (c != '-' && !(c >= '0' && c <= '9')) {
-        s->failed = true;
-        return 0;
+    uint64_t digits = 0;
+    int exponent = 0, written = 0;
+    bool negative = wick_json_take(s, '-'), point = false, full = false;
+    for (; s->p < s->end && ((*s->p >= '0' && *s->p <= '9') || (*s->p == '.' && !point)); s->p++) {
+        if (*s->p == '.') {
+            point = true;
+            if (!written) s->failed = true;
+            written = 0;
+            continue;
+        }
+        unsigned d = (unsigned)(*s->p - '0');
+        written++;
+        full |= digits > (UINT64_MAX - d) / 10;
+        if (!full) digits = digits * 10 + d;
+        if (full && !point && exponent < MAX_EXPONENT) exponent++;
+        if (!full && point) exponent--;
     }
-    const char *p = s->p; /* whole numbers, which ids are, without a copy */
-    while (p < s->end && *p >= '0' && *p <= '9' && p - s->p < 16) v = v * 10 + (*p++ - '0');
-    if (p > s->p && p < s->end && p - s->p < 16 && *p != '.' && *p != 'e' && *p != 'E' && *p != '+' && *p != '-') {
-        s->p = p;
-        return v;
+    if (!written) s->failed = true;
+    if (s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
+        int e = 0;
+        s->p++;
+        bool down = s->p < s->end && *s->p == '-';
+        if (s->p < s->end && (*s->p == '-' || *s->p == '+')) s->p++;
+        if (s->p == s->end || *s->p < '0' || *s->p > '9') s->failed = true;
+        for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++)
+            if (e < MAX_EXPONENT) e = e * 10 + (*s->p - '0');
+        exponent += down ? -e : e;
     }
-    while (s->p < s->end && n < sizeof text - 1 && *s->p && strchr("+-.eE0123456789", *s->p)) text[n++] = *s->p++;
-    text[n] = 0;
-    if (!wick_parse_f64(text, &v)) s->failed = true;
-    return v;
+    double v = exponent == 0 ? (double)digits : from_parts(digits, exponent);
+    if (isinf(v)) s->failed = true;
+    return negative ? -v : v;
 }

@@ -76,7 +76,7 @@ static wick_status replace(wick_enc *e, const wick_norm *op, wick_str in, wick_b
     size_t from = 0, at = 0;
     if (op->regex) {
         size_t a, b, last_end = SIZE_MAX;
-        while (at <= in.n) {
+        while (in.n && at <= in.n) {
             WICK_TRY(wick_regex_next(op->regex, &e->run, in.p, in.n, at, &a, &b, err));
             if (a == SIZE_MAX) break;
             bool repeat = a == b && a == last_end; /* an empty match right behind the last one does not count */
@@ -126,7 +126,7 @@ static wick_str strip(wick_str in, bool left, bool right, bool *first)
     return in;
 }
 
-static void each_char(const wick_norm *op, wick_str in, wick_buf *out)
+static void each_char(const wick_norm *op, wick_str in, wick_buf *out, bool *first)
 {
     for (size_t i = 0; i < in.n;) {
         uint32_t c;
@@ -134,7 +134,10 @@ static void each_char(const wick_norm *op, wick_str in, wick_buf *out)
         if (op->kind == NORM_LOWER) {
             wick_uni_lower(out, c);
         } else if (op->kind == NORM_STRIP_ACCENTS) {
-            if (c < 0x300 || !wick_uni_mark(c)) wick_buf_add(out, in.p + i, k);
+            if (c < 0x300 || !wick_uni_mark(c))
+                wick_buf_add(out, in.p + i, k);
+            else if (i == 0)
+                *first = false;
         } else { /* NORM_NMT: the characters of sentencepiece's nmt rules */
             bool gone =
                 (c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
@@ -144,6 +147,8 @@ static void each_char(const wick_norm *op, wick_str in, wick_buf *out)
                 wick_buf_putc(out, ' ');
             else if (!gone)
                 wick_buf_add(out, in.p + i, k);
+            else if (i == 0)
+                *first = false;
         }
         i += k;
     }
@@ -179,7 +184,10 @@ static wick_status bert(wick_enc *e, const wick_norm *op, wick_str in, wick_buf 
         for (size_t i = 0; i < out->n;) {
             uint32_t c;
             unsigned k = wick_utf8_next(out->data + i, out->n - i, &c);
-            if (!wick_uni_nonspacing(c)) wick_buf_add(b, out->data + i, k);
+            if (!wick_uni_nonspacing(c))
+                wick_buf_add(b, out->data + i, k);
+            else if (i == 0)
+                *first = false;
             i += k;
         }
         wick_buf_reset(out);
@@ -187,7 +195,7 @@ static wick_status bert(wick_enc *e, const wick_norm *op, wick_str in, wick_buf 
     }
     wick_norm lower = {.kind = NORM_LOWER};
     if (op->lower)
-        each_char(&lower, mid, out);
+        each_char(&lower, mid, out, first);
     else
         wick_buf_add(out, mid.p, mid.n);
     return WICK_OK;
@@ -292,7 +300,7 @@ static wick_status step(wick_enc *e, const wick_norm *op, wick_str in, bool pref
     case NORM_NFKD: return unicode_form(e, in, form_options(op->kind), out, err);
     case NORM_LOWER:
     case NORM_STRIP_ACCENTS:
-    case NORM_NMT: each_char(op, in, out); break;
+    case NORM_NMT: each_char(op, in, out, first); break;
     case NORM_REPLACE: return replace(e, op, in, out, first, err);
     case NORM_PREPEND:
         if (in.n) wick_buf_add(out, op->with.p, op->with.n);

@@ -3,13 +3,14 @@
  * What is translated, because the same text means something else to PCRE2:
  *   \s \S       White_Space; PCRE2's UCP class also has U+180E
  *   \w \W       Alphabetic, M, Nd, Pc; PCRE2's is L, N and "_"
+ *   \b \B       between such characters and others
  *   \h \H       a hexadecimal digit; PCRE2: horizontal space
  *   \uHHHH      a code point
  *   x{n,m}+     a repeated repeat; PCRE2: possessive.  x++, x*+ and x?+ are possessive in both
  *   x{,m}       from zero
  *   (?m)        "." matches newlines: PCRE2's (?s).  ^ and $ always match at lines: PCRE2_MULTILINE, newline is \n only
  *   [a[b]&&[c]] nested sets and intersections become groups with look-ahead
- *   [:punct:]   symbols too
+ *   [:punct:]   symbols too; [:alpha:], [:upper:], [:lower:] the properties, not the categories
  *   \p{Letter}  long names of general categories
  *   \p{Han}     the script; PCRE2: all that the script is used with
  * Case folding inside (?i:...) is the Unicode one in both ("ſ" matches "s").
@@ -24,8 +25,11 @@
 enum { MAX_PATTERN = 1 << 16, MAX_GROUPS = 100, MAX_SETS = 8, WINDOW = 256 };
 static const uint64_t max_run_ns = 10u * 1000 * 1000 * 1000; /* all matching of one encode call */
 
-/* Oniguruma classifies Latin-1 by a table of its own, where superscripts and fractions are word characters. */
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+/* Outside of sets Oniguruma classifies Latin-1 by a table of its own, where superscripts and fractions are word characters. */
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define LONE_WORD WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+#define IN_WORD "[" LONE_WORD "]"
+#define AFTER_WORD "(?<=" IN_WORD ")"
 
 struct wick_regex {
     pcre2_code *code;
@@ -164,19 +168,18 @@ static void put_escape(translator *t, bool in_set)
     switch (c) {
     case 's': wick_buf_puts(t->out, "\\p{White_Space}"); break;
     case 'S': wick_buf_puts(t->out, "\\P{White_Space}"); break;
-    case 'w': body = WORD; break;
+    case 'w': body = in_set ? WORD : LONE_WORD; break;
     case 'h': body = "0-9a-fA-F"; break;
-    case 'W':
+    case 'W': wick_buf_puts(t->out, in_set ? "[^" WORD "]" : "[^" LONE_WORD "]"); break; /* in a set: an alternative */
+    case 'H': wick_buf_puts(t->out, "[^0-9a-fA-F]"); break;
+    case 'b':
+    case 'B':
         if (in_set)
-            wick_buf_puts(t->out, "\\W");
+            wick_buf_printf(t->out, "\\%c", c);
+        else if (c == 'b')
+            wick_buf_puts(t->out, "(?:" AFTER_WORD "(?!" IN_WORD ")|(?<!" IN_WORD ")(?=" IN_WORD "))");
         else
-            wick_buf_puts(t->out, "[^" WORD "]");
-        break;
-    case 'H':
-        if (in_set)
-            t->fault = "\\H inside a set";
-        else
-            wick_buf_puts(t->out, "[^0-9a-fA-F]");
+            wick_buf_puts(t->out, "(?:" AFTER_WORD "(?=" IN_WORD ")|(?<!" IN_WORD ")(?!" IN_WORD "))");
         break;
     case 'p':
     case 'P': put_property(t); return;
@@ -209,6 +212,21 @@ static void put_escape(translator *t, bool in_set)
     t->p++;
 }
 
+/* [:name:] inside a set; PCRE2 means narrower classes by some of them. */
+static void put_posix(wick_buf *out, const char *name, size_t n)
+{
+    static const char *const ours[][2] = {{"[:punct:]", "\\p{P}\\p{S}"},           {"[:word:]", WORD},
+                                          {"[:alnum:]", "\\p{Alphabetic}\\p{Nd}"}, {"[:alpha:]", "\\p{Alphabetic}"},
+                                          {"[:upper:]", "\\p{Uppercase}"},         {"[:lower:]", "\\p{Lowercase}"},
+                                          {"[:space:]", "\\p{White_Space}"}};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (n != strlen(ours[i][0]) || memcmp(name, ours[i][0], n) != 0) continue;
+        wick_buf_puts(out, ours[i][1]);
+        return;
+    }
+    wick_buf_add(out, name, n);
+}
+
 static void put_set(translator *t, int depth);
 
 /* Items of a set up to "&&" or its "]": plain ones gather in one class, nested sets become alternatives. */
@@ -224,10 +242,7 @@ static void put_union(translator *t, int depth)
             const char *close = t->p + 2;
             while (close + 1 < t->end && !(close[0] == ':' && close[1] == ']') && *close != ']') close++;
             if (close + 1 < t->end && close[0] == ':') {
-                if (memcmp(t->p, "[:punct:]", 9) == 0)
-                    wick_buf_puts(&plain, "\\p{P}\\p{S}");
-                else
-                    wick_buf_add(&plain, t->p, (size_t)(close + 2 - t->p));
+                put_posix(&plain, t->p, (size_t)(close + 2 - t->p));
                 t->p = close + 2;
                 continue;
             }
@@ -239,7 +254,9 @@ static void put_union(translator *t, int depth)
             put_set(t, depth + 1);
         } else if (*t->p == '\\') {
             t->p++;
-            t->out = &plain;
+            bool complement = t->p < t->end && (*t->p == 'W' || *t->p == 'H');
+            if (complement) wick_buf_putc(&nested, '|');
+            t->out = complement ? &nested : &plain;
             put_escape(t, true);
         } else {
             wick_buf_putc(&plain, *t->p++);

@@ -32,6 +32,7 @@ enum {
 typedef struct wick_vocab {
     wick_str *piece; /* [n], {NULL,0} for a hole; strings live in the tokenizer's arena or blob */
     uint8_t *type;   /* [n] wick_token_type */
+    uint8_t *extra;  /* [n] 1: an added token that is no piece of the model; NULL: there is none */
     double *score;   /* [n] or NULL */
     uint32_t n, cap;
     uint32_t n_model; /* entries of the model's own vocabulary: where added tokens begin to count */
@@ -42,6 +43,7 @@ bool wick_vocab_reserve(wick_vocab *v, uint32_t n, bool scores); /* room for ids
 bool wick_vocab_grow(wick_vocab *v, uint32_t n, bool scores);    /* makes ids 0..n-1 exist */
 void wick_vocab_release(wick_vocab *v);
 int32_t wick_vocab_find(const wick_vocab *v, const char *p, size_t n);
+int32_t wick_vocab_find_own(const wick_vocab *v, const char *p, size_t n); /* the model's pieces only */
 /* Ids of <0x00>..<0xFF>, -1 where missing. */
 void wick_vocab_byte_tokens(const wick_vocab *v, int32_t ids[256]);
 

@@ -86,7 +86,7 @@ wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err)
     if (m->byte_level) {
         for (int b = 0; b < 256; b++) {
             char s[4];
-            m->bytes[b] = wick_vocab_find(v, s, wick_utf8_encode(wick_byte_char((uint8_t)b), s));
+            m->bytes[b] = wick_vocab_find_own(v, s, wick_utf8_encode(wick_byte_char((uint8_t)b), s));
         }
     } else if (m->byte_fallback) {
         wick_vocab_byte_tokens(v, m->bytes);

@@ -47,7 +47,9 @@ static void forward(const wick_enc *e, wick_lattice_node *node, const char *p, s
 static wick_status put_unknown(wick_enc *e, const char *p, size_t n, bool *after_unk, wick_err *err)
 {
     const wick_tok_model *m = &e->t->model;
+    int32_t id = m->f32 ? -1 : wick_vocab_find_own(&e->t->vocab, p, n);
     bool bytes = m->byte_fallback;
+    if (id >= 0) return wick_enc_id(e, id) ? WICK_OK : wick_enc_oom(err); /* "<unk>" itself, alone */
     for (size_t i = 0; bytes && i < n; i++) bytes = m->bytes[(uint8_t)p[i]] >= 0;
     if (bytes) {
         for (size_t i = 0; i < n; i++)
@@ -72,15 +74,19 @@ wick_status wick_unigram_word(wick_enc *e, const char *p, size_t n, wick_err *er
         if (!wick_enc_room((void **)&e->backs, &e->backs_cap, k + 1, sizeof *e->backs)) return wick_enc_oom(err);
         e->backs[k++] = (uint32_t)end;
     }
+    const bool f32 = e->t->model.f32;
+    const int32_t unk = e->t->model.unk;
     bool after_unk = false;
     while (k--) {
         const wick_lattice_node *at = &node[e->backs[k]];
-        if (at->id >= 0) {
+        if (at->id >= 0 && (f32 || at->id != unk)) {
             after_unk = false;
             if (!wick_enc_id(e, at->id)) return wick_enc_oom(err);
-        } else {
-            WICK_TRY(put_unknown(e, p + at->from, e->backs[k] - at->from, &after_unk, err));
+            continue;
         }
+        /* `tokenizers` joins what is unknown, the unknown piece in the text too, and looks at the whole of it */
+        while (!f32 && k && (node[e->backs[k - 1]].id < 0 || node[e->backs[k - 1]].id == unk)) k--;
+        WICK_TRY(put_unknown(e, p + at->from, e->backs[k] - at->from, &after_unk, err));
     }
     return WICK_OK;
 }

@@ -13,6 +13,12 @@ bool wick_vocab_reserve(wick_vocab *v, uint32_t n, bool scores)
     uint8_t *type = wick_realloc_array(v->type, n, 1);
     if (!type) return false;
     v->type = type;
+    if (v->extra) {
+        uint8_t *extra = wick_realloc_array(v->extra, n, 1);
+        if (!extra) return false;
+        v->extra = extra;
+        memset(extra + v->cap, 0, n - v->cap);
+    }
     if (v->score) {
         double *score = wick_realloc_array(v->score, n, sizeof *score);
         if (!score) return false;
@@ -38,6 +44,7 @@ void wick_vocab_release(wick_vocab *v)
 {
     wick_free(v->piece);
     wick_free(v->type);
+    wick_free(v->extra);
     wick_free(v->score);
     wick_map_release(&v->map);
     memset(v, 0, sizeof *v);
@@ -50,12 +57,18 @@ int32_t wick_vocab_find(const wick_vocab *v, const char *p, size_t n)
     return id == WICK_MAP_NONE ? -1 : (int32_t)id;
 }
 
+int32_t wick_vocab_find_own(const wick_vocab *v, const char *p, size_t n)
+{
+    int32_t id = wick_vocab_find(v, p, n);
+    return id >= 0 && v->extra && v->extra[id] ? -1 : id;
+}
+
 void wick_vocab_byte_tokens(const wick_vocab *v, int32_t ids[256])
 {
     for (int b = 0; b < 256; b++) {
         char name[8];
         snprintf(name, sizeof name, "<0x%02X>", (unsigned)b & 0xFF);
-        ids[b] = wick_vocab_find(v, name, 6);
+        ids[b] = wick_vocab_find_own(v, name, 6);
     }
 }
 

@@ -20,7 +20,7 @@ static size_t longest(wick_enc *e, const char *p, size_t from, size_t n, int32_t
     if (b->failed) return 0;
     for (size_t end = n; end > from; end--) {
         if (end < n && ((unsigned char)p[end] & 0xC0) == 0x80) continue;
-        *id = wick_vocab_find(&e->t->vocab, b->data, extra + end - from);
+        *id = wick_vocab_find_own(&e->t->vocab, b->data, extra + end - from);
         if (*id >= 0) return end - from;
     }
     return 0;
@@ -32,7 +32,7 @@ wick_status wick_wordpiece_word(wick_enc *e, const char *p, size_t n, wick_err *
     size_t chars = 0, before = e->n;
     int32_t id = -1;
     if (m->kind == MODEL_WORDLEVEL) {
-        id = wick_vocab_find(&e->t->vocab, p, n);
+        id = wick_vocab_find_own(&e->t->vocab, p, n);
         if (id < 0) return unknown(e, err);
         return wick_enc_id(e, id) ? WICK_OK : wick_enc_oom(err);
     }
