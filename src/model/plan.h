@@ -130,10 +130,10 @@ typedef struct wick_op_moe {
     const float *b_gate, *b_up, *b_down; /* [n_expert][n_ff], [n_expert][n_ff], [n_expert][n_embd], or NULL */
     wick_act act;
     float act_alpha, act_limit;
-    const wick_op_mlp *shared;      /* always-on expert, or NULL */
     const float *out_scale; /* [n_expert], multiplies an expert's weight at last, or NULL */
     bool router_apart;      /* the router reads register router_src, not the op's source; no shared expert then */
     wick_reg router_src;
+    const wick_op_mlp *shared;      /* always-on expert, or NULL */
     const wick_weight *shared_gate; /* [1][n_embd]: shared output * sigmoid(.), or NULL */
 } wick_op_moe;
 
@@ -183,7 +183,6 @@ typedef struct wick_op_delta {
     float norm_eps;
 } wick_op_delta;
 
-typedef struct wick_op_add {
 /* An input of its own for a layer (gemma4). p = rms(proj(base) * proj_scale) * norm + embed_scale * row(token)[column,
  * column + dim); dst = out(act(gate(src)) * p * scale). A token that the table has no row for takes the first row. */
 typedef struct wick_op_ple {
@@ -197,6 +196,7 @@ typedef struct wick_op_ple {
     wick_act act;
 } wick_op_ple;
 
+typedef struct wick_op_add {
     float dst_scale, src_scale;
 } wick_op_add;
 
@@ -220,8 +220,8 @@ typedef struct wick_op {
         wick_op_conv conv;
         wick_op_mamba mamba;
         wick_op_delta delta;
-        wick_op_add add;
         wick_op_ple ple;
+        wick_op_add add;
         wick_op_head head;
     } u;
 } wick_op;
