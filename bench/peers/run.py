@@ -6,7 +6,7 @@ In each round every program runs once, in an order that turns from round to roun
 a figure is the median of the rounds.
 Tests: speed (prompts of 128 and 512 tokens, decode, peak memory), batch (decode of 8 and 32 sequences), depth (decode after
 8,192 tokens), start (from nothing to the first token, files in the page cache), avx2 (both without AVX-512), busy (one other
-thread computes), mlx (mlx-lm on the CPU, in float32, which is its fastest there). The machine's read bandwidth is measured in
+thread computes), mlx (mlx-lm on the CPU, in float32: a prompt of 32 tokens and 8 more, for it is slow there). The machine's read bandwidth is measured in
 each round too. One line per call goes to bench/results/DATE-CPU/peers.jsonl; report.py makes the table and the plot."""
 import argparse
 import datetime
@@ -129,8 +129,10 @@ def one(test, program, path, s):
     elif test == "speed":
         rows, peak = program.bench(path, env, s.prompts, s.gen, reps=REPS)
         rows = rows + [(None, peak / 2**20)]
+    elif test == "mlx":
+        rows, _ = program.bench(path, env, [32], 8)
     else:
-        rows, _ = program.bench(path, env, s.prompts[:1], s.gen // 2 if test == "mlx" else s.gen, reps=1 if test == "mlx" else REPS)
+        rows, _ = program.bench(path, env, s.prompts[:1], s.gen, reps=REPS)
 
     def name(key):
         if key is None:
@@ -166,8 +168,8 @@ class Nobody:
 
 def measure(test, model, rounds, programs, s, lin_bench):
     samples, reads, contenders = {}, [], TESTS[test]
-    if test == "depth":
-        rounds = max(1, rounds // 2)  # each reads the whole context before it counts
+    if test in ("depth", "mlx"):
+        rounds = max(1, rounds // 2)  # the whole context is read before anything counts; mlx-lm needs a second for a token
     with Busy() if test == "busy" else Nobody():
         for i in range(-1 if test == "start" else 0, rounds):
             reads.append(read_bandwidth(lin_bench, s.threads))

@@ -24,7 +24,7 @@ def prompt(n_words, seed):
 class Client:
     def __init__(self, args, number):
         self.args, self.number, self.asked = args, number, 0
-        self.first, self.between, self.tokens, self.errors = [], [], 0, 0
+        self.first, self.between, self.rates, self.tokens, self.errors = [], [], [], 0, 0
         self.reader = self.writer = None
 
     async def connect(self):
@@ -34,13 +34,19 @@ class Client:
     async def ask(self, words, max_tokens, record=True):
         self.asked += 1
         body = {"messages": [{"role": "user", "content": prompt(words, self.number * 1000 + self.asked)}], "max_tokens": max_tokens,
-                "temperature": 0, "stream": True, **({"model": self.args.model} if self.args.model else {}), **json.loads(self.args.extra)}
+                "temperature": 0, "stream": True, "stream_options": {"include_usage": True}, **({"model": self.args.model} if self.args.model else {}), **json.loads(self.args.extra)}
         data = json.dumps(body).encode()
         u = urlparse(self.args.url)
         key = f"Authorization: Bearer {self.args.key}\r\n" if self.args.key else ""
-        self.writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nHost: {u.netloc}\r\nContent-Type: application/json\r\n{key}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-        t0 = last = time.perf_counter()
-        head = await self.reader.readuntil(b"\r\n\r\n")
+        request = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {u.netloc}\r\nContent-Type: application/json\r\n{key}Content-Length: {len(data)}\r\n\r\n".encode() + data
+        t0 = last = begun = time.perf_counter()
+        self.writer.write(request)
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):  # some servers close a connection after so many requests
+            await self.connect()
+            self.writer.write(request)
+            head = await self.reader.readuntil(b"\r\n\r\n")
         if b" 200 " not in head.split(b"\r\n")[0]:
             self.errors += 1
             length = next((int(x.split(b":")[1]) for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")), 0)
@@ -59,17 +65,24 @@ class Client:
             for line in lines:
                 if not line.startswith(b"data: {"):
                     continue
-                choices = json.loads(line[6:]).get("choices")
+                event = json.loads(line[6:])
+                if record and event.get("usage"):
+                    n = event["usage"]["completion_tokens"]
+                    self.tokens += n
+                    if n > 1 and last > begun:
+                        self.rates.append((n - 1) / (last - begun))
+                choices = event.get("choices")
                 if not choices or not (choices[0]["delta"].get("content") or choices[0]["delta"].get("reasoning_content")):
                     continue
                 if record:
-                    self.tokens += 1
                     (self.first if last == t0 else self.between).append(now - last)
+                if last == t0:
+                    begun = now
                 last = now
 
     async def run(self, until):
         await self.connect()
-        while time.perf_counter() < until:
+        while time.perf_counter() < until and (not self.args.requests or self.asked < self.args.requests):
             await self.ask(self.args.prompt_words, self.args.max_tokens)
         self.writer.close()
 
@@ -91,10 +104,11 @@ async def level(args, n):
             await extra.ask(args.intruder, 2, record=False)
     await asyncio.gather(*work)
     seconds = time.perf_counter() - t0
-    first, between = [x for c in clients for x in c.first], [x for c in clients for x in c.between]
-    return {"clients": n, "seconds": round(seconds, 2), "requests": len(first), "errors": sum(c.errors for c in clients), "chunks_per_s": round(sum(c.tokens for c in clients) / seconds, 1),
+    first, between, rates = ([x for c in clients for x in getattr(c, part)] for part in ("first", "between", "rates"))
+    return {"clients": n, "seconds": round(seconds, 2), "requests": len(first), "errors": sum(c.errors for c in clients), "tokens_per_s": round(sum(c.tokens for c in clients) / seconds, 1),
             "ttft_p50_ms": round(percentile(first, 50), 2), "ttft_p99_ms": round(percentile(first, 99), 2),
-            "inter_token_p50_ms": round(percentile(between, 50), 3), "inter_token_p99_ms": round(percentile(between, 99), 3)}
+            "inter_token_p50_ms": round(percentile(between, 50), 3), "inter_token_p99_ms": round(percentile(between, 99), 3),
+            "decode_per_s": round(sum(rates) / len(rates), 3) if rates else float("nan")}
 
 
 def main():
@@ -104,6 +118,7 @@ def main():
     ap.add_argument("--key")
     ap.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
     ap.add_argument("--seconds", type=float, default=10)
+    ap.add_argument("--requests", type=int, default=0, help="each client ends after so many (0: when the time is over)")
     ap.add_argument("--prompt-words", type=int, default=64)
     ap.add_argument("--max-tokens", type=int, default=64)
     ap.add_argument("--intruder", type=int, default=0)
@@ -111,13 +126,13 @@ def main():
     ap.add_argument("--json", action="store_true")
     args = ap.parse_args()
     if not args.json:
-        print(f"{'clients':>8} {'requests':>9} {'errors':>7} {'chunks/s':>9} {'ttft p50':>9} {'p99 ms':>9} {'itl p50':>9} {'p99 ms':>9}")
+        print(f"{'clients':>8} {'requests':>9} {'errors':>7} {'tokens/s':>9} {'ttft p50':>9} {'p99 ms':>9} {'itl p50':>9} {'p99 ms':>9}")
     for n in args.clients:
         r = asyncio.run(level(args, n))
         if args.json:
             print(json.dumps(r), flush=True)
         else:
-            print(f"{r['clients']:8} {r['requests']:9} {r['errors']:7} {r['chunks_per_s']:9} {r['ttft_p50_ms']:9} {r['ttft_p99_ms']:9} {r['inter_token_p50_ms']:9} {r['inter_token_p99_ms']:9}", flush=True)
+            print(f"{r['clients']:8} {r['requests']:9} {r['errors']:7} {r['tokens_per_s']:9} {r['ttft_p50_ms']:9} {r['ttft_p99_ms']:9} {r['inter_token_p50_ms']:9} {r['inter_token_p99_ms']:9}", flush=True)
 
 
 if __name__ == "__main__":
