@@ -66,9 +66,9 @@ wick_status wick_op_matrices(const wick_op *op, wick_mat_fn fn, void *ctx, wick_
     case WICK_OP_MAMBA2: return LIST(op->u.mamba.in, op->u.mamba.x, op->u.mamba.dt, op->u.mamba.out);
     case WICK_OP_DELTA: return LIST(op->u.delta.in_qkvz, op->u.delta.in_ba, op->u.delta.out);
     case WICK_OP_HEAD: return fn(ctx, op->u.head.w, err);
+    case WICK_OP_PLE: return LIST(op->u.ple.proj, op->u.ple.gate, op->u.ple.out);
     case WICK_OP_EMBED:
     case WICK_OP_NORM:
-    case WICK_OP_PLE: return LIST(op->u.ple.proj, op->u.ple.gate, op->u.ple.out);
     case WICK_OP_ADD:
     case WICK_OP_COPY:
     case WICK_N_OPS: break;
