@@ -236,10 +236,26 @@ static void unpack(const mul_state *s, uint32_t tile, uint32_t sb, uint32_t n, u
         k->unpack_float(&l->f, src, n, nt, c, d, b);
 }
 
-/* All panels over the block that lies unpacked; its first superblock is sb. */
-static void run_panels(const mul_state *s, uint32_t sb, uint32_t n, uint32_t nt)
+/* Panel i of n fetches its share of the next block, of `bytes` for each tile: the memory works while the panels run. */
+static void share_fetch(wick_lin_args *a, const uint8_t *const *next, uint64_t bytes, uint32_t i, uint32_t n)
+{
+    uint64_t step = ROUND_UP((bytes + (uint64_t)n * a->n_chunks - 1) / ((uint64_t)n * a->n_chunks), 64);
+    uint64_t from = i * step * a->n_chunks;
+    a->ahead_bytes = from < bytes ? (uint32_t)step : 0;
+    for (uint32_t t = 0; t < a->nt && a->ahead_bytes; t++) a->ahead[t] = next[t] + from;
+}
+
+/* All panels over the block of tiles [tile, tile + nt) that lies unpacked; its first superblock is sb. */
+static void run_panels(const mul_state *s, uint32_t tile, uint32_t sb, uint32_t n, uint32_t nt)
 {
     const wick_lin *l = s->l;
+    const uint8_t *next[WICK_LIN_NT_MAX] = {0};
+    uint32_t after = sb + n; /* behind the last superblock of a row of tiles comes the next one's first */
+    uint64_t next_bytes = (uint64_t)s->kc_super * l->f.super_bytes;
+    for (uint32_t t = 0; t < nt && next_bytes; t++)
+        next[t] = l->packed + ((uint64_t)(tile + t + (after < l->n_super ? 0 : nt)) * l->n_super +
+                               (after < l->n_super ? after : 0)) *
+                                  l->f.super_bytes;
     uint32_t chunk0 = sb * (l->f.super / WICK_LIN_CHUNK);
     wick_lin_args a = {.codes = s->block,
                        .c = (const float *)(const void *)s->block,
@@ -249,7 +265,8 @@ static void run_panels(const mul_state *s, uint32_t sb, uint32_t n, uint32_t nt)
                        .n_chunks = n * (l->f.super / WICK_LIN_CHUNK),
                        .block = l->f.block,
                        .fine = l->precision == WICK_PRECISION_FINE,
-                       .wide = l->f.wide};
+                       .wide = l->f.wide,
+                       .top = l->f.top};
     uint64_t chunk_bytes = s->parts.value_bytes / l->n_chunks, block0 = (uint64_t)chunk0 * WICK_LIN_CHUNK / l->f.block;
     for (uint32_t i = 0; i < s->panels.n; i++) {
         uint32_t row0;
@@ -262,6 +279,7 @@ static void run_panels(const mul_state *s, uint32_t sb, uint32_t n, uint32_t nt)
         a.y = s->c + (uint64_t)row0 * nt * WICK_LIN_TILE;
         a.q = (const int8_t *)values;
         a.x = (const float *)(const void *)values;
+        share_fetch(&a, next, next_bytes, i, s->panels.n);
         (l->is_int ? l->isa->kernels->mul_int : l->isa->kernels->mul_float)(&a);
     }
 }
@@ -290,8 +308,16 @@ static void store(const mul_state *s, uint32_t tile, uint32_t nt, float *y, uint
 {
     uint32_t n0 = tile * WICK_LIN_TILE, n = s->l->w.n_out - n0;
     if (n > nt * WICK_LIN_TILE) n = nt * WICK_LIN_TILE;
-    for (uint32_t m = 0; m < s->n_rows; m++)
-        memcpy(y + m * y_stride + n0, s->c + (uint64_t)m * nt * WICK_LIN_TILE, n * sizeof(float));
+    const float *c = s->c;
+    for (uint32_t m = 0; m < s->n_rows; m++, c += nt * WICK_LIN_TILE) {
+        float *to = y + m * y_stride + n0;
+        if (n == 2 * WICK_LIN_TILE)
+            memcpy(to, c, 2 * WICK_LIN_TILE * sizeof *c); /* a constant size needs no call */
+        else if (n == WICK_LIN_TILE)
+            memcpy(to, c, WICK_LIN_TILE * sizeof *c);
+        else
+            memcpy(to, c, n * sizeof *c);
+    }
 }
 
 void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y, uint64_t y_stride, uint32_t t0,
@@ -315,7 +341,7 @@ void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y,
         for (uint32_t sb = 0; sb < l->n_super; sb += s.kc_super) {
             uint32_t n = l->n_super - sb < s.kc_super ? l->n_super - sb : s.kc_super;
             for (uint32_t lane = 0; lane < nt; lane++) unpack(&s, t + lane, sb, n, nt, lane);
-            run_panels(&s, sb, n, nt);
+            run_panels(&s, t, sb, n, nt);
         }
         store(&s, t, nt, y, y_stride);
         t += nt;

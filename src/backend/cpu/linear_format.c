@@ -122,6 +122,19 @@ static uint32_t scale_bytes(const wick_lin_fmt *f)
     return (n + 63) / 64 * 64;
 }
 
+static uint8_t top_of(const wick_lin_fmt *f)
+{
+    if (f->lut != WICK_LIN_LUT_NONE) return f->lut == WICK_LIN_LUT_E2M1 ? 24 : 241;
+    switch (f->code) {
+    case WICK_LIN_CODE_2: return 3;
+    case WICK_LIN_CODE_3: return 7;
+    case WICK_LIN_CODE_4: return 15;
+    case WICK_LIN_CODE_5: return 31;
+    case WICK_LIN_CODE_6: return 63;
+    default: return 255;
+    }
+}
+
 void wick_lin_format(const wick_weight *w, wick_lin_fmt *out)
 {
     wick_lin_fmt *f = out;
@@ -148,7 +161,8 @@ void wick_lin_format(const wick_weight *w, wick_lin_fmt *out)
     case WICK_ENC_MXFP8: set_fp(f, WICK_LIN_CODE_F8, 32); break;
     }
     f->block = f->group < 64 ? f->group : 64;
-    f->wide = f->code == WICK_LIN_CODE_8 || f->lut == WICK_LIN_LUT_IQ4NL;
+    f->top = top_of(f);
+    f->wide = f->top > 127;
     if (f->code < WICK_LIN_CODE_F8) f->centre = centre_of(f);
     f->scale_bytes = scale_bytes(f);
     f->chunk_bytes = chunk_bytes(f->code);

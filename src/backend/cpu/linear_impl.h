@@ -61,6 +61,7 @@ typedef struct wick_lin_fmt {
     wick_lin_lut lut; /* of 4-bit codes: the u8 value is lut[code] */
     bool has_bias;    /* biases or mins are stored */
     bool wide;        /* u8 values above 127 occur (matters where the product saturates) */
+    uint8_t top;      /* no u8 value is above */
     uint16_t group, block, super;
     uint16_t zero;   /* value of the weight 0 where no bias is stored: b = -zero * d */
     uint16_t centre; /* taken off the value by the float kernels, so that sums do not cancel */
@@ -81,6 +82,11 @@ typedef struct wick_lin_args {
     float *y;             /* [mr][nt][16], accumulated */
     uint32_t mr, nt, n_chunks, block;
     bool fine, wide;
+    uint8_t top; /* no code is above */
+    /* Packed bytes that will be unpacked next, to be fetched meanwhile: so many of each tile for each chunk; 0: none.
+     * They may lie past the end of the matrix. */
+    const uint8_t *ahead[WICK_LIN_NT_MAX];
+    uint32_t ahead_bytes;
 } wick_lin_args;
 
 /* A whole packed tile times a panel of few rows, unpacking in registers; the same arithmetic. */
@@ -124,7 +130,8 @@ typedef struct wick_lin_kernels {
 
 extern const wick_lin_kernels wick_lin_kernels_portable;
 #if defined(__x86_64__)
-extern const wick_lin_kernels wick_lin_kernels_avx2, wick_lin_kernels_avx512, wick_lin_kernels_vnni;
+extern const wick_lin_kernels wick_lin_kernels_avx2, wick_lin_kernels_avxvnni, wick_lin_kernels_avx512,
+    wick_lin_kernels_vnni;
 bool wick_lin_gemv_float_avx512(const wick_lin_gemv_args *a); /* of the two 512-bit tables */
 #elif defined(__aarch64__)
 extern const wick_lin_kernels wick_lin_kernels_neon, wick_lin_kernels_neondot, wick_lin_kernels_i8mm;

@@ -18,6 +18,10 @@ static bool has_avx2(const wick_cpu_features *f)
 {
     return f->avx2_fma_f16c;
 }
+static bool has_avxvnni(const wick_cpu_features *f)
+{
+    return f->avx_vnni && f->avx2_fma_f16c;
+}
 static bool has_avx512(const wick_cpu_features *f)
 {
     return f->avx512 && f->avx2_fma_f16c;
@@ -38,10 +42,12 @@ static bool has_i8mm(const wick_cpu_features *f)
 #endif
 
 /* Best first. */
+/* clang-format off */
 static const isa_row rows[] = {
 #if defined(__x86_64__)
     {{"avx512-vnni", &wick_lin_kernels_vnni}, has_vnni},
     {{"avx512", &wick_lin_kernels_avx512}, has_avx512},
+    {{"avx2-vnni", &wick_lin_kernels_avxvnni}, has_avxvnni},
     {{"avx2", &wick_lin_kernels_avx2}, has_avx2},
 #elif defined(__aarch64__)
     {{"neon-i8mm", &wick_lin_kernels_i8mm}, has_i8mm},
@@ -50,6 +56,7 @@ static const isa_row rows[] = {
 #endif
     {{"portable", &wick_lin_kernels_portable}, has_always},
 };
+/* clang-format on */
 enum { N_ROWS = sizeof rows / sizeof rows[0] };
 
 wick_status wick_lin_isa_pick(const wick_lin_isa **out, const char *name, wick_err *err)

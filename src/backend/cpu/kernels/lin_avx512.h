@@ -22,6 +22,14 @@ LIN_INLINE __m512i lin_bcast4(const int8_t *p)
     return _mm512_set1_epi32(v);
 }
 
+/* Chunk c's share of what comes next. */
+LIN_INLINE void lin_block_ahead(const wick_lin_args *a, uint32_t c, const uint32_t nt)
+{
+    for (uint32_t t = 0; t < nt; t++)
+        for (uint32_t i = 0; i < a->ahead_bytes; i += 64)
+            _mm_prefetch((const char *)a->ahead[t] + c * a->ahead_bytes + i, _MM_HINT_T0);
+}
+
 LIN_INLINE void lin_block_dot(__m512i acc[][2], const uint8_t *codes, const int8_t *q, uint32_t n, const uint32_t mr,
                               const uint32_t nt, const bool wide)
 {
@@ -46,7 +54,8 @@ LIN_INLINE void lin_block_int(const wick_lin_args *a, const uint32_t mr, const u
     const int8_t *q = a->q;
     const float *d = a->d, *b = a->b, *sx = a->sx, *s = a->s;
     const int32_t *total = a->sum;
-    for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0)
+    for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0) {
+        lin_block_ahead(a, c, nt);
         for (uint32_t k = 0; k < per_chunk;
              k++, codes += n * nt * 64, q += n * mr * 4, d += nt * 16, b += nt * 16, sx += mr, s += mr, total += mr) {
             __m512i acc[LIN_MR][2];
@@ -74,6 +83,7 @@ LIN_INLINE void lin_block_int(const wick_lin_args *a, const uint32_t mr, const u
                 }
             }
         }
+    }
 }
 
 LIN_INLINE void lin_block_float(const wick_lin_args *a, const uint32_t mr, const uint32_t nt)
@@ -81,6 +91,7 @@ LIN_INLINE void lin_block_float(const wick_lin_args *a, const uint32_t mr, const
     const uint32_t n_blocks = a->n_chunks * 64 / a->block;
     const float *c = a->c, *x = a->x, *d = a->d, *b = a->b, *s = a->s;
     for (uint32_t k = 0; k < n_blocks; k++, d += nt * 16, b += nt * 16, s += mr) {
+        if (k * a->block % 64 == 0) lin_block_ahead(a, k * a->block / 64, nt);
         __m512 acc[LIN_MR][2];
 #pragma GCC unroll 16
         for (uint32_t m = 0; m < mr; m++) acc[m][0] = acc[m][1] = _mm512_setzero_ps();
@@ -155,8 +166,6 @@ LIN_INLINE void lin_chunks_512(const wick_lin_fmt *f, const wick_lin_code code, 
     for (uint32_t i = 0; i < n_super; i++) {
         src += f->scale_bytes;
         for (uint32_t k = 0; k < f->super; k += 64, src += f->chunk_bytes) {
-            for (uint32_t at = 0; at < f->chunk_bytes; at += 64)
-                _mm_prefetch((const char *)src + LIN_AHEAD + at, _MM_HINT_T0);
 #pragma GCC unroll 8
             for (uint32_t p = 0; p < 8; p++) {
                 __m512i v0, v1;
@@ -217,7 +226,6 @@ static void unpack_int_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n
 LIN_INLINE void lin_plain_512(const wick_lin_fmt *f, const uint8_t *in, uint32_t nt, float *c)
 {
     for (uint32_t k = 0; k < 64; k++, c += nt * 16) {
-        if (k % 2 == 0) _mm_prefetch((const char *)in + LIN_AHEAD + k * 32, _MM_HINT_T0);
         _mm512_store_ps(c, f->code == WICK_LIN_CODE_F32   ? _mm512_load_ps(in + k * 64)
                            : f->code == WICK_LIN_CODE_F16 ? lin_f16_ps(in + k * 32)
                                                           : lin_bf16_ps(in + k * 32));
@@ -250,14 +258,22 @@ typedef struct lin_gemv_at {
     const float *sx, *s;
     const int32_t *total;
     uint32_t k; /* inputs from the start of the superblock */
+    __m512i table;
 } lin_gemv_at;
 
+/* What a kernel is made for: its code, and whether 4-bit codes go through a table. */
+typedef struct lin_gemv_kind {
+    wick_lin_code code;
+    bool lut;
+} lin_gemv_kind;
+
 /* Codes of block `blk` of the chunk times the activations: the integer sums of mr rows. */
-LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const wick_lin_code code, const uint32_t block, const uint32_t blk,
+LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const lin_gemv_kind kind, const uint32_t block, const uint32_t blk,
                              const uint32_t mr, const bool fine, __m512i *sum)
 {
+    const wick_lin_code code = kind.code;
     const uint32_t pairs = block / 8, plane = 16 * mr * 4;
-    const bool wide = code == WICK_LIN_CODE_8;
+    const bool wide = code == WICK_LIN_CODE_8 || kind.lut;
     const uint32_t two = mr < 4 ? 1 : 0; /* with few rows, two chains for each hide the latency */
     __m512i acc[LIN_GEMV_MR][2], low[LIN_GEMV_MR][2];
 #pragma GCC unroll 8
@@ -267,7 +283,12 @@ LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const wick_lin_code code, co
         const uint32_t p = blk * pairs + i;
         __m512i v0, v1;
         lin_codes2(code, at->in, p, &v0, &v1);
-        _mm_prefetch((const char *)at->in + LIN_AHEAD + p * 64, _MM_HINT_T0);
+        if (kind.lut) {
+            v0 = _mm512_shuffle_epi8(at->table, v0);
+            v1 = _mm512_shuffle_epi8(at->table, v1);
+        }
+        if (p < (code == WICK_LIN_CODE_2 ? 4 : code == WICK_LIN_CODE_3 ? 6 : 8))
+            _mm_prefetch((const char *)at->in + LIN_AHEAD + p * 64, _MM_HINT_T0);
         if (code == WICK_LIN_CODE_8) _mm_prefetch((const char *)at->in + LIN_AHEAD + 512 + p * 64, _MM_HINT_T0);
 #pragma GCC unroll 8
         for (uint32_t m = 0; m < mr; m++) {
@@ -291,13 +312,13 @@ LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const wick_lin_code code, co
     }
 }
 
-LIN_INLINE void lin_gemv_block(const lin_gemv_at *at, const wick_lin_code code, const uint32_t block,
+LIN_INLINE void lin_gemv_block(const lin_gemv_at *at, const lin_gemv_kind kind, const uint32_t block,
                                const uint32_t blk, const uint32_t mr, const bool fine, __m512 *y)
 {
     const wick_lin_fmt *f = at->f;
     __m512i sum[LIN_GEMV_MR];
     __m512 d, b;
-    lin_gemv_dot(at, code, block, blk, mr, fine, sum);
+    lin_gemv_dot(at, kind, block, blk, mr, fine, sum);
     lin_group_ps(f, at->scales, (at->k + blk * block) / f->group, f->super / f->group,
                  f->has_bias ? 0.0f : -(float)f->zero, &d, &b);
 #pragma GCC unroll 8
@@ -308,11 +329,12 @@ LIN_INLINE void lin_gemv_block(const lin_gemv_at *at, const wick_lin_code code, 
     }
 }
 
-LIN_INLINE void lin_gemv_int(const wick_lin_gemv_args *a, const wick_lin_code code, const uint32_t block,
+LIN_INLINE void lin_gemv_int(const wick_lin_gemv_args *a, const lin_gemv_kind kind, const uint32_t block,
                              const uint32_t mr, const bool fine)
 {
+    const wick_lin_code code = kind.code;
     const wick_lin_fmt *f = a->f;
-    lin_gemv_at at = {.f = f, .in = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .total = a->sum};
+    lin_gemv_at at = {.f = f, .in = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .total = a->sum, .table = lin_lut(f)};
     __m512 y[LIN_GEMV_MR];
 #pragma GCC unroll 8
     for (uint32_t m = 0; m < mr; m++) y[m] = _mm512_setzero_ps();
@@ -325,11 +347,11 @@ LIN_INLINE void lin_gemv_int(const wick_lin_gemv_args *a, const wick_lin_code co
             if (code == WICK_LIN_CODE_5 || code == WICK_LIN_CODE_6)
                 for (uint32_t i = 512; i < f->chunk_bytes; i += 64)
                     _mm_prefetch((const char *)at.in + LIN_AHEAD + i, _MM_HINT_T0);
-            lin_gemv_block(&at, code, block, 0, mr, fine, y);
-            if (block <= 32) lin_gemv_block(&at, code, block, 1, mr, fine, y);
+            lin_gemv_block(&at, kind, block, 0, mr, fine, y);
+            if (block <= 32) lin_gemv_block(&at, kind, block, 1, mr, fine, y);
             if (block <= 16) {
-                lin_gemv_block(&at, code, block, 2, mr, fine, y);
-                lin_gemv_block(&at, code, block, 3, mr, fine, y);
+                lin_gemv_block(&at, kind, block, 2, mr, fine, y);
+                lin_gemv_block(&at, kind, block, 3, mr, fine, y);
             }
             at.in += f->chunk_bytes;
             at.q += 16 * mr * 4 * (fine ? 2 : 1);
@@ -343,63 +365,72 @@ LIN_INLINE void lin_gemv_int(const wick_lin_gemv_args *a, const wick_lin_code co
 }
 
 typedef void (*lin_gemv_fn)(const wick_lin_gemv_args *a);
-#define LIN_GEMV_INT(name, code, block, mr, fine)                        \
-    static void gemv_##name##_##mr##_##fine(const wick_lin_gemv_args *a) \
-    {                                                                    \
-        lin_gemv_int(a, code, block, mr, fine);                          \
-    }
 typedef struct lin_gemv_row {
     wick_lin_code code;
+    bool lut;
     uint32_t block;
     lin_gemv_fn fn[2][LIN_GEMV_MR]; /* [fine][mr - 1]; NULL: none */
 } lin_gemv_row;
 
+#define LIN_GEMV_INT(name, code, lut, block, mr, fine)                      \
+    static void gemv_##name##_##mr##_##fine(const wick_lin_gemv_args *a)    \
+    {                                                                       \
+        lin_gemv_int(a, (const lin_gemv_kind){code, lut}, block, mr, fine); \
+    }
+#define LIN_GEMV_BOTH(name, code, lut, block, mr) \
+    LIN_GEMV_INT(name, code, lut, block, mr, 0) LIN_GEMV_INT(name, code, lut, block, mr, 1)
+
 /* clang-format off */
-#define LIN_GEMV_BOTH(name, code, block, mr) LIN_GEMV_INT(name, code, block, mr, 0) LIN_GEMV_INT(name, code, block, mr, 1)
 #if LIN_FEW || defined(LIN_WIDE)
-#define LIN_GEMV_SET4(name, code, block) LIN_GEMV_BOTH(name, code, block, 1)
-#define LIN_GEMV_SET8 LIN_GEMV_SET4
-#define LIN_GEMV_FNS4(name, fine) {gemv_##name##_1_##fine}
-#define LIN_GEMV_FNS8 LIN_GEMV_FNS4
+#define LIN_GEMV_SET2(name, code, lut, block) LIN_GEMV_BOTH(name, code, lut, block, 1)
+#define LIN_GEMV_SET8 LIN_GEMV_SET2
+#define LIN_GEMV_FNS2(name, fine) {gemv_##name##_1_##fine}
+#define LIN_GEMV_FNS8 LIN_GEMV_FNS2
 #else
-#define LIN_GEMV_SET4(name, code, block)                                            \
-    LIN_GEMV_BOTH(name, code, block, 1) LIN_GEMV_BOTH(name, code, block, 2)         \
-    LIN_GEMV_BOTH(name, code, block, 3) LIN_GEMV_BOTH(name, code, block, 4)
-#define LIN_GEMV_SET8(name, code, block) LIN_GEMV_SET4(name, code, block)           \
-    LIN_GEMV_BOTH(name, code, block, 5) LIN_GEMV_BOTH(name, code, block, 6)         \
-    LIN_GEMV_BOTH(name, code, block, 7) LIN_GEMV_BOTH(name, code, block, 8)
-#define LIN_GEMV_FNS4(name, fine)                                                   \
-    {gemv_##name##_1_##fine, gemv_##name##_2_##fine, gemv_##name##_3_##fine, gemv_##name##_4_##fine}
-#define LIN_GEMV_FNS8(name, fine)                                                   \
+#define LIN_GEMV_SET2(name, code, lut, block)                                                       \
+    LIN_GEMV_BOTH(name, code, lut, block, 1) LIN_GEMV_BOTH(name, code, lut, block, 2)
+#define LIN_GEMV_SET8(name, code, lut, block) LIN_GEMV_SET2(name, code, lut, block)                 \
+    LIN_GEMV_BOTH(name, code, lut, block, 3) LIN_GEMV_BOTH(name, code, lut, block, 4)               \
+    LIN_GEMV_BOTH(name, code, lut, block, 5) LIN_GEMV_BOTH(name, code, lut, block, 6)               \
+    LIN_GEMV_BOTH(name, code, lut, block, 7) LIN_GEMV_BOTH(name, code, lut, block, 8)
+#define LIN_GEMV_FNS2(name, fine) {gemv_##name##_1_##fine, gemv_##name##_2_##fine}
+#define LIN_GEMV_FNS8(name, fine)                                                                   \
     {gemv_##name##_1_##fine, gemv_##name##_2_##fine, gemv_##name##_3_##fine, gemv_##name##_4_##fine, \
      gemv_##name##_5_##fine, gemv_##name##_6_##fine, gemv_##name##_7_##fine, gemv_##name##_8_##fine}
 #endif
-
-LIN_GEMV_SET8(q4_64, WICK_LIN_CODE_4, 64)
-LIN_GEMV_SET8(q4_32, WICK_LIN_CODE_4, 32)
-LIN_GEMV_SET4(q8_64, WICK_LIN_CODE_8, 64)
-LIN_GEMV_SET4(q8_32, WICK_LIN_CODE_8, 32)
-LIN_GEMV_SET4(q5_32, WICK_LIN_CODE_5, 32)
-LIN_GEMV_SET4(q6_16, WICK_LIN_CODE_6, 16)
-LIN_GEMV_SET4(q6_64, WICK_LIN_CODE_6, 64)
-
-static const lin_gemv_row lin_gemv_rows[] = {
-    {WICK_LIN_CODE_4, 64, {LIN_GEMV_FNS8(q4_64, 0), LIN_GEMV_FNS8(q4_64, 1)}},
-    {WICK_LIN_CODE_4, 32, {LIN_GEMV_FNS8(q4_32, 0), LIN_GEMV_FNS8(q4_32, 1)}},
-    {WICK_LIN_CODE_8, 64, {LIN_GEMV_FNS4(q8_64, 0), LIN_GEMV_FNS4(q8_64, 1)}},
-    {WICK_LIN_CODE_8, 32, {LIN_GEMV_FNS4(q8_32, 0), LIN_GEMV_FNS4(q8_32, 1)}},
-    {WICK_LIN_CODE_5, 32, {LIN_GEMV_FNS4(q5_32, 0), LIN_GEMV_FNS4(q5_32, 1)}},
-    {WICK_LIN_CODE_6, 16, {LIN_GEMV_FNS4(q6_16, 0), LIN_GEMV_FNS4(q6_16, 1)}},
-    {WICK_LIN_CODE_6, 64, {LIN_GEMV_FNS4(q6_64, 0), LIN_GEMV_FNS4(q6_64, 1)}},
-};
+/* The usual ones for up to 8 rows, the others for one and two. */
+#define LIN_GEMVS8(X)                    \
+    X(q4_64, WICK_LIN_CODE_4, false, 64) \
+    X(q4_32, WICK_LIN_CODE_4, false, 32) \
+    X(t4_32, WICK_LIN_CODE_4, true, 32)  \
+    X(q8_64, WICK_LIN_CODE_8, false, 64) \
+    X(q8_32, WICK_LIN_CODE_8, false, 32) \
+    X(q5_32, WICK_LIN_CODE_5, false, 32) \
+    X(q6_16, WICK_LIN_CODE_6, false, 16) \
+    X(q6_64, WICK_LIN_CODE_6, false, 64)
+#define LIN_GEMVS2(X)                    \
+    X(t4_16, WICK_LIN_CODE_4, true, 16)  \
+    X(q2_64, WICK_LIN_CODE_2, false, 64) \
+    X(q2_16, WICK_LIN_CODE_2, false, 16) \
+    X(q3_64, WICK_LIN_CODE_3, false, 64) \
+    X(q3_16, WICK_LIN_CODE_3, false, 16) \
+    X(q5_64, WICK_LIN_CODE_5, false, 64)
+LIN_GEMVS8(LIN_GEMV_SET8)
+LIN_GEMVS2(LIN_GEMV_SET2)
+#define ROW8(name, code, lut, block) {code, lut, block, {LIN_GEMV_FNS8(name, 0), LIN_GEMV_FNS8(name, 1)}},
+#define ROW2(name, code, lut, block) {code, lut, block, {LIN_GEMV_FNS2(name, 0), LIN_GEMV_FNS2(name, 1)}},
+static const lin_gemv_row lin_gemv_rows[] = {LIN_GEMVS8(ROW8) LIN_GEMVS2(ROW2)};
+#undef ROW8
+#undef ROW2
 /* clang-format on */
 
 static bool gemv_int(const wick_lin_gemv_args *a)
 {
     const wick_lin_fmt *f = a->f;
-    if (a->mr > LIN_GEMV_MR || f->lut != WICK_LIN_LUT_NONE || f->code >= WICK_LIN_CODE_F8) return false;
+    const bool lut = f->lut != WICK_LIN_LUT_NONE;
+    if (a->mr > LIN_GEMV_MR || f->code >= WICK_LIN_CODE_F8) return false;
     for (size_t i = 0; i < sizeof lin_gemv_rows / sizeof lin_gemv_rows[0]; i++)
-        if (lin_gemv_rows[i].code == f->code && lin_gemv_rows[i].block == f->block) {
+        if (lin_gemv_rows[i].code == f->code && lin_gemv_rows[i].block == f->block && lin_gemv_rows[i].lut == lut) {
             lin_gemv_fn fn = lin_gemv_rows[i].fn[a->fine][a->mr - 1];
             if (fn) fn(a);
             return fn != NULL;
