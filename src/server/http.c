@@ -20,7 +20,7 @@
 #include "base/sys.h"
 #include "server/server_int.h"
 
-#define POOL_BYTES (160 * 1024)      /* of a connection: header limit, its parsed form, one block of an answer */
+#define POOL_MORE (16 * 1024)        /* of a connection, besides its header: the parsed form, one block of an answer */
 #define DISCARD_BYTES (160ull << 20) /* read and thrown away after an error at most */
 #define STREAM_BLOCK 8192
 
@@ -461,13 +461,14 @@ wick_status wick_http_start(wick_server *s, wick_err *err)
         tls[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     }
     WICK_TRY(open_socket(c, &fd, &s->port, err));
-    s->mhd = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY, tls,
-        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)c->limits.idle_seconds, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    s->mhd =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY,
+                         tls, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)(c->limits.header_bytes + c->limits.uri_bytes + POOL_MORE),
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)c->limits.idle_seconds, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK,
+                         on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+                         on_connection, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!s->mhd) {
         close(fd);
         return WICK_FAIL(err, WICK_E_IO, "http", "the HTTP server does not start%s",
