@@ -51,27 +51,32 @@ static mlx_array global_scaled(wick_backend_model *m, const wick_mlx_lin *l, mlx
     return l->global_scale == 1.0F ? y : wick_mx_multiply(&m->g, y, wick_mx_scalar(&m->g, l->global_scale, m->act));
 }
 
-mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n, mlx_array bias)
+mlx_array wick_mlx_product(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n)
 {
     wick_graph *g = &m->g;
-    mlx_array y;
-    if (!l->quantized) {
-        if (bias.ctx) return wick_mx_addmm(g, bias, x, l->wt);
-        return wick_mx_matmul(g, x, l->wt);
-    }
     if (m->expand_rows && n >= m->expand_rows) {
         static const int swap2[] = {1, 0}, swap3[] = {0, 2, 1};
         mlx_array w = expanded(m, l, l->w, l->scales, l->biases);
         w = wick_mx_transpose(g, w, l->n_mat > 1 ? swap3 : swap2, l->n_mat > 1 ? 3 : 2);
-        y = wick_mx_matmul(g, x, w);
-    } else if (l->n_mat == 1 && n > 1 && n < m->pad_rows) {
+        return wick_mx_matmul(g, x, w);
+    }
+    if (l->n_mat == 1 && n > 1 && n < m->pad_rows) {
         int in = (int)l->n_in, rows = (int)m->pad_rows;
         mlx_array both[2] = {x, wick_mx_zeros(g, MX_DIMS(rows - (int)n, in), m->act)};
-        y = quantized(m, l, wick_mx_concat(g, both, 2, 0));
-        y = wick_mx_cut(g, y, MX_DIMS(rows, (int)l->n_out), 0, 0, (int)n);
-    } else {
-        y = quantized(m, l, x);
+        mlx_array y = quantized(m, l, wick_mx_concat(g, both, 2, 0));
+        return wick_mx_cut(g, y, MX_DIMS(rows, (int)l->n_out), 0, 0, (int)n);
     }
+    return quantized(m, l, x);
+}
+
+mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n, mlx_array bias)
+{
+    wick_graph *g = &m->g;
+    if (!l->quantized) {
+        if (bias.ctx) return wick_mx_addmm(g, bias, x, l->wt);
+        return wick_mx_matmul(g, x, l->wt);
+    }
+    mlx_array y = wick_mlx_qmv_takes(m, l, n) ? wick_mlx_qmv(m, l, x, n) : wick_mlx_product(m, l, x, n);
     y = global_scaled(m, l, y);
     return bias.ctx ? wick_mx_add(g, y, bias) : y;
 }

@@ -11,7 +11,6 @@ typedef struct wick_loader {
 } wick_loader;
 
 size_t wick_mlx_dtype_bytes(mlx_dtype t);
-void wick_mlx_put_float(mlx_dtype t, float v, void *dst, size_t i); /* dst[i] = v as type t */
 /* An array [n_out][cols] (or [n_mat][n_out][cols]) over memory: the mapping's (owner NULL), or a buffer of ours that it takes. */
 mlx_array wick_mlx_shaped(const wick_mlx_lin *l, const void *data, void *owner, uint32_t cols, mlx_dtype t);
 

@@ -156,6 +156,8 @@ struct wick_backend_model {
     wick_pick *pick;            /* [max_tokens] and its picks */
     mlx_closure fused_act[8];   /* compiled activations, by wick_act */
     bool compiled;
+    mlx_fast_cuda_kernel qmv; /* see qmv.c */
+    bool qmv_one, qmv_many;
     uint64_t n_steps, n_tokens;
     double step_ms, landed_ms;
     double build_ms, encode_ms; /* host time of building graphs, and of MLX starting them */
@@ -179,6 +181,16 @@ mlx_array wick_mlx_gather_linear(wick_backend_model *m, const wick_mlx_lin *l, m
 mlx_array wick_mlx_rows(wick_backend_model *m, const wick_mlx_lin *l, mlx_array ids, uint32_t n);
 mlx_array wick_mlx_activation(wick_backend_model *m, wick_act act, float alpha, float limit, mlx_array gate,
                               mlx_array up); /* gate empty: act(up) */
+
+/* The product as MLX makes it. */
+mlx_array wick_mlx_product(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n);
+void wick_mlx_put_float(mlx_dtype t, float v, void *dst, size_t i); /* load.c: dst[i] = v as type t */
+
+/* qmv.c: compiles and tries the kernel, when weights are loaded; does it take this product of n rows; the product */
+void wick_mlx_qmv_open(wick_backend_model *m);
+void wick_mlx_qmv_close(wick_backend_model *m);
+bool wick_mlx_qmv_takes(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
+mlx_array wick_mlx_qmv(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n);
 
 /* kv.c */
 wick_status wick_mlx_seq_new(wick_backend_model *m, wick_seq **out, wick_err *err) WICK_MUST_CHECK;

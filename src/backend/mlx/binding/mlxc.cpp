@@ -34,6 +34,16 @@ using Arrays = std::vector<mx::array>;
 using Function = std::function<Arrays(const Arrays &)>;
 using Info = std::unordered_map<std::string, std::variant<std::string, size_t>>;
 
+using Strings = std::vector<std::string>;
+using Kernel = mx::fast::CustomKernelFunction;
+
+struct KernelConfig {
+    std::vector<mx::Shape> shapes;
+    std::vector<mx::Dtype> types;
+    std::tuple<int, int, int> grid{1, 1, 1}, group{1, 1, 1};
+    std::vector<std::pair<std::string, mx::fast::TemplateArg>> args;
+};
+
 struct Handler {
     mlx_error_handler_func call = nullptr;
     void *data = nullptr;
@@ -312,6 +322,83 @@ int mlx_closure_free(mlx_closure f)
 int mlx_compile(mlx_closure *res, const mlx_closure f, bool shapeless)
 {
     return guard([&] { put(res, Function(mx::compile(get<Function>(f), shapeless))); });
+}
+
+mlx_vector_string mlx_vector_string_new(void)
+{
+    return fresh<mlx_vector_string>([] { return new Strings(); });
+}
+
+int mlx_vector_string_append_value(mlx_vector_string v, const char *text)
+{
+    return guard([&] { get<Strings>(v).push_back(text); });
+}
+
+int mlx_vector_string_free(mlx_vector_string v)
+{
+    return drop<Strings>(v);
+}
+
+mlx_fast_cuda_kernel_config mlx_fast_cuda_kernel_config_new(void)
+{
+    return fresh<mlx_fast_cuda_kernel_config>([] { return new KernelConfig(); });
+}
+
+void mlx_fast_cuda_kernel_config_free(mlx_fast_cuda_kernel_config c)
+{
+    drop<KernelConfig>(c);
+}
+
+int mlx_fast_cuda_kernel_config_add_output_arg(mlx_fast_cuda_kernel_config c, const int *shape, size_t n, mlx_dtype t)
+{
+    return guard([&] {
+        get<KernelConfig>(c).shapes.push_back(mx::Shape(shape, shape + n));
+        get<KernelConfig>(c).types.push_back(dtype_of(t));
+    });
+}
+
+int mlx_fast_cuda_kernel_config_set_grid(mlx_fast_cuda_kernel_config c, int x, int y, int z)
+{
+    return guard([&] { get<KernelConfig>(c).grid = {x, y, z}; });
+}
+
+int mlx_fast_cuda_kernel_config_set_thread_group(mlx_fast_cuda_kernel_config c, int x, int y, int z)
+{
+    return guard([&] { get<KernelConfig>(c).group = {x, y, z}; });
+}
+
+int mlx_fast_cuda_kernel_config_add_template_arg_dtype(mlx_fast_cuda_kernel_config c, const char *name, mlx_dtype t)
+{
+    return guard([&] { get<KernelConfig>(c).args.emplace_back(name, dtype_of(t)); });
+}
+
+int mlx_fast_cuda_kernel_config_add_template_arg_int(mlx_fast_cuda_kernel_config c, const char *name, int value)
+{
+    return guard([&] { get<KernelConfig>(c).args.emplace_back(name, value); });
+}
+
+mlx_fast_cuda_kernel mlx_fast_cuda_kernel_new(const char *name, const mlx_vector_string in, const mlx_vector_string out,
+                                              const char *source, const char *header, bool contiguous, int shared)
+{
+    return fresh<mlx_fast_cuda_kernel>([&] {
+        return new Kernel(
+            mx::fast::cuda_kernel(name, get<Strings>(in), get<Strings>(out), source, header, contiguous, shared));
+    });
+}
+
+void mlx_fast_cuda_kernel_free(mlx_fast_cuda_kernel k)
+{
+    drop<Kernel>(k);
+}
+
+int mlx_fast_cuda_kernel_apply(mlx_vector_array *res, mlx_fast_cuda_kernel k, const mlx_vector_array in,
+                               const mlx_fast_cuda_kernel_config c, const mlx_stream s)
+{
+    return guard([&] {
+        const KernelConfig &o = get<KernelConfig>(c);
+        put(res,
+            get<Kernel>(k)(get<Arrays>(in), o.shapes, o.types, o.grid, o.group, o.args, std::nullopt, false, str(s)));
+    });
 }
 
 mlx_device mlx_device_new_type(mlx_device_type type, int index)

@@ -35,6 +35,15 @@ typedef struct mlx_string_ {
 typedef struct mlx_closure_ {
     void *ctx;
 } mlx_closure;
+typedef struct mlx_vector_string_ {
+    void *ctx;
+} mlx_vector_string;
+typedef struct mlx_fast_cuda_kernel_ {
+    void *ctx;
+} mlx_fast_cuda_kernel;
+typedef struct mlx_fast_cuda_kernel_config_ {
+    void *ctx;
+} mlx_fast_cuda_kernel_config;
 
 typedef enum mlx_dtype_ {
     MLX_BOOL,
@@ -102,6 +111,27 @@ mlx_closure mlx_closure_new_func_payload(int (*fun)(mlx_vector_array *, const ml
 int mlx_closure_apply(mlx_vector_array *res, mlx_closure cls, const mlx_vector_array input);
 int mlx_closure_free(mlx_closure cls);
 int mlx_compile(mlx_closure *res, const mlx_closure fun, bool shapeless);
+
+/* Own CUDA kernels: compiled at the first call with a shape and type */
+mlx_vector_string mlx_vector_string_new(void);
+int mlx_vector_string_append_value(mlx_vector_string vec, const char *val);
+int mlx_vector_string_free(mlx_vector_string vec);
+mlx_fast_cuda_kernel_config mlx_fast_cuda_kernel_config_new(void);
+void mlx_fast_cuda_kernel_config_free(mlx_fast_cuda_kernel_config cls);
+int mlx_fast_cuda_kernel_config_add_output_arg(mlx_fast_cuda_kernel_config cls, const int *shape, size_t size,
+                                               mlx_dtype dtype);
+int mlx_fast_cuda_kernel_config_set_grid(mlx_fast_cuda_kernel_config cls, int grid1, int grid2, int grid3);
+int mlx_fast_cuda_kernel_config_set_thread_group(mlx_fast_cuda_kernel_config cls, int thread1, int thread2,
+                                                 int thread3);
+int mlx_fast_cuda_kernel_config_add_template_arg_dtype(mlx_fast_cuda_kernel_config cls, const char *name,
+                                                       mlx_dtype dtype);
+int mlx_fast_cuda_kernel_config_add_template_arg_int(mlx_fast_cuda_kernel_config cls, const char *name, int value);
+mlx_fast_cuda_kernel mlx_fast_cuda_kernel_new(const char *name, const mlx_vector_string input_names,
+                                              const mlx_vector_string output_names, const char *source,
+                                              const char *header, bool ensure_row_contiguous, int shared_memory);
+void mlx_fast_cuda_kernel_free(mlx_fast_cuda_kernel cls);
+int mlx_fast_cuda_kernel_apply(mlx_vector_array *outputs, mlx_fast_cuda_kernel cls, const mlx_vector_array inputs,
+                               const mlx_fast_cuda_kernel_config config, const mlx_stream stream);
 
 /* Devices, streams, memory */
 mlx_device mlx_device_new_type(mlx_device_type type, int index);
