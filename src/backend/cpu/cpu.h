@@ -14,8 +14,15 @@
 
 enum {
     WICK_MAX_KEYS = 4,  /* forms of activations that one node's products may ask for */
-    WICK_SMALL_ROWS = 2 /* up to so many rows each thread prepares its own activations: cheaper than a barrier */
+    WICK_SMALL_ROWS = 8 /* so many rows each thread may prepare for itself: see small_batch in work.c */
 };
+
+/* Floats from one row of a node's inner rows to the next. Not a multiple of a page: the tiles of many rows are written in
+ * turn, and would all fall into one set of the cache. */
+static inline uint32_t wick_row_stride(uint32_t width)
+{
+    return width % 256 == 0 ? width + 16 : width;
+}
 
 typedef struct wick_node wick_node;
 typedef struct wick_step wick_step;

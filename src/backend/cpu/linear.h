@@ -15,7 +15,8 @@
 typedef struct wick_lin wick_lin; /* one packed matrix */
 
 typedef struct wick_lin_isa {
-    const char *name;                       /* "portable", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm" */
+    const char
+        *name; /* "portable", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm" */
     const struct wick_lin_kernels *kernels; /* private */
 } wick_lin_isa;
 

@@ -77,7 +77,8 @@ static const enc_row encs[] = {
     BLOCK(MXFP4, -1, -1, 32, 352),
 };
 enum { N_ENCS = sizeof encs / sizeof encs[0], N_OUT = 257, M_MAX = 40 };
-static const char *const isas[] = {"portable", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"};
+static const char *const isas[] = {"portable",    "avx2", "avx2-vnni",    "avx512",
+                                   "avx512-vnni", "neon", "neon-dotprod", "neon-i8mm"};
 enum { N_ISAS = sizeof isas / sizeof isas[0] };
 static const uint32_t outs[] = {1, 15, 16, 17, 40, 64, 257};
 static const uint32_t rows_of[] = {1, 2, 3, 7, 8, 13, 14, 15, 32, 33};

@@ -116,7 +116,7 @@ wick_status wick_plan_attn(wick_backend_model *m, wick_node *n, wick_err *err)
     d->v_at = d->k_at + kv * o->head_dim;
     d->out_at = d->v_at + kv * o->v_head_dim;
     d->n_qkv = o->kv_shared ? 1 : 3;
-    n->width = d->out_at + o->n_head * o->v_head_dim;
+    n->width = wick_row_stride(d->out_at + o->n_head * o->v_head_dim);
     if (o->rope) n->rope = wick_rope_index(m, o->rope);
     wick_attn_need(m, &m->kv.cache[o->cache], o->n_head, o->head_dim, o->v_head_dim);
     WICK_TRY(wick_prod_init(&n->prod[0], m, &n->in, o->wq, o->bq, 0, err));

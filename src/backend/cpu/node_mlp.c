@@ -1,5 +1,5 @@
 /* backend/cpu/node_mlp.c - MLP: gate and up side by side with the activation in the same tiles, then down with the residual.
- * wide: [n][2 * n_ff], gate (and the result) first. Three barriers, two for single rows. */
+ * wide: [n][width], gate (and the result) first. Three barriers, two for single rows. */
 #include "backend/cpu/cpu.h"
 
 static void gate_up(wick_step *s, const wick_node *n, wick_lane *t, const void *act)
@@ -39,7 +39,7 @@ wick_status wick_plan_mlp(wick_backend_model *m, wick_node *n, wick_err *err)
 {
     const wick_op_mlp *o = &n->op->u.mlp;
     n->run = run_mlp;
-    n->width = o->gate ? 2 * o->n_ff : o->n_ff;
+    n->width = wick_row_stride(o->gate ? 2 * o->n_ff : o->n_ff);
     WICK_TRY(wick_prod_init(&n->prod[0], m, &n->in, o->up, o->b_up, o->gate ? o->n_ff : 0, err));
     if (o->gate) WICK_TRY(wick_prod_init(&n->prod[1], m, &n->in, o->gate, o->b_gate, 0, err));
     return wick_prod_init(&n->prod[2], m, &n->mid, o->down, o->b_down, 0, err);

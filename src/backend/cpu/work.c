@@ -68,10 +68,17 @@ static void run_norm(const wick_step *s, const wick_node *n, uint32_t m, float *
     s->m->row->norm(dst, s->reg[n->src] + (size_t)m * w, n->norm->w, n->norm->b, w, n->norm->eps, n->norm->kind);
 }
 
+/* Each thread prepares all rows for itself: cheaper than a barrier, and than sharing the lines of one panel. With many threads
+ * the work that all of them repeat weighs more. */
+static bool small_batch(const wick_lane *t)
+{
+    return t->n <= 2 || (t->n <= WICK_SMALL_ROWS && t->n * t->step->m->n_threads <= 2 * WICK_SMALL_ROWS);
+}
+
 const void *wick_prepare_source(wick_step *s, const wick_node *n, wick_lane *t)
 {
     uint32_t w = s->m->plan->n_embd, from, to;
-    if (n->n_row_ops == 0 && t->n <= WICK_SMALL_ROWS) {
+    if (n->n_row_ops == 0 && small_batch(t)) {
         for (uint32_t m = 0; n->norm && m < t->n; m++) run_norm(s, n, m, t->norm + (size_t)m * w);
         prepare_rows(&n->in, n->norm ? t->norm : s->reg[n->src], w, 0, t->n, t->n, t->act);
         return t->act;
@@ -90,7 +97,7 @@ const void *wick_prepare_source(wick_step *s, const wick_node *n, wick_lane *t)
 const void *wick_prepare(wick_step *s, wick_lane *t, const wick_input *in, const float *x, uint64_t stride)
 {
     uint32_t from, to;
-    if (t->n <= WICK_SMALL_ROWS) {
+    if (small_batch(t)) {
         prepare_rows(in, x, stride, 0, t->n, t->n, t->act);
         return t->act;
     }
