@@ -22,13 +22,14 @@ def goal(test, what, weights):
 
 
 def newest(folder):
-    """{(model, test): entry} of the ledger."""
+    """{(model, test): entry} of the ledger, in the order of the table."""
     out = {}
     for line in (folder / "peers.jsonl").read_text().splitlines():
         e = json.loads(line)
         for r in e["rows"]:
             out[r["model"], r["test"]] = e
-    return out
+    order = list(TITLES)
+    return dict(sorted(out.items(), key=lambda item: (item[0][0], order.index(item[0][1]))))
 
 
 def lower_is_better(what):

@@ -107,9 +107,9 @@ def write_table(folder):
            "| test | figure | Wick | llama-server | ratio | load average |", "|---|---|---|---|---|---|"]
     for test, e in newest.items():
         for figure, (wick, peer) in e["figures"].items():
-            ratio = f"{times_better(figure, wick, peer):.2f}" if not test.startswith("overhead") else f"{1 - wick / peer:.1%} slower"
+            ratio = f"costs {1 - wick / peer:.1%}" if test.startswith("overhead") else f"{times_better(figure, wick, peer):.2f}"
             out.append(f"| {test} | {figure} | {wick:.2f} | {peer:.2f} | {ratio} | {e['load_average']} |")
-    out += ["", "In the rows of overhead the peer is `wick bench`."]
+    out += ["", "In the rows of overhead the column of llama-server holds `wick bench`."]
     (folder / "serve.md").write_text("\n".join(out) + "\n")
 
 
@@ -119,6 +119,7 @@ def main():
     p.add_argument("--tests", default="load,intruder,overhead")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=float, default=10)
+    p.add_argument("--prompt-words", type=int, default=32)
     p.add_argument("--gen", type=int, default=128)
     p.add_argument("--slots", type=int, default=32, help="sequences at once")
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
@@ -148,11 +149,11 @@ def main():
                                                    "--kv-unified", "--no-webui"], PEERS / "serve-llama.log"))
         if "load" in a.tests:
             for n in a.clients:
-                r = in_turns(a, servers, "--clients", n, "--seconds", a.seconds)
+                r = in_turns(a, servers, "--clients", n, "--seconds", a.seconds, "--prompt-words", a.prompt_words)
                 record(f"{n} clients", {k: (r["wick"][k], r["llama-server"][k]) for k in SHOWN})
         if "intruder" in a.tests:
             words = int(1000 * 4096 / servers[0].ask(1000)["prompt_tokens"])
-            r = in_turns(a, servers, "--clients", 8, "--seconds", 2 * a.seconds, "--intruder", words)
+            r = in_turns(a, servers, "--clients", 8, "--seconds", 2 * a.seconds, "--prompt-words", a.prompt_words, "--intruder", words)
             record("8 clients, 4k prompts enter", {k: (r["wick"][k], r["llama-server"][k]) for k in SHOWN})
         if "overhead" in a.tests:
             for n in (1, 8):
