@@ -14,11 +14,11 @@ export PYTHONDONTWRITEBYTECODE := 1
 with_build = WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
 	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
 
-.PHONY: all mlx cross-macos build demo test unit pytest lint fmt asan tsan cov fuzz bench bench-peers install clean bootstrap bootstrap-test bootstrap-ci help
+.PHONY: all mlx cross-macos cross-arm64 build demo test unit pytest lint fmt asan tsan cov fuzz bench bench-peers install clean bootstrap bootstrap-test bootstrap-ci help
 all: build
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 bootstrap:
 	@tools/bootstrap.sh build
@@ -50,6 +50,9 @@ mlx: bootstrap-test ## install MLX into build/venv and build with the MLX backen
 
 cross-macos: bootstrap-test ## compile and link everything for Apple silicon with zig (nothing is run)
 	@tools/cross_macos.sh $(JOBS)
+
+cross-arm64: bootstrap-ci ## build for 64-bit ARM Linux and test under qemu: every NEON path, whole models
+	@tools/cross_arm64.sh $(JOBS)
 
 unit: bootstrap-test
 	@mkdir -p build

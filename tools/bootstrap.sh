@@ -31,6 +31,11 @@ install_apt() {
         version=$(default_clang)
         [ -n "$version" ] || { $sudo apt-get update -qq && version=$(default_clang); }
         if apt-cache show "libclang-rt-$version-dev" >/dev/null 2>&1; then list+=("libclang-rt-$version-dev"); fi
+        # For make cross-arm64, which says what it lacks where there are none (other processors, old releases).
+        local p
+        for p in gcc-aarch64-linux-gnu qemu-user; do
+            if apt-cache show "$p" >/dev/null 2>&1; then list+=("$p"); fi
+        done
     fi
     local missing
     mapfile -t missing < <(apt_missing "${list[@]}")

@@ -214,8 +214,9 @@ static inline vf vf_load_bf16(const uint16_t *p)
 }
 static inline vf vf_load_i8(const int8_t *p)
 {
-    float f[4] = {p[0], p[1], p[2], p[3]};
-    return vld1q_f32(f);
+    uint32_t u;
+    memcpy(&u, p, sizeof u);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(u)))));
 }
 #else
 #define VW 4
