@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +15,15 @@
 #include "base/log.h"
 #include "base/thread.h"
 
+enum { PATIENCE_MS = 2000 }; /* then it is said what is being waited for */
+
 struct wick_pack_writer {
     wick_pack_spec spec;
     const uint8_t *data;
     wick_thread thread;
-    atomic_bool done;
+    wick_lock lock;
+    wick_cond ended;
+    bool done; /* under the lock */
     char *folder, *path, *temporary;
     int fd;
     uint8_t *tables;
@@ -120,12 +123,17 @@ static void *writer_main(void *arg)
     wick_err err = {0};
     if (write_file(w, &err) != WICK_OK)
         wick_log(WICK_LOG_WARN, "packed weights are not kept, the next start packs again: %s", err.message);
-    atomic_store(&w->done, true);
+    wick_lock_take(&w->lock);
+    w->done = true;
+    wick_cond_broadcast(&w->ended);
+    wick_lock_drop(&w->lock);
     return NULL;
 }
 
 static void writer_free(wick_pack_writer *w)
 {
+    wick_cond_release(&w->ended);
+    wick_lock_release(&w->lock);
     wick_free(w->folder);
     wick_free(w->path);
     wick_free(w->temporary);
@@ -142,6 +150,8 @@ wick_pack_writer *wick_pack_write(const wick_pack_spec *s, const uint8_t *data)
     w->spec = *s;
     w->data = data;
     w->fd = -1;
+    wick_lock_init(&w->lock);
+    wick_cond_init(&w->ended);
     wick_pack_name(s, name);
     snprintf(hidden, sizeof hidden, ".%s" WICK_PACK_TEMPORARY "XXXXXX", name);
     if (wick_pack_layout_of(&w->layout, s->n_items, s->n_bytes)) {
@@ -163,7 +173,12 @@ wick_pack_writer *wick_pack_write(const wick_pack_spec *s, const uint8_t *data)
 void wick_pack_write_finish(wick_pack_writer *w)
 {
     if (!w) return;
-    if (!atomic_load(&w->done)) wick_log(WICK_LOG_INFO, "waiting until %s is on disk", w->path);
+    wick_lock_take(&w->lock);
+    bool in_time = true;
+    while (!w->done && in_time) in_time = wick_cond_wait_ms(&w->ended, &w->lock, PATIENCE_MS);
+    wick_lock_drop(&w->lock);
+    if (!in_time)
+        wick_log(WICK_LOG_WARN, "writing %" PRIu64 " MiB of packed weights for the next start", w->spec.n_bytes >> 20);
     wick_thread_join(&w->thread);
     writer_free(w);
 }

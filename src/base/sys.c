@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -148,6 +149,17 @@ uint64_t wick_memory_available_bytes(void)
     }
 #endif
     return avail;
+}
+
+void wick_memory_drop(const void *p, size_t n)
+{
+#if defined(__linux__)
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)p + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)p + n) / page * page;
+    if (p && from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
+#else
+    (void)p, (void)n;
+#endif
 }
 
 uint64_t wick_memory_peak_bytes(void)

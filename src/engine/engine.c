@@ -268,6 +268,7 @@ static wick_status open_model(wick_engine *e, const char *path, wick_err *err)
     uint64_t have_bytes = 0;
     WICK_TRY(wick_model_open(&e->model, path, err));
     e->has_model = true;
+    e->model.plan.load_once = true; /* nobody else has it */
     e->parts.plan = &e->model.plan;
     e->parts.eos = e->model.eos;
     e->parts.n_eos = e->model.n_eos;

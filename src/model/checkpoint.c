@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
+#include "base/sys.h"
 #include "model/repack.h"
 
 #define USUAL_ROOTS "model.|language_model.model.|model.language_model.|language_model.|transformer.|"
@@ -123,6 +124,7 @@ static wick_status transpose(wick_checkpoint *k, const wick_tensor *t, wick_weig
     for (uint64_t i = 0; i < n_in; i++) {
         for (uint64_t o = 0; o < n_out; o++) memcpy(copy + (o * n_in + i) * size, src + (i * n_out + o) * size, size);
     }
+    if (w->mapped) wick_memory_drop(t->data, t->n_bytes); /* it has been read for good */
     w->data = copy;
     w->mapped = false;
     return WICK_OK;

@@ -12,6 +12,7 @@
 #include <strings.h>
 #include "base/json.h"
 #include "base/str.h"
+#include "base/sys.h"
 
 #define READABLE "MLX, awq, gptq, fp8, compressed-tensors or modelopt quantization, or none"
 
@@ -439,5 +440,6 @@ wick_status wick_repack_read(const wick_checkpoint *k, const wick_matrix_ref *m,
     mapped = w->mapped;
     WICK_TRY(wick_weight_finish(w, err));
     w->mapped = mapped;
+    if (!m->t->copied && !mapped) wick_memory_drop(m->t->data, m->t->n_bytes); /* it has been read for good */
     return fp4_factor(k, m, w, err);
 }

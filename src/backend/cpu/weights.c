@@ -2,8 +2,9 @@
  * start packed. Apart because load is the only time when weights are written; afterwards everything here is read-only and
  * shared by all threads.
  *
- * Memory: what is packed is dropped from the mapping at once (its pages stay in the page cache, but no longer count as
- * ours), so the peak is the packed bytes and not twice that.
+ * Memory: a weight is not held twice. What is packed is dropped at once: pages of a mapped file (they stay in the page cache,
+ * but no longer count as ours) and, where the plan is loaded once, what the checkpoint's reader made in the plan's arena
+ * (AWQ, GPTQ, fp8, turned matrices). Only the tables whose rows the EMBED and PLE ops read are left alone.
  */
 #include "backend/cpu/weights.h"
 
@@ -11,7 +12,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "backend/cpu/linear_impl.h"
 #include "base/hash.h"
@@ -146,25 +146,50 @@ static uint32_t mat_of_chunk(const wick_mats *m, uint32_t chunk)
     return lo;
 }
 
-/* Lets the whole pages of rows [r0, r1) of one plane go from the mapping. */
-static void drop_plane(const uint8_t *plane, uint64_t row_bytes, uint32_t r0, uint32_t r1)
+static bool in_file(const wick_origin *o, const uint8_t *p)
 {
-#if defined(__linux__)
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t a = ((uintptr_t)plane + r0 * row_bytes + page - 1) / page * page;
-    uintptr_t b = ((uintptr_t)plane + r1 * row_bytes) / page * page;
-    if (plane && a < b) (void)madvise((void *)a, b - a, MADV_DONTNEED);
-#else
-    (void)plane, (void)row_bytes, (void)r0, (void)r1;
-#endif
+    for (uint32_t i = 0; i < o->n_files; i++)
+        if ((uintptr_t)p - (uintptr_t)o->file[i].data < o->file[i].n_bytes) return true;
+    return false;
 }
 
-static void drop_pages(const wick_weight *w, uint32_t r0, uint32_t r1)
+static bool is_table(const wick_plan *p, const wick_weight *w)
 {
-    if (!w->mapped || w->row_step != 1) return;
-    drop_plane(w->data, w->row_bytes, r0, r1);
-    drop_plane(w->scales, w->scale_row_bytes, r0, r1);
-    drop_plane(w->biases, w->scale_row_bytes, r0, r1);
+    for (uint32_t i = 0; i < p->n_ops; i++) {
+        const wick_op *o = &p->op[i];
+        const wick_weight *t = o->kind == WICK_OP_EMBED ? o->u.embed.w : o->kind == WICK_OP_PLE ? o->u.ple.embed : NULL;
+        if (t && t->data == w->data) return true;
+    }
+    return false;
+}
+
+static void decide_drops(wick_mats *m, const wick_plan *p)
+{
+    for (uint32_t i = 0; i < m->n; i++) {
+        wick_mat *mat = &m->mat[i];
+        const wick_weight *w = mat->w;
+        bool made = p->load_once && !is_table(p, w);
+        mat->drop_data = mat->bytes && (made || in_file(&p->origin, w->data));
+        mat->drop_scales = mat->bytes && w->scales &&
+                           (made || (in_file(&p->origin, w->scales) && (!w->biases || in_file(&p->origin, w->biases))));
+    }
+}
+
+static void drop_rows(const wick_mat *mat, uint64_t r0, uint64_t r1)
+{
+    const wick_weight *w = mat->w;
+    if (mat->drop_data) wick_memory_drop(w->data + r0 * w->row_bytes, (r1 - r0) * w->row_bytes);
+    if (!mat->drop_scales) return;
+    wick_memory_drop(w->scales + r0 * w->scale_row_bytes, (r1 - r0) * w->scale_row_bytes);
+    if (w->biases) wick_memory_drop(w->biases + r0 * w->scale_row_bytes, (r1 - r0) * w->scale_row_bytes);
+}
+
+/* Between the rows of one matrix may lie those of another, so this comes when all are packed; so do the pages that two
+ * chunks share. */
+static void drop_all(const wick_mats *m)
+{
+    for (uint32_t i = 0; i < m->n; i++)
+        drop_rows(&m->mat[i], 0, (uint64_t)(m->mat[i].w->n_out - 1) * m->mat[i].w->row_step + 1);
 }
 
 static void pack_chunks(void *ctx, uint32_t thread, uint32_t n_threads)
@@ -178,7 +203,7 @@ static void pack_chunks(void *ctx, uint32_t thread, uint32_t n_threads)
         uint32_t t1 = t0 + CHUNK_TILES < n ? t0 + CHUNK_TILES : n;
         wick_lin_pack_tiles(mat->lin, t0, t1);
         uint32_t r1 = t1 * WICK_LIN_TILE < mat->w->n_out ? t1 * WICK_LIN_TILE : mat->w->n_out;
-        drop_pages(mat->w, t0 * WICK_LIN_TILE, r1);
+        if (mat->w->row_step == 1) drop_rows(mat, t0 * WICK_LIN_TILE, r1);
         uint32_t done = atomic_fetch_add(&j->done, 1) + 1;
         if (thread == 0 && j->progress.fn)
             j->progress.fn(j->progress.ctx, "packing weights",
@@ -309,6 +334,7 @@ wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_i
     wick_map_init(&m->map);
     WICK_TRY(find_matrices(m, plan, err));
     WICK_TRY(place(m, isa, o, err));
+    decide_drops(m, plan);
     bool cached = cache_spec(m, plan, o, &spec);
     if (cached && wick_pack_open(&m->pack, &spec, (wick_each){each_on_pool, pool}))
         m->packed = m->pack.data;
@@ -321,9 +347,9 @@ wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_i
         mat->first_chunk = m->n_chunks;
         m->n_chunks += n_chunks_of(mat);
     }
-    if (m->pack.data) return WICK_OK;
-    pack_all(m, pool, progress);
-    if (cached) m->writer = wick_pack_write(&spec, m->packed);
+    if (!m->pack.data) pack_all(m, pool, progress);
+    drop_all(m);
+    if (cached && !m->pack.data) m->writer = wick_pack_write(&spec, m->packed);
     return WICK_OK;
 }
 

@@ -12,8 +12,9 @@ typedef struct wick_mat {
     } key; /* what tells two weights apart; no padding on the ABIs that we know, and zeroed */
     const wick_weight *w;
     wick_lin *lin;
-    uint64_t at, bytes;   /* in the packed memory; bytes 0: used as it lies in the file */
-    uint32_t first_chunk; /* of the packing work */
+    uint64_t at, bytes;          /* in the packed memory; bytes 0: used as it lies in the file */
+    uint32_t first_chunk;        /* of the packing work */
+    bool drop_data, drop_scales; /* pages that may go once they are packed; scales and biases together */
 } wick_mat;
 
 typedef struct wick_mats {

@@ -84,6 +84,46 @@ static void cached_weights_are_the_same_bits(void **state)
     tear_down(&s);
 }
 
+#if defined(__linux__)
+/* A page in the middle of each matrix but the table: gone, or still there. */
+static wick_status count_gone(void *ctx, const wick_weight *w, wick_err *err)
+{
+    uint32_t *n = ctx;
+    static const uint8_t zero[4096];
+    (void)err;
+    if (!w || w->row_bytes * w->n_out < 3 * sizeof zero) return WICK_OK;
+    const uint8_t *page = (const uint8_t *)(((uintptr_t)w->data + sizeof zero - 1) / sizeof zero * sizeof zero);
+    n[0]++;
+    n[1] += memcmp(page, zero, sizeof zero) == 0;
+    return WICK_OK;
+}
+
+static void made_weights_are_not_held_twice(void **state)
+{
+    setup s;
+    wick_err err;
+    float first[N_TOKENS * N_VOCAB], again[N_TOKENS * N_VOCAB];
+    (void)state;
+    set_up(&s);
+    wick_plan_release(&s.k.p);
+    make_llama(&s.k, 2, 256, 4, 2, 64, 512, N_VOCAB, 4, 3);
+    s.k.p.origin = (wick_origin){.file = &s.source, .n_files = 1};
+    for (int round = 0; round < 3; round++) { /* loaded often, then once, and once from the cache */
+        uint32_t n[2] = {0};
+        wick_backend_opts o = {.n_threads = 2, .kv_dtype = WICK_DTYPE_F16, .cache_dir = round == 0 ? NULL : s.packs};
+        s.k.p.load_once = round > 0;
+        assert_int_equal(logits(&s, &o, round ? again : first, &err), WICK_OK);
+        if (round) assert_memory_equal(first, again, sizeof first);
+        for (uint32_t i = 0; i < s.k.p.n_ops; i++)
+            if (s.k.p.op[i].kind != WICK_OP_HEAD)
+                assert_int_equal(wick_op_matrices(&s.k.p.op[i], count_gone, n, &err), WICK_OK);
+        assert_true(n[0] >= 2 * 5);
+        assert_int_equal(n[1], round ? n[0] : 0);
+    }
+    tear_down(&s);
+}
+#endif
+
 static void small_models_and_unknown_sources_are_not_kept(void **state)
 {
     setup s;
@@ -128,6 +168,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cached_weights_are_the_same_bits),
+#if defined(__linux__)
+        cmocka_unit_test(made_weights_are_not_held_twice),
+#endif
         cmocka_unit_test(small_models_and_unknown_sources_are_not_kept),
         cmocka_unit_test(failed_allocations),
     };
