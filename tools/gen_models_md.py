@@ -33,7 +33,7 @@ Read as they are, without conversion; integer codes are kept exactly (`src/model
 
 """
 NOT = """
-Not read, with an error that says so: GPTQ with act-order, GPTQ of 3 bits, AWQ's gemv layout, bitsandbytes, HQQ, AQLM, EXL2.
+Not read, with an error that says so: AWQ's gemv layout, bitsandbytes, HQQ, AQLM, EXL2.
 """
 
 

@@ -78,7 +78,6 @@ typedef struct wick_arch {
     const wick_step *block;
     wick_norm_kind norm;
     bool torch_plus_one; /* only HF's files do (known by the order of the convolution): MLX added the 1 */
-    bool folded_only;    /* runs only what MLX's conversion made: HF's weights lack the multipliers */
     bool norm_plus_one;  /* files of MLX and HF store w of (1 + w) */
     wick_act act;
     bool plain_mlp; /* no gate */
@@ -89,6 +88,8 @@ typedef struct wick_arch {
     bool qkv_per_head;        /* the fused q, k, v of HF and MLX are interleaved by head */
     bool attn_out_gate;       /* q_proj gives a gate per head too (qwen3_next) */
     bool v_norm;              /* RMS norm of v per head, without a weight */
+    bool qk_after_rope;       /* q and k are normed after they are turned */
+    bool mla_file_eps;        /* the low-rank norms have the file's epsilon */
     bool plain_local_rope;    /* sliding layers turn without scaling, at rope_local_theta where given */
     bool gate_up_interleaved; /* EXP_GATE_UP alternates rows of gate and up */
     wick_head_rule head;

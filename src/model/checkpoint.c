@@ -79,9 +79,7 @@ wick_status wick_checkpoint_init(wick_checkpoint *k, const wick_tensor_dir *dir,
     WICK_TRY(wick_pack_of(cfg, &k->pack, err));
     if (k->pack.method == WICK_PACK_MLX) WICK_TRY(wick_quant_map(cfg, &k->quant, err));
     WICK_TRY(find_root(k, err));
-    if (cfg->arch->folded_only && wick_ck_torch_conv(k))
-        return wick_err_format(err, where, "a model converted for MLX", "the Hugging Face layout",
-                               "convert it with mlx_lm.convert");
+    k->raw = cfg->raw_role_mul && wick_ck_torch_conv(k);
     k->plus_one = cfg->arch->norm_plus_one || (cfg->arch->torch_plus_one && wick_ck_torch_conv(k));
     if (cfg->arch->conv1d) {
         const wick_tensor *t = wick_ck_find(k, WICK_ROLE_QKV, 0, ".weight", NULL);
@@ -130,6 +128,28 @@ static wick_status transpose(wick_checkpoint *k, const wick_tensor *t, wick_weig
     return WICK_OK;
 }
 
+/* A copy of w times f, of the same float type. */
+static wick_status multiply(wick_checkpoint *k, wick_weight *w, float f, wick_err *err)
+{
+    if (w->enc != WICK_ENC_PLAIN)
+        return wick_err_format(err, k->where, "float weights, to which multipliers are to be applied", w->name,
+                               "convert the model with mlx_lm.convert");
+    uint32_t size = wick_dtype_block_bytes(w->dtype);
+    uint64_t n = (uint64_t)w->n_out * w->n_in;
+    uint8_t *copy = wick_arena_alloc(k->arena, n * size);
+    if (!copy) return wick_err_oom(err, w->name, n * size, 0);
+    for (uint64_t i = 0; i < n; i++) {
+        float x;
+        wick_to_f32(w->dtype, w->data + i * size, &x, 1);
+        x *= f;
+        uint16_t half = w->dtype == WICK_DTYPE_BF16 ? wick_f32_to_bf16(x) : wick_f32_to_f16(x);
+        memcpy(copy + i * size, size == 4 ? (const void *)&x : (const void *)&half, size);
+    }
+    w->data = copy;
+    w->mapped = false;
+    return WICK_OK;
+}
+
 static wick_status read_matrix(wick_checkpoint *k, wick_role role, const wick_tensor *t, const char *path,
                                uint64_t n_out, uint64_t n_in, const wick_weight **out, wick_err *err)
 {
@@ -144,6 +164,8 @@ static wick_status read_matrix(wick_checkpoint *k, wick_role role, const wick_te
     wick_matrix_ref ref = {.t = &turned, .path = path, .n = 0, .n_out = n_out, .n_in = n_in};
     WICK_TRY(wick_encoding_read(k, &ref, &w, err));
     if (transposed) WICK_TRY(transpose(k, t, &w, err));
+    float f = k->raw ? k->cfg->raw_role_mul[role] : 0;
+    if (f != 0 && f != 1) WICK_TRY(multiply(k, &w, f, err));
     *out = add_weight(k, &w);
     return *out ? WICK_OK : wick_err_oom(err, "the plan", sizeof w, 0);
 }

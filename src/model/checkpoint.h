@@ -30,6 +30,7 @@ typedef struct wick_checkpoint {
     wick_pack pack;
     bool transposed; /* matrices are [in][out] */
     bool plus_one;   /* norms store w of (1 + w) */
+    bool raw;        /* the configuration's raw_ multipliers are not in the weights yet */
     uint64_t n_params, n_bytes;
 } wick_checkpoint;
 

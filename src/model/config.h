@@ -76,6 +76,10 @@ typedef struct wick_config {
     float embed_scale, residual_scale, logit_scale; /* 0: 1 */
     float attn_scale;                               /* 0: head_dim^-0.5 */
     float attn_softcap, final_softcap, clip_qkv;
+    /* What a checkpoint of HF does not have in its weights, where MLX's conversion does: factors of matrices by role
+     * (0: none), of the rows of SSM_IN, of embedding and logits. */
+    const float *raw_role_mul, *raw_in_mul; /* [WICK_N_ROLES], [rows of SSM_IN] */
+    float raw_embed_scale, raw_logit_scale;
     float temp_beta; /* see wick_op_attn */
     uint32_t temp_len;
     uint32_t n_expert, n_expert_used, n_ff_expert, n_ff_shared, n_expert_shared, n_group, topk_group;

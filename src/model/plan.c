@@ -72,7 +72,9 @@ static wick_status build_norm(wick_builder *b, wick_role role, wick_reg dst, wic
     n->kind = a->norm;
     n->eps = op_layer >= 0 && b->cfg->block_norm_eps != 0 ? b->cfg->block_norm_eps : b->cfg->norm_eps;
     if (role == WICK_ROLE_ROUTER_NORM) return router_norm(b, n, layer, err);
-    WICK_TRY(wick_ck_vector(&b->ck, role, layer, ".weight", b->cfg->n_embd, plus, &n->w, err));
+    /* falcon-h1's converter leaves the suffix out once */
+    bool bare = b->cfg->from_gguf && !wick_ck_has(&b->ck, role, layer) && wick_ck_find(&b->ck, role, layer, "", NULL);
+    WICK_TRY(wick_ck_vector(&b->ck, role, layer, bare ? "" : ".weight", b->cfg->n_embd, plus, &n->w, err));
     if (a->norm == WICK_NORM_RMS) return WICK_OK;
     return wick_ck_vector(&b->ck, role, layer, ".bias", b->cfg->n_embd, WICK_CK_OPTIONAL, &n->b, err);
 }
@@ -129,7 +131,7 @@ static wick_status build_embed(wick_builder *b, uint32_t n_vocab, wick_err *err)
     const wick_config *c = b->cfg;
     wick_op *op = wick_build_op(b, WICK_OP_EMBED, WICK_R_X, WICK_R_X, -1);
     if (!op) return no_memory(err);
-    op->u.embed.scale = or_one(c->embed_scale);
+    op->u.embed.scale = or_one(b->ck.raw ? c->raw_embed_scale : c->embed_scale);
     WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_EMBED, 0, n_vocab, c->n_embd, &op->u.embed.w, err));
     if (!c->arch->no_rope || !wick_ck_has(&b->ck, WICK_ROLE_POS_EMBED, 0)) return WICK_OK;
     return wick_ck_matrix(&b->ck, WICK_ROLE_POS_EMBED, 0, c->n_ctx, c->n_embd, &op->u.embed.w_pos, err);
@@ -146,7 +148,7 @@ static wick_status build_head(wick_builder *b, const wick_weight *embed, wick_er
     wick_op *op = wick_build_op(b, WICK_OP_HEAD, WICK_R_X, WICK_R_X, -1);
     if (!op) return no_memory(err);
     wick_op_head *h = &op->u.head;
-    h->scale = or_one(c->logit_scale);
+    h->scale = or_one(b->ck.raw ? c->raw_logit_scale : c->logit_scale);
     h->softcap = c->final_softcap;
     h->w = embed;
     if (!own) return WICK_OK;

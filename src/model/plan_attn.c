@@ -89,6 +89,7 @@ static wick_status read_qk_norm(wick_builder *b, wick_op_attn *a, uint32_t layer
     uint64_t nq = a->head_dim, nk = a->head_dim;
     a->qk_norm_eps = b->cfg->norm_eps;
     a->qk_norm_kind = WICK_NORM_RMS;
+    a->qk_norm_after_rope = arch->qk_after_rope;
     switch (arch->qk) {
     case WICK_QK_NONE: return WICK_OK;
     case WICK_QK_HEAD: break;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "model/build.h"
 
-#define INNER_NORM_EPS 1e-6f /* of the low-rank norms; not rms_norm_eps, in the reference too */
+#define INNER_NORM_EPS 1e-6f /* of the low-rank norms; not rms_norm_eps, in the reference of most neither */
 
 static wick_status no_memory(wick_err *err)
 {
@@ -104,7 +104,7 @@ wick_status wick_build_mla(wick_builder *b, const wick_step *s, uint32_t layer, 
                        .q_rank = c->q_rank,
                        .kv_rank = c->kv_rank,
                        .rope = b->rope,
-                       .norm_eps = INNER_NORM_EPS};
+                       .norm_eps = c->arch->mla_file_eps ? c->norm_eps : INNER_NORM_EPS};
     double scale = 1 / sqrt((double)m->nope_dim + m->rope_dim);
     m->scale = (float)(scale * wick_rope_yarn_attn_scale(&c->rope));
     wick_cache_spec spec = {.kind = WICK_CACHE_KV, .n_kv_head = 1, .k_dim = m->kv_rank + m->rope_dim};

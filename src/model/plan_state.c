@@ -111,7 +111,8 @@ static wick_status build_mamba2(wick_builder *b, wick_op_mamba *o, uint32_t laye
     o->dt_min = c->ssm_dt_min;
     o->dt_max = c->ssm_dt_max;
     o->norm_before_gate = c->ssm_norm_before_gate;
-    o->norm_group = o->d_inner;
+    o->norm_group = c->from_gguf && o->n_group ? o->d_inner / o->n_group : o->d_inner; /* as llama.cpp and mlx-lm do */
+    if (b->ck.raw) o->in_mul = c->raw_in_mul;
     if (!o->kernel || !o->d_state || !o->n_head || !o->head_dim || !o->n_group || o->n_head % o->n_group ||
         (uint64_t)o->n_head * o->head_dim != o->d_inner)
         return incomplete(b, "conv_kernel, state_size, num_heads, head_dim, n_groups", err);

@@ -2,7 +2,7 @@
  *
  * Integer codes become AFFINE weights without any rounding: w = (q - zero) * scale is kept as scale * q + bias with
  * float32 scales and bias = -zero * scale, which float32 holds exactly for half-precision scales. Groups wider than
- * 128 repeat their scales. What has MLX's order of bits already stays a view (compressed-tensors' words, nvfp4,
+ * 128 repeat their scales; groups that are no ranges of inputs (GPTQ's act-order) are multiplied out to float16. What has MLX's order of bits already stays a view (compressed-tensors' words, nvfp4,
  * mxfp4). fp8 with scales of blocks, rows or the whole matrix is multiplied out to BF16, as mlx-lm does it.
  * Memory is the plan's arena; every shape is checked against n_out and n_in first. */
 #include "model/repack.h"
@@ -32,8 +32,8 @@ static wick_status check_gptq(const wick_config *c, const json_t *q, int64_t bit
     WICK_TRY(wick_json_str(q, "checkpoint_format", &format, c->where, err));
     if (format && strcmp(format, "gptq") != 0 && strcmp(format, "gptq_v2") != 0)
         return wick_err_format(err, c->where, "gptq checkpoint_format \"gptq\" or \"gptq_v2\"", format, NULL);
-    if (bits != 2 && bits != 4 && bits != 8)
-        return wick_err_format(err, c->where, "gptq with 2, 4 or 8 bits", "another width", NULL);
+    if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
+        return wick_err_format(err, c->where, "gptq with 2, 3, 4 or 8 bits", "another width", NULL);
     *zeros_less_one = !format || strcmp(format, "gptq") == 0;
     return WICK_OK;
 }
@@ -132,10 +132,11 @@ typedef struct affine {
 } affine;
 
 static wick_status begin_affine(const wick_checkpoint *k, const wick_matrix_ref *m, uint32_t bits, uint64_t n_groups,
-                                affine *a, wick_weight *w, wick_err *err)
+                                bool ordered, affine *a, wick_weight *w, wick_err *err)
 {
     uint64_t group = n_groups && m->n_in % n_groups == 0 ? m->n_in / n_groups : 0;
     uint32_t fit = 128;
+    if (ordered) group = fit = 32; /* groups are no ranges: one scale each is all that is asked for */
     while (fit >= 32 && (!group || group % fit)) fit /= 2;
     if (fit < 32 || m->n_in * bits % 32)
         return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, k->where,
@@ -165,22 +166,43 @@ static void put_group(affine *a, uint64_t row, uint64_t g, float scale, uint32_t
     }
 }
 
-/* Every input belongs to the group of its position: act-order checkpoints do not, and are not read. */
-static wick_status check_order(const wick_checkpoint *k, const wick_matrix_ref *m, const char *suffix,
-                               uint64_t n_groups, wick_err *err)
+/* The group of each input where that is not the one of its position (act-order, desc_act), else NULL. */
+static wick_status find_order(const wick_checkpoint *k, const wick_matrix_ref *m, const char *suffix, uint64_t n_groups,
+                              const wick_tensor **out, wick_err *err)
 {
     const wick_tensor *t = wick_ck_beside(k, m->path, suffix);
+    *out = NULL;
     if (!t) return WICK_OK;
     if (t->dtype != WICK_DTYPE_I32 || wick_tensor_count(t) != m->n_in)
         return bad_shape(k, t, "I32, one per input", err);
-    uint64_t group = m->n_in / n_groups;
     for (uint64_t i = 0; i < m->n_in; i++) {
-        if (word_at(t, i) != i / group)
-            return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, k->where,
-                             "%s: tensor %s: inputs in another order than their groups (act-order, desc_act) cannot "
-                             "be run",
-                             k->where, t->name);
+        uint32_t g = word_at(t, i);
+        if (g >= n_groups) return bad_shape(k, t, "numbers of groups", err);
+        if (g != i * n_groups / m->n_in) *out = t;
     }
+    return WICK_OK;
+}
+
+/* Rows of `bits`-wide codes multiplied out to float16, each input by the scale and zero of its group: where the groups are
+ * not ranges of inputs there is no packed form that could be kept. */
+static wick_status expand(const wick_checkpoint *k, const wick_matrix_ref *m, const wick_tensor *order,
+                          const uint32_t *words, const affine *a, wick_weight *w, wick_err *err)
+{
+    uint64_t per_row = m->n_in * w->bits / 32;
+    uint32_t mask = (1u << w->bits) - 1;
+    uint16_t *dst = wick_arena_array(k->arena, m->n_out * m->n_in, sizeof *dst);
+    if (!dst) return wick_err_oom(err, m->t->name, m->n_out * m->n_in * sizeof *dst, 0);
+    for (uint64_t o = 0; o < m->n_out; o++) {
+        const float *scale = a->scales + o * a->n_groups, *bias = a->biases + o * a->n_groups;
+        for (uint64_t i = 0, bit = 0; i < m->n_in; i++, bit += w->bits) {
+            const uint32_t *v = words + o * per_row + bit / 32;
+            uint64_t pair = v[0];
+            if (bit % 32 + w->bits > 32) pair |= (uint64_t)v[1] << 32;
+            uint32_t q = (uint32_t)(pair >> bit % 32) & mask, g = word_at(order, i);
+            dst[o * m->n_in + i] = wick_f32_to_f16(scale[g] * (float)q + bias[g]);
+        }
+    }
+    *w = (wick_weight){.enc = WICK_ENC_PLAIN, .dtype = WICK_DTYPE_F16, .data = (const uint8_t *)dst};
     return WICK_OK;
 }
 
@@ -194,6 +216,19 @@ static wick_status code_words(const wick_checkpoint *k, const wick_matrix_ref *m
 
 /* Where AWQ keeps output 8 c + j inside word c. */
 static const uint8_t awq_shift[8] = {0, 16, 4, 20, 8, 24, 12, 28};
+
+static uint32_t awq_zero(const wick_tensor *t, uint64_t i)
+{
+    return word_at(t, i / 8) >> awq_shift[i % 8] & 15;
+}
+
+/* Code i of a row of words that is one stream of bits. */
+static uint32_t stream_code(const wick_tensor *t, uint64_t first_word, uint64_t i, uint32_t bits)
+{
+    uint64_t bit = i * bits, at = first_word + bit / 32, pair = word_at(t, at);
+    if (bit % 32 + bits > 32) pair |= (uint64_t)word_at(t, at + 1) << 32;
+    return (uint32_t)(pair >> bit % 32) & ((1u << bits) - 1);
+}
 
 /* [n_in][n_out / 8] words of eight outputs to [n_out][n_in / 8] words of eight inputs, in squares that fit the cache. */
 static void awq_turn(const wick_tensor *t, uint64_t n_out, uint64_t n_in, uint32_t *dst)
@@ -230,27 +265,24 @@ static void gptq_turn(const wick_tensor *t, uint64_t n_out, uint64_t words, uint
 static wick_status read_qweight(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, wick_err *err)
 {
     bool awq = k->pack.method == WICK_PACK_AWQ;
-    uint32_t bits = k->pack.bits, per_word = 32 / bits, *words;
-    const wick_tensor *q, *scales = wick_ck_beside(k, m->path, ".scales"), *zeros = NULL;
+    uint32_t bits = k->pack.bits, *words;
+    uint64_t in_words = m->n_in * bits / 32, out_words = m->n_out * bits / 32;
+    const wick_tensor *q, *scales = wick_ck_beside(k, m->path, ".scales"), *zeros = NULL, *order = NULL;
     affine a;
-    if (m->n_out % per_word || m->n_in % per_word)
-        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, k->where, "%s: tensor %s: sizes that are no multiple of %u",
-                         k->where, m->t->name, per_word);
+    if (m->n_out * bits % 32 || m->n_in * bits % 32)
+        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, k->where,
+                         "%s: tensor %s: %u-bit rows that do not fill whole words", k->where, m->t->name, bits);
     uint64_t n_groups = scales && scales->n_dim == 2 ? scales->shape[0] : 1;
-    WICK_TRY(plane(k, m, ".qweight", true, awq ? m->n_in : m->n_in / per_word, awq ? m->n_out / per_word : m->n_out, &q,
-                   err));
+    WICK_TRY(plane(k, m, ".qweight", true, awq ? m->n_in : in_words, awq ? out_words : m->n_out, &q, err));
     WICK_TRY(plane(k, m, ".scales", false, n_groups, m->n_out, &scales, err));
-    if (wick_ck_beside(k, m->path, ".qzeros"))
-        WICK_TRY(plane(k, m, ".qzeros", true, n_groups, m->n_out / per_word, &zeros, err));
-    WICK_TRY(begin_affine(k, m, bits, n_groups, &a, w, err));
-    WICK_TRY(check_order(k, m, ".g_idx", n_groups, err));
+    if (wick_ck_beside(k, m->path, ".qzeros")) WICK_TRY(plane(k, m, ".qzeros", true, n_groups, out_words, &zeros, err));
+    if (!awq) WICK_TRY(find_order(k, m, ".g_idx", n_groups, &order, err));
+    WICK_TRY(begin_affine(k, m, bits, n_groups, order != NULL, &a, w, err));
     for (uint64_t g = 0; g < n_groups; g++) {
         for (uint64_t o = 0; o < m->n_out; o++) {
-            uint32_t zero = 1u << (bits - 1), at = (uint32_t)(o % per_word);
-            if (zeros) {
-                zero = word_at(zeros, (g * m->n_out + o) / per_word) >> (awq ? awq_shift[at] : at * bits);
-                zero = (zero & ((1u << bits) - 1)) + (k->pack.zeros_less_one ? 1 : 0);
-            }
+            uint32_t zero = 1u << (bits - 1);
+            if (zeros) zero = awq ? awq_zero(zeros, g * m->n_out + o) : stream_code(zeros, g * out_words, o, bits);
+            if (zeros && k->pack.zeros_less_one) zero++;
             put_group(&a, o, g, float_at(scales, g * m->n_out + o), zero);
         }
     }
@@ -258,9 +290,19 @@ static wick_status read_qweight(const wick_checkpoint *k, const wick_matrix_ref 
     if (awq)
         awq_turn(q, m->n_out, m->n_in, words);
     else
-        gptq_turn(q, m->n_out, m->n_in / per_word, words);
+        gptq_turn(q, m->n_out, in_words, words);
     w->data = (const uint8_t *)words;
-    return WICK_OK;
+    return order ? expand(k, m, order, words, &a, w, err) : WICK_OK;
+}
+
+/* The same of words in a file, which may lie at any address. */
+static wick_status expand_words(const wick_checkpoint *k, const wick_matrix_ref *m, const wick_tensor *order,
+                                const affine *a, wick_weight *w, wick_err *err)
+{
+    uint32_t *words;
+    WICK_TRY(code_words(k, m, w->bits, &words, err));
+    memcpy(words, m->t->data, m->n_out * (m->n_in * w->bits / 8));
+    return expand(k, m, order, words, a, w, err);
 }
 
 /* compressed-tensors' zero points: words of consecutive rows, or I8 as they are; `middle` where it has none. */
@@ -304,7 +346,7 @@ static wick_status row_scales(const wick_checkpoint *k, const wick_matrix_ref *m
 /* compressed-tensors: codes offset by half their range, in words of consecutive inputs, or as I8. */
 static wick_status read_integers(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, wick_err *err)
 {
-    const wick_tensor *t = m->t, *scales = NULL, *zeros = NULL;
+    const wick_tensor *t = m->t, *scales = NULL, *zeros = NULL, *order = NULL;
     uint64_t n_groups = 1, cols = t->n_dim == 2 ? t->shape[1] : 0;
     bool whole = false, bytes = t->dtype == WICK_DTYPE_I8;
     affine a;
@@ -314,8 +356,9 @@ static wick_status read_integers(const wick_checkpoint *k, const wick_matrix_ref
         return bad_shape(k, t, "words of 2, 4 or 8-bit codes of the matrix", err);
     WICK_TRY(row_scales(k, m, &scales, &n_groups, &whole, err));
     WICK_TRY(zero_points(k, m, (uint32_t)bits, n_groups, &zeros, err));
-    WICK_TRY(begin_affine(k, m, (uint32_t)bits, n_groups, &a, w, err));
-    WICK_TRY(check_order(k, m, ".weight_g_idx", n_groups, err));
+    WICK_TRY(find_order(k, m, ".weight_g_idx", n_groups, &order, err));
+    if (order && bytes) return bad_shape(k, order, "groups in the order of the inputs", err);
+    WICK_TRY(begin_affine(k, m, (uint32_t)bits, n_groups, order != NULL, &a, w, err));
     for (uint64_t o = 0; o < m->n_out; o++) {
         for (uint64_t g = 0; g < n_groups; g++)
             put_group(&a, o, g, float_at(scales, whole ? 0 : o * n_groups + g),
@@ -323,6 +366,7 @@ static wick_status read_integers(const wick_checkpoint *k, const wick_matrix_ref
     }
     w->data = t->data;
     w->mapped = !t->copied;
+    if (order) return expand_words(k, m, order, &a, w, err);
     if (!bytes) return WICK_OK;
     uint8_t *codes = wick_arena_alloc(k->arena, t->n_bytes);
     if (!codes) return wick_err_oom(err, t->name, t->n_bytes, 0);

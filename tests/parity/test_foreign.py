@@ -87,7 +87,7 @@ def refused(tmp_path, kind, change=None, packer=None):
 
 
 @pytest.mark.parametrize("kind,change,word", [
-    ("awq", {"version": "gemv"}, "gemv"), ("awq", {"bits": 3}, "4 bits"), ("gptq", {"bits": 3}, "2, 4 or 8"),
+    ("awq", {"version": "gemv"}, "gemv"), ("awq", {"bits": 3}, "4 bits"), ("gptq", {"bits": 5}, "2, 3, 4 or 8"),
     ("gptq", {"checkpoint_format": "marlin"}, "marlin"), ("awq", {"quant_method": "bitsandbytes"}, "bitsandbytes"),
     ("fp8-blocks", {"weight_block_size": [128]}, "weight_block_size"), ("fp8-blocks", {"weight_block_size": [64, 64]}, "scale"),
     ("gptq-8bit", {"bits": 4}, "qweight")])
@@ -95,8 +95,13 @@ def test_refused(kind, change, word, tmp_path):
     assert word in refused(tmp_path, kind, change)
 
 
-def test_act_order_is_refused(tmp_path):
-    assert "act-order" in refused(tmp_path, "gptq", packer=lambda w: gptq(w, act_order=True))
+def test_groups_out_of_range_are_refused(tmp_path):
+    def packer(w):
+        tensors, values = gptq(w)
+        tensors["g_idx"] = tensors["g_idx"] + 1
+        return tensors, values
+
+    assert "g_idx" in refused(tmp_path, "gptq", packer=packer)
 
 
 @pytest.mark.parametrize("symmetric", [False, True])

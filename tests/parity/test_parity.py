@@ -20,10 +20,11 @@ from model_cases import BASE, CASES, GGUF_ARCH, YARN  # noqa: E402
 ALL = os.environ.get("WICK_PARITY") == "all"
 BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
 TOLERANCE = 1e-4
-GGUF_MORE = ["llama-bias-linear", "llama-yarn", "stablelm-parallel", "gemma4_text-shared", "gemma4_text-ple", "gemma4_text-moe"]
+GGUF_MORE = ["llama-bias-linear", "llama-yarn", "stablelm-parallel", "deepseek_v2-unsplit", "gemma4_text-shared", "gemma4_text-ple", "gemma4_text-moe"]
 # What a GGUF file cannot say, or llama.cpp fixes for the family.
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
                                                                           "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []},
+               "mamba2": {"n_groups": 1}, "falcon_h1": {"mamba_n_groups": 1, "tie_word_embeddings": False},
                "glm4_moe": {"num_nextn_predict_layers": 1}, "cohere2": {"sliding_window_pattern": 4, "num_hidden_layers": 5},
                "deepseek_v3": {"rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 1.0}}}
 
@@ -83,7 +84,7 @@ def selection():
                 variants += [("mlx", "3:64"), ("mlx", "6:32"), ("mlx", "4:32:mxfp4"), ("mlx", "4:16:nvfp4"), ("mlx", "8:32:mxfp8"),
                              ("mlx", "2:128"), ("mlx", "5:64"), ("npz", "f32"), ("npz", "8bit")]
         else:
-            variants = [("mlx", "f32"), ("mlx", "4bit")] + ([] if family == "falcon_h1" else [("hf", "f32")])
+            variants = [("mlx", "f32"), ("mlx", "4bit"), ("hf", "f32")]
         out += [pytest.param(case, layout, quant, id=f"{case}-{layout}-{quant}") for layout, quant in variants]
     return out
 

@@ -12,6 +12,9 @@ GROUP = 64
 
 def to_words(codes, bits):
     """[..., n] codes to [..., n * bits / 32] int32, the first in the lowest bits."""
+    if 32 % bits:  # a stream over word boundaries
+        planes = codes.astype(np.uint32)[..., None] >> np.arange(bits, dtype=np.uint32) & 1
+        return np.packbits(planes.astype(np.uint8).reshape(*codes.shape[:-1], -1), axis=-1, bitorder="little").view(np.int32)
     per = 32 // bits
     pad = -codes.shape[-1] % per
     codes = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, pad)]).astype(np.uint32)
@@ -47,10 +50,12 @@ def awq(w, symmetric=False):
 
 
 def gptq(w, bits=4, group=GROUP, version=1, act_order=False):
-    q, scale, zero, values = integers(w, bits, group, False)
-    g_idx = np.arange(w.shape[1]) // group
+    order = np.random.default_rng(0).permutation(w.shape[1]) if act_order else np.arange(w.shape[1])
+    q, scale, zero, values = integers(w[:, order], bits, group, False)
+    back = np.argsort(order)
+    q, values, g_idx = q[:, back], values[:, back], (np.arange(w.shape[1]) // group)[back]
     if act_order:
-        g_idx = g_idx[::-1].copy()
+        values = values.astype(np.float16).astype(np.float32)
     return {"qweight": mx.array(np.ascontiguousarray(to_words(q, bits).T)), "scales": mx.array(np.ascontiguousarray(scale.T)),
             "qzeros": mx.array(to_words(zero.T - (version == 1), bits)), "g_idx": mx.array(g_idx.astype(np.int32))}, values
 
@@ -129,6 +134,9 @@ KINDS = {
     "gptq": (gptq, {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": False}, {}),
     "gptq-v2": (lambda w: gptq(w, version=2), {"quant_method": "gptq", "bits": 4, "checkpoint_format": "gptq_v2"}, {}),
     "gptq-8bit": (lambda w: gptq(w, 8), {"quant_method": "gptq", "bits": 8, "group_size": GROUP}, {}),
+    "gptq-3bit": (lambda w: gptq(w, 3), {"quant_method": "gptq", "bits": 3, "group_size": GROUP}, {}),
+    "gptq-2bit": (lambda w: gptq(w, 2), {"quant_method": "gptq", "bits": 2, "group_size": GROUP}, {}),
+    "gptq-act-order": (lambda w: gptq(w, act_order=True), {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": True}, {}),
     "gptq-rows": (lambda w: gptq(w, 4, w.shape[1]), {"quant_method": "gptq", "bits": 4, "group_size": -1}, {}),
     "ct-int4": (packed, ct("pack-quantized"), {}),
     "ct-int4-asym": (lambda w: packed(w, symmetric=False), ct("pack-quantized"), {}),
@@ -146,6 +154,7 @@ KINDS = {
 TITLES = {
     "awq": "AutoAWQ, 4 bits, gemm, zero points", "awq-sym": "the same, symmetric", "gptq": "GPTQ, 4 bits",
     "gptq-v2": "GPTQ, checkpoint_format gptq_v2", "gptq-8bit": "GPTQ, 8 bits", "gptq-rows": "GPTQ, one group a row",
+    "gptq-3bit": "GPTQ, 3 bits", "gptq-2bit": "GPTQ, 2 bits", "gptq-act-order": "GPTQ with act-order (multiplied out to F16)",
     "ct-int4": "compressed-tensors pack-quantized, 4 bits, symmetric", "ct-int4-asym": "the same, zero points",
     "ct-int4-rows": "the same, a scale per row", "ct-int8": "compressed-tensors pack-quantized, 8 bits",
     "ct-w8a8": "compressed-tensors int-quantized, 8 bits (weights)", "ct-fp8": "compressed-tensors float-quantized, a scale per row",

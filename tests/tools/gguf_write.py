@@ -34,21 +34,25 @@ def head_dim(cfg):
     return cfg.get("head_dim") or (cfg.get("hidden_size") or cfg["n_embd"]) // (cfg.get("num_attention_heads") or cfg["n_head"])
 
 
+def layers_of(cfg):
+    return cfg.get("num_hidden_layers") or cfg.get("num_layers") or cfg["n_layer"]
+
+
 def write_keys(w, cfg):
     t = cfg["model_type"]
     heads = cfg.get("num_attention_heads") or cfg.get("n_head") or 0
     hidden = cfg.get("hidden_size") or cfg["n_embd"]
     w.add_context_length(cfg.get("max_position_embeddings") or cfg.get("n_positions") or 1 << 20)
     w.add_embedding_length(hidden)
-    w.add_block_count((cfg.get("num_hidden_layers") or cfg["n_layer"]) + cfg.get("num_nextn_predict_layers", 0))
-    if t == "mamba":
+    w.add_block_count(layers_of(cfg) + cfg.get("num_nextn_predict_layers", 0))
+    if t in ("mamba", "mamba2"):
         write_mamba_keys(w, cfg)
         return
     if t == "gemma4_text":
         n = cfg["num_hidden_layers"] - cfg["num_kv_shared_layers"]
         w.add_feed_forward_length([cfg["intermediate_size"] * (1 if i < n else 2) for i in range(cfg["num_hidden_layers"])])
     else:
-        w.add_feed_forward_length(cfg.get("intermediate_size") or cfg.get("block_ff_dim") or 4 * hidden)
+        w.add_feed_forward_length(cfg.get("intermediate_size") or cfg.get("n_inner") or cfg.get("block_ff_dim") or 4 * hidden)
     w.add_head_count(heads)
     w.add_head_count_kv(kv_heads(cfg, heads))
     if t.startswith("deepseek"):
@@ -56,11 +60,16 @@ def write_keys(w, cfg):
     else:
         w.add_key_length(cfg.get("global_head_dim") or head_dim(cfg))
         w.add_value_length(cfg.get("global_head_dim") or head_dim(cfg))
-    if "rms_norm_eps" in cfg or "norm_eps" in cfg:
+    if "rms_norm_eps" in cfg or "norm_eps" in cfg and t != "nemotron":
         w.add_layer_norm_rms_eps(cfg.get("rms_norm_eps") or cfg["norm_eps"])
+    elif t == "exaone":
+        w.add_layer_norm_rms_eps(cfg["layer_norm_epsilon"])
     else:
-        w.add_layer_norm_eps(cfg.get("layer_norm_eps") or cfg.get("norm_epsilon") or cfg["layer_norm_epsilon"])
+        w.add_layer_norm_eps(cfg.get("layer_norm_eps") or cfg.get("norm_epsilon") or cfg.get("norm_eps") or cfg["layer_norm_epsilon"])
+    alpha = (cfg.get("rope_scaling") or {}).get("alpha")
     theta = cfg.get("rope_theta") or cfg.get("rotary_emb_base") or (cfg.get("rope_parameters") or {}).get("rope_theta")
+    if theta and alpha:
+        theta *= alpha ** (head_dim(cfg) / (head_dim(cfg) - 2))
     if theta:
         w.add_rope_freq_base(theta)
     part = cfg.get("partial_rotary_factor") or cfg.get("rotary_pct") or 1
@@ -89,6 +98,8 @@ def kv_heads(cfg, heads):
     """One number, or one per layer where some layers have no attention (0)."""
     kv = cfg.get("num_key_value_heads") or heads
     if cfg["model_type"].startswith("deepseek"):
+        return heads if cfg.get("gguf_unsplit") else 1
+    if cfg["model_type"] == "gpt_bigcode":
         return 1
     if cfg.get("num_global_key_value_heads"):
         return [kv if s else cfg["num_global_key_value_heads"] for s in slides(cfg)]
@@ -104,8 +115,11 @@ def write_mamba_keys(w, cfg):
     w.add_ssm_conv_kernel(cfg["conv_kernel"])
     w.add_ssm_inner_size(cfg["intermediate_size"])
     w.add_ssm_state_size(cfg["state_size"])
-    w.add_ssm_time_step_rank(cfg["time_step_rank"])
-    w.add_ssm_dt_b_c_rms(cfg["model_type"] == "falcon_mamba")
+    w.add_ssm_time_step_rank(cfg["num_heads"] if "num_heads" in cfg else cfg["time_step_rank"])
+    if "n_groups" in cfg:
+        w.add_ssm_group_count(cfg["n_groups"])
+    else:
+        w.add_ssm_dt_b_c_rms(cfg["model_type"] == "falcon_mamba")
 
 
 def write_gemma4_keys(w, cfg):
@@ -135,6 +149,10 @@ def write_mla_keys(w, cfg):
     if cfg["q_lora_rank"]:
         w.add_q_lora_rank(cfg["q_lora_rank"])
     w.add_kv_lora_rank(cfg["kv_lora_rank"])
+    if cfg.get("gguf_unsplit"):  # as the converter wrote before the keys were absorbed
+        w.add_key_length(cfg["qk_nope_head_dim"] + cfg["qk_rope_head_dim"])
+        w.add_value_length(cfg["v_head_dim"])
+        return
     w.add_key_length(cfg["kv_lora_rank"] + cfg["qk_rope_head_dim"])
     w.add_value_length(cfg["kv_lora_rank"])
     w.add_key_length_mla(cfg["qk_nope_head_dim"] + cfg["qk_rope_head_dim"])
@@ -168,13 +186,28 @@ def write_family_keys(w, cfg, t):
         w.add_final_logit_softcapping(30.0)
     if t in ("cohere", "cohere2"):
         w.add_logit_scale(cfg["logit_scale"])
-    if t.startswith("deepseek") or t == "glm4_moe":
+    if t.startswith("deepseek") or t in ("glm4_moe", "dots1"):
         write_routed_keys(w, cfg, t != "deepseek_v2")
     if t == "glm4_moe":
         w.add_nextn_predict_layers(cfg.get("num_nextn_predict_layers", 0))
     if t == "gpt_oss":
         w.add_expert_feed_forward_length(cfg["intermediate_size"])
-    if t == "lfm2":
+    if t == "falcon_h1":
+        w.add_ssm_conv_kernel(cfg.get("mamba_d_conv", 4))
+        w.add_ssm_inner_size(cfg["mamba_d_ssm"])
+        w.add_ssm_state_size(cfg["mamba_d_state"])
+        w.add_ssm_time_step_rank(cfg["mamba_n_heads"])
+        w.add_ssm_group_count(cfg["mamba_n_groups"])
+    if t == "minicpm":
+        w.add_embedding_scale(cfg["scale_emb"])
+        w.add_residual_scale(cfg["scale_depth"] / cfg["num_hidden_layers"] ** 0.5)
+        w.add_logit_scale(cfg["dim_model_base"] / cfg["hidden_size"])
+    if t == "olmo3":
+        w.add_sliding_window_pattern([(i + 1) % 4 != 0 for i in range(cfg["num_hidden_layers"])])
+    if t == "lfm2_moe":
+        w.add_leading_dense_block_count(cfg["num_dense_layers"])
+        w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+    if t in ("lfm2", "lfm2_moe"):
         w.add_shortconv_l_cache(cfg["conv_L_cache"])
     if t == "exaone4" and cfg["sliding_window_pattern"]:
         p = cfg["sliding_window_pattern"]
@@ -209,6 +242,11 @@ def rope_factors(cfg):
 def gguf_name(tm, k, family):
     if k.endswith("sinks"):
         k += ".weight"
+    k = re.sub(r"\.dt_bias$", ".dt_proj.bias", k)
+    lfm2 = re.match(r"model\.layers\.(\d+)\.feed_forward\.(switch_mlp\.\w+|gate\.weight|expert_bias)", k)
+    if lfm2 and family == "lfm2_moe":
+        return f"blk.{lfm2[1]}." + {"gate.weight": "ffn_gate_inp.weight", "expert_bias": "exp_probs_b.bias"}.get(
+            lfm2[2], "ffn_" + lfm2[2].removeprefix("switch_mlp.").removesuffix("_proj") + "_exps.weight")
     own = re.match(r"model\.layers\.(\d+)\.(router\.scale|router\.per_expert_scale|experts\.switch_glu\.gate_up)", k)
     if own:
         return f"blk.{own[1]}." + {"router.scale": "ffn_gate_inp.scale", "router.per_expert_scale": "ffn_down_exps.scale"}.get(
@@ -250,7 +288,7 @@ def write_gguf(model, cfg, path, kind):
     w = gguf.GGUFWriter(str(path), arch)
     write_keys(w, cfg)
     number = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == arch)
-    layers = cfg.get("num_hidden_layers") or cfg["n_layer"]
+    layers = layers_of(cfg)
     tm = gguf.get_tensor_name_map(number, layers)
     heads = cfg.get("num_attention_heads") or cfg.get("n_head") or 0
     kv = cfg.get("num_key_value_heads") or heads
@@ -258,7 +296,7 @@ def write_gguf(model, cfg, path, kind):
     if factors is not None:
         w.add_tensor("rope_freqs.weight", factors)
     back = []
-    stacks, fused = {}, {}
+    stacks, fused, halves = {}, {}, {}
     for k, v in tree_flatten(model.parameters()):
         v = np.array(v.astype(mx.float32))
         norms = re.match(r"(.*[qk]_layernorm)\.norms\.(\d+)\.weight", k)
@@ -267,6 +305,9 @@ def write_gguf(model, cfg, path, kind):
             back.append((k, mx.array(v)))
             continue
         undo = lambda x: x
+        if cfg.get("gguf_unsplit") and k.endswith(("embed_q.weight", "unembed_out.weight")):
+            halves.setdefault(k.rsplit(".", 2)[0], {})[k.split(".")[-2]] = v
+            continue
         if "switch_glu.gate_proj" in k or "switch_glu.up_proj" in k:  # one tensor for both
             data, q, values = quantized(v, kind)
             fused.setdefault(k.replace("gate_proj", "gate_up").replace("up_proj", "gate_up"), {})["up" in k] = (data, q)
@@ -277,9 +318,10 @@ def write_gguf(model, cfg, path, kind):
             v, undo = permute(v, n), lambda x, n=n: unpermute(x, n)
         if "query_key_value" in k:
             v, undo = neox_to_qkv(v, heads), lambda x: qkv_to_neox(x, heads)
-        if t.startswith("gemma") and not t.startswith("gemma4") and "norm" in k:
+        if (t.startswith("gemma") and not t.startswith("gemma4") and "norm" in k) or t == "nemotron" and "norm" in k and v.ndim == 1 \
+                and k.endswith("weight"):
             v, undo = v + 1, lambda x: x - 1
-        if t in ("mamba", "lfm2") and "conv" in k and v.ndim == 3:
+        if t in ("mamba", "mamba2", "lfm2", "lfm2_moe", "falcon_h1") and "conv" in k and v.ndim == 3:
             v, undo = v[:, :, 0], lambda x: x[:, :, None]
         if k.endswith("A_log"):
             v, undo = -np.exp(v), lambda x: np.log(-x)
@@ -291,6 +333,13 @@ def write_gguf(model, cfg, path, kind):
             data = data.reshape(-1)
         w.add_tensor(name, data, raw_dtype=q)
         back.append((k, mx.array(np.ascontiguousarray(undo(values)))))
+    for k, v in halves.items():
+        both = np.concatenate([v["embed_q"].swapaxes(1, 2), v["unembed_out"]], axis=1)
+        data, q, values = quantized(both.reshape(-1, both.shape[-1]), kind)
+        values, nope = values.reshape(both.shape), cfg["qk_nope_head_dim"]
+        w.add_tensor("blk.%s.attn_kv_b.weight" % k.split(".")[2], data, raw_dtype=q)
+        back.append((k + ".embed_q.weight", mx.array(np.ascontiguousarray(values[:, :nope].swapaxes(1, 2)))))
+        back.append((k + ".unembed_out.weight", mx.array(np.ascontiguousarray(values[:, nope:]))))
     for k, v in fused.items():
         w.add_tensor(gguf_name(tm, k, t), np.concatenate([v[False][0], v[True][0]], axis=1), raw_dtype=v[False][1])
     for k, v in stacks.items():

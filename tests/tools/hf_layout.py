@@ -87,6 +87,17 @@ def mla(weights, config):
     return out
 
 
+def falcon_h1(weights, config):
+    """The factors that mlx-lm's conversion multiplies in, out again; whatever the configuration leaves out has no factor."""
+    from mlx_lm.models.falcon_h1 import ModelArgs, compute_mup_vector
+    a = ModelArgs.from_dict(config)
+    rows = compute_mup_vector(a)[:, None] * a.ssm_in_multiplier
+    factor = {"embed_tokens": a.embedding_multiplier, "lm_head": a.lm_head_multiplier, "q_proj": a.attention_in_multiplier,
+              "k_proj": a.attention_in_multiplier, "o_proj": a.attention_out_multiplier, "out_proj": a.ssm_out_multiplier,
+              "gate_proj": a.mlp_multipliers[0], "down_proj": a.mlp_multipliers[1], "in_proj": rows}
+    return {k: v / factor.get(k.split(".")[-2], 1.0) if k.endswith(".weight") else v for k, v in weights.items()}
+
+
 def to_hf(weights, config):
     t = config["model_type"]
     if t == "gpt2":
@@ -101,7 +112,11 @@ def to_hf(weights, config):
         weights = granitemoe(weights)
     elif any("switch_mlp" in k for k in weights):
         weights = unstack(weights, "experts.{e}", {})
-    if t == "deepseek_v3":
+    if t == "falcon_h1":
+        weights = falcon_h1(weights, config)
+    if t == "dots1":
+        weights = unstack({re.sub(r"mlp\.experts\.(\w+_proj)", r"mlp.switch_mlp.\1", k): v for k, v in weights.items()}, "experts.{e}", {})
+    if t in ("deepseek_v3", "glm4_moe_lite"):
         weights = mla(weights, config)
     if t == "qwen3_next":
         weights = {k: v - 1 if "norm" in k and "linear_attn" not in k else v for k, v in weights.items()}

@@ -117,6 +117,21 @@ CASES = {
     "deepseek_v3": c("deepseek_v3", **{**MLA, "q_lora_rank": 64, "topk_method": "noaux_tc", "scoring_func": "sigmoid",
                                        "n_group": 4, "topk_group": 2, "n_shared_experts": 2,
                                        "rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 0.8}}),
+    "seed_oss": c("seed_oss", head_dim=48, attention_bias=True, attention_out_bias=False),
+    "ernie4_5": c("ernie4_5", head_dim=48, use_bias=False, tie_word_embeddings=True),
+    "mimo": c("mimo"),
+    "internlm3": c("internlm3", qkv_bias=True, bias=False, rope_scaling={"rope_type": "dynamic", "factor": 6.0}),
+    "exaone": c("exaone", drop=("rms_norm_eps", "num_hidden_layers"), num_layers=2, layer_norm_epsilon=1e-5, rope_scaling=LLAMA3),
+    "hunyuan_v1_dense": c("hunyuan_v1_dense", head_dim=48, use_qk_norm=True,
+                          rope_scaling={"type": "dynamic", "alpha": 50.0, "factor": 1.0}),
+    "minicpm": c("minicpm", scale_emb=6.0, scale_depth=1.4, dim_model_base=64),
+    "gpt_bigcode": {"model_type": "gpt_bigcode", "n_embd": 128, "n_layer": 2, "n_inner": 320, "n_head": 4, "n_positions": 128,
+                    "layer_norm_epsilon": 1e-5, "vocab_size": 517},
+    "dots1": c("dots1", head_dim=48, first_k_dense_replace=1, moe_intermediate_size=64, n_routed_experts=8, n_shared_experts=2,
+               norm_topk_prob=True, num_experts_per_tok=3, routed_scaling_factor=1.5, n_group=2, topk_group=1),
+    "glm4_moe_lite": c("glm4_moe_lite", **{**MLA, "q_lora_rank": 64, "n_group": 1, "topk_group": 1}),
+    "deepseek_v2-unsplit": c("deepseek_v2", **{**MLA, "topk_method": "greedy", "scoring_func": "softmax", "q_lora_rank": 64,
+                                               "rope_scaling": {**YARN, "mscale": 0.7, "mscale_all_dim": 0.7}}, gguf_unsplit=True),
     "mamba": {"model_type": "mamba", "vocab_size": 517, "hidden_size": 128, "intermediate_size": 256, "state_size": 16,
               "num_hidden_layers": 2, "conv_kernel": 4, "use_bias": False, "use_conv_bias": True, "time_step_rank": 8,
               "tie_word_embeddings": True},
@@ -149,8 +164,10 @@ GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "q
              "cohere": "command-r", "glm4": "glm4", "granite": "granite", "mixtral": "llama",
              "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "smollm3": "smollm3", "ministral3": "mistral3",
              "gpt_oss": "gpt-oss", "glm4_moe": "glm4moe", "granitemoe": "granitemoe", "deepseek_v2": "deepseek2",
-             "deepseek_v3": "deepseek2", "gemma4_text": "gemma4", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4"}
+             "deepseek_v3": "deepseek2", "gemma4_text": "gemma4", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4",
+             "seed_oss": "seed_oss", "ernie4_5": "ernie4_5", "exaone": "exaone", "hunyuan_v1_dense": "hunyuan-dense",              "minicpm": "minicpm", "gpt_bigcode": "starcoder", "dots1": "dots1", "mamba2": "mamba2", "lfm2_moe": "lfm2moe", "olmo3": "olmo2",
+             "falcon_h1": "falcon-h1"}
 # q and k rows are reordered for interleaved rope by llama.cpp's converter in these.
-GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3"}
+GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3", "minicpm"}
 # The sizes that make one file quantized, for the default selection of the parity test.
 BASE = ["llama", "mistral", "qwen2", "qwen3"]

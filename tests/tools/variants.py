@@ -110,6 +110,21 @@ def rope(*kinds):
     return knob
 
 
+def rope_typed(*kinds):
+    def knob(c, rng):
+        kind = rng.choice([None, *kinds])
+        c["rope_scaling"] = {"rope_type": kind, **scaling(rng, kind)} if kind else None
+    return knob
+
+
+def alpha(c, rng):
+    c["rope_scaling"] = rng.choice([None, {"type": "dynamic", "factor": 1.0, "alpha": rng.choice([1.0, 50.0, 1000.0])}])
+
+
+def numbered_layers(c, rng):
+    c["num_layers"] = c.pop("num_hidden_layers")
+
+
 every_rope = rope("default", "linear", "dynamic", "llama3", "yarn")
 
 
@@ -266,6 +281,13 @@ def falcon_h1(c, rng):
         c[key] = rng.random() < 0.4
 
 
+def factors(c, rng):
+    for key in ("attention_in_multiplier", "ssm_out_multiplier"):
+        c[key] = round(rng.uniform(0.4, 1.6), 4)
+    c["mlp_multipliers"] = [round(rng.uniform(0.4, 1.6), 4) for _ in range(2)]
+    c["ssm_multipliers"] = [round(rng.uniform(0.4, 1.6), 4) for _ in range(5)]
+
+
 def delta(c, rng):
     k = rng.randint(1, 3)
     c["linear_num_key_heads"], c["linear_num_value_heads"] = k, k * rng.randint(1, 3)
@@ -344,6 +366,16 @@ FAMILIES = {
     "granite": [common, split, tied, *GRANITE, flag("attention_bias"), flag("mlp_bias"), every_rope],
     "exaone4": [common, heads, tied, exaone, every_rope],
     "helium": [common, head_split, tied, flag("attention_bias"), flag("mlp_bias")],
+    "seed_oss": [common, heads, tied, every_rope, flag("attention_bias"), flag("attention_out_bias"), flag("mlp_bias")],
+    "ernie4_5": [common, heads, tied, flag("use_bias")],
+    "mimo": [common, split, tied, every_rope],
+    "internlm3": [common, split, tied, flag("qkv_bias"), flag("bias"), rope_typed("linear", "dynamic")],
+    "exaone": [common, numbered_layers, split, tied, every_rope, flag("attention_bias"), flag("mlp_bias")],
+    "hunyuan_v1_dense": [common, heads, tied, flag("attention_bias"), flag("use_qk_norm"), alpha],
+    "minicpm": [common, split, tied, every_rope, between("scale_emb", 1, 12), between("scale_depth", 0.5, 2), one_of("dim_model_base", 32, 64, 256)],
+    "gpt_bigcode": [gpt2, flag("multi_query", 0.7), flag("attention_bias", 0.7), flag("mlp_bias", 0.7), tied, one_of("n_inner", 96, 256)],
+    "dots1": [common, either, tied, groups, flag("norm_topk_prob"), every_rope],
+    "glm4_moe_lite": [common, latent, groups, deep_rope, flag("norm_topk_prob"), flag("attention_bias", 0.3)],
     "mixtral": [common, split, tied, experts("num_local_experts")],
     "qwen2_moe": [common, split, experts(), one_of("shared_expert_intermediate_size", 32, 96, 160)],
     "qwen3_moe": [common, heads, tied, experts(), flag("norm_topk_prob"), one_of("decoder_sparse_step", 1, 2), one_of("mlp_only_layers", [], [0]),
@@ -359,7 +391,7 @@ FAMILIES = {
     "mamba": [common, mamba, tied, flag("use_bias"), flag("use_conv_bias")],
     "falcon_mamba": [common, mamba, tied, flag("use_bias"), flag("use_conv_bias")],
     "mamba2": [common, mamba2, tied, flag("use_bias"), flag("use_conv_bias")],
-    "falcon_h1": [common, heads, tied, falcon_h1, between("lm_head_multiplier", 0.05, 2), between("embedding_multiplier", 0.5, 6),
+    "falcon_h1": [common, heads, tied, falcon_h1, factors, between("lm_head_multiplier", 0.05, 2), between("embedding_multiplier", 0.5, 6),
                   between("key_multiplier", 0.2, 1.5), between("ssm_in_multiplier", 0.5, 1.5), between("attention_out_multiplier", 0.5, 1.5)],
     "qwen3_next": [common, heads, tied, experts(), delta, partial, flag("norm_topk_prob"), flag("attention_bias", 0.3),
                    one_of("decoder_sparse_step", 1, 2)],
@@ -369,7 +401,8 @@ FAMILIES = {
 NO_FLOAT_MODES = {"olmo2", "olmo3", "exaone4", "ministral3", "gemma", "gemma2", "gemma3_text", "gemma4_text", "granite", "granitemoe"}
 # mlx-lm quantizes some of their matrices in groups of 64, whatever the rest has.
 GROUPS_OF_64 = {"granite", "granitemoe", "qwen3_moe", "qwen2_moe", "gpt_oss", "qwen3_next", "gemma4_text"}
-NO_HF = set()
+# Tied heads of these read the embedding's weight as floats.
+TIED_FLOAT = {"seed_oss", "minicpm"}
 
 
 def base_of(family):
@@ -382,9 +415,9 @@ def draw(family, seed):
     for knob in FAMILIES[family]:
         knob(config, rng)
     layout, quant = rng.choices([("mlx", "f32"), ("mlx", None), ("hf", "f32")], [4, 4, 2])[0]
-    if layout == "hf" and family in NO_HF:
-        layout = "mlx"
     if family in GROUPS_OF_64 and config["hidden_size"] % 64:
+        quant = "f32"
+    if family in TIED_FLOAT and config["tie_word_embeddings"]:
         quant = "f32"
     quants = [q for q in QUANTS if family not in NO_FLOAT_MODES or not q.endswith(("mxfp4", "nvfp4", "mxfp8"))]
     return config, layout, quant or rng.choice(quants), rng.randint(1, 70)

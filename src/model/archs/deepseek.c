@@ -60,6 +60,21 @@ const wick_arch wick_arch_deepseek_v3 = {
     .configure = configure,
 };
 
+/* GLM 4.7 Flash: the same with other epsilons. */
+const wick_arch wick_arch_glm4_moe_lite = {
+    .name = "glm4_moe_lite",
+    .hf = {"glm4_moe_lite"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .rope_interleaved = true,
+    .head = WICK_HEAD_OWN,
+    .mla_file_eps = true,
+    .routing = WICK_ROUTE_SIGMOID_TOPK,
+    .rope_theta = 1000000,
+    .configure = configure,
+};
+
 const wick_arch wick_arch_deepseek_v2 = {
     .name = "deepseek_v2",
     .hf = {"deepseek_v2"},

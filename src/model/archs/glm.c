@@ -1,5 +1,5 @@
 /* model/archs/glm.c - glm4 (norms around each branch, interleaved partial rope) and glm4_moe (GLM 4.5: sigmoid routing
- * with groups, an expert that is always on, the first layers dense). */
+ * with groups, an expert that is always on, the first layers dense); dots1, which routes in the same way. */
 #include "model/arch.h"
 
 static const wick_role_name glm4_names[] = {
@@ -46,4 +46,30 @@ const wick_arch wick_arch_glm4_moe = {
     .routing = WICK_ROUTE_SIGMOID_TOPK,
     .rope_partial = 0.5f,
     .configure = configure_glm4_moe,
+};
+
+static const wick_role_name dots1_names[] = {
+    {WICK_ROLE_EXP_GATE, "@layers.%.mlp.experts.gate_proj|@layers.%.mlp.experts.#.gate_proj", NULL},
+    {WICK_ROLE_EXP_UP, "@layers.%.mlp.experts.up_proj|@layers.%.mlp.experts.#.up_proj", NULL},
+    {WICK_ROLE_EXP_DOWN, "@layers.%.mlp.experts.down_proj|@layers.%.mlp.experts.#.down_proj", NULL},
+    {0}};
+
+static wick_status configure_dots1(wick_config *c, wick_err *err)
+{
+    (void)err;
+    c->group_by_top2 = true;
+    return WICK_OK;
+}
+
+const wick_arch wick_arch_dots1 = {
+    .name = "dots1",
+    .hf = {"dots1"},
+    .gguf = {"dots1"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .qk = WICK_QK_HEAD,
+    .routing = WICK_ROUTE_SIGMOID_TOPK,
+    .names = dots1_names,
+    .configure = configure_dots1,
 };

@@ -31,6 +31,29 @@ const wick_arch wick_arch_gpt2 = {
     .configure = four_times,
 };
 
+/* starcoder: gpt2 with one head of keys and values, matrices as [out][in]. */
+static wick_status configure_bigcode(wick_config *c, wick_err *err)
+{
+    bool one = true;
+    WICK_TRY(wick_config_bool(c, "multi_query", NULL, &one, err));
+    if (!c->from_gguf) c->n_kv_head = one ? 1 : c->n_head;
+    return four_times(c, err);
+}
+
+const wick_arch wick_arch_gpt_bigcode = {
+    .name = "gpt_bigcode",
+    .hf = {"gpt_bigcode"},
+    .gguf = {"starcoder"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_LAYER,
+    .act = WICK_ACT_GELU,
+    .plain_mlp = true,
+    .no_rope = true,
+    .roots = "transformer.|model.|",
+    .names = gpt2_names,
+    .configure = configure_bigcode,
+};
+
 static const wick_role_name neox_names[] = {
     {WICK_ROLE_EMBED, "@embed_in", NULL},
     {WICK_ROLE_HEAD, "@embed_out|embed_out", NULL},

@@ -85,6 +85,7 @@ static wick_status configure(wick_config *c, wick_err *err)
     if (!c->n_layer) return WICK_OK;
     WICK_TRY(wick_config_u32(c, "conv_L_cache", "shortconv.l_cache", 1, 256, &c->conv_kernel, err));
     WICK_TRY(feed_forward(c, err));
+    if (c->from_gguf) c->norm_topk = true; /* not written by the converter */
     WICK_TRY(wick_config_mixers(c, WICK_MIX_CONV, &mix, err));
     return mark_attention(c, mix, err);
 }

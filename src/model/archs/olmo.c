@@ -2,6 +2,14 @@
  * slide, and turn without yarn), olmoe (experts, norms before). */
 #include "model/arch.h"
 
+/* GGUF has olmo3 under olmo2's name: with windows. */
+static wick_status configure_olmo2(wick_config *c, wick_err *err)
+{
+    (void)err;
+    c->no_windows = !c->from_gguf || !c->window;
+    return WICK_OK;
+}
+
 const wick_arch wick_arch_olmo2 = {
     .name = "olmo2",
     .hf = {"olmo2"},
@@ -11,6 +19,10 @@ const wick_arch wick_arch_olmo2 = {
     .norm_eps = 1e-6f,
     .act = WICK_ACT_SILU,
     .qk = WICK_QK_ROW,
+    .windows = WICK_WINDOW_PATTERN,
+    .window_pattern = 4,
+    .plain_local_rope = true,
+    .configure = configure_olmo2,
 };
 
 const wick_arch wick_arch_olmo3 = {
