@@ -124,6 +124,7 @@ CASES = {
     "exaone": c("exaone", drop=("rms_norm_eps", "num_hidden_layers"), num_layers=2, layer_norm_epsilon=1e-5, rope_scaling=LLAMA3),
     "hunyuan_v1_dense": c("hunyuan_v1_dense", head_dim=48, use_qk_norm=True,
                           rope_scaling={"type": "dynamic", "alpha": 50.0, "factor": 1.0}),
+    "nemotron": c("nemotron", drop=("rms_norm_eps",), norm_eps=1e-5, hidden_act="relu2", partial_rotary_factor=0.5),
     "minicpm": c("minicpm", scale_emb=6.0, scale_depth=1.4, dim_model_base=64),
     "gpt_bigcode": {"model_type": "gpt_bigcode", "n_embd": 128, "n_layer": 2, "n_inner": 320, "n_head": 4, "n_positions": 128,
                     "layer_norm_epsilon": 1e-5, "vocab_size": 517},
@@ -165,7 +166,8 @@ GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "q
              "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "smollm3": "smollm3", "ministral3": "mistral3",
              "gpt_oss": "gpt-oss", "glm4_moe": "glm4moe", "granitemoe": "granitemoe", "deepseek_v2": "deepseek2",
              "deepseek_v3": "deepseek2", "gemma4_text": "gemma4", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4",
-             "seed_oss": "seed_oss", "ernie4_5": "ernie4_5", "exaone": "exaone", "hunyuan_v1_dense": "hunyuan-dense",              "minicpm": "minicpm", "gpt_bigcode": "starcoder", "dots1": "dots1", "mamba2": "mamba2", "lfm2_moe": "lfm2moe", "olmo3": "olmo2",
+             "seed_oss": "seed_oss", "ernie4_5": "ernie4_5", "exaone": "exaone", "hunyuan_v1_dense": "hunyuan-dense", "nemotron": "nemotron",
+             "minicpm": "minicpm", "gpt_bigcode": "starcoder", "dots1": "dots1", "mamba2": "mamba2", "lfm2_moe": "lfm2moe", "olmo3": "olmo2",
              "falcon_h1": "falcon-h1"}
 # q and k rows are reordered for interleaved rope by llama.cpp's converter in these.
 GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3", "minicpm"}

@@ -372,6 +372,7 @@ FAMILIES = {
     "internlm3": [common, split, tied, flag("qkv_bias"), flag("bias"), rope_typed("linear", "dynamic")],
     "exaone": [common, numbered_layers, split, tied, every_rope, flag("attention_bias"), flag("mlp_bias")],
     "hunyuan_v1_dense": [common, heads, tied, flag("attention_bias"), flag("use_qk_norm"), alpha],
+    "nemotron": [common, either, tied, partial, flag("attention_bias"), flag("mlp_bias")],
     "minicpm": [common, split, tied, every_rope, between("scale_emb", 1, 12), between("scale_depth", 0.5, 2), one_of("dim_model_base", 32, 64, 256)],
     "gpt_bigcode": [gpt2, flag("multi_query", 0.7), flag("attention_bias", 0.7), flag("mlp_bias", 0.7), tied, one_of("n_inner", 96, 256)],
     "dots1": [common, either, tied, groups, flag("norm_topk_prob"), every_rope],
