@@ -254,7 +254,7 @@ typedef struct wick_plan {
     uint64_t n_params, weight_bytes;
     wick_dtype act_dtype; /* the checkpoint's float type: what MLX computes in */
     wick_origin origin;
-    bool load_once;   /* a backend may destroy what lies in `arena` of weights that it has a copy of (wick_memory_drop) */
+    bool load_once; /* a backend may destroy what lies in `arena` of weights that it has a copy of (wick_memory_drop) */
     wick_arena arena; /* owns all of the above */
 } wick_plan;
 
