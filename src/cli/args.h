@@ -43,6 +43,7 @@ typedef struct wick_args {
     wick_str_list bench_prompt, bench_gen, bench_batch, paths;
     uint32_t repetitions, bench_depth;
     bool csv, quality, tensors, man, no_warmup;
+    const char *quality_file;
     /* server and its clients */
     const char *host, *config, *model, *api_key_file, *tls_cert, *tls_key, *mlx_device, *url, *out_file, *id, *scopes;
     uint32_t port, max_queue, drain_timeout, rpm, tpm, concurrent;

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "cli/commands.h"
+#include "cli/quality.h"
 #include "cli/session.h"
 #include "cli/term.h"
 
@@ -228,6 +229,12 @@ static wick_status run_bench(const wick_args *a, wick_err *err)
     wick_args own = *a;
     WICK_TRY(parse_lengths(&a->bench_prompt, "p", 0, 1u << 20, len, &n_prompt, err));
     if (!a->bench_prompt.n) len[n_prompt++] = 512;
+    if (a->quality) {
+        if (n_prompt != 1 || len[0] < 2)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "p", "-p: with --quality one number of tokens, at least 2");
+        return wick_bench_quality(a, len[0], err);
+    }
+    if (a->quality_file) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "file", "--file: only with --quality");
     WICK_TRY(parse_lengths(&a->bench_gen, "n", 0, 1u << 20, len + n_prompt, &n_gen, err));
     if (!a->bench_gen.n) len[n_prompt + n_gen++] = 128;
     WICK_TRY(parse_lengths(&a->bench_batch, "b", 1, MAX_BATCH, batch, &n_batch, err));
@@ -269,6 +276,11 @@ static const wick_opt opts[] = {
      MAX_REPS, NULL, NULL, 0},
     {"no-warmup", 0, WICK_OPT_FLAG, NULL, "count from the first run", offsetof(wick_args, no_warmup), 0, 0, NULL, NULL,
      0},
+    {"quality", 0, WICK_OPT_FLAG, NULL,
+     "instead: perplexity and KL divergence against --precision exact over -p tokens", offsetof(wick_args, quality), 0,
+     0, NULL, NULL, 0},
+    {"file", 0, WICK_OPT_STR, "PATH", "--quality: the text to read (default: what the exact model writes itself)",
+     offsetof(wick_args, quality_file), 0, 0, NULL, NULL, 0},
     {"csv", 0, WICK_OPT_FLAG, NULL, "print CSV", offsetof(wick_args, csv), 0, 0, NULL, NULL, 0},
 };
 static const wick_opt_group group = {"Options", opts, sizeof opts / sizeof *opts};
@@ -279,10 +291,13 @@ const wick_command wick_cmd_bench = {
     .min_operands = 1,
     .max_operands = 1,
     .summary = "measure prompt and decode speed",
-    .about = "One row for each prompt length and each generation length, for each batch size: tokens per second over "
-             "all sequences,\n"
-             "mean of the repetitions and standard deviation. --depth N measures after N tokens of context. With "
-             "--json: {\"machine\": {...}, \"results\": [...]}.",
+    .about =
+        "One row for each prompt length and each generation length, for each batch size: tokens per second over "
+        "all sequences,\n"
+        "mean of the repetitions and standard deviation. --depth N measures after N tokens of context. With "
+        "--json: {\"machine\": {...}, \"results\": [...]}.\n"
+        "--quality says what --precision and --kv-type cost: both they and exact read the same tokens, in contexts "
+        "of --ctx (512).",
     .examples = "wick bench MODEL -p 128,512 -n 32 -b 1,8 -r 5 --threads 2\ta table\nwick bench MODEL --json > "
                 "today.json\tto keep",
     .group = {&group, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
