@@ -399,7 +399,8 @@ FAMILIES = {
 }
 # Products of bfloat16 activations with these modes are rounded in the reference: it embeds in bfloat16 and
 # scales that, or multiplies with it before the first norm.
-NO_FLOAT_MODES = {"olmo2", "olmo3", "exaone4", "ministral3", "gemma", "gemma2", "gemma3_text", "gemma4_text", "granite", "granitemoe"}
+NO_FLOAT_MODES = {"olmo2", "olmo3", "exaone4", "ministral3", "gemma", "gemma2", "gemma3_text", "gemma4_text", "granite", "granitemoe",
+                  "gpt2", "gpt_bigcode", "minicpm"}
 # mlx-lm quantizes some of their matrices in groups of 64, whatever the rest has.
 GROUPS_OF_64 = {"granite", "granitemoe", "qwen3_moe", "qwen2_moe", "gpt_oss", "qwen3_next", "gemma4_text"}
 # Tied heads of these read the embedding's weight as floats.
