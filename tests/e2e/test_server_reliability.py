@@ -327,7 +327,7 @@ def one_of_many(server, i, rng):
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
 def test_soak(models):
     n = max(300, SOAK)
-    with Server(models / "tiny", "--max-seqs", 8) as s, concurrent.futures.ThreadPoolExecutor(8) as pool:
+    with Server(models / "tiny", "--max-seqs", 8, "--no-prefix-cache") as s, concurrent.futures.ThreadPoolExecutor(8) as pool:
         run = lambda a, b: list(pool.map(lambda i: one_of_many(s, i, random.Random(i)), range(a, b)))
         idle = lambda: eventually(lambda: s.get("/status")[2]["active"] == 0, 30)
         want = text_of(s.chat("a normal one"))
