@@ -68,32 +68,35 @@ static bool add_pattern(wick_trie *trie, wick_str text, uint32_t at)
     return wick_trie_longest(trie, text.p, text.n, &have) == text.n || wick_trie_add(trie, text.p, text.n, (int32_t)at);
 }
 
+static wick_status build_one(wick_tokenizer *t, wick_enc *e, uint32_t i, wick_err *err)
+{
+    wick_added_set *s = &t->added;
+    wick_added *a = &s->v[i];
+    wick_str text = a->text;
+    bool first = true, ok;
+    if (a->normalized) {
+        WICK_TRY(wick_norm_run(e, t->norm, t->n_norm, a->text, true, &first, &text, err));
+        ok = !text.n || add_pattern(&s->normalized, text, i);
+        if (ok && !wick_str_eq(text, a->text)) { /* `tokenizers` decodes such a token to its normalized text */
+            t->vocab.piece[a->id] = wick_tok_keep(t, text.p, text.n);
+            ok = t->vocab.piece[a->id].p != NULL;
+        }
+        s->has_normalized |= text.n > 0;
+    } else {
+        ok = add_pattern(&s->raw, text, i);
+        s->has_raw = true;
+    }
+    return ok ? WICK_OK : wick_err_oom(err, "added tokens", 0, 0);
+}
+
 wick_status wick_added_build(wick_tokenizer *t, const char *where, wick_err *err)
 {
     wick_added_set *s = &t->added;
     wick_enc e = {.t = t};
     wick_status st = WICK_OK;
-    for (uint32_t k = 0; k < 2 * s->n && st == WICK_OK; k++) {
-        uint32_t i = k % s->n;
-        wick_added *a = &s->v[i];
-        if (a->special != (k < s->n)) continue;
-        wick_str text = a->text;
-        bool first = true, ok;
-        if (a->normalized) {
-            st = wick_norm_run(&e, t->norm, t->n_norm, a->text, true, &first, &text, err);
-            if (st != WICK_OK) break;
-            ok = !text.n || add_pattern(&s->normalized, text, i);
-            if (ok && !wick_str_eq(text, a->text)) { /* `tokenizers` decodes such a token to its normalized text */
-                t->vocab.piece[a->id] = wick_tok_keep(t, text.p, text.n);
-                ok = t->vocab.piece[a->id].p != NULL;
-            }
-            s->has_normalized |= text.n > 0;
-        } else {
-            ok = add_pattern(&s->raw, text, i);
-            s->has_raw = true;
-        }
-        if (!ok) st = wick_err_oom(err, "added tokens", 0, 0);
-    }
+    for (int special = 1; special >= 0; special--)
+        for (uint32_t i = 0; i < s->n && st == WICK_OK; i++)
+            if (s->v[i].special == (special == 1)) st = build_one(t, &e, i, err);
     wick_buf_release(&e.norm[0]);
     wick_buf_release(&e.norm[1]);
     wick_buf_release(&e.scratch);
