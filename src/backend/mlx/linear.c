@@ -76,7 +76,8 @@ mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_arra
         if (bias.ctx) return wick_mx_addmm(g, bias, x, l->wt);
         return wick_mx_matmul(g, x, l->wt);
     }
-    mlx_array y = wick_mlx_qmv_takes(m, l, n) ? wick_mlx_qmv(m, l, x, n) : wick_mlx_product(m, l, x, n);
+    wick_mlx_own own = wick_mlx_own_kernel(m, l, n);
+    mlx_array y = own ? wick_mlx_own_product(m, own, l, x, n) : wick_mlx_product(m, l, x, n);
     y = global_scaled(m, l, y);
     return bias.ctx ? wick_mx_add(g, y, bias) : y;
 }

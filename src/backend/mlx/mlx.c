@@ -186,7 +186,7 @@ static void mlx_unload(wick_backend_model *m)
             m->step_ms / (double)m->n_steps);
     if (m->ctx->stream.ctx) wick_mlx.synchronize(m->ctx->stream);
     wick_mlx_step_release(m);
-    wick_mlx_qmv_close(m);
+    wick_mlx_own_close(m);
     wick_graph_release(&m->g);
     for (size_t i = 0; i < sizeof m->fused_act / sizeof *m->fused_act; i++)
         if (m->fused_act[i].ctx) wick_mlx.closure_free(m->fused_act[i]);
@@ -223,7 +223,7 @@ static wick_status load_parts(wick_backend_model *m, wick_progress progress, wic
     WICK_TRY(wick_mlx_load_weights(m, progress, err));
     uint64_t limit = c->opts.memory_limit_bytes;
     if (!limit && c->gpu) limit = c->memory_bytes;
-    wick_mlx_qmv_open(m);
+    wick_mlx_own_open(m);
     if (limit) m->kv_limit_bytes = limit > m->weight_bytes ? limit - m->weight_bytes : 1;
     return wick_mlx_step_init(m, err);
 }

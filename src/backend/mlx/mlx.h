@@ -135,6 +135,10 @@ typedef struct wick_mlx_flight {
     double started_ms;
 } wick_mlx_flight;
 
+/* Products of 4-bit weights with few rows by kernels of our own. */
+typedef enum wick_mlx_own { WICK_MLX_NONE, WICK_MLX_FLOATS, WICK_MLX_TILES, WICK_MLX_N_OWN } wick_mlx_own;
+enum { WICK_MLX_OWN_ROWS = 32 };
+
 struct wick_backend_model {
     wick_backend_ctx *ctx;
     const wick_plan *plan;
@@ -156,8 +160,8 @@ struct wick_backend_model {
     wick_pick *pick;            /* [max_tokens] and its picks */
     mlx_closure fused_act[8];   /* compiled activations, by wick_act */
     bool compiled;
-    mlx_fast_cuda_kernel qmv; /* see qmv.c */
-    bool qmv_one, qmv_many;
+    mlx_fast_cuda_kernel kernel[WICK_MLX_N_OWN]; /* see qmv.c */
+    wick_mlx_own own[1 + WICK_MLX_OWN_ROWS / 8]; /* which one for one row, up to 8, up to 16, ... */
     uint64_t n_steps, n_tokens;
     double step_ms, landed_ms;
     double build_ms, encode_ms; /* host time of building graphs, and of MLX starting them */
@@ -186,11 +190,11 @@ mlx_array wick_mlx_activation(wick_backend_model *m, wick_act act, float alpha, 
 mlx_array wick_mlx_product(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n);
 void wick_mlx_put_float(mlx_dtype t, float v, void *dst, size_t i); /* load.c: dst[i] = v as type t */
 
-/* qmv.c: compiles and tries the kernel, when weights are loaded; does it take this product of n rows; the product */
-void wick_mlx_qmv_open(wick_backend_model *m);
-void wick_mlx_qmv_close(wick_backend_model *m);
-bool wick_mlx_qmv_takes(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
-mlx_array wick_mlx_qmv(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n);
+/* qmv.c: compiles and tries the kernels, when weights are loaded; which one makes this product of n rows; the product */
+void wick_mlx_own_open(wick_backend_model *m);
+void wick_mlx_own_close(wick_backend_model *m);
+wick_mlx_own wick_mlx_own_kernel(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
+mlx_array wick_mlx_own_product(wick_backend_model *m, wick_mlx_own own, const wick_mlx_lin *l, mlx_array x, uint32_t n);
 
 /* kv.c */
 wick_status wick_mlx_seq_new(wick_backend_model *m, wick_seq **out, wick_err *err) WICK_MUST_CHECK;
