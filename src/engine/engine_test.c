@@ -54,24 +54,6 @@ static int setup_ahead(void **state)
     return 0;
 }
 
-static wick_request_opts greedy(const int32_t *prompt, uint32_t n, uint32_t max)
-{
-    wick_request_opts o;
-    wick_request_opts_init(&o);
-    o.prompt = prompt, o.n_prompt = n, o.max_tokens = max;
-    o.sampling.temperature = 0;
-    return o;
-}
-
-static wick_request *submit(wick_engine *e, const wick_request_opts *o)
-{
-    wick_request *r = NULL;
-    wick_err err = {0};
-    if (wick_request_new(&r, e, o, &err) != WICK_OK) fail_msg("new: %s", err.message);
-    if (wick_request_submit(r, &err) != WICK_OK) fail_msg("submit: %s", err.message);
-    return r;
-}
-
 static void add_event(result *out, const wick_event *ev)
 {
     if (ev->kind == WICK_EVENT_PREFILL) out->n_prefill_events++;

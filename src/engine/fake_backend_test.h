@@ -4,6 +4,11 @@
  * fake_next(): the greedy token after any history. Faults are switched on by the globals.
  */
 #pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -396,4 +401,22 @@ static inline void fake_reset(void)
     atomic_store(&fake_most_tokens, 0);
     atomic_store(&fake_n_tokens, 0);
     atomic_store(&fake_n_forks, 0);
+}
+
+static inline wick_request_opts greedy(const int32_t *prompt, uint32_t n, uint32_t max)
+{
+    wick_request_opts o;
+    wick_request_opts_init(&o);
+    o.prompt = prompt, o.n_prompt = n, o.max_tokens = max;
+    o.sampling.temperature = 0;
+    return o;
+}
+
+static inline wick_request *submit(wick_engine *e, const wick_request_opts *o)
+{
+    wick_request *r = NULL;
+    wick_err err = {0};
+    if (wick_request_new(&r, e, o, &err) != WICK_OK) fail_msg("new: %s", err.message);
+    if (wick_request_submit(r, &err) != WICK_OK) fail_msg("submit: %s", err.message);
+    return r;
 }

@@ -27,23 +27,6 @@ static int setup(void **state)
     return 0;
 }
 
-static wick_request_opts greedy(const int32_t *prompt, uint32_t n, uint32_t max)
-{
-    wick_request_opts o;
-    wick_request_opts_init(&o);
-    o.prompt = prompt, o.n_prompt = n, o.max_tokens = max;
-    o.sampling.temperature = 0;
-    return o;
-}
-
-static wick_request *submit(wick_engine *e, const wick_request_opts *o)
-{
-    wick_request *r = NULL;
-    assert_int_equal(wick_request_new(&r, e, o, NULL), WICK_OK);
-    assert_int_equal(wick_request_submit(r, NULL), WICK_OK);
-    return r;
-}
-
 /* Reads r to its end and compares what it gave with the reference. */
 static wick_event collect(wick_request *r, const int32_t *prompt, uint32_t n, uint32_t *n_gen)
 {
