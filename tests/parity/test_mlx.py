@@ -64,6 +64,58 @@ def test_all(case, layout, quant, tmp_path):
     compare(tmp_path, ref, prompt_of(case))
 
 
+# 8 and 4 bits, groups of 64 and of 32, windows, GQA, an odd number of query heads to one KV head
+KV_CASES = [("llama", 8), ("llama", 4), ("llama-yarn", 8), ("llama-tied", 4), ("qwen3", 4), ("gemma", 8), ("mistral-mixed", 8), ("gemma3_text", 4)]
+
+
+@pytest.mark.parametrize("case,bits", KV_CASES, ids=[f"{c}-{b}" for c, b in KV_CASES])
+def test_quantized_kv(case, bits, tmp_path):
+    """A prompt and 12 greedy tokens beside mlx-lm's own QuantizedKVCache. A value that lies between two codes may go to the
+    other one for a float's last bit, so a few positions may be off by what a code is worth; the others agree to 1e-4."""
+    import mlx.core as mx
+    from mlx_lm.models.cache import QuantizedKVCache, make_prompt_cache
+    ref = make_model.make(case, tmp_path)
+    tokens = prompt_of(case)
+    cmd = ["logits", tmp_path, "--tokens", ",".join(map(str, tokens)), "--greedy", 12, "--backend", "mlx", "--precision", "exact",
+           "--kv-type", f"q{bits}_0", "--json"]
+    config = tp.CASES[case]
+    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    for chunk in (2048, 5):  # expanded codes; products with the codes as they are
+        r = run(*cmd, "--prefill-chunk", chunk)
+        assert r.returncode == 0, r.stderr
+        out = json.loads(r.stdout)
+        cache = [QuantizedKVCache(32 if head % 64 else 64, bits) for _ in make_prompt_cache(ref.model)]
+        step = lambda ids: tp.np.array(ref.model(mx.array([ids]), cache=cache)[0].astype(mx.float32))
+        want, got = step(tokens), tp.np.array(out["logits"])
+        assert got.shape == want.shape
+        off, size = list(abs(got - want).max(axis=1)), 1 + abs(want).max()
+        last = want[-1]
+        for token, logprob in zip(out["tokens"], out["logprobs"]):
+            off.append(abs(last[token] - tp.np.log(tp.np.exp(last).sum()) - logprob))
+            last = step([token])[0]
+        assert len(off) == len(tokens) + 12
+        assert (tp.np.array(off) <= 1e-4 * size).mean() >= 0.6, off
+        assert max(off) <= (0.01 if bits == 8 else 0.1) * size, off
+    plain = ref.logits(tokens)  # and the codes cost what they have to, not nothing and not more
+    cost = tp.np.sqrt(((got[:len(tokens)] - plain) ** 2).mean())
+    assert (1e-3 if bits == 8 else 0.02) < cost < (0.05 if bits == 8 else 0.8), cost
+
+
+@pytest.mark.parametrize("case,bits", [("gpt_oss", 8), ("gemma2", 4), ("deepseek_v3", 8), ("llama-bias-linear", 4), ("phi", 8)])
+def test_quantized_kv_beside_the_cpu(case, bits, tmp_path):
+    """What mlx-lm has no quantized cache for (sinks, caps, latent attention, heads of 80): it costs no more than on the CPU
+    backend, whose codes are others."""
+    ref = make_model.make(case, tmp_path)
+    tokens = prompt_of(case)
+    plain, cost = ref.logits(tokens), {}
+    for backend in ("cpu", "mlx"):
+        r = run("logits", tmp_path, "--tokens", ",".join(map(str, tokens)), "--backend", backend, "--precision", "exact",
+                "--kv-type", f"q{bits}_0", "--json")
+        assert r.returncode == 0, r.stderr
+        cost[backend] = tp.np.sqrt(((tp.np.array(json.loads(r.stdout)["logits"])[:len(tokens)] - plain) ** 2).mean())
+    assert 1e-3 < cost["mlx"] < 1.5 * cost["cpu"] + 0.01, cost
+
+
 @pytest.mark.parametrize("option", [("--mlx-lazy-eval", "false"), ("--mlx-compile", "off")])
 def test_modes_agree(option, tmp_path):
     make_model.make("qwen3", tmp_path)

@@ -61,8 +61,7 @@ mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array fre
     return wick_mx_concat(g, part, 2, 3);
 }
 
-/* Positions the group's queries and keys have, compared: [n_seqs or 1][1][n][keys] bool. */
-static mlx_array build_mask(wick_backend_model *m, const wick_group *gr, uint32_t window, uint32_t from, uint32_t to)
+mlx_array wick_mlx_build_mask(wick_backend_model *m, const wick_group *gr, uint32_t window, uint32_t from, uint32_t to)
 {
     wick_graph *g = &m->g;
     int n = (int)gr->n_tokens, b = gr->n_seqs > 1 ? n : 1, q = gr->n_seqs > 1 ? 1 : n;
@@ -99,7 +98,7 @@ mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, 
     *mode = "array";
     for (uint32_t i = 0; i < s->n_masks; i++)
         if (s->mask[i].group == group && s->mask[i].window == window && !s->mask[i].n_query) return s->mask[i].a;
-    mlx_array a = build_mask(m, gr, window, *from, gr->len + n);
+    mlx_array a = wick_mlx_build_mask(m, gr, window, *from, gr->len + n);
     if (s->n_masks < s->mask_cap) s->mask[s->n_masks++] = (wick_mask){group, window, 0, a};
     return a;
 }
@@ -116,7 +115,8 @@ static mlx_array added_mask(wick_backend_model *m, uint32_t group, uint32_t wind
         if (s->mask[i].group == group && s->mask[i].window == window && s->mask[i].n_query == n_query)
             return s->mask[i].a;
     mlx_array none = wick_mx_scalar(g, m->act == MLX_FLOAT16 ? -6e4F : -1e30F, m->act);
-    mlx_array a = wick_mx_where(g, build_mask(m, gr, window, 0, capacity), wick_mx_scalar(g, 0.0F, m->act), none);
+    mlx_array a =
+        wick_mx_where(g, wick_mlx_build_mask(m, gr, window, 0, capacity), wick_mx_scalar(g, 0.0F, m->act), none);
     a = wick_mx_broadcast(g, a, MX_DIMS((int)gr->n_seqs, 1, (int)n_query, (int)capacity));
     a = wick_mx_contiguous(g, a);
     if (s->n_masks < s->mask_cap) s->mask[s->n_masks++] = (wick_mask){group, window, n_query, a};
@@ -138,29 +138,6 @@ static mlx_array uneven_attention(wick_backend_model *m, const wick_op_attn *o, 
                              added_mask(m, group, o->window, per), none);
 }
 
-/* Where scores are capped there is no fused form: softmax(cap tanh(q k / cap)) v, heads of one KV head together. */
-static mlx_array capped_attention(wick_backend_model *m, const wick_op_attn *o, const wick_group *gr, mlx_array q,
-                                  mlx_array k, mlx_array v, mlx_array mask, const char *mode, uint32_t n_keys)
-{
-    wick_graph *g = &m->g;
-    int b = (int)gr->n_seqs, n = b > 1 ? 1 : (int)gr->n_tokens, kv = (int)o->n_kv_head, per = (int)o->n_head / kv;
-    static const int axes[] = {0, 1, 2, 4, 3};
-    int t = (int)n_keys, d = (int)o->head_dim, vd = (int)o->v_head_dim;
-    q = wick_mx_reshape(g, wick_mx_multiply(g, q, wick_mx_scalar(g, o->scale / o->softcap, m->act)),
-                        MX_DIMS(b, kv, per, n, d));
-    k = wick_mx_transpose(g, wick_mx_reshape(g, k, MX_DIMS(b, kv, 1, t, d)), axes, 5);
-    v = wick_mx_reshape(g, v, MX_DIMS(b, kv, 1, t, vd));
-    mlx_array score = wick_mx_tanh(g, wick_mx_matmul(g, q, k));
-    score = wick_mx_multiply(g, score, wick_mx_scalar(g, o->softcap, m->act));
-    if (mode[0] == 'c') mask = build_mask(m, gr, 0, 0, n_keys);
-    if (mask.ctx) {
-        mlx_array shaped = wick_mx_reshape(g, mask, MX_DIMS(b, 1, 1, n, t));
-        score = wick_mx_where(g, shaped, score, wick_mx_scalar(g, m->act == MLX_FLOAT16 ? -6e4F : -1e30F, m->act));
-    }
-    mlx_array y = wick_mx_matmul(g, wick_mx_softmax(g, score, -1), v);
-    return wick_mx_reshape(g, y, MX_DIMS(b, (int)o->n_head, n, vd));
-}
-
 /* q of all rows in the step's layout -> [n][n_head * v_head_dim] */
 static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_array q, mlx_array k, mlx_array v)
 {
@@ -179,17 +156,21 @@ static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
             wick_mlx_kv_write(m, gr, o->cache, cut_group(m, gr, k, o->n_kv_head, o->head_dim),
                               cut_group(m, gr, v, o->n_kv_head, o->v_head_dim));
         mlx_array qg = cut_group(m, gr, q, o->n_head, o->head_dim);
-        if (gr->n_seqs > 1 && !gr->even && o->n_head > o->n_kv_head && o->softcap == 0.0F && !nd->v[V_SINKS].ctx) {
+        bool multiplies = wick_mlx_kv_multiplies(m, gr, o->cache);
+        if (gr->n_seqs > 1 && !gr->even && o->n_head > o->n_kv_head && o->softcap == 0.0F && !nd->v[V_SINKS].ctx &&
+            !multiplies) {
             part[i] = rows_of(m, gr, uneven_attention(m, o, i, qg), o->n_head * o->v_head_dim);
             continue;
         }
         mlx_array mask = wick_mlx_mask(m, i, o->window, &from, &mode);
-        mlx_array kg = wick_mlx_kv_read(m, gr, o->cache, 0, from, to);
-        mlx_array vg = wick_mlx_kv_read(m, gr, o->cache, 1, from, to);
-        if (o->softcap != 0.0F)
-            y = capped_attention(m, o, gr, qg, kg, vg, mask, mode, to - from);
-        else
-            y = wick_mx_attention(g, qg, kg, vg, o->scale, mode, mask, nd->v[V_SINKS]);
+        if (o->softcap != 0.0F || multiplies) {
+            wick_mlx_scores how = {o->cache,   o->n_head, o->n_kv_head, o->head_dim, o->v_head_dim, o->scale,
+                                   o->softcap, from,      to,           mode,        mask,          nd->v[V_SINKS]};
+            y = wick_mlx_score(m, gr, &how, qg);
+        } else {
+            y = wick_mx_attention(g, qg, wick_mlx_kv_read(m, gr, o->cache, 0, from, to),
+                                  wick_mlx_kv_read(m, gr, o->cache, 1, from, to), o->scale, mode, mask, nd->v[V_SINKS]);
+        }
         part[i] = rows_of(m, gr, y, o->n_head * o->v_head_dim);
     }
     y = m->step.n_groups == 1 ? part[0] : wick_mx_concat(g, part, m->step.n_groups, 0);
@@ -387,10 +368,15 @@ mlx_array wick_mlx_mla(wick_backend_model *m, const wick_mlx_node *nd, mlx_array
         uint32_t from, to = gr->len + (gr->n_seqs > 1 ? 1 : gr->n_tokens);
         const char *mode;
         wick_mlx_kv_write(m, gr, o->cache, cut_group(m, gr, k, 1, width), none);
-        mlx_array mask = wick_mlx_mask(m, i, 0, &from, &mode);
-        mlx_array kg = wick_mlx_kv_read(m, gr, o->cache, 0, from, to);
-        mlx_array vg = wick_mx_cut(g, kg, MX_DIMS((int)gr->n_seqs, 1, (int)(to - from), (int)width), 3, 0, r);
-        y = wick_mx_attention(g, cut_group(m, gr, q, o->n_head, width), kg, vg, o->scale, mode, mask, none);
+        mlx_array mask = wick_mlx_mask(m, i, 0, &from, &mode), qg = cut_group(m, gr, q, o->n_head, width);
+        if (wick_mlx_kv_multiplies(m, gr, o->cache)) {
+            wick_mlx_scores how = {o->cache, o->n_head, 1, width, rank, o->scale, 0.0F, from, to, mode, mask, none};
+            y = wick_mlx_score(m, gr, &how, qg);
+        } else {
+            mlx_array kg = wick_mlx_kv_read(m, gr, o->cache, 0, from, to);
+            mlx_array vg = wick_mx_cut(g, kg, MX_DIMS((int)gr->n_seqs, 1, (int)(to - from), (int)width), 3, 0, r);
+            y = wick_mx_attention(g, qg, kg, vg, o->scale, mode, mask, none);
+        }
         out[i] = rows_of(m, gr, y, o->n_head * rank);
     }
     y = m->step.n_groups == 1 ? out[0] : wick_mx_concat(g, out, m->step.n_groups, 0);

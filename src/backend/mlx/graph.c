@@ -140,6 +140,20 @@ mlx_array wick_mx_concat(wick_graph *g, const mlx_array *a, size_t n, int axis)
     return wick_graph_keep(g, rc, r);
 }
 
+void wick_mx_quantize(wick_graph *g, mlx_array x, int group, int bits, mlx_array out[3])
+{
+    mlx_vector_array v = {0};
+    mlx_optional_int of_group = {group, true}, of_bits = {bits, true};
+    if (g->failed) return;
+    int rc = wick_mlx.quantize(&v, x, of_group, of_bits, "affine", none, g->stream);
+    for (size_t i = 0; i < 3; i++) {
+        out[i] = none;
+        if (rc == 0) rc = wick_mlx.vector_array_get(&out[i], v, i);
+        out[i] = wick_graph_keep(g, rc, out[i]);
+    }
+    if (v.ctx) wick_mlx.vector_array_free(v);
+}
+
 mlx_array wick_mx_zeros(wick_graph *g, const int *dims, size_t n, mlx_dtype t)
 {
     RUN(zeros(&r, dims, n, t, g->stream));

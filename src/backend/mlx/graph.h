@@ -82,6 +82,8 @@ mlx_array wick_mx_slice(wick_graph *g, mlx_array a, const int *start, const int 
 mlx_array wick_mx_slice_update(wick_graph *g, mlx_array a, mlx_array update, const int *start, const int *stop,
                                size_t n);
 mlx_array wick_mx_concat(wick_graph *g, const mlx_array *a, size_t n, int axis);
+/* x [..][n] to codes, scales and biases (affine) */
+void wick_mx_quantize(wick_graph *g, mlx_array x, int group, int bits, mlx_array out[3]);
 mlx_array wick_mx_zeros(wick_graph *g, const int *dims, size_t n, mlx_dtype t);
 mlx_array wick_mx_arange(wick_graph *g, int from, int to);
 mlx_array wick_mx_take(wick_graph *g, mlx_array a, mlx_array idx, int axis);

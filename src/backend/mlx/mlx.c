@@ -202,19 +202,19 @@ static mlx_dtype choose_type(const wick_backend_ctx *c, const wick_plan *p)
     return wick_mlx_has_blocks(p) ? MLX_FLOAT16 : wick_mlx_dtype_of(p->act_dtype);
 }
 
-static void count_kv(wick_backend_model *m)
+static wick_status choose_kv(wick_backend_model *m, wick_err *err)
 {
     const wick_plan *p = m->plan;
-    uint64_t per = 0, width = m->act == MLX_FLOAT32 ? 4 : 2;
-    for (uint32_t i = 0; i < p->n_caches; i++) {
-        if (p->cache[i].kind == WICK_CACHE_STATE)
-            m->state_bytes += p->cache[i].n_state * sizeof(float);
-        else
-            per += (uint64_t)p->cache[i].n_kv_head * (p->cache[i].k_dim + p->cache[i].v_dim);
-    }
-    m->bytes_per_token = per * width;
+    wick_dtype t = m->ctx->opts.kv_dtype;
+    if (t != WICK_DTYPE_F32 && t != WICK_DTYPE_F16 && t != WICK_DTYPE_BF16 && t != WICK_DTYPE_Q8_0 &&
+        t != WICK_DTYPE_Q4_0)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "kv_dtype", "KV type %s: expected F32, F16, BF16, Q8_0 or Q4_0",
+                         wick_dtype_name(t));
+    m->kv_bits = t == WICK_DTYPE_Q8_0 ? 8 : t == WICK_DTYPE_Q4_0 ? 4 : 0;
+    wick_mlx_kv_count(m);
     for (uint32_t i = 0, cache; i < p->n_ops; i++)
         if (wick_op_cache(&p->op[i], &cache)) m->last_cache_op = i;
+    return WICK_OK;
 }
 
 static wick_status load_parts(wick_backend_model *m, wick_progress progress, wick_err *err)
@@ -228,8 +228,8 @@ static wick_status load_parts(wick_backend_model *m, wick_progress progress, wic
     return wick_mlx_step_init(m, err);
 }
 
-static wick_status mlx_load(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,
-                            wick_backend_model **out, wick_err *err)
+static wick_status load_plan(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,
+                             wick_backend_model **out, wick_err *err)
 {
     static const char *const types[] = {
         [MLX_FLOAT16] = "float16", [MLX_FLOAT32] = "float32", [MLX_BFLOAT16] = "bfloat16"};
@@ -245,13 +245,16 @@ static wick_status mlx_load(wick_backend_ctx *c, const wick_plan *plan, uint32_t
     m->act = choose_type(c, plan);
     m->compiled = c->opts.mlx_compile && c->gpu && !c->opts.tap;
     wick_mlx_tune(m);
-    count_kv(m);
-    wick_status st = load_parts(m, progress, err);
+    wick_status st = choose_kv(m, err);
+    if (st == WICK_OK) st = load_parts(m, progress, err);
     if (st != WICK_OK) {
         mlx_unload(m);
         return st;
     }
-    snprintf(m->label, sizeof m->label, "mlx %s: %.90s, %s", c->gpu ? "gpu" : "cpu", c->device_name, types[m->act]);
+    snprintf(m->label, sizeof m->label, "mlx %s: %.90s, %s%s", c->gpu ? "gpu" : "cpu", c->device_name, types[m->act],
+             m->kv_bits == 8   ? ", KV of 8 bits"
+             : m->kv_bits == 4 ? ", KV of 4 bits"
+                               : "");
     *out = m;
     return WICK_OK;
 }
@@ -312,7 +315,7 @@ const wick_backend wick_backend_mlx = {
     .close = mlx_close,
     .caps = mlx_caps,
     .check = mlx_check,
-    .load = mlx_load,
+    .load = load_plan,
     .unload = mlx_unload,
     .step_submit = wick_mlx_step_submit,
     .step_wait = wick_mlx_step_wait,

@@ -63,7 +63,7 @@ typedef struct wick_mlx_node {
 } wick_mlx_node;
 
 typedef struct wick_bundle {
-    mlx_array *kv;   /* [2 * n_caches]: K and V of each; empty until first written; V empty for latent caches */
+    mlx_array *kv;   /* [wick_mlx_kv_slots()]: see kv.h; empty until first written */
     mlx_array *next; /* the same, of the step that is being built */
     uint32_t n_rows, n_live, capacity;
     uint32_t next_capacity;
@@ -144,7 +144,8 @@ struct wick_backend_model {
     const wick_plan *plan;
     uint32_t max_tokens, n_nodes, last_cache_op;
     uint32_t expand_rows, pad_rows; /* see linear.c; 0: never */
-    mlx_dtype act;                  /* type of activations and KV */
+    mlx_dtype act;                  /* type of activations, and of KV where it is not quantized */
+    int kv_bits;                    /* 8, 4; 0: not quantized */
     wick_graph g;
     wick_mlx_lin **lin; /* [n_lins] */
     uint32_t n_lins, lin_cap;
@@ -196,7 +197,9 @@ void wick_mlx_own_close(wick_backend_model *m);
 wick_mlx_own wick_mlx_own_kernel(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
 mlx_array wick_mlx_own_product(wick_backend_model *m, wick_mlx_own own, const wick_mlx_lin *l, mlx_array x, uint32_t n);
 
-/* kv.c */
+/* kv.c, kv_slots.c, kv_io.c */
+void wick_mlx_kv_count(wick_backend_model *m);           /* sets bytes_per_token and state_bytes */
+uint32_t wick_mlx_kv_slots(const wick_backend_model *m); /* arrays of a bundle */
 wick_status wick_mlx_seq_new(wick_backend_model *m, wick_seq **out, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_mlx_seq_fork(wick_backend_model *m, const wick_seq *s, uint32_t n, wick_seq **out,
                               wick_err *err) WICK_MUST_CHECK;
@@ -206,9 +209,14 @@ wick_status wick_mlx_bundle_for(wick_backend_model *m, wick_seq *const *seq, uin
                                 wick_bundle **out, wick_err *err) WICK_MUST_CHECK;
 /* Writes k, v [rows][kv_head][n][dim] at the positions of the group's tokens; gives back K and V up to there. */
 void wick_mlx_kv_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array k, mlx_array v);
-/* Positions [from, to) of K (part 0) or V (1) of the bundle: what this step wrote, or what was there. */
+/* Positions [from, to) of K (part 0) or V (1) of the bundle, in the type of activations: what this step wrote, or what was there. */
 mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
                            uint32_t to);
+/* Quantized KV: shall the group's queries multiply with the codes; and x [rows][kv_head][n][dim] K^T, or with `transpose` false
+ * x [rows][kv_head][n][to - from] V. */
+bool wick_mlx_kv_multiplies(const wick_backend_model *m, const wick_group *gr, uint32_t cache);
+mlx_array wick_mlx_kv_product(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
+                              uint32_t to, mlx_array x, uint32_t n, bool transpose);
 /* How long the bundle's arrays are in this step. */
 uint32_t wick_mlx_kv_capacity(const wick_bundle *b);
 /* Floats [from, to) of the group's states, [n_seqs][to - from] float32; and all of them anew. */
@@ -238,6 +246,18 @@ mlx_array wick_mlx_mamba2(wick_backend_model *m, const wick_mlx_node *n, mlx_arr
 mlx_array wick_mlx_delta(wick_backend_model *m, const wick_mlx_node *n, mlx_array x);
 mlx_array wick_mlx_ple(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* ple.c */
 mlx_array wick_mlx_moe(wick_backend_model *m, const wick_mlx_node *n, mlx_array x); /* mlp.c */
+/* score.c: attention spelled out, for capped scores and for products with quantized KV. */
+typedef struct wick_mlx_scores {
+    uint32_t cache, n_head, n_kv_head, head_dim, v_dim; /* v_dim: of the result */
+    float scale, softcap;
+    uint32_t from, to; /* positions */
+    const char *mode;  /* of wick_mlx_mask */
+    mlx_array mask, sinks;
+} wick_mlx_scores;
+/* q [rows][n_head][n][head_dim] -> [rows][n_head][n][v_dim] */
+mlx_array wick_mlx_score(wick_backend_model *m, const wick_group *gr, const wick_mlx_scores *o, mlx_array q);
+/* attn.c: positions of the group's queries and keys compared, [n_seqs or 1][1][n][to - from] bool. */
+mlx_array wick_mlx_build_mask(wick_backend_model *m, const wick_group *gr, uint32_t window, uint32_t from, uint32_t to);
 /* attn.c: what a group attends to. `mode` is "" (everything), "causal", or "array" with *mask. */
 mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode);
 mlx_array wick_mlx_rope(wick_backend_model *m, const wick_rope *r, mlx_array freqs, mlx_array mscale, mlx_array x,

@@ -396,7 +396,7 @@ static wick_status start(wick_backend_model *m, const wick_mlx_out *out, wick_er
     int rc = v.ctx ? 0 : 1;
     if (rc == 0) rc = append(v, out->vec) || append(v, out->id) || append(v, out->logprob);
     for (uint32_t i = 0; all && i < s->n_groups; i++)
-        for (uint32_t k = 0; k < 2 * m->plan->n_caches && rc == 0; k++) rc = append(v, s->group[i].bundle->kv[k]);
+        for (uint32_t k = 0; k < wick_mlx_kv_slots(m) && rc == 0; k++) rc = append(v, s->group[i].bundle->kv[k]);
     if (rc == 0) rc = wick_mlx.async_eval(v);
     if (v.ctx) wick_mlx.vector_array_free(v);
     return rc ? wick_mlx_fail(err, "a step") : WICK_OK;

@@ -665,6 +665,12 @@ int mlx_gather_mm(mlx_array *res, const mlx_array a, const mlx_array b, const ml
     return guard([&] { put(res, mx::gather_mm(arr(a), arr(b), opt(lhs), opt(rhs), sorted, str(s))); });
 }
 
+int mlx_quantize(mlx_vector_array *res, const mlx_array w, mlx_optional_int group, mlx_optional_int bits,
+                 const char *mode, const mlx_array global_scale, const mlx_stream s)
+{
+    return guard([&] { put(res, mx::quantize(arr(w), opt(group), opt(bits), mode, opt(global_scale), str(s))); });
+}
+
 int mlx_quantized_matmul(mlx_array *res, const mlx_array x, const mlx_array w, const mlx_array scales,
                          const mlx_array biases, bool transpose, mlx_optional_int group, mlx_optional_int bits,
                          const char *mode, const mlx_stream s)

@@ -209,6 +209,8 @@ int mlx_addmm(mlx_array *res, const mlx_array c, const mlx_array a, const mlx_ar
               const mlx_stream s);
 int mlx_gather_mm(mlx_array *res, const mlx_array a, const mlx_array b, const mlx_array lhs_indices /* may be null */,
                   const mlx_array rhs_indices /* may be null */, bool sorted_indices, const mlx_stream s);
+int mlx_quantize(mlx_vector_array *res, const mlx_array w, mlx_optional_int group_size, mlx_optional_int bits,
+                 const char *mode, const mlx_array global_scale /* may be null */, const mlx_stream s);
 int mlx_quantized_matmul(mlx_array *res, const mlx_array x, const mlx_array w, const mlx_array scales,
                          const mlx_array biases /* may be null */, bool transpose, mlx_optional_int group_size,
                          mlx_optional_int bits, const char *mode, const mlx_stream s);
