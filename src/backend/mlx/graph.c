@@ -246,8 +246,21 @@ mlx_array wick_mx_rope_at(wick_graph *g, mlx_array x, int dims, bool interleaved
     RUN(fast_rope_dynamic(&r, x, dims, interleaved, base, 1.0F, offsets, freqs, g->stream));
 }
 
+/* mlx-c 0.7 has one parameter more, force_fused, than those before it. Both types are named, and the one that the header has is
+ * called. */
+typedef int (*sdpa_old)(mlx_array *, const mlx_array, const mlx_array, const mlx_array, float, const char *,
+                        const mlx_array, const mlx_array, const mlx_stream);
+typedef int (*sdpa_new)(mlx_array *, const mlx_array, const mlx_array, const mlx_array, float, const char *,
+                        const mlx_array, const mlx_array, bool, const mlx_stream);
+
 mlx_array wick_mx_attention(wick_graph *g, mlx_array q, mlx_array k, mlx_array v, float scale, const char *mode,
                             mlx_array mask, mlx_array sinks)
 {
-    RUN(fast_scaled_dot_product_attention(&r, q, k, v, scale, mode, mask, sinks, g->stream));
+    mlx_array r = none;
+    if (g->failed) return none;
+    void (*f)(void) = (void (*)(void))wick_mlx.fast_scaled_dot_product_attention;
+    bool has_force = _Generic(wick_mlx.fast_scaled_dot_product_attention, sdpa_old : false, sdpa_new : true);
+    int rc = has_force ? ((sdpa_new)f)(&r, q, k, v, scale, mode, mask, sinks, false, g->stream)
+                       : ((sdpa_old)f)(&r, q, k, v, scale, mode, mask, sinks, g->stream);
+    return wick_graph_keep(g, rc, r);
 }

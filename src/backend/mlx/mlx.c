@@ -40,7 +40,7 @@ static void describe(mlx_device_type type, wick_device_info *out)
     bool has = false;
     mlx_device d = wick_mlx.device_new_type(type, 0);
     mlx_device_info info = wick_mlx.device_info_new();
-    if (d.ctx && info.ctx && wick_mlx.device_info_get(&info, d) == 0) {
+    if (d.ctx && wick_mlx.device_info_get(&info, d) == 0) {
         if (wick_mlx.device_info_has_key(&has, info, "device_name") == 0 && has &&
             wick_mlx.device_info_get_string(&name, info, "device_name") == 0 && name)
             wick_escape_line(out->name, sizeof out->name, name, strlen(name));
@@ -82,8 +82,8 @@ static void mlx_probe(wick_backend_info *out)
         return;
     }
     out->available = true;
-    mlx_string v = wick_mlx.string_new();
-    if (v.ctx && wick_mlx.version(&v) == 0)
+    mlx_string v = wick_mlx.string_new(); /* of some, as of mlx-c's, there is nothing before they are set */
+    if (wick_mlx.version(&v) == 0)
         snprintf(out->version, sizeof out->version, "%.60s", wick_mlx.string_data(v));
     if (v.ctx) wick_mlx.string_free(v);
     if (available(MLX_GPU)) fill_device(true, &out->device[out->n_devices++]);
@@ -109,7 +109,7 @@ static void wire_memory(const wick_backend_ctx *c)
     uint64_t most = 0;
     size_t before = 0;
     mlx_device_info info = wick_mlx.device_info_new();
-    if (info.ctx && wick_mlx.device_info_get(&info, c->device) == 0)
+    if (wick_mlx.device_info_get(&info, c->device) == 0)
         read_size(info, "max_recommended_working_set_size", &most);
     if (info.ctx) wick_mlx.device_info_free(info);
     if (most && wick_mlx.set_wired_limit(&before, (size_t)most))

@@ -173,7 +173,7 @@ int mlx_version(mlx_string *s)
 
 mlx_string mlx_string_new(void)
 {
-    return fresh<mlx_string>([] { return new std::string; });
+    return mlx_string{nullptr}; // as mlx-c's: there is nothing before it is set
 }
 
 const char *mlx_string_data(mlx_string s)
@@ -424,7 +424,7 @@ int mlx_set_default_device(mlx_device d)
 
 mlx_device_info mlx_device_info_new(void)
 {
-    return fresh<mlx_device_info>([] { return new Info; });
+    return mlx_device_info{nullptr};
 }
 
 int mlx_device_info_get(mlx_device_info *info, mlx_device d)

@@ -1,6 +1,6 @@
 /* backend/mlx/binding/mlxc.h - the part of MLX's C API that Wick calls, for builds without a system mlx-c.
  *
- * Names, types and order of arguments are those of mlx-c 0.6.0, so the backend compiles against either header.
+ * Names, types and order of arguments are those of mlx-c 0.6, so the backend compiles against either header.
  * mlxc.cpp implements them over libmlx. Every function returns 0, or 1 after the error handler was called; no
  * exception leaves one. Results replace what *res held. A handle with ctx NULL is an empty array: "may be null" for
  * arguments that are optional.
