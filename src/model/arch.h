@@ -87,6 +87,7 @@ typedef struct wick_arch {
     bool conv1d;              /* HF stores matrices as [in][out] */
     bool qkv_per_head;        /* the fused q, k, v of HF and MLX are interleaved by head */
     bool attn_out_gate;       /* q_proj gives a gate per head too (qwen3_next) */
+    bool delta_tiled;         /* GGUF's converter reordered the value heads of delta nets: key head i % n_k_head */
     bool v_norm;              /* RMS norm of v per head, without a weight */
     bool qk_after_rope;       /* q and k are normed after they are turned */
     bool mla_file_eps;        /* the low-rank norms have the file's epsilon */

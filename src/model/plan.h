@@ -170,16 +170,19 @@ typedef struct wick_op_mamba {
     const float *in_mul; /* per-channel multiplier of the input projection, or NULL (falcon_h1) */
 } wick_op_mamba;
 
-/* Gated delta net (qwen3_next). r = n_v_head / n_k_head. Rows of in_qkvz are grouped by key head: q [k_dim], k [k_dim],
- * v [r][v_dim], z [r][v_dim]; of in_ba: b [r], a [r]. q, k, v of all heads side by side (n_k_head * k_dim, the same,
- * n_v_head * v_dim) go through the convolution (no bias) and silu. q = q / sqrt(|q|^2 + 1e-6) / sqrt(k_dim), k = k /
- * sqrt(|k|^2 + 1e-6), per head. Value head i uses key head i / r: S = S * exp(-exp(a_log[i]) * softplus(a + dt_bias[i]));
- * e = (v - S k) * sigmoid(b); S += e k^T; y = S q, with S [v_dim][k_dim] in float32. dst = out(rms(y) * norm * silu(z)),
- * the norm per head over v_dim. State: (kernel - 1) * conv channels, then S of every value head. */
+/* Gated delta net (qwen3_next, qwen3_5). r = n_v_head / n_k_head. in_qkv gives q, k, v of all heads side by side
+ * (n_k_head * k_dim, the same, n_v_head * v_dim) and in_z z [n_v_head][v_dim]; without in_z, in_qkv has all four, grouped by
+ * key head: q [k_dim], k [k_dim], v [r][v_dim], z [r][v_dim]. in_b and in_a give b and a, [n_v_head]; without in_a, in_b has
+ * both, by key head: b [r], a [r]. q, k, v go through the convolution (no bias) and silu. q = q / sqrt(|q|^2 + 1e-6) /
+ * sqrt(k_dim), k = k / sqrt(|k|^2 + 1e-6), per head. Value head i uses key head i / r, or i % n_k_head if tiled: S = S *
+ * exp(decay[i] * softplus(a + dt_bias[i])); e = (v - S k) * sigmoid(b); S += e k^T; y = S q, with S [v_dim][k_dim] in
+ * float32. dst = out(rms(y) * norm * silu(z)), the norm per head over v_dim. State: (kernel - 1) * conv channels, then S of
+ * every value head. */
 typedef struct wick_op_delta {
     uint32_t cache, kernel, n_k_head, n_v_head, k_dim, v_dim;
-    const wick_weight *in_qkvz, *in_ba, *out;
-    const float *conv_w, *a_log, *dt_bias, *norm;
+    bool tiled; /* GGUF reorders the value heads so; not with grouped rows */
+    const wick_weight *in_qkv, *in_z, *in_b, *in_a, *out;
+    const float *conv_w, *decay, *dt_bias, *norm; /* decay: negative, -exp(A_log) */
     float norm_eps;
 } wick_op_delta;
 

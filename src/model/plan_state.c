@@ -48,10 +48,11 @@ static wick_status build_conv(wick_builder *b, wick_op_conv *o, uint32_t layer, 
 }
 
 /* a = -exp(A_log), which GGUF's converter has done already. */
-static wick_status read_decay(wick_builder *b, uint32_t layer, uint64_t n, const float **out, wick_err *err)
+static wick_status read_decay(wick_builder *b, wick_role role, uint32_t layer, uint64_t n, const float **out,
+                              wick_err *err)
 {
     const float *log_a;
-    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_SSM_A, layer, "", n, 0, &log_a, err));
+    WICK_TRY(wick_ck_vector(&b->ck, role, layer, "", n, 0, &log_a, err));
     *out = log_a;
     if (b->cfg->from_gguf) return WICK_OK;
     float *a = wick_arena_array(&b->plan->arena, n, sizeof *a);
@@ -89,7 +90,7 @@ static wick_status build_mamba1(wick_builder *b, wick_op_mamba *o, uint32_t laye
     WICK_TRY(read_conv(b, WICK_ROLE_SSM_CONV, layer, d, o->kernel, &o->conv_w, &o->conv_b, err));
     WICK_TRY(read_linear(b, WICK_ROLE_SSM_X, layer, o->dt_rank + 2 * n, d, &o->x, NULL, err));
     WICK_TRY(read_linear(b, WICK_ROLE_SSM_DT, layer, d, o->dt_rank, &o->dt, &o->b_dt, err));
-    WICK_TRY(read_decay(b, layer, d * n, &o->a, err));
+    WICK_TRY(read_decay(b, WICK_ROLE_SSM_A, layer, d * n, &o->a, err));
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_SSM_D, layer, "", d, 0, &o->d, err));
     if (c->ssm_inner_norms) {
         o->norm_eps = c->ssm_norm_eps;
@@ -121,10 +122,27 @@ static wick_status build_mamba2(wick_builder *b, wick_op_mamba *o, uint32_t laye
     WICK_TRY(read_linear(b, WICK_ROLE_SSM_IN, layer, d + conv + o->n_head, c->n_embd, &o->in, &o->b_in, err));
     WICK_TRY(read_conv(b, WICK_ROLE_SSM_CONV, layer, conv, o->kernel, &o->conv_w, &o->conv_b, err));
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_SSM_DT_BIAS, layer, "", o->n_head, 0, &o->b_dt, err));
-    WICK_TRY(read_decay(b, layer, o->n_head, &o->a, err));
+    WICK_TRY(read_decay(b, WICK_ROLE_SSM_A, layer, o->n_head, &o->a, err));
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_SSM_D, layer, "", o->n_head, 0, &o->d, err));
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_SSM_NORM, layer, ".weight", d, WICK_CK_OPTIONAL, &o->norm, err));
     return read_linear(b, WICK_ROLE_SSM_OUT, layer, c->n_embd, d, &o->out, &o->b_out, err);
+}
+
+/* Together and by key head (qwen3_next of HF and MLX), or one by one. */
+static wick_status read_delta_in(wick_builder *b, wick_op_delta *o, uint32_t layer, uint64_t keys, uint64_t values,
+                                 wick_err *err)
+{
+    uint32_t d = b->cfg->n_embd, n = o->n_v_head;
+    if (wick_ck_has(&b->ck, WICK_ROLE_DELTA_QKVZ, layer)) {
+        WICK_TRY(read_linear(b, WICK_ROLE_DELTA_QKVZ, layer, 2 * keys + 2 * values, d, &o->in_qkv, NULL, err));
+    } else {
+        WICK_TRY(read_linear(b, WICK_ROLE_DELTA_QKV, layer, 2 * keys + values, d, &o->in_qkv, NULL, err));
+        WICK_TRY(read_linear(b, WICK_ROLE_DELTA_Z, layer, values, d, &o->in_z, NULL, err));
+    }
+    if (wick_ck_has(&b->ck, WICK_ROLE_DELTA_BA, layer))
+        return read_linear(b, WICK_ROLE_DELTA_BA, layer, 2ull * n, d, &o->in_b, NULL, err);
+    WICK_TRY(read_linear(b, WICK_ROLE_DELTA_B, layer, n, d, &o->in_b, NULL, err));
+    return read_linear(b, WICK_ROLE_DELTA_ALPHA, layer, n, d, &o->in_a, NULL, err);
 }
 
 static wick_status build_delta(wick_builder *b, wick_op_delta *o, uint32_t layer, wick_err *err)
@@ -135,6 +153,7 @@ static wick_status build_delta(wick_builder *b, wick_op_delta *o, uint32_t layer
                          .n_v_head = c->lin_v_heads,
                          .k_dim = c->lin_k_dim,
                          .v_dim = c->lin_v_dim,
+                         .tiled = c->from_gguf && c->arch->delta_tiled,
                          .norm_eps = c->norm_eps};
     if (!o->kernel || !o->n_k_head || !o->n_v_head || !o->k_dim || !o->v_dim || o->n_v_head % o->n_k_head)
         return incomplete(b,
@@ -144,10 +163,9 @@ static wick_status build_delta(wick_builder *b, wick_op_delta *o, uint32_t layer
     uint64_t keys = (uint64_t)o->n_k_head * o->k_dim, values = (uint64_t)o->n_v_head * o->v_dim,
              conv = 2 * keys + values;
     WICK_TRY(add_state(b, (o->kernel - 1) * conv + values * o->k_dim, &o->cache, err));
-    WICK_TRY(read_linear(b, WICK_ROLE_DELTA_QKVZ, layer, 2 * keys + 2 * values, c->n_embd, &o->in_qkvz, NULL, err));
-    WICK_TRY(read_linear(b, WICK_ROLE_DELTA_BA, layer, 2ull * o->n_v_head, c->n_embd, &o->in_ba, NULL, err));
+    WICK_TRY(read_delta_in(b, o, layer, keys, values, err));
     WICK_TRY(read_conv(b, WICK_ROLE_DELTA_CONV, layer, conv, o->kernel, &o->conv_w, NULL, err));
-    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_DELTA_A, layer, "", o->n_v_head, 0, &o->a_log, err));
+    WICK_TRY(read_decay(b, WICK_ROLE_DELTA_A, layer, o->n_v_head, &o->decay, err));
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_DELTA_DT_BIAS, layer, "", o->n_v_head, 0, &o->dt_bias, err));
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_DELTA_NORM, layer, ".weight", o->v_dim, 0, &o->norm, err));
     return read_linear(b, WICK_ROLE_DELTA_OUT, layer, c->n_embd, values, &o->out, NULL, err);

@@ -18,8 +18,11 @@ from mlx.utils import tree_unflatten  # noqa: E402
 from model_cases import CASES  # noqa: E402
 from test_parity import compare, find_wick, prompt_of  # noqa: E402
 
-CASES_OF = {"awq": ["llama", "qwen2", "mixtral"], "gptq": ["llama", "phi3"], "fp8-blocks": ["llama", "deepseek_v3", "qwen3_moe"],
-            "ct-int4-asym": ["llama", "qwen3", "deepseek_v3"], "gptq-8bit": ["llama", "glm4"]}
+CASES_OF = {"awq": ["llama", "qwen2", "mixtral", "qwen3_moe"], "gptq": ["llama", "phi3", "mixtral", "qwen3_moe"],
+            "fp8-blocks": ["llama", "deepseek_v3", "qwen3_moe", "mixtral"], "ct-int4-asym": ["llama", "qwen3", "deepseek_v3"],
+            "ct-int4": ["llama", "qwen3_moe", "deepseek_v3"], "gptq-8bit": ["llama", "glm4"], "ct-fp8": ["llama", "qwen3_moe"],
+            "ct-nvfp4": ["llama", "qwen3_moe", "mixtral"], "ct-mxfp4": ["llama", "qwen3_moe"], "modelopt": ["llama", "qwen3_moe"],
+            "gptq-act-order": ["llama", "mixtral"]}
 
 
 def set_types(path, types):

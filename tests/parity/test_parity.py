@@ -20,7 +20,8 @@ from model_cases import BASE, CASES, GGUF_ARCH, YARN  # noqa: E402
 ALL = os.environ.get("WICK_PARITY") == "all"
 BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
 TOLERANCE = 1e-4
-GGUF_MORE = ["llama-bias-linear", "llama-yarn", "stablelm-parallel", "deepseek_v2-unsplit", "gemma4_text-shared", "gemma4_text-ple", "gemma4_text-moe"]
+GGUF_MORE = ["llama-bias-linear", "llama-yarn", "stablelm-parallel", "deepseek_v2-unsplit", "gemma4_text-shared", "gemma4_text-ple", "gemma4_text-moe",
+             "qwen3_next-grouped"]
 # What a GGUF file cannot say, or llama.cpp fixes for the family.
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
                                                                           "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []},

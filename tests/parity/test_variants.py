@@ -30,5 +30,9 @@ def test_variant(family, seed, tmp_path):
     find_wick()
     config, layout, quant, n_prompt = draw(family, seed)
     print(layout, quant, n_prompt, json.dumps(config))
-    ref = make_model.make(family, tmp_path, quant=quant, layout=layout, seed=seed, config=config)
+    try:
+        ref = make_model.make(family, tmp_path, quant=quant, layout=layout, seed=seed, config=config)
+    except ValueError as e:  # widths that mlx-lm's own rules want quantized and MLX cannot
+        assert "quantize" in str(e) or "reshape" in str(e), e
+        ref = make_model.make(family, tmp_path, quant="f32", layout=layout, seed=seed, config=config)
     compare(tmp_path, ref, make_model.prompt(n_prompt, vocabulary(config), seed), n_greedy=8)

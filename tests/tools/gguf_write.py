@@ -72,7 +72,7 @@ def write_keys(w, cfg):
         theta *= alpha ** (head_dim(cfg) / (head_dim(cfg) - 2))
     if theta:
         w.add_rope_freq_base(theta)
-    part = cfg.get("partial_rotary_factor") or cfg.get("rotary_pct") or 1
+    part = cfg.get("partial_rotary_factor") or cfg.get("rotary_pct") or (cfg.get("rope_parameters") or {}).get("partial_rotary_factor") or 1
     w.add_rope_dimension_count(cfg.get("qk_rope_head_dim") or cfg.get("global_head_dim") or int(head_dim(cfg) * part))
     if cfg.get("sliding_window") and t not in ("mistral",):
         w.add_sliding_window(cfg["sliding_window"])
@@ -192,6 +192,13 @@ def write_family_keys(w, cfg, t):
         w.add_nextn_predict_layers(cfg.get("num_nextn_predict_layers", 0))
     if t == "gpt_oss":
         w.add_expert_feed_forward_length(cfg["intermediate_size"])
+    if t.startswith("qwen3_next") or t.startswith("qwen3_5"):
+        w.add_ssm_conv_kernel(cfg["linear_conv_kernel_dim"])
+        w.add_ssm_state_size(cfg["linear_key_head_dim"])
+        w.add_ssm_group_count(cfg["linear_num_key_heads"])
+        w.add_ssm_time_step_rank(cfg["linear_num_value_heads"])
+        w.add_ssm_inner_size(cfg["linear_value_head_dim"] * cfg["linear_num_value_heads"])
+        w.add_full_attention_interval(cfg["full_attention_interval"])
     if t == "falcon_h1":
         w.add_ssm_conv_kernel(cfg.get("mamba_d_conv", 4))
         w.add_ssm_inner_size(cfg["mamba_d_ssm"])
@@ -239,7 +246,34 @@ def rope_factors(cfg):
     return np.where(wave > old / lo, s["factor"], np.where(wave < old / hi, 1.0, mid)).astype(np.float32)
 
 
+def value_heads(cfg, width):
+    """Rows of value heads, grouped by key head, in the order that llama.cpp wants for qwen3.5: the heads of all groups in turn."""
+    n_k, n_v = cfg["linear_num_key_heads"], cfg["linear_num_value_heads"]
+    return np.arange(n_v * width).reshape(n_k, n_v // n_k, width).swapaxes(0, 1).reshape(-1)
+
+
+def delta_order(k, cfg):
+    """(axis, order) in which the converter writes rows or columns of a delta net's tensor; None: as they are."""
+    n_k, n_v = cfg["linear_num_key_heads"], cfg["linear_num_value_heads"]
+    kd, vd = cfg["linear_key_head_dim"], cfg["linear_value_head_dim"]
+    name = k.split("linear_attn.")[-1]
+    if name == "in_proj_qkvz.weight":  # [q, k, v, z] of each key head -> q, k, v, z of all
+        r = n_v // n_k * vd
+        groups = np.arange(n_k * (2 * kd + 2 * r)).reshape(n_k, -1)
+        return 0, np.concatenate([groups[:, a:b].reshape(-1) for a, b in ((0, kd), (kd, 2 * kd), (2 * kd, 2 * kd + r), (2 * kd + r, None))])
+    if not cfg["model_type"].startswith("qwen3_5"):
+        return None
+    if name in ("in_proj_qkv.weight", "conv1d.weight"):
+        return 0, np.concatenate([np.arange(2 * n_k * kd), 2 * n_k * kd + value_heads(cfg, vd)])
+    if name == "in_proj_z.weight":
+        return 0, value_heads(cfg, vd)
+    if name in ("in_proj_a.weight", "in_proj_b.weight", "A_log", "dt_bias"):
+        return 0, value_heads(cfg, 1)
+    return (1, value_heads(cfg, vd)) if name == "out_proj.weight" else None
+
+
 def gguf_name(tm, k, family):
+    k = k.removeprefix("language_model.")
     if k.endswith("sinks"):
         k += ".weight"
     k = re.sub(r"\.dt_bias$", ".dt_proj.bias", k)
@@ -283,6 +317,7 @@ def quantized(v, kind, norm=False):
 
 
 def write_gguf(model, cfg, path, kind):
+    cfg = {**cfg, **cfg.get("text_config", {}), "model_type": cfg["model_type"]}
     t = cfg["model_type"]
     arch = GGUF_ARCH[t]
     w = gguf.GGUFWriter(str(path), arch)
@@ -321,13 +356,24 @@ def write_gguf(model, cfg, path, kind):
         if (t.startswith("gemma") and not t.startswith("gemma4") and "norm" in k) or t == "nemotron" and "norm" in k and v.ndim == 1 \
                 and k.endswith("weight"):
             v, undo = v + 1, lambda x: x - 1
-        if t in ("mamba", "mamba2", "lfm2", "lfm2_moe", "falcon_h1") and "conv" in k and v.ndim == 3:
+        if t in ("mamba", "mamba2", "lfm2", "lfm2_moe", "falcon_h1", "qwen3_next", "qwen3_5", "qwen3_5_moe") and "conv" in k and v.ndim == 3:
             v, undo = v[:, :, 0], lambda x: x[:, :, None]
+        order = delta_order(k, cfg) if "linear_attn" in k and not cfg.get("gguf_grouped") else None
+        if order:
+            v, before, axis, back_order = v.take(order[1], order[0]), undo, order[0], np.argsort(order[1])
+            undo = lambda x, f=before, a=axis, o=back_order: f(x.take(o, a))
         if k.endswith("A_log"):
-            v, undo = -np.exp(v), lambda x: np.log(-x)
+            v, before = -np.exp(v), undo
+            undo = lambda x, f=before: f(np.log(-x))
         router = re.search(r"(mlp|block_sparse_moe)\.gate\.weight$|shared_expert_gate|router", k)
         plain = router or "sinks" in k or "conv" in k and v.shape[-1] < 32 or k.endswith(("A_log", ".bias"))
         data, q, values = quantized(v, "F32" if plain else kind, "norm" in k)
+        if k.endswith("in_proj_qkvz.weight") and order:  # two tensors
+            n = 2 * cfg["linear_num_key_heads"] * cfg["linear_key_head_dim"] + cfg["linear_num_value_heads"] * cfg["linear_value_head_dim"]
+            for part, rows in (("attn_qkv", data[:n]), ("attn_gate", data[n:])):
+                w.add_tensor(f"blk.{k.split('.')[2]}.{part}.weight", np.ascontiguousarray(rows), raw_dtype=q)
+            back.append((k, mx.array(np.ascontiguousarray(undo(values)))))
+            continue
         name = gguf_name(tm, k, t)
         if name.endswith("ffn_gate_inp_shexp.weight"):
             data = data.reshape(-1)

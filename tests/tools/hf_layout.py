@@ -98,8 +98,36 @@ def falcon_h1(weights, config):
     return {k: v / factor.get(k.split(".")[-2], 1.0) if k.endswith(".weight") else v for k, v in weights.items()}
 
 
+def fused_experts(weights, turned=False):
+    """Gate and up of all experts as one bare tensor, down as another; [in, out] if turned."""
+    out = {}
+    turn = (lambda v: mx.contiguous(v.swapaxes(1, 2))) if turned else (lambda v: v)
+    for k, v in weights.items():
+        if k.endswith("switch_mlp.up_proj.weight"):
+            continue
+        if k.endswith("switch_mlp.gate_proj.weight"):
+            both = mx.concatenate([v, weights[k.replace("gate_proj", "up_proj")]], axis=1)
+            out[k.replace("switch_mlp.gate_proj.weight", "experts.gate_up_proj")] = turn(both)
+        elif k.endswith("switch_mlp.down_proj.weight"):
+            out[k.replace("switch_mlp.down_proj.weight", "experts.down_proj")] = turn(v)
+        else:
+            out[k] = v
+    return out
+
+
+def nested(weights):
+    """The wrapper's own names: model.language_model.layers..., lm_head."""
+    out = {}
+    for k, v in weights.items():
+        k = k.removeprefix("language_model.")
+        out[k.replace("model.", "model.language_model.", 1) if k.startswith("model.") else k] = v
+    return out
+
+
 def to_hf(weights, config):
     t = config["model_type"]
+    if t.startswith("qwen3_5"):
+        weights = nested(fused_experts(weights))
     if t == "gpt2":
         weights = gpt2(weights)
     elif t == "gpt_neox":
@@ -118,6 +146,6 @@ def to_hf(weights, config):
         weights = unstack({re.sub(r"mlp\.experts\.(\w+_proj)", r"mlp.switch_mlp.\1", k): v for k, v in weights.items()}, "experts.{e}", {})
     if t in ("deepseek_v3", "glm4_moe_lite"):
         weights = mla(weights, config)
-    if t == "qwen3_next":
+    if t.startswith(("qwen3_next", "qwen3_5")):
         weights = {k: v - 1 if "norm" in k and "linear_attn" not in k else v for k, v in weights.items()}
     return conv_torch_order(weights), config

@@ -27,6 +27,10 @@ MLA = {"kv_lora_rank": 64, "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "v_he
        "first_k_dense_replace": 1, "moe_layer_freq": 1, "num_key_value_heads": 4, "attention_bias": False,
        "rope_scaling": None, "routed_scaling_factor": 1.5, "norm_topk_prob": True}
 
+QWEN3_5 = {"head_dim": 64, "num_hidden_layers": 3, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 32,
+           "linear_value_head_dim": 48, "linear_conv_kernel_dim": 4, "full_attention_interval": 3,
+           "rope_parameters": {"rope_type": "default", "rope_theta": 1e7, "partial_rotary_factor": 0.25, "mrope_section": [3, 3, 2]}}
+
 CASES = {
     "llama": c("llama", head_dim=64, rope_scaling=LLAMA3),
     "llama-tied": c("llama", tie_word_embeddings=True, vocab_size=512, num_key_value_heads=1),
@@ -155,7 +159,15 @@ CASES = {
                          mamba_n_groups=1, mamba_rms_norm=False),
     "qwen3_next": c("qwen3_next", head_dim=64, num_hidden_layers=4, linear_num_value_heads=4, linear_num_key_heads=2,
                     linear_key_head_dim=32, linear_value_head_dim=48, linear_conv_kernel_dim=4, **MOE, decoder_sparse_step=1,
-                    shared_expert_intermediate_size=64, mlp_only_layers=[], partial_rotary_factor=0.25, norm_topk_prob=True),
+                    shared_expert_intermediate_size=64, mlp_only_layers=[], partial_rotary_factor=0.25, norm_topk_prob=True,
+                    full_attention_interval=4),
+    "qwen3_next-grouped": c("qwen3_next", head_dim=64, linear_num_value_heads=6, linear_num_key_heads=2, linear_key_head_dim=32,
+                            linear_value_head_dim=32, linear_conv_kernel_dim=4, **MOE, decoder_sparse_step=1,
+                            shared_expert_intermediate_size=64, mlp_only_layers=[], partial_rotary_factor=0.25, norm_topk_prob=True,
+                            full_attention_interval=2, gguf_grouped=True),
+    "qwen3_5": c("qwen3_5", drop=("rope_theta",), **QWEN3_5),
+    "qwen3_5_moe": {"model_type": "qwen3_5_moe", "tie_word_embeddings": False, "text_config":
+                    c("qwen3_5_moe_text", drop=("rope_theta",), **{**QWEN3_5, "linear_num_value_heads": 6}, **MOE, shared_expert_intermediate_size=64)},
 }
 
 # GGUF architecture names where llama.cpp has the family, for whole models written with the gguf package.
@@ -168,7 +180,7 @@ GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "q
              "deepseek_v3": "deepseek2", "gemma4_text": "gemma4", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4",
              "seed_oss": "seed_oss", "ernie4_5": "ernie4_5", "exaone": "exaone", "hunyuan_v1_dense": "hunyuan-dense", "nemotron": "nemotron",
              "minicpm": "minicpm", "gpt_bigcode": "starcoder", "dots1": "dots1", "mamba2": "mamba2", "lfm2_moe": "lfm2moe", "olmo3": "olmo2",
-             "falcon_h1": "falcon-h1"}
+             "falcon_h1": "falcon-h1", "qwen3_next": "qwen3next", "qwen3_5": "qwen35", "qwen3_5_moe": "qwen35moe"}
 # q and k rows are reordered for interleaved rope by llama.cpp's converter in these.
 GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3", "minicpm"}
 # The sizes that make one file quantized, for the default selection of the parity test.

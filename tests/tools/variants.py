@@ -396,6 +396,7 @@ FAMILIES = {
                   between("key_multiplier", 0.2, 1.5), between("ssm_in_multiplier", 0.5, 1.5), between("attention_out_multiplier", 0.5, 1.5)],
     "qwen3_next": [common, heads, tied, experts(), delta, partial, flag("norm_topk_prob"), flag("attention_bias", 0.3),
                    one_of("decoder_sparse_step", 1, 2)],
+    "qwen3_5": [common, heads, tied, delta, maybe(0.4, experts(), one_of("moe_intermediate_size", 32, 64, 96))],
 }
 # Products of bfloat16 activations with these modes are rounded in the reference: it embeds in bfloat16 and
 # scales that, or multiplies with it before the first norm.

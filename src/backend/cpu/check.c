@@ -154,11 +154,14 @@ static wick_status check_delta(const wick_plan *p, const wick_op_delta *o, wick_
 {
     if (!SANE(o->kernel, o->n_k_head, o->n_v_head, o->k_dim, o->v_dim) || o->kernel > 64 || o->n_v_head % o->n_k_head ||
         (uint64_t)o->n_k_head * o->k_dim > 1 << 24 || (uint64_t)o->n_v_head * o->v_dim > 1 << 24 || !o->conv_w ||
-        !o->a_log || !o->dt_bias || !o->norm)
+        !o->decay || !o->dt_bias || !o->norm)
         return bad_sizes(err);
     uint32_t key = o->n_k_head * o->k_dim, value = o->n_v_head * o->v_dim;
-    CHECK({o->in_qkvz, 2 * key + 2 * value, p->n_embd, "in_qkvz", false},
-          {o->in_ba, 2 * o->n_v_head, p->n_embd, "in_ba", false}, {o->out, p->n_embd, value, "out", false});
+    if (o->tiled && (!o->in_z || !o->in_a) && o->n_k_head > 1) return bad_sizes(err);
+    CHECK({o->in_qkv, 2 * key + (o->in_z ? 1 : 2) * value, p->n_embd, "in_qkv", false},
+          {o->in_z, value, p->n_embd, "in_z", true},
+          {o->in_b, (o->in_a ? 1 : 2) * o->n_v_head, p->n_embd, "in_b", false},
+          {o->in_a, o->n_v_head, p->n_embd, "in_a", true}, {o->out, p->n_embd, value, "out", false});
     return check_state(p, o->cache, (uint64_t)(o->kernel - 1) * (2 * key + value) + (uint64_t)value * o->k_dim, err);
 }
 

@@ -229,11 +229,14 @@ static double *ref_delta(ref *f, const wick_op_delta *o, const double *src)
 {
     uint32_t n = f->n, r = o->n_v_head / o->n_k_head, kd = o->k_dim, vd = o->v_dim, key = o->n_k_head * kd,
              val = o->n_v_head * vd;
-    uint32_t gw = 2 * kd + 2 * r * vd, cw = 2 * key + val, w = o->n_k_head * gw;
-    double *in = ref_linear(o->in_qkvz, NULL, src, n, f->p->n_embd),
-           *ba = ref_linear(o->in_ba, NULL, src, n, f->p->n_embd);
+    uint32_t gw = 2 * kd + 2 * r * vd, cw = 2 * key + val, w = o->in_z ? cw : o->n_k_head * gw;
+    double *in = ref_linear(o->in_qkv, NULL, src, n, f->p->n_embd),
+           *zs = o->in_z ? ref_linear(o->in_z, NULL, src, n, f->p->n_embd) : NULL,
+           *bs = ref_linear(o->in_b, NULL, src, n, f->p->n_embd),
+           *as = o->in_a ? ref_linear(o->in_a, NULL, src, n, f->p->n_embd) : NULL;
     double *flat = ref_new((size_t)n * cw), *st = ref_new((size_t)val * kd), *y = ref_new((size_t)n * val);
-    for (uint32_t m = 0; m < n; m++)
+    if (zs) memcpy(flat, in, (size_t)n * cw * sizeof *flat);
+    for (uint32_t m = 0; m < n && !zs; m++)
         for (uint32_t h = 0; h < o->n_k_head; h++) {
             const double *g = in + (size_t)m * w + (size_t)h * gw;
             memcpy(flat + (size_t)m * cw + h * kd, g, kd * sizeof *g);
@@ -246,23 +249,27 @@ static double *ref_delta(ref *f, const wick_op_delta *o, const double *src)
         double *xm = x + (size_t)m * cw;
         for (uint32_t h = 0; h < 2 * o->n_k_head; h++) ref_unit(xm + h * kd, kd);
         for (uint32_t i = 0; i < o->n_v_head; i++) {
-            uint32_t h = i / r, j = i % r;
-            const double *q = xm + h * kd, *k = xm + key + h * kd, *b = ba + (size_t)m * 2 * o->n_v_head + h * 2 * r;
-            double g = exp(-exp(o->a_log[i]) * ref_softplus(b[r + j] + o->dt_bias[i])),
-                   *ym = y + (size_t)m * val + i * vd;
+            uint32_t h = i / r, j = i % r, kh = o->tiled ? i % o->n_k_head : h;
+            const double *q = xm + kh * kd, *k = xm + key + kh * kd,
+                         *z = zs ? zs + (size_t)m * val + i * vd : in + (size_t)m * w + h * gw + 2 * kd + (r + j) * vd;
+            double b = as ? bs[m * o->n_v_head + i] : bs[(size_t)m * 2 * o->n_v_head + h * 2 * r + j],
+                   a = as ? as[m * o->n_v_head + i] : bs[(size_t)m * 2 * o->n_v_head + h * 2 * r + r + j],
+                   g = exp(o->decay[i] * ref_softplus(a + o->dt_bias[i])), *ym = y + (size_t)m * val + i * vd;
             for (uint32_t e = 0; e < vd; e++) {
                 double *s = st + ((size_t)i * vd + e) * kd, mem = 0;
                 for (uint32_t d = 0; d < kd; d++) mem += (s[d] *= g) * k[d];
-                mem = (xm[2 * key + i * vd + e] - mem) * ref_sigmoid(b[j]);
+                mem = (xm[2 * key + i * vd + e] - mem) * ref_sigmoid(b);
                 for (uint32_t d = 0; d < kd; d++) ym[e] += (s[d] += mem * k[d]) * q[d] / sqrt(kd);
             }
             ref_norm(ym, o->norm, NULL, vd, o->norm_eps, WICK_NORM_RMS);
-            for (uint32_t e = 0; e < vd; e++) ym[e] *= ref_silu(in[(size_t)m * w + h * gw + 2 * kd + (r + j) * vd + e]);
+            for (uint32_t e = 0; e < vd; e++) ym[e] *= ref_silu(z[e]);
         }
     }
     double *out = ref_linear(o->out, NULL, y, n, val);
     free(in);
-    free(ba);
+    free(zs);
+    free(bs);
+    free(as);
     free(flat);
     free(st);
     free(x);
@@ -418,17 +425,20 @@ static void make_mamba2(maker *k, wick_op_mamba *o, bool falcon)
     if (falcon) o->in_mul = rnd_vec(a, 64 + conv + 8, 1, 0.3F);
 }
 
-static void make_delta(maker *k, wick_op_delta *o)
+static void make_delta(maker *k, wick_op_delta *o, bool apart)
 {
     wick_arena *a = &k->p.arena;
     *o = (wick_op_delta){.kernel = 4, .n_k_head = 2, .n_v_head = 6, .k_dim = 24, .v_dim = 16, .norm_eps = 1e-6F};
     uint32_t key = 48, val = 96;
     o->cache = add_state(k, 3 * (2 * key + val) + val * 24);
-    o->in_qkvz = rnd_weight(a, 2 * key + 2 * val, EMBD, k->bits);
-    o->in_ba = rnd_weight(a, 12, EMBD, 0);
+    o->tiled = apart;
+    o->in_qkv = rnd_weight(a, 2 * key + (apart ? 1 : 2) * val, EMBD, k->bits);
+    if (apart) o->in_z = rnd_weight(a, val, EMBD, k->bits);
+    o->in_b = rnd_weight(a, apart ? 6 : 12, EMBD, 0);
+    if (apart) o->in_a = rnd_weight(a, 6, EMBD, 0);
     o->out = rnd_weight(a, EMBD, val, k->bits);
     o->conv_w = rnd_vec(a, (2 * key + val) * 4, 0, 0.5F);
-    o->a_log = rnd_vec(a, 6, 0, 0.5F);
+    o->decay = rnd_vec(a, 6, -1.0F, 0.2F);
     o->dt_bias = rnd_vec(a, 6, 0, 0.5F);
     o->norm = rnd_vec(a, 16, 1, 0.2F);
 }
@@ -461,7 +471,7 @@ static void make_plan(maker *k, uint32_t which)
             break;
         case WICK_OP_MAMBA1: make_mamba1(k, &o->u.mamba); break;
         case WICK_OP_MAMBA2: make_mamba2(k, &o->u.mamba, l == 1); break;
-        default: make_delta(k, &o->u.delta); break;
+        default: make_delta(k, &o->u.delta, l == 1); break;
         }
         if (which == 4) add_norm(k, WICK_R_H, WICK_R_H); /* no residual in the tiles */
         add_add(k, WICK_R_X, WICK_R_H, 1, 1);

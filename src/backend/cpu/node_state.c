@@ -262,7 +262,7 @@ wick_status wick_plan_mamba2(wick_backend_model *m, wick_node *n, wick_err *err)
     return wick_prod_init(&n->prod[1], m, &n->mid, o->out, o->b_out, 0, err);
 }
 
-/* --- DELTA. wide: in_qkvz as it comes, b and a, then q, k, v side by side (v becomes the output) --- */
+/* --- DELTA. wide: z, or q, k, v and z by groups; b and a; then q, k, v side by side (v becomes the output) --- */
 
 typedef struct delta_at {
     uint32_t r, key, value, group, ba, conv; /* value heads of a key head; widths; columns */
@@ -275,7 +275,7 @@ static delta_at delta_columns(const wick_op_delta *o)
     d.key = o->n_k_head * o->k_dim;
     d.value = o->n_v_head * o->v_dim;
     d.group = 2 * o->k_dim + 2 * d.r * o->v_dim;
-    d.ba = 2 * d.key + 2 * d.value;
+    d.ba = o->in_z ? d.value : 2 * d.key + 2 * d.value;
     d.conv = d.ba + 2 * o->n_v_head;
     return d;
 }
@@ -297,6 +297,21 @@ static void ungroup(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
+/* Columns of what value head i uses, and its key head. */
+typedef struct head_at {
+    uint32_t key, z, b, a;
+} head_at;
+
+static head_at head_columns(const wick_op_delta *o, const delta_at *d, uint32_t i)
+{
+    uint32_t h = i / d->r, j = i % d->r;
+    head_at c = {.key = o->tiled ? i % o->n_k_head : h};
+    c.z = o->in_z ? i * o->v_dim : h * d->group + 2 * o->k_dim + (d->r + j) * o->v_dim;
+    c.b = o->in_a ? d->ba + i : d->ba + h * 2 * d->r + j;
+    c.a = c.b + (o->in_a ? o->n_v_head : d->r);
+    return c;
+}
+
 static void unit_length(const wick_rowops *r, float *dst, const float *src, uint32_t n, float scale)
 {
     r->scale(dst, src, scale / sqrtf(r->dot(src, src, n) + 1e-6F), n);
@@ -311,18 +326,16 @@ static void delta_heads(wick_step *s, const wick_node *n, wick_lane *t)
     uint32_t from, to;
     while (wick_work(t, t->n_runs * o->n_v_head, 1, &from, &to)) {
         const wick_run *run = &t->run[from / o->n_v_head];
-        uint32_t i = from % o->n_v_head, h = i / d.r, j = i % d.r;
+        uint32_t i = from % o->n_v_head;
+        head_at c = head_columns(o, &d, i);
         float *state = wick_seq_state(t->tok[run->first].seq, &s->m->kv.cache[o->cache]) +
                        (uint64_t)(o->kernel - 1) * (2 * d.key + d.value) + (uint64_t)i * o->v_dim * o->k_dim;
         for (uint32_t m = run->first; m < run->first + run->n; m++) {
             float *row = s->wide + (size_t)m * n->width, *qkv = row + d.conv,
-                  *y = qkv + 2 * (size_t)d.key + (size_t)i * o->v_dim;
-            const float *ba = row + d.ba + (size_t)h * 2 * d.r;
-            float *z = row + (size_t)h * d.group + 2 * (size_t)o->k_dim + (size_t)(d.r + j) * o->v_dim;
-            float beta = 1.0F / (1.0F + expf(-ba[j])),
-                  g = expf(-expf(o->a_log[i]) * softplus(ba[d.r + j] + o->dt_bias[i]));
-            unit_length(r, q, qkv + (size_t)h * o->k_dim, o->k_dim, 1.0F / sqrtf((float)o->k_dim));
-            unit_length(r, k, qkv + d.key + (size_t)h * o->k_dim, o->k_dim, 1.0F);
+                  *y = qkv + 2 * (size_t)d.key + (size_t)i * o->v_dim, *z = row + c.z;
+            float beta = 1.0F / (1.0F + expf(-row[c.b])), g = expf(o->decay[i] * softplus(row[c.a] + o->dt_bias[i]));
+            unit_length(r, q, qkv + (size_t)c.key * o->k_dim, o->k_dim, 1.0F / sqrtf((float)o->k_dim));
+            unit_length(r, k, qkv + d.key + (size_t)c.key * o->k_dim, o->k_dim, 1.0F);
             for (uint32_t e = 0; e < o->v_dim; e++)
                 y[e] = r->delta(state + (size_t)e * o->k_dim, k, q, g, y[e], beta, o->k_dim);
             r->norm(y, y, o->norm, NULL, o->v_dim, o->norm_eps, WICK_NORM_RMS);
@@ -337,12 +350,12 @@ static void run_delta(wick_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_delta *o = &n->op->u.delta;
     delta_at d = delta_columns(o);
-    first_product(s, n, t, 2);
-    ungroup(s, n, t);
+    first_product(s, n, t, n->n_prods - 1);
+    if (!o->in_z) ungroup(s, n, t);
     convolve(s, n, t, o->cache, d.conv, 2 * d.key + d.value, o->kernel, NULL, true);
     delta_heads(s, n, t);
     const void *act = wick_prepare(s, t, &n->mid, s->wide + d.conv + 2 * (size_t)d.key, n->width);
-    wick_product_out(s, n, t, &n->mid, act, &n->prod[2]);
+    wick_product_out(s, n, t, &n->mid, act, &n->prod[n->n_prods - 1]);
 }
 
 wick_status wick_plan_delta(wick_backend_model *m, wick_node *n, wick_err *err)
@@ -353,7 +366,10 @@ wick_status wick_plan_delta(wick_backend_model *m, wick_node *n, wick_err *err)
     n->width = d.conv + 2 * d.key + d.value;
     wick_need(&m->lane_scratch, 2 * (uint64_t)o->k_dim * sizeof(float));
     WICK_TRY(plan_conv(m, n, o->conv_w, 2 * d.key + d.value, o->kernel, err));
-    WICK_TRY(wick_prod_init(&n->prod[0], m, &n->in, o->in_qkvz, NULL, 0, err));
-    WICK_TRY(wick_prod_init(&n->prod[1], m, &n->in, o->in_ba, NULL, d.ba, err));
-    return wick_prod_init(&n->prod[2], m, &n->mid, o->out, NULL, 0, err);
+    n->n_prods = 0;
+    WICK_TRY(wick_prod_init(&n->prod[n->n_prods++], m, &n->in, o->in_qkv, NULL, o->in_z ? d.conv : 0, err));
+    if (o->in_z) WICK_TRY(wick_prod_init(&n->prod[n->n_prods++], m, &n->in, o->in_z, NULL, 0, err));
+    WICK_TRY(wick_prod_init(&n->prod[n->n_prods++], m, &n->in, o->in_b, NULL, d.ba, err));
+    if (o->in_a) WICK_TRY(wick_prod_init(&n->prod[n->n_prods++], m, &n->in, o->in_a, NULL, d.ba + o->n_v_head, err));
+    return wick_prod_init(&n->prod[n->n_prods++], m, &n->mid, o->out, NULL, 0, err);
 }

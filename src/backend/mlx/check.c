@@ -145,8 +145,9 @@ static wick_status check_delta(check *c, const wick_op_delta *o)
     if (o->n_k_head == 0 || o->n_v_head % o->n_k_head)
         return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "n_v_head", "%u value heads for %u key heads: not possible",
                          o->n_v_head, o->n_k_head);
-    CHECK({o->in_qkvz, 2 * key + 2 * value, embd, "in_qkvz", false},
-          {o->in_ba, 2 * (uint64_t)o->n_v_head, embd, "in_ba", false}, {o->out, embd, value, "out", false});
+    CHECK({o->in_qkv, 2 * key + (o->in_z ? 1 : 2) * value, embd, "in_qkv", false}, {o->in_z, value, embd, "in_z", true},
+          {o->in_b, (o->in_a ? 1 : 2) * (uint64_t)o->n_v_head, embd, "in_b", false},
+          {o->in_a, o->n_v_head, embd, "in_a", true}, {o->out, embd, value, "out", false});
     return check_state(c, o->cache, (o->kernel - 1) * (2 * key + value) + value * o->k_dim, o->kernel);
 }
 

@@ -49,7 +49,7 @@ enum { W_MAIN, W_POS };                                                        /
 enum { W_Q, W_K, W_V, W_O, W_QKV };                                            /* ATTN; W_QKV: the first three as one */
 enum { W_QA = 4, W_KVA, W_KB, W_VB };                                          /* MLA: also W_Q, W_O */
 enum { W_GATE, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED }; /* MLP, MOE; W_GATE alone: both */
-enum { W_IN, W_X, W_DT, W_OUT };                                               /* CONV, MAMBA, DELTA */
+enum { W_IN, W_X, W_DT, W_OUT, W_Z };                                          /* CONV, MAMBA, DELTA */
 enum { W_PLE_TABLE, W_PLE_PROJ, W_PLE_GATE, W_PLE_OUT };                       /* PLE; V_W: the norm */
 enum { V_W, V_B };                                                             /* NORM, HEAD */
 enum { V_Q, V_K, V_V, V_O, V_QN, V_KN, V_SINKS, V_FREQS, V_MSCALE };           /* ATTN, MLA */

@@ -325,7 +325,10 @@ static mlx_array unit_heads(wick_backend_model *m, const wick_op_delta *o, const
     /* 1 / sqrt(sum + eps) = 1 / (sqrt(dim) sqrt(mean + eps / dim)) */
     x = wick_mx_rms_norm(g, wick_mx_reshape(g, x, MX_DIMS(s->b, s->t, kh, d)), none, 1e-6F / (float)d);
     x = wick_mx_multiply(g, x, wick_mx_scalar(g, scale, MLX_FLOAT32));
-    x = wick_mx_broadcast(g, wick_mx_reshape(g, x, MX_DIMS(s->b * s->t, kh, 1, d)), MX_DIMS(s->b * s->t, kh, r, d));
+    if (o->tiled)
+        x = wick_mx_broadcast(g, wick_mx_reshape(g, x, MX_DIMS(s->b * s->t, 1, kh, d)), MX_DIMS(s->b * s->t, r, kh, d));
+    else
+        x = wick_mx_broadcast(g, wick_mx_reshape(g, x, MX_DIMS(s->b * s->t, kh, 1, d)), MX_DIMS(s->b * s->t, kh, r, d));
     return wick_mx_reshape(g, x, MX_DIMS(s->b, s->t, kh * r, d));
 }
 
@@ -365,29 +368,51 @@ static mlx_array delta_scan(wick_backend_model *m, const wick_op_delta *o, const
     return y;
 }
 
+/* q, k, v side by side, z, b and a of the group's rows; in: the products of in_qkv, in_z, in_b, in_a. */
+static void delta_parts(wick_backend_model *m, const wick_op_delta *o, const span *s, const mlx_array in[4],
+                        mlx_array *qkv, mlx_array *z, mlx_array *b, mlx_array *a)
+{
+    wick_graph *g = &m->g;
+    int kh = (int)o->n_k_head, vh = (int)o->n_v_head, r = vh / kh, kd = (int)o->k_dim, vd = (int)o->v_dim;
+    int key = kh * kd, value = vh * vd, group = 2 * kd + 2 * r * vd;
+    if (o->in_z) {
+        *qkv = rows_in(m, s, in[0], 2 * key + value);
+        *z = rows_in(m, s, in[1], value);
+    } else {
+        mlx_array all = wick_mx_reshape(g, rows_in(m, s, in[0], 2 * key + 2 * value), MX_DIMS(s->b, s->t, kh, group)),
+                  part[3];
+#define HEADS(from, to, width) \
+    wick_mx_reshape(g, wick_mx_cut(g, all, MX_DIMS(s->b, s->t, kh, group), 3, from, to), MX_DIMS(s->b, s->t, width))
+        part[0] = HEADS(0, kd, key);
+        part[1] = HEADS(kd, 2 * kd, key);
+        part[2] = HEADS(2 * kd, 2 * kd + r * vd, value);
+        *z = HEADS(2 * kd + r * vd, group, value);
+#undef HEADS
+        *qkv = wick_mx_concat(g, part, 3, 2);
+    }
+    if (o->in_a) {
+        *b = f32(m, rows_in(m, s, in[2], vh));
+        *a = f32(m, rows_in(m, s, in[3], vh));
+        return;
+    }
+    mlx_array ba = f32(m, wick_mx_reshape(g, rows_in(m, s, in[2], 2 * vh), MX_DIMS(s->b, s->t, kh, 2 * r)));
+    *b = wick_mx_cut(g, ba, MX_DIMS(s->b, s->t, kh, 2 * r), 3, 0, r);
+    *a = wick_mx_reshape(g, wick_mx_cut(g, ba, MX_DIMS(s->b, s->t, kh, 2 * r), 3, r, 2 * r), MX_DIMS(s->b, s->t, vh));
+}
+
 static mlx_array delta_group(wick_backend_model *m, const wick_mlx_node *n, const span *s, const mlx_array *in)
 {
     const wick_op_delta *o = &n->op->u.delta;
     wick_graph *g = &m->g;
-    int kh = (int)o->n_k_head, vh = (int)o->n_v_head, r = vh / kh, kd = (int)o->k_dim, vd = (int)o->v_dim;
-    int key = kh * kd, value = vh * vd, group = 2 * kd + 2 * r * vd, conv = 2 * key + value;
-    mlx_array qkvz = wick_mx_reshape(g, rows_in(m, s, in[0], 2 * key + 2 * value), MX_DIMS(s->b, s->t, kh, group));
-    mlx_array ba = f32(m, wick_mx_reshape(g, rows_in(m, s, in[1], 2 * vh), MX_DIMS(s->b, s->t, kh, 2 * r)));
-    mlx_array part[3], tail;
-#define HEADS(from, to, width) \
-    wick_mx_reshape(g, wick_mx_cut(g, qkvz, MX_DIMS(s->b, s->t, kh, group), 3, from, to), MX_DIMS(s->b, s->t, width))
-    part[0] = HEADS(0, kd, key);
-    part[1] = HEADS(kd, 2 * kd, key);
-    part[2] = HEADS(2 * kd, 2 * kd + r * vd, value);
-    mlx_array z = HEADS(2 * kd + r * vd, group, value);
-#undef HEADS
-    mlx_array x = convolve(m, n, s, o->cache, wick_mx_concat(g, part, 3, 2), conv, (int)o->kernel, &tail);
+    int vh = (int)o->n_v_head, kd = (int)o->k_dim, vd = (int)o->v_dim;
+    int key = (int)o->n_k_head * kd, value = vh * vd, conv = 2 * key + value;
+    mlx_array qkv, z, a, b, tail;
+    delta_parts(m, o, s, in, &qkv, &z, &b, &a);
+    mlx_array x = convolve(m, n, s, o->cache, qkv, conv, (int)o->kernel, &tail);
     x = f32(m, silu(g, x));
-    mlx_array a = wick_mx_cut(g, ba, MX_DIMS(s->b, s->t, kh, 2 * r), 3, r, 2 * r);
-    a = softplus(g, wick_mx_add(g, wick_mx_reshape(g, a, MX_DIMS(s->b, s->t, vh)), n->v[V_B_DT]));
-    mlx_array minus = wick_mx_scalar(g, -1.0F, MLX_FLOAT32);
-    a = wick_mx_exp(g, wick_mx_multiply(g, wick_mx_multiply(g, wick_mx_exp(g, n->v[V_A]), a), minus));
-    mlx_array b = wick_mx_sigmoid(g, wick_mx_cut(g, ba, MX_DIMS(s->b, s->t, kh, 2 * r), 3, 0, r));
+    a = softplus(g, wick_mx_add(g, a, n->v[V_B_DT]));
+    a = wick_mx_exp(g, wick_mx_multiply(g, n->v[V_A], a));
+    b = wick_mx_sigmoid(g, b);
     float one = 1.0F / (float)kd, root = sqrtf(one); /* q is scaled by 1 / sqrt(k_dim) once more */
     delta_in d = {.q = unit_heads(m, o, s, columns(m, s, x, conv, 0, key), one),
                   .k = unit_heads(m, o, s, columns(m, s, x, conv, key, 2 * key), root),
@@ -406,9 +431,11 @@ static mlx_array delta_group(wick_backend_model *m, const wick_mlx_node *n, cons
 mlx_array wick_mlx_delta(wick_backend_model *m, const wick_mlx_node *n, mlx_array x)
 {
     const wick_op_delta *o = &n->op->u.delta;
-    mlx_array none = {0}, in[2];
+    mlx_array none = {0}, in[4] = {{0}};
     in[0] = wick_mlx_linear(m, n->w[W_IN], x, m->step.n, none);
-    in[1] = wick_mlx_linear(m, n->w[W_X], x, m->step.n, none);
+    if (o->in_z) in[1] = wick_mlx_linear(m, n->w[W_Z], x, m->step.n, none);
+    in[2] = wick_mlx_linear(m, n->w[W_X], x, m->step.n, none);
+    if (o->in_a) in[3] = wick_mlx_linear(m, n->w[W_DT], x, m->step.n, none);
     mlx_array y = each_group(m, n, delta_group, in, (int)(o->n_v_head * o->v_dim));
     return wick_mlx_linear(m, n->w[W_OUT], y, m->step.n, none);
 }

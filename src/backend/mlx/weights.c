@@ -186,10 +186,12 @@ static wick_status load_mamba(wick_loader *ld, wick_mlx_node *n, bool first, wic
 static wick_status load_delta(wick_loader *ld, wick_mlx_node *n, wick_err *err)
 {
     const wick_op_delta *o = &n->op->u.delta;
-    MATRIX(W_IN, o->in_qkvz);
-    MATRIX(W_X, o->in_ba);
+    MATRIX(W_IN, o->in_qkv);
+    MATRIX(W_Z, o->in_z);
+    MATRIX(W_X, o->in_b);
+    MATRIX(W_DT, o->in_a);
     MATRIX(W_OUT, o->out);
-    FLOATS(V_A, o->a_log, (int)o->n_v_head);
+    FLOATS(V_A, o->decay, (int)o->n_v_head);
     FLOATS(V_B_DT, o->dt_bias, (int)o->n_v_head);
     VECTOR(V_NORM, o->norm, (int)o->v_dim);
     return load_conv_w(ld, n, o->conv_w, NULL, 2 * o->n_k_head * o->k_dim + o->n_v_head * o->v_dim, o->kernel, err);
