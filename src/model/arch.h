@@ -56,6 +56,7 @@ typedef enum wick_qk_rule {
     WICK_QK_NONE,
     WICK_QK_HEAD,             /* RMS norm per head, required */
     WICK_QK_ROW,              /* RMS norm over all heads together, required */
+    WICK_QK_ROW_IF,           /* the same unless use_qk_norm is false */
     WICK_QK_HEAD_IF,          /* per head where qk_norm says so */
     WICK_QK_LAYER_PER_HEAD_IF /* LayerNorm without bias, a weight per head, where qk_norm says so */
 } wick_qk_rule;
@@ -86,6 +87,8 @@ typedef struct wick_arch {
     bool gguf_permuted;       /* GGUF's converter reordered q and k for interleaved rope */
     bool conv1d;              /* HF stores matrices as [in][out] */
     bool qkv_per_head;        /* the fused q, k, v of HF and MLX are interleaved by head */
+    bool qkv_per_group;       /* ... by key-value head: its queries, its key, its value (internlm2) */
+    bool experts_turned;      /* stacked experts without ".weight" are [in][out] (transformers' own layout) */
     bool attn_out_gate;       /* q_proj gives a gate per head too (qwen3_next) */
     bool delta_tiled;         /* GGUF's converter reordered the value heads of delta nets: key head i % n_k_head */
     bool v_norm;              /* RMS norm of v per head, without a weight */

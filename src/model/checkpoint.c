@@ -2,6 +2,7 @@
  * quantized matrix is encoded is read in encoding.c. */
 #include "model/checkpoint.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
@@ -128,6 +129,17 @@ static wick_status transpose(wick_checkpoint *k, const wick_tensor *t, wick_weig
     return WICK_OK;
 }
 
+/* Element i of w's data (plain, whole), times f, to the same place of `to`. */
+static void scale_element(const wick_weight *w, uint8_t *to, uint64_t i, float f)
+{
+    uint32_t size = wick_dtype_block_bytes(w->dtype);
+    float x;
+    wick_to_f32(w->dtype, w->data + i * size, &x, 1);
+    x *= f;
+    uint16_t half = w->dtype == WICK_DTYPE_BF16 ? wick_f32_to_bf16(x) : wick_f32_to_f16(x);
+    memcpy(to + i * size, size == 4 ? (const void *)&x : (const void *)&half, size);
+}
+
 /* A copy of w times f, of the same float type. */
 static wick_status multiply(wick_checkpoint *k, wick_weight *w, float f, wick_err *err)
 {
@@ -138,15 +150,31 @@ static wick_status multiply(wick_checkpoint *k, wick_weight *w, float f, wick_er
     uint64_t n = (uint64_t)w->n_out * w->n_in;
     uint8_t *copy = wick_arena_alloc(k->arena, n * size);
     if (!copy) return wick_err_oom(err, w->name, n * size, 0);
-    for (uint64_t i = 0; i < n; i++) {
-        float x;
-        wick_to_f32(w->dtype, w->data + i * size, &x, 1);
-        x *= f;
-        uint16_t half = w->dtype == WICK_DTYPE_BF16 ? wick_f32_to_bf16(x) : wick_f32_to_f16(x);
-        memcpy(copy + i * size, size == 4 ? (const void *)&x : (const void *)&half, size);
-    }
+    for (uint64_t i = 0; i < n; i++) scale_element(w, copy, i, f);
     w->data = copy;
     w->mapped = false;
+    return WICK_OK;
+}
+
+wick_status wick_ck_unit_columns(wick_checkpoint *k, const wick_weight *w, const wick_weight **out, wick_err *err)
+{
+    uint32_t size = wick_dtype_block_bytes(w->dtype);
+    uint64_t n = (uint64_t)w->n_out * w->n_in;
+    wick_weight *v = wick_arena_alloc(k->arena, sizeof *v);
+    uint8_t *copy = wick_arena_alloc(k->arena, n * size);
+    float *row = wick_arena_array(k->arena, w->n_in, sizeof *row);
+    double *sum = wick_arena_array(k->arena, w->n_in, sizeof *sum);
+    if (!v || !copy || !row || !sum) return wick_err_oom(err, w->name, n * size, 0);
+    for (uint32_t r = 0; r < w->n_out; r++) {
+        wick_weight_row(w, r, row);
+        for (uint32_t c = 0; c < w->n_in; c++) sum[c] += (double)row[c] * row[c];
+    }
+    for (uint32_t c = 0; c < w->n_in; c++) row[c] = (float)(1 / (sqrt(sum[c]) + 1e-7));
+    for (uint64_t i = 0; i < n; i++) scale_element(w, copy, i, row[i % w->n_in]);
+    *v = *w;
+    v->data = copy;
+    v->mapped = false;
+    *out = v;
     return WICK_OK;
 }
 
@@ -190,6 +218,24 @@ wick_status wick_ck_matrix(wick_checkpoint *k, wick_role role, uint32_t layer, u
     return missing(k, path, ".weight", shape, err);
 }
 
+/* [n][in][out] as transformers keeps them: n matrices, turned. */
+static wick_status turned_stack(wick_checkpoint *k, const wick_tensor *t, const char *path, uint32_t n, uint64_t n_out,
+                                uint64_t n_in, wick_weight *w, wick_err *err)
+{
+    wick_tensor swapped = *t;
+    swapped.shape[1] = t->shape[2];
+    swapped.shape[2] = t->shape[1];
+    wick_matrix_ref ref = {.t = &swapped, .path = path, .n = n, .n_out = n_out, .n_in = n_in};
+    WICK_TRY(wick_encoding_read_stack(k, &ref, w, err));
+    for (uint32_t e = 0; e < n; e++) {
+        wick_tensor one = {.name = t->name, .dtype = t->dtype, .n_dim = 2, .shape = {n_in, n_out}};
+        one.n_bytes = t->n_bytes / n;
+        one.data = (const uint8_t *)t->data + e * one.n_bytes;
+        WICK_TRY(transpose(k, &one, &w[e], err));
+    }
+    return WICK_OK;
+}
+
 wick_status wick_ck_experts(wick_checkpoint *k, wick_role role, uint32_t layer, uint32_t n, uint64_t n_out,
                             uint64_t n_in, const wick_weight **out, wick_err *err)
 {
@@ -207,7 +253,9 @@ wick_status wick_ck_experts(wick_checkpoint *k, wick_role role, uint32_t layer, 
     }
     wick_weight *w = wick_arena_array(k->arena, n, sizeof *w);
     if (!w) return wick_err_oom(err, "the plan", n * sizeof *w, 0);
-    if (t->n_dim >= 3) {
+    if (t->n_dim == 3 && !*suffix && k->cfg->arch->experts_turned && wick_dtype_is_float(t->dtype)) {
+        WICK_TRY(turned_stack(k, t, path, n, n_out, n_in, w, err));
+    } else if (t->n_dim >= 3) {
         wick_matrix_ref ref = {.t = t, .path = path, .n = n, .n_out = n_out, .n_in = n_in};
         WICK_TRY(wick_encoding_read_stack(k, &ref, w, err));
     } else {
@@ -298,27 +346,26 @@ const wick_weight *wick_ck_rows(wick_checkpoint *k, const wick_weight *w, uint64
 }
 
 /* Gathered rows of one plane (data, scales or biases) of w; NULL when out of memory. */
-static const uint8_t *gather_plane(wick_checkpoint *k, const uint8_t *src, uint64_t row_bytes, uint32_t n_head,
-                                   uint32_t rows, uint32_t part, uint32_t n_part)
+static const uint8_t *gather_plane(wick_checkpoint *k, const uint8_t *src, uint64_t row_bytes, uint32_t n, uint32_t all,
+                                   uint32_t from, uint32_t rows)
 {
     uint64_t block = rows * row_bytes;
-    uint8_t *dst = wick_arena_alloc(k->arena, n_head * block);
-    for (uint32_t h = 0; dst && h < n_head; h++)
-        memcpy(dst + h * block, src + ((uint64_t)h * n_part + part) * block, block);
+    uint8_t *dst = wick_arena_alloc(k->arena, n * block);
+    for (uint64_t i = 0; dst && i < n; i++) memcpy(dst + i * block, src + (i * all + from) * row_bytes, block);
     return dst;
 }
 
-wick_status wick_ck_gather_heads(wick_checkpoint *k, const wick_weight *w, uint32_t n_head, uint32_t rows,
-                                 uint32_t part, uint32_t n_part, const wick_weight **out, wick_err *err)
+wick_status wick_ck_gather_rows(wick_checkpoint *k, const wick_weight *w, uint32_t n, uint32_t all, uint32_t from,
+                                uint32_t rows, const wick_weight **out, wick_err *err)
 {
     wick_weight *v = wick_arena_alloc(k->arena, sizeof *v);
     if (!v) return wick_err_oom(err, w->name, sizeof *v, 0);
     *v = *w;
-    v->n_out = n_head * rows;
+    v->n_out = n * rows;
     v->mapped = false;
-    v->data = gather_plane(k, w->data, w->row_bytes, n_head, rows, part, n_part);
-    if (w->scales) v->scales = gather_plane(k, w->scales, w->scale_row_bytes, n_head, rows, part, n_part);
-    if (w->biases) v->biases = gather_plane(k, w->biases, w->scale_row_bytes, n_head, rows, part, n_part);
+    v->data = gather_plane(k, w->data, w->row_bytes, n, all, from, rows);
+    if (w->scales) v->scales = gather_plane(k, w->scales, w->scale_row_bytes, n, all, from, rows);
+    if (w->biases) v->biases = gather_plane(k, w->biases, w->scale_row_bytes, n, all, from, rows);
     if (!v->data || (w->scales && !v->scales) || (w->biases && !v->biases))
         return wick_err_oom(err, w->name, v->n_out * w->row_bytes, 0);
     *out = v;

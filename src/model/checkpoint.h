@@ -63,7 +63,9 @@ wick_status wick_ck_expert_vectors(wick_checkpoint *k, wick_role role, uint32_t 
 
 /* Rows [from, from + n) of w, every `step`-th one, as a new view in the arena; NULL when out of memory. */
 const wick_weight *wick_ck_rows(wick_checkpoint *k, const wick_weight *w, uint64_t from, uint64_t n, uint32_t step);
-/* A copy whose row r is row map(r) of w: block `part` of n_part of each of n_head heads, `rows` rows each. */
-wick_status wick_ck_gather_heads(wick_checkpoint *k, const wick_weight *w, uint32_t n_head, uint32_t rows,
-                                 uint32_t part, uint32_t n_part, const wick_weight **out,
+/* A copy of rows [from, from + rows) of each of n blocks of `all` rows. */
+wick_status wick_ck_gather_rows(wick_checkpoint *k, const wick_weight *w, uint32_t n, uint32_t all, uint32_t from,
+                                uint32_t rows, const wick_weight **out, wick_err *err) WICK_MUST_CHECK;
+/* A copy of plain w, each column divided by its length. */
+wick_status wick_ck_unit_columns(wick_checkpoint *k, const wick_weight *w, const wick_weight **out,
                                  wick_err *err) WICK_MUST_CHECK;

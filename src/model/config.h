@@ -44,7 +44,8 @@ typedef enum wick_mixer {
     WICK_MIX_CONV,
     WICK_MIX_MAMBA1,
     WICK_MIX_MAMBA2,
-    WICK_MIX_DELTA
+    WICK_MIX_DELTA,
+    WICK_MIX_FFN /* none: the layer is an MLP or experts alone (nemotron_h) */
 } wick_mixer;
 
 /* Fields that an architecture does not use stay zero. Extend freely: arch tables read them by name. */
@@ -85,11 +86,13 @@ typedef struct wick_config {
     uint32_t n_expert, n_expert_used, n_ff_expert, n_ff_shared, n_expert_shared, n_group, topk_group;
     float expert_scale; /* 0: 1 */
     bool norm_topk, group_by_top2, softmax_scores;
+    bool norm_head; /* the columns of the output matrix are to be brought to length 1 (bailing_moe of HF) */
     float act_alpha, act_limit;
     uint32_t q_rank, kv_rank, nope_dim, mla_rope_dim; /* MLA */
     uint32_t conv_kernel, ssm_inner, ssm_state, ssm_heads, ssm_head_dim, ssm_groups, ssm_dt_rank;
     float ssm_dt_min, ssm_dt_max, ssm_norm_eps;
     bool ssm_inner_norms, ssm_norm_before_gate;
+    bool ssm_group_norm;                      /* the gated norm runs over each group, not the whole row */
     uint32_t global_head_dim, global_kv_head; /* of layers that do not slide; 0: as the others */
     uint32_t n_kv_shared; /* so many last layers read the cache of the last one before of their kind */
     bool shared_wide;     /* those have an MLP of twice the width */
@@ -121,6 +124,10 @@ wick_status wick_config_bool(const wick_config *c, const char *keys, const char 
 const json_t *wick_config_get(const wick_config *c, const char *key);
 /* [n_layer] of wick_mixer, all `kind`, into layer_mixer. */
 wick_status wick_config_mixers(wick_config *c, wick_mixer kind, uint8_t **out, wick_err *err) WICK_MUST_CHECK;
+/* time_step_limit: [lo, hi], where hi may be infinite ({"__float__": "Infinity"}), which is left as none. */
+wick_status wick_config_step_limit(wick_config *c, wick_err *err) WICK_MUST_CHECK;
+/* Numbers per layer of a GGUF key, or NULL where it has none: as a list of n_layer, to be read with wick_gguf_elem_i64. */
+const struct wick_gguf_value *wick_config_gguf_list(const wick_config *c, const char *key);
 /* Full name of a GGUF key of this architecture, in a buffer of the caller; returns it. */
 const char *wick_config_gguf_key(const wick_config *c, const char *key, char *buf, size_t cap);
 

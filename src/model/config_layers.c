@@ -1,4 +1,5 @@
-/* model/config_layers.c - what differs from layer to layer: which slide over a window, which know no positions. */
+/* model/config_layers.c - what differs from layer to layer: which slide over a window, which mix tokens in what way; and
+ * the time steps of state spaces. */
 #include <string.h>
 #include "base/json.h"
 #include "format/gguf.h"
@@ -73,4 +74,27 @@ wick_status wick_config_mixers(wick_config *c, wick_mixer kind, uint8_t **out, w
     c->layer_mixer = mix;
     if (out) *out = mix;
     return WICK_OK;
+}
+
+wick_status wick_config_step_limit(wick_config *c, wick_err *err)
+{
+    const json_t *v = wick_config_get(c, "time_step_limit");
+    if (!v) return WICK_OK;
+    const json_t *lo = json_array_get(v, 0), *hi = json_array_get(v, 1);
+    double a = json_number_value(lo), b = json_number_value(hi);
+    if (json_array_size(v) != 2 || !json_is_number(lo) || !(a >= 0) || a > 1e6 || (json_is_number(hi) && !(b >= a)))
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: time_step_limit: expected two numbers in order",
+                         c->where);
+    c->ssm_dt_min = (float)a;
+    c->ssm_dt_max = json_is_number(hi) && b < 1e30 ? (float)b : 0;
+    return WICK_OK;
+}
+
+const wick_gguf_value *wick_config_gguf_list(const wick_config *c, const char *key)
+{
+    char name[160];
+    const wick_gguf_value *v =
+        c->from_gguf ? wick_gguf_get(c->gguf, wick_config_gguf_key(c, key, name, sizeof name)) : NULL;
+    bool list = v && v->type == WICK_GGUF_ARRAY && v->elem != WICK_GGUF_STRING && v->elem != WICK_GGUF_ARRAY;
+    return list && v->n >= c->n_layer ? v : NULL;
 }

@@ -94,6 +94,7 @@ static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t laye
         wick_mixer m = c->layer_mixer ? (wick_mixer)c->layer_mixer[layer] : WICK_MIX_ATTN;
         if (m == WICK_MIX_ATTN) return wick_build_attn(b, s, layer, err);
         if (m == WICK_MIX_MLA) return wick_build_mla(b, s, layer, err);
+        if (m == WICK_MIX_FFN) return wick_build_ffn(b, s, layer, err);
         return wick_build_state_mixer(b, s, layer, m, err);
     }
     case WICK_STEP_ATTN: return wick_build_attn(b, s, layer, err);
@@ -153,6 +154,7 @@ static wick_status build_head(wick_builder *b, const wick_weight *embed, wick_er
     h->w = embed;
     if (!own) return WICK_OK;
     WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_HEAD, 0, embed->n_out, c->n_embd, &h->w, err));
+    if (c->norm_head && h->w->enc == WICK_ENC_PLAIN) WICK_TRY(wick_ck_unit_columns(&b->ck, h->w, &h->w, err));
     return wick_ck_vector(&b->ck, WICK_ROLE_HEAD, 0, ".bias", embed->n_out, WICK_CK_OPTIONAL, &h->b, err);
 }
 

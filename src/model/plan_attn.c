@@ -1,5 +1,6 @@
 /* model/plan_attn.c - attention ops: separate or fused projections, q/k norms, rope, window, cache. */
 #include <math.h>
+#include <string.h>
 #include "model/build.h"
 
 /* q, k, v as row ranges of one fused matrix, and of its bias. */
@@ -18,21 +19,21 @@ static wick_status split_fused(wick_builder *b, wick_op_attn *a, const wick_weig
     return WICK_OK;
 }
 
-/* gpt_neox: rows are [head][q, k, v][head_dim]; gathered to three matrices. */
-static wick_status split_per_head(wick_builder *b, wick_op_attn *a, const wick_weight *w, const float *bias,
-                                  wick_err *err)
+/* Rows are [kv head][its queries, k, v][head_dim], in gpt_neox with a query each; gathered to three matrices. */
+static wick_status split_per_group(wick_builder *b, wick_op_attn *a, const wick_weight *w, const float *bias,
+                                   wick_err *err)
 {
     const wick_weight **dst[3] = {&a->wq, &a->wk, &a->wv};
     const float **vec[3] = {&a->bq, &a->bk, &a->bv};
+    uint32_t n_q = a->n_head / a->n_kv_head, dim = a->head_dim, all = (n_q + 2) * dim;
+    const uint32_t from[3] = {0, n_q * dim, (n_q + 1) * dim}, rows[3] = {n_q * dim, dim, dim};
     for (uint32_t part = 0; part < 3; part++) {
-        WICK_TRY(wick_ck_gather_heads(&b->ck, w, a->n_head, a->head_dim, part, 3, dst[part], err));
+        WICK_TRY(wick_ck_gather_rows(&b->ck, w, a->n_kv_head, all, from[part], rows[part], dst[part], err));
         if (!bias) continue;
-        float *v = wick_arena_array(&b->plan->arena, (uint64_t)a->n_head * a->head_dim, sizeof *v);
+        float *v = wick_arena_array(&b->plan->arena, (uint64_t)a->n_kv_head * rows[part], sizeof *v);
         if (!v) return wick_err_oom(err, "the plan", 0, 0);
-        for (uint32_t h = 0; h < a->n_head; h++) {
-            for (uint32_t i = 0; i < a->head_dim; i++)
-                v[h * a->head_dim + i] = bias[((uint64_t)h * 3 + part) * a->head_dim + i];
-        }
+        for (uint32_t h = 0; h < a->n_kv_head; h++)
+            memcpy(v + (uint64_t)h * rows[part], bias + (uint64_t)h * all + from[part], rows[part] * sizeof *v);
         *vec[part] = v;
     }
     return WICK_OK;
@@ -47,8 +48,9 @@ static wick_status read_fused(wick_builder *b, wick_op_attn *a, uint32_t layer, 
     WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_QKV, layer, n, b->cfg->n_embd, &w, err));
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_QKV, layer, ".bias", n, b->cfg->arch->qkv_bias ? 0 : WICK_CK_OPTIONAL,
                             &bias, err));
-    if (b->cfg->arch->qkv_per_head && !b->cfg->from_gguf && nk == nq && nv == nq)
-        return split_per_head(b, a, w, bias, err);
+    const wick_arch *arch = b->cfg->arch;
+    bool grouped = arch->qkv_per_group || (arch->qkv_per_head && nk == nq);
+    if (grouped && !b->cfg->from_gguf && nk == nv) return split_per_group(b, a, w, bias, err);
     return split_fused(b, a, w, bias, nq, nk, nv, err);
 }
 
@@ -96,6 +98,9 @@ static wick_status read_qk_norm(wick_builder *b, wick_op_attn *a, uint32_t layer
     case WICK_QK_HEAD_IF:
         if (!(b->cfg->from_gguf ? wick_ck_has(&b->ck, WICK_ROLE_Q_NORM, layer) : b->cfg->qk_norm)) return WICK_OK;
         break;
+    case WICK_QK_ROW_IF:
+        if (!(b->cfg->from_gguf ? wick_ck_has(&b->ck, WICK_ROLE_Q_NORM, layer) : b->cfg->qk_norm)) return WICK_OK;
+        /* fall through */
     case WICK_QK_ROW:
         a->qk_norm_whole_row = true;
         nq *= a->n_head;

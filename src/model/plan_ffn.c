@@ -2,20 +2,21 @@
 #include "model/build.h"
 
 typedef struct mlp_roles {
-    wick_role gate, up, down;
+    wick_role gate, up, down, gate_up;
 } mlp_roles;
 
-static const mlp_roles plain = {WICK_ROLE_GATE, WICK_ROLE_UP, WICK_ROLE_DOWN};
-static const mlp_roles shared = {WICK_ROLE_SHARED_GATE, WICK_ROLE_SHARED_UP, WICK_ROLE_SHARED_DOWN};
+static const mlp_roles plain = {WICK_ROLE_GATE, WICK_ROLE_UP, WICK_ROLE_DOWN, WICK_ROLE_GATE_UP};
+static const mlp_roles shared = {WICK_ROLE_SHARED_GATE, WICK_ROLE_SHARED_UP, WICK_ROLE_SHARED_DOWN,
+                                 WICK_ROLE_SHARED_GATE_UP};
 
 /* gate and up as the two halves of one matrix. */
-static wick_status read_gate_up(wick_builder *b, wick_op_mlp *m, uint32_t layer, wick_err *err)
+static wick_status read_gate_up(wick_builder *b, wick_op_mlp *m, wick_role role, uint32_t layer, wick_err *err)
 {
     const wick_weight *w;
     const float *bias;
     uint64_t n = m->n_ff;
-    WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_GATE_UP, layer, 2 * n, b->cfg->n_embd, &w, err));
-    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_GATE_UP, layer, ".bias", 2 * n, WICK_CK_OPTIONAL, &bias, err));
+    WICK_TRY(wick_ck_matrix(&b->ck, role, layer, 2 * n, b->cfg->n_embd, &w, err));
+    WICK_TRY(wick_ck_vector(&b->ck, role, layer, ".bias", 2 * n, WICK_CK_OPTIONAL, &bias, err));
     m->gate = wick_ck_rows(&b->ck, w, 0, n, 1);
     m->up = wick_ck_rows(&b->ck, w, n, n, 1);
     if (!m->gate || !m->up) return wick_err_oom(err, "the plan", 0, 0);
@@ -36,10 +37,9 @@ static wick_status read_mlp(wick_builder *b, wick_op_mlp *m, const mlp_roles *r,
     if (!n_ff)
         return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: the width of the feed-forward layers is missing",
                          c->where);
-    bool fused = r == &plain && !c->arch->plain_mlp && !wick_ck_has(k, r->gate, layer) &&
-                 wick_ck_has(k, WICK_ROLE_GATE_UP, layer);
+    bool fused = !c->arch->plain_mlp && !wick_ck_has(k, r->gate, layer) && wick_ck_has(k, r->gate_up, layer);
     if (fused) {
-        WICK_TRY(read_gate_up(b, m, layer, err));
+        WICK_TRY(read_gate_up(b, m, r->gate_up, layer, err));
     } else {
         if (!c->arch->plain_mlp) {
             WICK_TRY(wick_ck_matrix(k, r->gate, layer, n_ff, c->n_embd, &m->gate, err));
@@ -111,7 +111,8 @@ static wick_status read_experts(wick_builder *b, wick_op_moe *m, uint32_t layer,
         WICK_TRY(expert_bias(b, WICK_ROLE_EXP_GATE_UP, layer, 2 * ff, &bias, err));
         WICK_TRY(split_experts(b, m, fused, bias, err));
     } else {
-        WICK_TRY(wick_ck_experts(k, WICK_ROLE_EXP_GATE, layer, m->n_expert, ff, d, &m->gate, err));
+        if (!b->cfg->arch->plain_mlp)
+            WICK_TRY(wick_ck_experts(k, WICK_ROLE_EXP_GATE, layer, m->n_expert, ff, d, &m->gate, err));
         WICK_TRY(wick_ck_experts(k, WICK_ROLE_EXP_UP, layer, m->n_expert, ff, d, &m->up, err));
         WICK_TRY(expert_bias(b, WICK_ROLE_EXP_GATE, layer, ff, &m->b_gate, err));
         WICK_TRY(expert_bias(b, WICK_ROLE_EXP_UP, layer, ff, &m->b_up, err));
@@ -123,7 +124,7 @@ static wick_status read_experts(wick_builder *b, wick_op_moe *m, uint32_t layer,
 static wick_status read_shared(wick_builder *b, wick_op_moe *m, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
-    if (!wick_ck_has(&b->ck, WICK_ROLE_SHARED_UP, layer)) return WICK_OK;
+    if (!wick_ck_has(&b->ck, shared.up, layer) && !wick_ck_has(&b->ck, shared.gate_up, layer)) return WICK_OK;
     uint64_t n = c->n_ff_shared ? c->n_ff_shared : (uint64_t)m->n_ff * (c->n_expert_shared ? c->n_expert_shared : 1);
     if (n > UINT32_MAX) n = 0;
     wick_op_mlp *mlp = wick_arena_alloc(&b->plan->arena, sizeof *mlp);
@@ -141,7 +142,7 @@ static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wic
     m->n_ff = c->n_ff_expert ? c->n_ff_expert : c->n_ff;
     m->routing = c->softmax_scores ? WICK_ROUTE_SOFTMAX_TOPK : c->arch->routing;
     /* Sigmoid scores of a single expert are not divided by themselves, but by those who add a floor. */
-    bool sigmoid = m->routing == WICK_ROUTE_SIGMOID_TOPK;
+    bool sigmoid = c->arch->routing == WICK_ROUTE_SIGMOID_TOPK;
     m->norm_floor = c->arch->norm_floor != 0 ? c->arch->norm_floor : sigmoid ? 1e-20f : 0;
     m->normalize = c->norm_topk && (!sigmoid || m->top_k > 1 || c->arch->norm_floor != 0);
     m->n_group = c->n_group;
@@ -166,7 +167,7 @@ static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wic
 
 wick_status wick_build_ffn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
 {
-    bool moe = b->cfg->n_expert > 0 && s->kind == WICK_STEP_FFN && wick_ck_has(&b->ck, WICK_ROLE_ROUTER, layer);
+    bool moe = b->cfg->n_expert > 0 && s->kind != WICK_STEP_MLP && wick_ck_has(&b->ck, WICK_ROLE_ROUTER, layer);
     wick_op *op = wick_build_op(b, moe ? WICK_OP_MOE : WICK_OP_MLP, s->dst, s->src, (int32_t)layer);
     if (!op) return wick_err_oom(err, "the plan", 0, 0);
     if (moe) return read_moe(b, &op->u.moe, layer, err);

@@ -112,7 +112,8 @@ static wick_status build_mamba2(wick_builder *b, wick_op_mamba *o, uint32_t laye
     o->dt_min = c->ssm_dt_min;
     o->dt_max = c->ssm_dt_max;
     o->norm_before_gate = c->ssm_norm_before_gate;
-    o->norm_group = c->from_gguf && o->n_group ? o->d_inner / o->n_group : o->d_inner; /* as llama.cpp and mlx-lm do */
+    bool grouped = c->from_gguf || c->ssm_group_norm; /* as llama.cpp and mlx-lm do */
+    o->norm_group = grouped && o->n_group ? o->d_inner / o->n_group : o->d_inner;
     if (b->ck.raw) o->in_mul = c->raw_in_mul;
     if (!o->kernel || !o->d_state || !o->n_head || !o->head_dim || !o->n_group || o->n_head % o->n_group ||
         (uint64_t)o->n_head * o->head_dim != o->d_inner)
@@ -185,7 +186,8 @@ wick_status wick_build_state_mixer(wick_builder *b, const wick_step *s, uint32_t
     case WICK_MIX_MAMBA2: return build_mamba2(b, &op->u.mamba, layer, err);
     case WICK_MIX_DELTA: return build_delta(b, &op->u.delta, layer, err);
     case WICK_MIX_ATTN:
-    case WICK_MIX_MLA: break;
+    case WICK_MIX_MLA:
+    case WICK_MIX_FFN: break;
     }
     return WICK_FAIL(err, WICK_E_INTERNAL, b->ck.where, "%s: layer %u: mixer %d keeps no state", b->ck.where, layer,
                      (int)kind);

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 make_model = pytest.importorskip("make_model", reason="the oracle (mlx, mlx-lm) is not installed")
 import mlx.core as mx  # noqa: E402
-from foreign import KINDS, awq, gptq  # noqa: E402
+from foreign import KINDS, awq, fp4, gptq  # noqa: E402
 from hf_layout import to_hf  # noqa: E402
 from mlx.utils import tree_unflatten  # noqa: E402
 from model_cases import CASES  # noqa: E402
@@ -79,6 +79,30 @@ def test_logits(kind, case, tmp_path):
     find_wick()
     ref = make(case, tmp_path, *KINDS[kind])
     compare(tmp_path, ref, prompt_of(case))
+
+
+def test_gpt_oss_blocks(tmp_path):
+    """Experts as the original upload has them: MXFP4 blocks and their scales, gate and up in alternating rows."""
+    config = json.loads(json.dumps(CASES["gpt_oss"]))
+    model = make_model.build(config)
+    packed, values = {}, {}
+    tensors, _ = to_hf(make_model.weights_of(model), config)
+    for k, v in tensors.items():
+        if not k.endswith(("gate_up_proj", "down_proj")):
+            packed[k] = v
+            continue
+        w = np.ascontiguousarray(np.array(v).swapaxes(1, 2))  # [expert, out, in]
+        bits, scales, held = zip(*(fp4(x, False, 1) for x in w))
+        packed[k + "_blocks"] = mx.stack(bits).reshape(*w.shape[:2], -1, 16)
+        packed[k + "_scales"], held = mx.stack(scales), np.stack(held)
+        if k.endswith("down_proj"):
+            values[k + ".weight"] = held
+        else:
+            values[k.replace("gate_up", "gate") + ".weight"], values[k.replace("gate_up", "up") + ".weight"] = held[:, ::2], held[:, 1::2]
+    mx.save_safetensors(str(tmp_path / "model.safetensors"), packed, metadata={"format": "pt"})
+    (tmp_path / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "mxfp4"}}))
+    model.update(tree_unflatten([(k, mx.array(np.ascontiguousarray(v))) for k, v in values.items()]))
+    compare(tmp_path, make_model.Reference(model, config), prompt_of("gpt_oss"))
 
 
 def refused(tmp_path, kind, change=None, packer=None):

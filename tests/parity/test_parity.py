@@ -21,7 +21,7 @@ ALL = os.environ.get("WICK_PARITY") == "all"
 BACKEND = os.environ.get("WICK_PARITY_BACKEND", "cpu")
 TOLERANCE = 1e-4
 GGUF_MORE = ["llama-bias-linear", "llama-yarn", "stablelm-parallel", "deepseek_v2-unsplit", "gemma4_text-shared", "gemma4_text-ple", "gemma4_text-moe",
-             "qwen3_next-grouped"]
+             "qwen3_next-grouped", "bailing_moe-v1", "granitemoehybrid-dense", "nemotron_h-dense"]
 # What a GGUF file cannot say, or llama.cpp fixes for the family.
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
                                                                           "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []},
@@ -167,6 +167,15 @@ def test_meta_names(tmp_path):
     (out / "config.json").write_text(json.dumps({"dim": 128, "n_layers": 2, "n_heads": 4, "hidden_dim": 256, "norm_eps": 1e-5,
                                                  "vocab_size": -1}))
     compare(out, ref, prompt_of("llama-traditional"))
+
+
+def test_norm_head(tmp_path):
+    """The output matrix of the first Ling models is brought to columns of length 1 at load; nothing changes where that was done."""
+    import mlx.core as mx
+    ref = make_model.make("bailing_moe", tmp_path, config={**CASES["bailing_moe"], "norm_head": True})
+    w = ref.model.lm_head.weight
+    ref.model.lm_head.weight = w / mx.linalg.norm(w, axis=0, keepdims=True)
+    compare(tmp_path, ref, prompt_of("bailing_moe"))
 
 
 @pytest.mark.parametrize("change,word", [({"hidden_size_per_layer_input": 32}, "embed_tokens_per_layer"), ({"num_kv_shared_layers": 6}, "num_kv_shared"),

@@ -51,6 +51,9 @@ def write_keys(w, cfg):
     if t == "gemma4_text":
         n = cfg["num_hidden_layers"] - cfg["num_kv_shared_layers"]
         w.add_feed_forward_length([cfg["intermediate_size"] * (1 if i < n else 2) for i in range(cfg["num_hidden_layers"])])
+    elif t == "nemotron_h":
+        moe = cfg.get("moe_intermediate_size") or cfg["intermediate_size"]
+        w.add_feed_forward_length([moe if kind == "E" else cfg["intermediate_size"] if kind == "-" else 0 for kind in cfg["hybrid_override_pattern"]])
     else:
         w.add_feed_forward_length(cfg.get("intermediate_size") or cfg.get("n_inner") or cfg.get("block_ff_dim") or 4 * hidden)
     w.add_head_count(heads)
@@ -62,7 +65,7 @@ def write_keys(w, cfg):
         w.add_value_length(cfg.get("global_head_dim") or head_dim(cfg))
     if "rms_norm_eps" in cfg or "norm_eps" in cfg and t != "nemotron":
         w.add_layer_norm_rms_eps(cfg.get("rms_norm_eps") or cfg["norm_eps"])
-    elif t == "exaone":
+    elif t in ("exaone", "nemotron_h"):
         w.add_layer_norm_rms_eps(cfg["layer_norm_epsilon"])
     else:
         w.add_layer_norm_eps(cfg.get("layer_norm_eps") or cfg.get("norm_epsilon") or cfg.get("norm_eps") or cfg["layer_norm_epsilon"])
@@ -73,7 +76,7 @@ def write_keys(w, cfg):
     if theta:
         w.add_rope_freq_base(theta)
     part = cfg.get("partial_rotary_factor") or cfg.get("rotary_pct") or (cfg.get("rope_parameters") or {}).get("partial_rotary_factor") or 1
-    w.add_rope_dimension_count(cfg.get("qk_rope_head_dim") or cfg.get("global_head_dim") or int(head_dim(cfg) * part))
+    w.add_rope_dimension_count(cfg.get("qk_rope_head_dim") or cfg.get("global_head_dim") or cfg.get("rotary_dim") or int(head_dim(cfg) * part))
     if cfg.get("sliding_window") and t not in ("mistral",):
         w.add_sliding_window(cfg["sliding_window"])
     scaling = cfg.get("rope_scaling") or cfg.get("rope_parameters") or {}
@@ -101,6 +104,8 @@ def kv_heads(cfg, heads):
         return heads if cfg.get("gguf_unsplit") else 1
     if cfg["model_type"] == "gpt_bigcode":
         return 1
+    if cfg["model_type"] in ("granitemoehybrid", "nemotron_h"):
+        return [kv if kind in ("attention", "*") else 0 for kind in cfg.get("layer_types") or cfg["hybrid_override_pattern"]]
     if cfg.get("num_global_key_value_heads"):
         return [kv if s else cfg["num_global_key_value_heads"] for s in slides(cfg)]
     if "full_attn_idxs" in cfg:
@@ -171,10 +176,10 @@ def write_routed_keys(w, cfg, sigmoid):
 
 
 def write_family_keys(w, cfg, t):
-    experts = cfg.get("num_local_experts") or cfg.get("num_experts") or cfg.get("n_routed_experts")
+    experts = cfg.get("num_local_experts") or cfg.get("num_experts") or cfg.get("n_routed_experts") or cfg.get("moe_num_experts")
     if experts:
         w.add_expert_count(experts)
-        w.add_expert_used_count(cfg.get("num_experts_per_tok") or cfg["top_k_experts"])
+        w.add_expert_used_count(cfg.get("num_experts_per_tok") or cfg.get("moe_k") or cfg["top_k_experts"])
         if cfg.get("moe_intermediate_size"):
             w.add_expert_feed_forward_length(cfg["moe_intermediate_size"])
         if "shared_expert_intermediate_size" in cfg:
@@ -192,6 +197,41 @@ def write_family_keys(w, cfg, t):
         w.add_nextn_predict_layers(cfg.get("num_nextn_predict_layers", 0))
     if t == "gpt_oss":
         w.add_expert_feed_forward_length(cfg["intermediate_size"])
+    if t == "ernie4_5_moe":
+        w.add_leading_dense_block_count(cfg["moe_layer_start_index"])
+        w.add_expert_shared_count(cfg["moe_num_shared_experts"])
+    if t == "minimax":
+        w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+    if t == "bailing_moe":
+        w.add_leading_dense_block_count(cfg["first_k_dense_replace"])
+        w.add_expert_shared_count(cfg["num_shared_experts"])
+        w.add_expert_weights_norm(cfg["norm_topk_prob"])
+        w.add_expert_weights_scale(cfg.get("routed_scaling_factor", 1.0))
+        if cfg.get("score_function") == "sigmoid":
+            w.add_expert_shared_feed_forward_length(cfg["moe_intermediate_size"] * cfg["num_shared_experts"])
+            w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+            w.add_expert_group_count(cfg["n_group"])
+            w.add_expert_group_used_count(cfg["topk_group"])
+    if t == "granitemoehybrid":
+        w.add_ssm_conv_kernel(cfg["mamba_d_conv"])
+        w.add_ssm_state_size(cfg["mamba_d_state"])
+        w.add_ssm_group_count(cfg["mamba_n_groups"])
+        w.add_ssm_inner_size(cfg["mamba_n_heads"] * cfg["mamba_d_head"])
+        w.add_ssm_time_step_rank(cfg["mamba_n_heads"])
+        w.add_rope_scaling_finetuned(cfg.get("position_embedding_type") != "nope")
+        w.add_expert_shared_feed_forward_length(cfg["shared_intermediate_size"])
+    if t == "nemotron_h":
+        w.add_ssm_conv_kernel(cfg["conv_kernel"])
+        w.add_ssm_state_size(cfg["ssm_state_size"])
+        w.add_ssm_group_count(cfg["n_groups"])
+        w.add_ssm_inner_size(cfg["mamba_num_heads"] * cfg["mamba_head_dim"])
+        w.add_ssm_time_step_rank(cfg["mamba_num_heads"])
+        if experts:
+            w.add_expert_shared_feed_forward_length(cfg["moe_shared_expert_intermediate_size"])
+            w.add_expert_shared_count(cfg["n_shared_experts"])
+            w.add_expert_weights_norm(cfg["norm_topk_prob"])
+            w.add_expert_weights_scale(cfg["routed_scaling_factor"])
+            w.add_expert_group_count(cfg["n_group"])
     if t.startswith("qwen3_next") or t.startswith("qwen3_5"):
         w.add_ssm_conv_kernel(cfg["linear_conv_kernel_dim"])
         w.add_ssm_state_size(cfg["linear_key_head_dim"])
@@ -219,7 +259,7 @@ def write_family_keys(w, cfg, t):
     if t == "exaone4" and cfg["sliding_window_pattern"]:
         p = cfg["sliding_window_pattern"]
         w.add_sliding_window_pattern([p[i % len(p)] == "L" for i in range(cfg["num_hidden_layers"])])
-    if t in ("granite", "granitemoe"):
+    if t.startswith("granite"):
         w.add_attention_scale(cfg["attention_multiplier"])
         w.add_embedding_scale(cfg["embedding_multiplier"])
         w.add_residual_scale(cfg["residual_multiplier"])
@@ -272,6 +312,20 @@ def delta_order(k, cfg):
     return (1, value_heads(cfg, vd)) if name == "out_proj.weight" else None
 
 
+def split_qkv(w, k, v, cfg, heads, kv, kind, back):
+    """A fused q, k, v, grouped by key-value head in internlm2, as three tensors with q and k reordered; what they hold goes to `back`."""
+    dim, order = head_dim(cfg), np.arange(v.shape[0])
+    if "wqkv" in k:
+        groups = order.reshape(kv, heads // kv + 2, dim)
+        order = np.concatenate([groups[:, :-2].reshape(-1), groups[:, -2].reshape(-1), groups[:, -1].reshape(-1)])
+    parts, n, values = v[order], heads * dim, []
+    for name, rows, h in (("q", parts[:n], heads), ("k", parts[n:n + kv * dim], kv), ("v", parts[n + kv * dim:], None)):
+        data, q, held = quantized(permute(rows, h) if h else rows, kind if v.ndim == 2 else "F32")
+        w.add_tensor(f"blk.{k.split('.')[2]}.attn_{name}.{k.rsplit('.', 1)[1]}", data, raw_dtype=q)
+        values.append(unpermute(held, h) if h else held)
+    back.append((k, mx.array(np.ascontiguousarray(np.concatenate(values)[np.argsort(order)]))))
+
+
 def gguf_name(tm, k, family):
     k = k.removeprefix("language_model.")
     if k.endswith("sinks"):
@@ -295,6 +349,11 @@ def gguf_name(tm, k, family):
     granite = re.match(r"model\.layers\.(\d+)\.block_sparse_moe\.switch_mlp\.(gate|up|down)_proj", k)
     if granite and family == "granitemoe":
         return f"blk.{granite[1]}.ffn_{granite[2]}_exps.weight"
+    if family == "nemotron_h":
+        k = re.sub(r"backbone\.layers\.(\d+)\.mixer\.switch_mlp\.fc1", r"model.layers.\1.mlp.experts.up_proj", k)
+        k = re.sub(r"backbone\.layers\.(\d+)\.mixer\.switch_mlp\.fc2", r"model.layers.\1.mlp.experts.down_proj", k)
+    if family == "bailing_moe":
+        k = re.sub(r"gate\.expert_bias$", "gate.expert_bias.bias", k).replace("mlp.gate.gate_proj", "mlp.gate")
     k = re.sub(r"switch_mlp\.(\w+)_proj", r"experts.\1_proj", k)
     k = re.sub(r"block_sparse_moe\.experts\.gate_proj", "block_sparse_moe.experts.w1", k)
     k = re.sub(r"block_sparse_moe\.experts\.down_proj", "block_sparse_moe.experts.w2", k)
@@ -319,7 +378,8 @@ def quantized(v, kind, norm=False):
 def write_gguf(model, cfg, path, kind):
     cfg = {**cfg, **cfg.get("text_config", {}), "model_type": cfg["model_type"]}
     t = cfg["model_type"]
-    arch = GGUF_ARCH[t]
+    arch = cfg.get("gguf_arch") or GGUF_ARCH[t]
+    permuted = t in GGUF_PERMUTED or cfg.get("gguf_permuted")
     w = gguf.GGUFWriter(str(path), arch)
     write_keys(w, cfg)
     number = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == arch)
@@ -348,15 +408,15 @@ def write_gguf(model, cfg, path, kind):
             fused.setdefault(k.replace("gate_proj", "gate_up").replace("up_proj", "gate_up"), {})["up" in k] = (data, q)
             back.append((k, mx.array(values)))
             continue
-        if t in GGUF_PERMUTED and re.search(r"self_attn\.[qk]_proj\.", k):
+        if permuted and re.search(r"self_attn\.[qk]_proj\.", k):
             n = heads if "q_proj" in k else kv
             v, undo = permute(v, n), lambda x, n=n: unpermute(x, n)
-        if "query_key_value" in k:
+        if "query_key_value" in k and t == "gpt_neox":
             v, undo = neox_to_qkv(v, heads), lambda x: qkv_to_neox(x, heads)
         if (t.startswith("gemma") and not t.startswith("gemma4") and "norm" in k) or t == "nemotron" and "norm" in k and v.ndim == 1 \
                 and k.endswith("weight"):
             v, undo = v + 1, lambda x: x - 1
-        if t in ("mamba", "mamba2", "lfm2", "lfm2_moe", "falcon_h1", "qwen3_next", "qwen3_5", "qwen3_5_moe") and "conv" in k and v.ndim == 3:
+        if t in ("mamba", "mamba2", "lfm2", "lfm2_moe", "falcon_h1", "qwen3_next", "qwen3_5", "qwen3_5_moe", "granitemoehybrid", "nemotron_h") and "conv" in k and v.ndim == 3:
             v, undo = v[:, :, 0], lambda x: x[:, :, None]
         order = delta_order(k, cfg) if "linear_attn" in k and not cfg.get("gguf_grouped") else None
         if order:
@@ -368,11 +428,19 @@ def write_gguf(model, cfg, path, kind):
         router = re.search(r"(mlp|block_sparse_moe)\.gate\.weight$|shared_expert_gate|router", k)
         plain = router or "sinks" in k or "conv" in k and v.shape[-1] < 32 or k.endswith(("A_log", ".bias"))
         data, q, values = quantized(v, "F32" if plain else kind, "norm" in k)
+        if permuted and re.search(r"wqkv|query_key_value", k):  # three tensors, q and k reordered
+            split_qkv(w, k, v, cfg, heads, kv, kind, back)
+            continue
         if k.endswith("in_proj_qkvz.weight") and order:  # two tensors
             n = 2 * cfg["linear_num_key_heads"] * cfg["linear_key_head_dim"] + cfg["linear_num_value_heads"] * cfg["linear_value_head_dim"]
             for part, rows in (("attn_qkv", data[:n]), ("attn_gate", data[n:])):
                 w.add_tensor(f"blk.{k.split('.')[2]}.{part}.weight", np.ascontiguousarray(rows), raw_dtype=q)
             back.append((k, mx.array(np.ascontiguousarray(undo(values)))))
+            continue
+        if "shared_mlp.input_linear" in k:
+            for part, rows in (("gate", data[:len(v) // 2]), ("up", data[len(v) // 2:])):
+                w.add_tensor(f"blk.{k.split('.')[2]}.ffn_{part}_shexp.weight", np.ascontiguousarray(rows), raw_dtype=q)
+            back.append((k, mx.array(values)))
             continue
         name = gguf_name(tm, k, t)
         if name.endswith("ffn_gate_inp_shexp.weight"):

@@ -51,6 +51,36 @@ def granitemoe(weights):
     return out
 
 
+def granitehybrid(weights):
+    """A dense model's MLP is the shared one, gate and up together."""
+    out = {}
+    for k, v in weights.items():
+        if ".mlp.gate_proj." in k:
+            out[k.replace("mlp.gate_proj", "shared_mlp.input_linear")] = mx.concatenate([v, weights[k.replace("gate_proj", "up_proj")]], axis=0)
+        elif ".mlp.up_proj." not in k:
+            out[k.replace("mlp.down_proj", "shared_mlp.output_linear") if ".mlp.down_proj." in k else k] = v
+    return out
+
+
+def gpt_oss(weights):
+    """Experts as [in, out], gate and up in alternating columns, biases beside them."""
+    out = {}
+    pairs = lambda a, b, axis: mx.contiguous(mx.stack([a, b], axis=axis + 1).reshape(*a.shape[:axis], -1, *a.shape[axis + 1:]))
+    for k, v in weights.items():
+        if ".experts.up_proj." in k:
+            continue
+        path, kind = k.rsplit(".", 1)
+        if ".experts.gate_proj." in k:
+            both = pairs(v, weights[k.replace("gate_proj", "up_proj")], 1)
+            path = path.replace("gate_proj", "gate_up_proj")
+            out[path + "_bias" if kind == "bias" else path] = both if kind == "bias" else mx.contiguous(both.swapaxes(1, 2))
+        elif ".experts.down_proj." in k:
+            out[path + "_bias" if kind == "bias" else path] = v if kind == "bias" else mx.contiguous(v.swapaxes(1, 2))
+        else:
+            out[k] = v
+    return out
+
+
 def gemma4(weights):
     """Gate and up of the experts as one bare tensor, down beside it."""
     out = {}
@@ -136,16 +166,28 @@ def to_hf(weights, config):
         weights = unstack(weights, "experts.{e}", {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"})
     elif t.startswith("gemma4"):
         weights = gemma4(weights)
-    elif t == "granitemoe":
-        weights = granitemoe(weights)
+    elif t.startswith("granitemoe"):
+        weights = granitehybrid(granitemoe(weights))
+    elif t == "nemotron_h":
+        weights = unstack(weights, "experts.{e}", {"fc1": "up_proj", "fc2": "down_proj"})
+    elif t == "minimax":
+        weights = unstack(weights, "experts.{e}", {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"})
+    elif t == "qwen3_vl_moe":
+        weights = nested(fused_experts(weights, turned=True))
+    elif t == "qwen3_vl":
+        weights = nested(weights)
+    elif t == "gpt_oss":
+        weights = gpt_oss(weights)
     elif any("switch_mlp" in k for k in weights):
         weights = unstack(weights, "experts.{e}", {})
     if t == "falcon_h1":
         weights = falcon_h1(weights, config)
     if t == "dots1":
         weights = unstack({re.sub(r"mlp\.experts\.(\w+_proj)", r"mlp.switch_mlp.\1", k): v for k, v in weights.items()}, "experts.{e}", {})
-    if t in ("deepseek_v3", "glm4_moe_lite"):
-        weights = mla(weights, config)
+    if t == "bailing_moe":
+        weights = {k.replace("mlp.gate.gate_proj", "mlp.gate"): v for k, v in weights.items()}
+    if t in ("deepseek_v3", "glm4_moe_lite", "kimi_k25"):
+        weights = mla(weights, {**config, **config.get("text_config", {})})
     if t.startswith(("qwen3_next", "qwen3_5")):
         weights = {k: v - 1 if "norm" in k and "linear_attn" not in k else v for k, v in weights.items()}
     return conv_torch_order(weights), config

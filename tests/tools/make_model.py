@@ -66,7 +66,9 @@ def draw(path, shape, rng, config):
         return rng.uniform(-4, -1, shape).astype(np.float32)
     if name in ("D", "layer_scalar", "scale", "per_expert_scale"):
         return 1 + n(0.3)
-    if name in ("bias", "sinks", "e_score_correction_bias", "expert_bias"):
+    if name in ("e_score_correction_bias", "expert_bias"):
+        return np.abs(n(0.2))  # below 0 an expert ties with those of other groups, whose scores the reference sets to 0
+    if name in ("bias", "sinks"):
         return n(0.2)
     if name == "weight" and (len(shape) == 1 or "norm" in path):
         return n(0.2) if gemma else 1 + n(0.2)

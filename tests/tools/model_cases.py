@@ -27,6 +27,10 @@ MLA = {"kv_lora_rank": 64, "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "v_he
        "first_k_dense_replace": 1, "moe_layer_freq": 1, "num_key_value_heads": 4, "attention_bias": False,
        "rope_scaling": None, "routed_scaling_factor": 1.5, "norm_topk_prob": True}
 
+BAILING = {"moe_intermediate_size": 64, "num_experts": 8, "num_shared_experts": 2, "norm_topk_prob": True, "num_experts_per_tok": 3,
+           "first_k_dense_replace": 1}
+GRANITE_SSM = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_proj_bias": False, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_n_groups": 1,
+               "mamba_conv_bias": True}
 QWEN3_5 = {"head_dim": 64, "num_hidden_layers": 3, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 32,
            "linear_value_head_dim": 48, "linear_conv_kernel_dim": 4, "full_attention_interval": 3,
            "rope_parameters": {"rope_type": "default", "rope_theta": 1e7, "partial_rotary_factor": 0.25, "mrope_section": [3, 3, 2]}}
@@ -165,6 +169,33 @@ CASES = {
                             linear_value_head_dim=32, linear_conv_kernel_dim=4, **MOE, decoder_sparse_step=1,
                             shared_expert_intermediate_size=64, mlp_only_layers=[], partial_rotary_factor=0.25, norm_topk_prob=True,
                             full_attention_interval=2, gguf_grouped=True),
+    "ernie4_5_moe": c("ernie4_5_moe", head_dim=48, num_hidden_layers=3, use_bias=False, moe_num_experts=8, moe_k=3, moe_intermediate_size=64,
+                      moe_num_shared_experts=2, moe_layer_start_index=1, moe_layer_interval=1),
+    "minimax": c("minimax", head_dim=48, rotary_dim=32, num_local_experts=8, num_experts_per_tok=3, shared_intermediate_size=0),
+    "bailing_moe": c("bailing_moe", **BAILING, use_qk_norm=True, partial_rotary_factor=0.5, score_function="sigmoid", n_group=4, topk_group=2,
+                     moe_router_enable_expert_bias=True, routed_scaling_factor=2.5),
+    "bailing_moe-v1": c("bailing_moe", **{**BAILING, "first_k_dense_replace": 0}, gguf_arch="bailingmoe", gguf_permuted=True),
+    "granitemoehybrid": c("granitemoehybrid", **GRANITE, **GRANITE_SSM, num_hidden_layers=3, layer_types=["mamba", "attention", "mamba"],
+                          num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=96, position_embedding_type="nope"),
+    "granitemoehybrid-dense": c("granitemoehybrid", **GRANITE, **GRANITE_SSM, layer_types=["attention", "mamba"], shared_intermediate_size=256),
+    "nemotron_h": c("nemotron_h", drop=("rms_norm_eps", "tie_word_embeddings"), num_hidden_layers=6, hybrid_override_pattern=list("M*-MEM"), head_dim=48,
+                    attention_bias=False, mamba_num_heads=8, mamba_head_dim=16, mamba_proj_bias=False, ssm_state_size=16, conv_kernel=4, n_groups=2,
+                    mlp_bias=False, layer_norm_epsilon=1e-5, use_bias=False, use_conv_bias=True, moe_intermediate_size=64,
+                    moe_shared_expert_intermediate_size=96, n_group=1, topk_group=1, n_routed_experts=8, n_shared_experts=1, num_experts_per_tok=3,
+                    norm_topk_prob=True, routed_scaling_factor=2.5),
+    "nemotron_h-dense": c("nemotron_h", drop=("rms_norm_eps", "tie_word_embeddings"), num_hidden_layers=4, hybrid_override_pattern=list("M-*-"), head_dim=48,
+                          attention_bias=False, mamba_num_heads=8, mamba_head_dim=16, mamba_proj_bias=False, ssm_state_size=16, conv_kernel=4, n_groups=1,
+                          mlp_bias=False, layer_norm_epsilon=1e-5, use_bias=False, use_conv_bias=True, gguf_arch="nemotron_h"),
+    "glm": c("glm", head_dim=48, attention_bias=True),
+    "internlm2": c("internlm2", bias=True, num_key_value_heads=2),
+    "qwen3_vl": {"model_type": "qwen3_vl", "tie_word_embeddings": True, "text_config":
+                 c("qwen3_vl_text", head_dim=64, tie_word_embeddings=True, rope_scaling={"rope_type": "default", "mrope_section": [8, 12, 12],
+                                                                                         "mrope_interleaved": True})},
+    "qwen2_5_vl": c("qwen2_5_vl", rope_scaling={"type": "mrope", "mrope_section": [4, 6, 6]}),
+    "qwen3_vl_moe": {"model_type": "qwen3_vl_moe", "tie_word_embeddings": False, "text_config":
+                     c("qwen3_vl_moe_text", head_dim=64, **MOE, decoder_sparse_step=1, mlp_only_layers=[], norm_topk_prob=True)},
+    "kimi_k25": {"model_type": "kimi_k25", "vocab_size": 517, "text_config":
+                 c("kimi_k2", **{**MLA, "q_lora_rank": 64, "topk_method": "noaux_tc", "scoring_func": "sigmoid", "n_group": 1, "topk_group": 1})},
     "qwen3_5": c("qwen3_5", drop=("rope_theta",), **QWEN3_5),
     "qwen3_5_moe": {"model_type": "qwen3_5_moe", "tie_word_embeddings": False, "text_config":
                     c("qwen3_5_moe_text", drop=("rope_theta",), **{**QWEN3_5, "linear_num_value_heads": 6}, **MOE, shared_expert_intermediate_size=64)},
@@ -180,8 +211,10 @@ GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "q
              "deepseek_v3": "deepseek2", "gemma4_text": "gemma4", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4",
              "seed_oss": "seed_oss", "ernie4_5": "ernie4_5", "exaone": "exaone", "hunyuan_v1_dense": "hunyuan-dense", "nemotron": "nemotron",
              "minicpm": "minicpm", "gpt_bigcode": "starcoder", "dots1": "dots1", "mamba2": "mamba2", "lfm2_moe": "lfm2moe", "olmo3": "olmo2",
-             "falcon_h1": "falcon-h1", "qwen3_next": "qwen3next", "qwen3_5": "qwen35", "qwen3_5_moe": "qwen35moe"}
+             "falcon_h1": "falcon-h1", "ernie4_5_moe": "ernie4_5-moe", "minimax": "minimax-m2",
+             "bailing_moe": "bailingmoe2", "granitemoehybrid": "granitehybrid", "nemotron_h": "nemotron_h_moe", "internlm2": "internlm2",
+             "qwen3_vl": "qwen3vl", "qwen2_5_vl": "qwen2vl", "qwen3_vl_moe": "qwen3vlmoe", "qwen3_next": "qwen3next", "qwen3_5": "qwen35", "qwen3_5_moe": "qwen35moe"}
 # q and k rows are reordered for interleaved rope by llama.cpp's converter in these.
-GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3", "minicpm"}
+GGUF_PERMUTED = {"llama", "mistral", "granite", "granitemoe", "mixtral", "smollm3", "ministral3", "minicpm", "granitemoehybrid", "internlm2"}
 # The sizes that make one file quantized, for the default selection of the parity test.
 BASE = ["llama", "mistral", "qwen2", "qwen3"]

@@ -337,6 +337,67 @@ def gpt2(c, rng):
     c["vocab_size"] = rng.randint(64, 700)
 
 
+def ernie_moe(c, rng):
+    n = c["num_hidden_layers"]
+    c["moe_num_experts"] = e = rng.randint(2, 9)
+    c["moe_k"] = rng.randint(1, e)
+    c["moe_intermediate_size"] = rng.choice([0, 32, 64, 96])
+    c["moe_num_shared_experts"] = rng.randint(0, 2)
+    c["moe_layer_start_index"], c["moe_layer_interval"] = rng.randint(0, n), rng.randint(1, 2)
+    c["moe_layer_end_index"] = rng.choice([None, n - 1])
+    c["moe_gate_act"] = rng.choice(["softmax", "sigmoid"])
+
+
+def bailing(c, rng):
+    c["num_experts_per_tok"] = max(2, c["num_experts_per_tok"])  # with one, MLX's own partition reads out of bounds here
+    c["num_experts"], c["num_shared_experts"] = c.pop("n_routed_experts"), rng.randint(0, 1) * c.pop("n_shared_experts")
+    c["moe_shared_expert_intermediate_size"] = rng.choice([None, 32, 96])
+    c["score_function"] = rng.choice(["softmax", "sigmoid"])
+    c["moe_router_enable_expert_bias"] = c["score_function"] == "sigmoid"
+    c["rotary_dim"] = rng.choice([None, 16, 32])
+
+
+def granite_hybrid(c, rng):
+    n = c["num_hidden_layers"]
+    c["layer_types"] = [rng.choice(["mamba", "attention"]) for _ in range(n)]
+    c["mamba_n_groups"] = g = rng.choice([1, 2])
+    c["mamba_n_heads"] = g * rng.randint(1, 3)
+    c["mamba_d_head"] = rng.choice([16, 32])
+    c["mamba_d_state"] = rng.choice([8, 16, 32])
+    c["mamba_d_conv"] = rng.randint(2, 4)
+    c["mamba_proj_bias"], c["mamba_conv_bias"] = rng.random() < 0.3, rng.random() < 0.7
+    c["position_embedding_type"] = rng.choice(["rope", "nope"])
+    if rng.random() < 0.5:
+        experts("num_local_experts")(c, rng)
+        c["shared_intermediate_size"] = rng.choice([32, 64, 160])
+    else:
+        c["num_local_experts"] = c["num_experts_per_tok"] = 0
+        c["shared_intermediate_size"] = c["intermediate_size"]
+
+
+def nemotron_h(c, rng):
+    pattern = [rng.choice("M*-E") for _ in range(rng.randint(2, 6))] + ["M", "*"]
+    rng.shuffle(pattern)
+    c["hybrid_override_pattern"], c["num_hidden_layers"] = pattern, len(pattern)
+    c["n_groups"] = g = rng.choice([1, 2, 4])
+    c["mamba_num_heads"] = g * rng.randint(1, 3)
+    c["mamba_head_dim"] = rng.choice([16, 32])
+    c["ssm_state_size"] = rng.choice([8, 16, 32])
+    c["conv_kernel"] = rng.randint(2, 4)
+    for key in ("attention_bias", "mamba_proj_bias", "mlp_bias", "use_conv_bias"):
+        c[key] = rng.random() < 0.3
+    routed = c["n_routed_experts"] = rng.choice([4, 8])
+    c["n_group"] = rng.choice([1, 2])
+    c["topk_group"] = rng.randint(1, c["n_group"])
+    c["num_experts_per_tok"] = rng.randint(1, routed // c["n_group"])
+    c["moe_intermediate_size"], c["moe_shared_expert_intermediate_size"] = rng.choice([32, 64]), rng.choice([32, 96])
+    c["norm_topk_prob"] = rng.random() < 0.5
+
+
+def linear_or_dynamic(c, rng):
+    c["rope_scaling"] = rng.choice([None, {"type": "linear", "factor": 3.0}, {"type": "dynamic", "factor": 2.0}])
+
+
 GRANITE = [between("logits_scaling", 0.5, 16), between("attention_multiplier", 0.02, 0.3), between("embedding_multiplier", 0.5, 12),
            between("residual_multiplier", 0.1, 1)]
 FAMILIES = {
@@ -396,14 +457,23 @@ FAMILIES = {
                   between("key_multiplier", 0.2, 1.5), between("ssm_in_multiplier", 0.5, 1.5), between("attention_out_multiplier", 0.5, 1.5)],
     "qwen3_next": [common, heads, tied, experts(), delta, partial, flag("norm_topk_prob"), flag("attention_bias", 0.3),
                    one_of("decoder_sparse_step", 1, 2)],
+    "ernie4_5_moe": [common, heads, tied, flag("use_bias", 0.3), ernie_moe],
+    "minimax": [common, heads, tied, experts("num_local_experts"), one_of("rotary_dim", 16, 32, 64), flag("use_qk_norm", 0.7)],
+    "bailing_moe": [common, split, tied, groups, bailing, partial, flag("use_qk_norm"), flag("norm_topk_prob"), flag("use_qkv_bias", 0.3),
+                    flag("use_bias", 0.2), every_rope],
+    "granitemoehybrid": [common, split, tied, *GRANITE, flag("attention_bias", 0.3), granite_hybrid],
+    "nemotron_h": [common, heads, nemotron_h],
+    "glm": [common, heads, tied, flag("attention_bias")],
+    "internlm2": [common, split, tied, flag("bias"), linear_or_dynamic],
     "qwen3_5": [common, heads, tied, delta, maybe(0.4, experts(), one_of("moe_intermediate_size", 32, 64, 96))],
 }
 # Products of bfloat16 activations with these modes are rounded in the reference: it embeds in bfloat16 and
 # scales that, or multiplies with it before the first norm.
 NO_FLOAT_MODES = {"olmo2", "olmo3", "exaone4", "ministral3", "gemma", "gemma2", "gemma3_text", "gemma4_text", "granite", "granitemoe",
-                  "gpt2", "gpt_bigcode", "minicpm"}
+                  "gpt2", "gpt_bigcode", "minicpm", "granitemoehybrid"}
 # mlx-lm quantizes some of their matrices in groups of 64, whatever the rest has.
-GROUPS_OF_64 = {"granite", "granitemoe", "qwen3_moe", "qwen2_moe", "gpt_oss", "qwen3_next", "gemma4_text"}
+GROUPS_OF_64 = {"granite", "granitemoe", "qwen3_moe", "qwen2_moe", "gpt_oss", "qwen3_next", "gemma4_text", "granitemoehybrid",
+                "minimax", "bailing_moe", "qwen3_5"}
 # Tied heads of these read the embedding's weight as floats.
 TIED_FLOAT = {"seed_oss", "minicpm"}
 

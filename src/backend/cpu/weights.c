@@ -64,7 +64,8 @@ wick_status wick_op_matrices(const wick_op *op, wick_mat_fn fn, void *ctx, wick_
     case WICK_OP_CONV: return LIST(op->u.conv.in, op->u.conv.out);
     case WICK_OP_MAMBA1:
     case WICK_OP_MAMBA2: return LIST(op->u.mamba.in, op->u.mamba.x, op->u.mamba.dt, op->u.mamba.out);
-    case WICK_OP_DELTA: return LIST(op->u.delta.in_qkv, op->u.delta.in_z, op->u.delta.in_b, op->u.delta.in_a, op->u.delta.out);
+    case WICK_OP_DELTA:
+        return LIST(op->u.delta.in_qkv, op->u.delta.in_z, op->u.delta.in_b, op->u.delta.in_a, op->u.delta.out);
     case WICK_OP_HEAD: return fn(ctx, op->u.head.w, err);
     case WICK_OP_PLE: return LIST(op->u.ple.proj, op->u.ple.gate, op->u.ple.out);
     case WICK_OP_EMBED:

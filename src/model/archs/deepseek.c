@@ -48,7 +48,7 @@ static wick_status configure(wick_config *c, wick_err *err)
 
 const wick_arch wick_arch_deepseek_v3 = {
     .name = "deepseek_v3",
-    .hf = {"deepseek_v3", "kimi_k2", "joyai_llm_flash"},
+    .hf = {"deepseek_v3", "kimi_k2", "kimi_k25", "kimi_vl", "joyai_llm_flash"},
     .gguf = {"deepseek2"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,

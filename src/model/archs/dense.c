@@ -1,6 +1,7 @@
-/* model/archs/dense.c - families that are llama or qwen2 with other names, biases or factors: seed_oss, ernie4_5, mimo,
- * internlm3, exaone (the first), hunyuan_v1_dense, minicpm. */
+/* model/archs/dense.c - families that are llama or qwen2 with other names, biases or factors: seed_oss, ernie4_5 (also
+ * with experts), mimo, internlm2 and 3, exaone (the first), hunyuan_v1_dense, minicpm. */
 #include <math.h>
+#include <string.h>
 #include "base/json.h"
 #include "model/arch.h"
 
@@ -24,6 +25,34 @@ const wick_arch wick_arch_ernie4_5 = {
     .rope_interleaved = true,
 };
 
+/* The correction of choices is in the original files; MLX's conversion and reference leave it out. */
+static const wick_role_name ernie4_5_moe_names[] = {
+    {WICK_ROLE_CORRECTION, "@layers.%.mlp.moe_statics.e_score_correction_bias", NULL}, {0}};
+
+static wick_status configure_ernie4_5_moe(wick_config *c, wick_err *err)
+{
+    const char *act = json_string_value(wick_config_get(c, "moe_gate_act"));
+    c->softmax_scores = !act || strcmp(act, "sigmoid") != 0;
+    c->norm_topk = true;
+    (void)err;
+    return WICK_OK;
+}
+
+const wick_arch wick_arch_ernie4_5_moe = {
+    .name = "ernie4_5_moe",
+    .hf = {"ernie4_5_moe"},
+    .gguf = {"ernie4_5-moe"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .no_rope_scaling = true,
+    .rope_interleaved = true,
+    .routing = WICK_ROUTE_SIGMOID_TOPK,
+    .norm_floor = 1e-12f,
+    .names = ernie4_5_moe_names,
+    .configure = configure_ernie4_5_moe,
+};
+
 const wick_arch wick_arch_mimo = {
     .name = "mimo",
     .hf = {"mimo"},
@@ -39,6 +68,30 @@ const wick_arch wick_arch_internlm3 = {
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
     .act = WICK_ACT_SILU,
+};
+
+/* q, k and v of a key-value head side by side; GGUF's converter takes them apart. */
+static const wick_role_name internlm2_names[] = {{WICK_ROLE_EMBED, "@tok_embeddings", NULL},
+                                                 {WICK_ROLE_HEAD, "output", NULL},
+                                                 {WICK_ROLE_ATTN_NORM, "@layers.%.attention_norm", NULL},
+                                                 {WICK_ROLE_MLP_NORM, "@layers.%.ffn_norm", NULL},
+                                                 {WICK_ROLE_QKV, "@layers.%.attention.wqkv", NULL},
+                                                 {WICK_ROLE_O, "@layers.%.attention.wo", NULL},
+                                                 {WICK_ROLE_GATE, "@layers.%.feed_forward.w1", NULL},
+                                                 {WICK_ROLE_DOWN, "@layers.%.feed_forward.w2", NULL},
+                                                 {WICK_ROLE_UP, "@layers.%.feed_forward.w3", NULL},
+                                                 {0}};
+
+const wick_arch wick_arch_internlm2 = {
+    .name = "internlm2",
+    .hf = {"internlm2"},
+    .gguf = {"internlm2"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .gguf_permuted = true,
+    .qkv_per_group = true,
+    .names = internlm2_names,
 };
 
 static const wick_role_name exaone_names[] = {{WICK_ROLE_EMBED, "@wte", NULL},

@@ -1,4 +1,4 @@
-/* model/archs/glm.c - glm4 (norms around each branch, interleaved partial rope) and glm4_moe (GLM 4.5: sigmoid routing
+/* model/archs/glm.c - glm, glm4 (norms around each branch, interleaved partial rope) and glm4_moe (GLM 4.5: sigmoid routing
  * with groups, an expert that is always on, the first layers dense); dots1, which routes in the same way. */
 #include "model/arch.h"
 
@@ -20,6 +20,17 @@ const wick_arch wick_arch_glm4 = {
     .head = WICK_HEAD_OWN,
     .rope_partial = 0.5f,
     .names = glm4_names,
+};
+
+/* The one before: llama with interleaved rope and fused gate and up. */
+const wick_arch wick_arch_glm = {
+    .name = "glm",
+    .hf = {"glm"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .no_rope_scaling = true,
+    .act = WICK_ACT_SILU,
+    .rope_interleaved = true,
 };
 
 /* GGUF counts the layers that predict tokens further ahead among the blocks; they are not run. */

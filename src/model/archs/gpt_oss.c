@@ -1,5 +1,5 @@
 /* model/archs/gpt_oss.c - gpt-oss: attention sinks, every other layer slides, experts with biases and a clamped
- * activation. HF files keep gate and up in alternating rows of MXFP4 blocks. */
+ * activation. HF files keep gate and up in alternating rows of MXFP4 blocks, or columns of floats. */
 #include "model/arch.h"
 
 static const wick_role_name names[] = {{WICK_ROLE_ROUTER, "@layers.%.mlp.router", NULL},
@@ -25,6 +25,7 @@ const wick_arch wick_arch_gpt_oss = {
     .act = WICK_ACT_SWIGLU_OAI,
     .qkv_bias = true,
     .gate_up_interleaved = true,
+    .experts_turned = true,
     .head = WICK_HEAD_OWN,
     .windows = WICK_WINDOW_PATTERN,
     .window_pattern = 2,

@@ -33,11 +33,8 @@ static wick_status mark_attention(wick_config *c, uint8_t *mix, wick_err *err)
 {
     const json_t *idx = wick_config_get(c, "full_attn_idxs"), *types = wick_config_get(c, "layer_types");
     if (c->from_gguf) {
-        char key[160];
-        const wick_gguf_value *v =
-            wick_gguf_get(c->gguf, wick_config_gguf_key(c, "attention.head_count_kv", key, sizeof key));
-        bool list = v && v->type == WICK_GGUF_ARRAY && v->n >= c->n_layer;
-        for (uint32_t i = 0; i < c->n_layer && list; i++)
+        const wick_gguf_value *v = wick_config_gguf_list(c, "attention.head_count_kv");
+        for (uint32_t i = 0; i < c->n_layer && v; i++)
             mix[i] = wick_gguf_elem_i64(v, i) ? WICK_MIX_ATTN : WICK_MIX_CONV;
         return WICK_OK;
     }

@@ -48,21 +48,6 @@ const wick_arch wick_arch_mamba = {
     .configure = configure_mamba,
 };
 
-/* time_step_limit: [lo, hi], where hi may be infinite ({"__float__": "Infinity"}), which is left as none. */
-static wick_status step_limit(wick_config *c, wick_err *err)
-{
-    const json_t *v = wick_config_get(c, "time_step_limit");
-    if (!v) return WICK_OK;
-    const json_t *lo = json_array_get(v, 0), *hi = json_array_get(v, 1);
-    double a = json_number_value(lo), b = json_number_value(hi);
-    if (json_array_size(v) != 2 || !json_is_number(lo) || !(a >= 0) || a > 1e6 || (json_is_number(hi) && !(b >= a)))
-        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: time_step_limit: expected two numbers in order",
-                         c->where);
-    c->ssm_dt_min = (float)a;
-    c->ssm_dt_max = json_is_number(hi) && b < 1e30 ? (float)b : 0;
-    return WICK_OK;
-}
-
 static wick_status configure_mamba2(wick_config *c, wick_err *err)
 {
     if (!c->n_layer) return WICK_OK;
@@ -76,7 +61,7 @@ static wick_status configure_mamba2(wick_config *c, wick_err *err)
     }
     c->ssm_inner = c->ssm_heads * c->ssm_head_dim;
     if (!c->from_gguf) c->block_norm_eps = 1e-5f; /* only the last norm is the file's in the reference */
-    WICK_TRY(step_limit(c, err));
+    WICK_TRY(wick_config_step_limit(c, err));
     return wick_config_mixers(c, WICK_MIX_MAMBA2, NULL, err);
 }
 

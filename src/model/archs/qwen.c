@@ -1,10 +1,11 @@
-/* model/archs/qwen.c - qwen2 (biases on q, k, v) and qwen3 (q and k normed per head instead). */
+/* model/archs/qwen.c - qwen2 (biases on q, k, v) and qwen3 (q and k normed per head instead), both also as the text part
+ * of models that see: with text alone, their rope of three positions is the usual one. */
 #include "model/arch.h"
 
 const wick_arch wick_arch_qwen2 = {
     .name = "qwen2",
-    .hf = {"qwen2"},
-    .gguf = {"qwen2"},
+    .hf = {"qwen2", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"},
+    .gguf = {"qwen2", "qwen2vl"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
     .norm_eps = 1e-6f,
@@ -15,8 +16,8 @@ const wick_arch wick_arch_qwen2 = {
 
 const wick_arch wick_arch_qwen3 = {
     .name = "qwen3",
-    .hf = {"qwen3"},
-    .gguf = {"qwen3"},
+    .hf = {"qwen3", "qwen3_vl", "qwen3_vl_text"},
+    .gguf = {"qwen3", "qwen3vl"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
     .norm_eps = 1e-6f,
@@ -56,10 +57,16 @@ static wick_status configure_qwen3_moe(wick_config *c, wick_err *err)
     return WICK_OK;
 }
 
+static const wick_role_name qwen3_moe_names[] = {
+    {WICK_ROLE_EXP_GATE_UP, "@layers.%.mlp.experts.gate_up_proj", "blk.%.ffn_gate_up_exps"},
+    {WICK_ROLE_EXP_DOWN,
+     "@layers.%.mlp.switch_mlp.down_proj|@layers.%.mlp.experts.#.down_proj|@layers.%.mlp.experts.down_proj", NULL},
+    {0}};
+
 const wick_arch wick_arch_qwen3_moe = {
     .name = "qwen3_moe",
-    .hf = {"qwen3_moe"},
-    .gguf = {"qwen3moe"},
+    .hf = {"qwen3_moe", "qwen3_vl_moe", "qwen3_vl_moe_text"},
+    .gguf = {"qwen3moe", "qwen3vlmoe"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
     .no_rope_scaling = true,
@@ -67,6 +74,8 @@ const wick_arch wick_arch_qwen3_moe = {
     .act = WICK_ACT_SILU,
     .qk = WICK_QK_HEAD,
     .routing = WICK_ROUTE_SOFTMAX_TOPK,
+    .experts_turned = true,
     .rope_theta = 1000000,
+    .names = qwen3_moe_names,
     .configure = configure_qwen3_moe,
 };
