@@ -56,7 +56,7 @@ static void overrides_win(void **state)
     assert_string_equal(wick_role_pattern(phi, WICK_ROLE_O, false), "@layers.%.self_attn.dense");
     assert_string_equal(wick_role_pattern(phi, WICK_ROLE_O, true), "blk.%.attn_output");
     assert_string_equal(wick_role_pattern(llama, WICK_ROLE_O, true), "blk.%.attn_output");
-    assert_null(wick_role_pattern(llama, WICK_ROLE_DELTA_BA, true));
+    assert_null(wick_role_pattern(llama, WICK_ROLE_EXP_NORM, true));
 }
 
 int main(void)
