@@ -1,5 +1,6 @@
 """Writes fuzz/corpus/tokenizer: a small file of each kind behind the byte that chooses the reader."""
 
+import base64
 import json
 import pathlib
 import struct
@@ -37,3 +38,8 @@ for i, d in enumerate(FILES):
     (HERE / f"json-{i}").write_bytes(b"\0" + json.dumps(d).encode())
 for kind in (1, 2):
     (HERE / f"spm-{kind}").write_bytes(b"\1" + model(kind))
+LINES = [b"\xff<s>", b"\xfb</s>", b"\xfa<unk>", b"\xf9a", b"\xf9b", b"\xf1ab", b"\xe1\xe2\x96\x81", b"\xe1\xe2\x96\x81ab", b"\xd9\xc4\xa0", b"\xfc<u>", b"\xfe<0x41>", b"ma b"]
+for i, head in enumerate([b"\0\0", b"\1\1", b"\2\2", b"\3\3", b"\4\6"]):
+    (HERE / f"vocab-{i}").write_bytes(b"\2" + head + b"\n".join(LINES))
+(HERE / "tiktoken").write_bytes(b"\3" + b"".join(base64.b64encode(bytes([b])) + b" %d\n" % b for b in range(256)) + b"YWI= 256\n")
+(HERE / "json-vocab-missing").write_bytes(b'\0{"model": {"type": "Unigram", "unk_id": 0, "vocab":')

@@ -4,10 +4,14 @@
 #include "base/sys.h"
 #include <stdatomic.h>
 
-/* What a search reads is small and lies together; keys are touched only where all 32 bits of the hash agree. */
+/* What a search reads is small and lies together: a key of up to 7 bytes is in the slot itself, a longer one is touched only where
+ * hash, length and first bytes agree. */
 struct wick_map_slot {
     uint32_t hash, value; /* value WICK_MAP_NONE: empty */
+    uint64_t head;        /* up to 7 bytes of the key, above them its length (255: that or more) */
 };
+
+enum { INLINE_KEY = 7 };
 
 /* wyhash-like multiply-fold; the constants are odd 64-bit words with mixed bits. */
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -17,11 +21,19 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)r ^ (uint64_t)(r >> 64);
 }
 
-static uint64_t load_tail(const unsigned char *p, size_t n)
+static uint64_t load_tail(const unsigned char *p,
+                          size_t n) /* 1 to 8 bytes; differs for different bytes of one length */
 {
-    uint64_t v = 0;
-    memcpy(&v, p, n);
-    return v;
+    uint64_t v;
+    uint32_t a, b;
+    if (n == 8) {
+        memcpy(&v, p, 8);
+        return v;
+    }
+    if (n < 4) return (uint64_t)p[0] | (uint64_t)p[n / 2] << 8 | (uint64_t)p[n - 1] << 16;
+    memcpy(&a, p, 4);
+    memcpy(&b, p + n - 4, 4);
+    return a | (uint64_t)b << 32;
 }
 
 uint64_t wick_hash_bytes(const void *data, size_t n, uint64_t seed)
@@ -31,6 +43,13 @@ uint64_t wick_hash_bytes(const void *data, size_t n, uint64_t seed)
     for (; n >= 8; p += 8, n -= 8) h = mix(h ^ load_tail(p, 8), 0xD6E8FEB86659FD93u);
     if (n) h = mix(h ^ load_tail(p, n), 0xA0761D6478BD642Fu);
     return mix(h, 0xE7037ED1A0B428DBu);
+}
+
+static uint32_t load_u32(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
 }
 
 static uint64_t process_seed(void)
@@ -57,12 +76,26 @@ void wick_map_release(wick_map *m)
     wick_map_init(m);
 }
 
+static uint64_t head_of(wick_str key)
+{
+    uint64_t v = 0;
+    if (key.n >= 8)
+        memcpy(&v, key.p, 8);
+    else if (key.n >= 4) /* two loads that overlap; unique for each length */
+        v = load_u32(key.p) | (uint64_t)load_u32(key.p + key.n - 4) << 24;
+    else
+        for (size_t i = 0; i < key.n; i++) v |= (uint64_t)(uint8_t)key.p[i] << 8 * i;
+    return (v & 0xFFFFFFFFFFFFFFu) | (uint64_t)(key.n < 255 ? key.n : 255) << 56;
+}
+
 /* The slot that holds key, or the empty one where it belongs. */
 static uint32_t find(const wick_map *m, wick_str key, uint32_t hash)
 {
+    const uint64_t head = head_of(key);
     for (uint32_t i = hash & (m->cap - 1);; i = (i + 1) & (m->cap - 1)) {
         const struct wick_map_slot *s = &m->slots[i];
-        if (s->value == WICK_MAP_NONE || (s->hash == hash && wick_str_eq(m->keys[i], key))) return i;
+        if (s->value == WICK_MAP_NONE) return i;
+        if (s->hash == hash && s->head == head && (key.n <= INLINE_KEY || wick_str_eq(m->keys[i], key))) return i;
     }
 }
 
@@ -76,7 +109,7 @@ static bool resize(wick_map *m, uint32_t cap)
         wick_free(keys);
         return false;
     }
-    for (uint32_t i = 0; i < cap; i++) slots[i] = (struct wick_map_slot){0, WICK_MAP_NONE};
+    for (uint32_t i = 0; i < cap; i++) slots[i] = (struct wick_map_slot){0, WICK_MAP_NONE, 0};
     m->slots = slots;
     m->keys = keys;
     m->cap = cap;
@@ -122,7 +155,7 @@ uint32_t wick_map_add_hashed(wick_map *m, wick_str key, uint32_t hash, uint32_t 
     }
     uint32_t i = find(m, key, hash);
     if (m->slots[i].value != WICK_MAP_NONE) return m->slots[i].value;
-    m->slots[i] = (struct wick_map_slot){hash, value};
+    m->slots[i] = (struct wick_map_slot){hash, value, head_of(key)};
     m->keys[i] = key;
     m->n++;
     return value;

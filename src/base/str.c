@@ -38,7 +38,7 @@ static unsigned utf8_lead(unsigned char c, unsigned char *lo, unsigned char *hi)
     return 0;
 }
 
-unsigned wick_utf8_next(const char *s, size_t n, uint32_t *cp)
+unsigned wick_utf8_next_wide(const char *s, size_t n, uint32_t *cp)
 {
     const unsigned char *u = (const unsigned char *)s;
     unsigned char lo, hi;
@@ -76,6 +76,9 @@ bool wick_utf8_valid(const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
         uint32_t cp;
+        uint64_t w;
+        while (n - i >= 8 && (memcpy(&w, s + i, 8), !(w & 0x8080808080808080u))) i += 8;
+        if (i == n) break;
         i += wick_utf8_next(s + i, n - i, &cp);
         if (cp == 0xFFFFFFFF) return false;
     }

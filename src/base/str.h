@@ -24,7 +24,13 @@ bool wick_ends_with(const char *s, const char *suffix);
 
 /* Decodes one character of s[0..n) (n > 0). Returns its length in bytes, 1 to 4, and the scalar value; for an
  * invalid or cut sequence returns 1 and *cp = 0xFFFFFFFF. Overlong forms and surrogates are invalid. */
-unsigned wick_utf8_next(const char *s, size_t n, uint32_t *cp);
+unsigned wick_utf8_next_wide(const char *s, size_t n, uint32_t *cp);
+static inline unsigned wick_utf8_next(const char *s, size_t n, uint32_t *cp)
+{
+    if ((unsigned char)*s >= 0x80) return wick_utf8_next_wide(s, n, cp);
+    *cp = (unsigned char)*s;
+    return 1;
+}
 /* Length of the longest prefix of s that does not end inside a character which more bytes could complete. */
 size_t wick_utf8_complete(const char *s, size_t n);
 bool wick_utf8_valid(const char *s, size_t n);

@@ -30,12 +30,15 @@ wick_status wick_charsmap_init(wick_charsmap *m, const void *blob, size_t n, con
     m->n_units = size / 4;
     m->strings = (const char *)p + 4 + size;
     m->n_strings = (uint32_t)(n - 4 - size);
+    const uint32_t root = m->n_units ? offset_of(unit(m, 0)) : 0;
+    for (uint32_t c = 0; c < 256; c++)
+        m->starts[c] = (root ^ c) < m->n_units && (unit(m, root ^ c) & (1u << 31 | 0xFF)) == c;
     return WICK_OK;
 }
 
 size_t wick_charsmap_match(const wick_charsmap *m, const char *p, size_t n, bool shortest, wick_str *to)
 {
-    if (!m->n_units) return 0;
+    if (!n || !m->starts[(uint8_t)*p]) return 0;
     size_t best = 0;
     uint32_t at = offset_of(unit(m, 0));
     for (size_t i = 0; i < n; i++) {

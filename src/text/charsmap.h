@@ -9,6 +9,7 @@ typedef struct wick_charsmap {
     uint32_t n_units;
     const char *strings; /* NUL-terminated replacements */
     uint32_t n_strings;
+    bool starts[256]; /* some source string begins with this byte */
 } wick_charsmap;
 
 wick_status wick_charsmap_init(wick_charsmap *m, const void *blob, size_t n, const char *where,

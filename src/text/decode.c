@@ -89,10 +89,14 @@ static void replace_all(wick_buf *out, wick_str in, wick_str find, wick_str with
 {
     size_t at = 0;
     const char *hit;
-    while (find.n && at < in.n && (hit = memmem(in.p + at, in.n - at, find.p, find.n)) != NULL) {
+    while (find.n && in.n - at >= find.n) {
+        while (in.n - at >= find.n && memcmp(in.p + at, find.p, find.n) == 0) {
+            wick_buf_add(out, with.p, with.n);
+            at += find.n;
+        }
+        if (in.n - at < find.n || !(hit = memmem(in.p + at, in.n - at, find.p, find.n))) break;
         wick_buf_add(out, in.p + at, (size_t)(hit - in.p) - at);
-        wick_buf_add(out, with.p, with.n);
-        at = (size_t)(hit - in.p) + find.n;
+        at = (size_t)(hit - in.p);
     }
     wick_buf_add(out, in.p + at, in.n - at);
 }
@@ -253,6 +257,11 @@ static void whole_token(wick_detok *d, uint32_t at, const wick_dec *op, stage *s
     case DEC_BYTE_LEVEL: {
         if (!wick_byte_level_decode(&s->hold, p, n)) wick_buf_add(&s->hold, p, n);
         if (s->hold.failed) break;
+        if (s->hold.n && wick_utf8_valid(s->hold.data, s->hold.n)) { /* the usual case: no character is cut */
+            feed(d, at + 1, s->hold.data, s->hold.n, false);
+            wick_buf_reset(&s->hold);
+            break;
+        }
         size_t done = s->hold.n ? wick_utf8_complete(s->hold.data, s->hold.n) : 0;
         wick_uni_repair(&b, s->hold.data, done);
         feed(d, at + 1, b.data ? b.data : "", b.n, false);
@@ -452,10 +461,40 @@ void wick_detok_free(wick_detok *d)
     wick_free(d);
 }
 
+/* One step that only joins bytes: no stages are needed. */
+static bool joins_bytes(const wick_tokenizer *t)
+{
+    return t->n_dec == 1 && (t->dec[0].kind == DEC_BYTE_LEVEL || t->dec[0].kind == DEC_FUSE);
+}
+
+static wick_status decode_bytes(const wick_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, wick_buf *out,
+                                wick_err *err)
+{
+    const wick_vocab *v = &t->vocab;
+    const bool mapped = t->dec[0].kind == DEC_BYTE_LEVEL;
+    const size_t from = out->n;
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || (uint32_t)ids[i] >= v->n)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "ids", "token id %d: the vocabulary has %u", ids[i], v->n);
+        wick_str s = v->piece[ids[i]];
+        if (!s.p || (skip_special && v->type[ids[i]] == WICK_TOKEN_CONTROL)) continue;
+        if (!mapped || !wick_byte_level_decode(out, s.p, s.n)) wick_buf_add(out, s.p, s.n);
+    }
+    if (!out->failed && out->n > from && !wick_utf8_valid(out->data + from, out->n - from)) {
+        wick_buf fixed = *out;
+        wick_buf_init(out, fixed.max_bytes);
+        wick_buf_add(out, fixed.data, from);
+        wick_uni_repair(out, fixed.data + from, fixed.n - from);
+        wick_buf_release(&fixed);
+    }
+    return out->failed ? wick_err_oom(err, "decoding", 0, 0) : WICK_OK;
+}
+
 wick_status wick_tokenizer_decode(const wick_tokenizer *t, const int32_t *ids, size_t n, bool skip_special,
                                   wick_buf *out, wick_err *err)
 {
     wick_detok d;
+    if (joins_bytes(t)) return decode_bytes(t, ids, n, skip_special, out, err);
     WICK_TRY(detok_init(&d, t, skip_special, err));
     wick_status st = WICK_OK;
     for (size_t i = 0; i < n && st == WICK_OK; i++) st = wick_detok_push(&d, ids[i], out, err);

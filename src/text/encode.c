@@ -9,23 +9,39 @@
 
 enum {
     MAX_TEXT = 1 << 29, /* bytes of one call: offsets are 32 bit, and normalizers may triple the text */
-    CACHE_SLOTS = 1 << 13,
-    CACHE_WORD = 30,
-    CACHE_FROM = 2048 /* a shorter text does not pay for the table */
+    CACHE_FROM = 512,   /* bytes: a shorter text does not pay for the table */
+    CACHE_MIN = 256,
+    CACHE_MAX = 1 << 13, /* slots: half a megabyte */
+    CACHE_WORD = 24,
+    CACHE_IDS = 9,
+    LONG_WORD = 4096, /* bytes: runs of spaces, rulers, sentences without spaces */
+    LONG_SLOTS = 1 << 10
 };
 
+/* Ids of words seen in this call, one cache line a word. Two places for each, the newer one first. */
+typedef struct word_slot {
+    uint64_t key[CACHE_WORD / 8];
+    uint8_t n, n_ids; /* n 0: empty */
+    int32_t id[CACHE_IDS];
+} word_slot;
+
+/* A longer word: what was copied of it, and where its ids already stand in enc.ids. */
+typedef struct long_slot {
+    uint64_t hash;
+    uint32_t word_at, n; /* n 0: empty */
+    uint32_t ids_at, n_ids;
+} long_slot;
+
 struct wick_word_cache {
-    struct {
-        uint64_t hash;
-        uint32_t at;    /* where the ids of this word already stand in enc.ids */
-        uint16_t n_ids; /* 0: empty */
-        uint8_t n;
-        char word[CACHE_WORD];
-    } slot[CACHE_SLOTS];
+    wick_buf text; /* the long words */
+    long_slot longer[LONG_SLOTS];
+    size_t mask;
+    word_slot *slot; /* [mask + 1], on a cache line */
 };
 
 void wick_word_cache_free(struct wick_word_cache *c)
 {
+    if (c) wick_buf_release(&c->text);
     wick_free(c);
 }
 
@@ -98,27 +114,93 @@ wick_status wick_model_word(wick_enc *e, const char *p, size_t n, wick_err *err)
     return WICK_OK;
 }
 
+static uint64_t load_u64(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+
+/* Words of one length differ in their keys if they differ; up to 3 loads, which may overlap. */
+static void word_key(const char *p, size_t n, uint64_t key[3])
+{
+    key[1] = key[2] = 0;
+    if (n >= 8) {
+        key[0] = load_u64(p);
+        if (n > 16) key[1] = load_u64(p + 8);
+        key[2] = load_u64(p + n - 8);
+    } else if (n >= 4) {
+        uint32_t a, b;
+        memcpy(&a, p, 4);
+        memcpy(&b, p + n - 4, 4);
+        key[0] = a | (uint64_t)b << 32;
+    } else {
+        key[0] = (uint64_t)(uint8_t)p[0] | (uint64_t)(uint8_t)p[n / 2] << 8 | (uint64_t)(uint8_t)p[n - 1] << 16;
+    }
+}
+
+static bool is_word(const word_slot *s, const uint64_t key[3], size_t n)
+{
+    return s->key[0] == key[0] && s->key[2] == key[2] && s->key[1] == key[1] && s->n == n;
+}
+
+static wick_status long_word(wick_enc *e, const char *p, size_t n, wick_err *err)
+{
+    struct wick_word_cache *c = e->words;
+    if (!n || n > LONG_WORD) return wick_model_word(e, p, n, err);
+    uint64_t h = wick_hash_bytes(p, n, 0);
+    long_slot *s = &c->longer[h % LONG_SLOTS];
+    if (s->n == n && s->hash == h && memcmp(c->text.data + s->word_at, p, n) == 0) {
+        if (!wick_enc_room((void **)&e->ids, &e->cap, e->n + s->n_ids, sizeof *e->ids)) return wick_enc_oom(err);
+        if (s->n_ids) memcpy(e->ids + e->n, e->ids + s->ids_at, s->n_ids * sizeof *e->ids);
+        e->n += s->n_ids;
+        return WICK_OK;
+    }
+    size_t before = e->n, at = c->text.n;
+    WICK_TRY(wick_model_word(e, p, n, err));
+    if (e->n > UINT32_MAX || at > UINT32_MAX) return WICK_OK;
+    wick_buf_add(&c->text, p, n);
+    if (c->text.failed) return wick_enc_oom(err);
+    *s = (long_slot){h, (uint32_t)at, (uint32_t)n, (uint32_t)before, (uint32_t)(e->n - before)};
+    return WICK_OK;
+}
+
 static wick_status cached_word(wick_enc *e, const char *p, size_t n, wick_err *err)
 {
-    if (n > CACHE_WORD) return wick_model_word(e, p, n, err);
-    uint64_t h = wick_hash_bytes(p, n, 0);
-    __typeof__(&e->words->slot[0]) s = &e->words->slot[h & (CACHE_SLOTS - 1)];
-    if (s->n_ids && s->hash == h && s->n == n && memcmp(s->word, p, n) == 0) {
-        if (!wick_enc_room((void **)&e->ids, &e->cap, e->n + s->n_ids, sizeof *e->ids)) return wick_enc_oom(err);
-        memcpy(e->ids + e->n, e->ids + s->at, s->n_ids * sizeof *e->ids);
-        e->n += s->n_ids;
+    uint64_t key[3];
+    if (!n || n > CACHE_WORD) return long_word(e, p, n, err);
+    word_key(p, n, key);
+    uint64_t h = (key[0] ^ key[1] * 0x9FB21C651E98DF25u ^ (key[2] + n) * 0xD6E8FEB86659FD93u) * 0x9E3779B97F4A7C15u;
+    word_slot *s = &e->words->slot[(h >> 32) & e->words->mask & ~(size_t)1];
+    const word_slot *hit = is_word(s, key, n) ? s : is_word(s + 1, key, n) ? s + 1 : NULL;
+    if (hit) {
+        if (!wick_enc_room((void **)&e->ids, &e->cap, e->n + CACHE_IDS, sizeof *e->ids)) return wick_enc_oom(err);
+        for (size_t i = 0; i < CACHE_IDS; i++) e->ids[e->n + i] = hit->id[i]; /* all of them: no loop to mispredict */
+        e->n += hit->n_ids;
         return WICK_OK;
     }
     size_t before = e->n;
     WICK_TRY(wick_model_word(e, p, n, err));
-    if (e->n > before && before <= UINT32_MAX) {
-        s->hash = h;
-        s->at = (uint32_t)before;
-        s->n_ids = (uint16_t)(e->n - before);
+    if (e->n - before <= CACHE_IDS) {
+        s[1] = s[0];
+        memcpy(s->key, key, sizeof key);
         s->n = (uint8_t)n;
-        memcpy(s->word, p, n);
+        s->n_ids = (uint8_t)(e->n - before);
+        if (s->n_ids) memcpy(s->id, e->ids + before, s->n_ids * sizeof *s->id);
     }
     return WICK_OK;
+}
+
+static struct wick_word_cache *word_cache_new(size_t text_n)
+{
+    size_t slots = CACHE_MIN;
+    while (slots < CACHE_MAX && slots < text_n / 8) slots *= 2;
+    struct wick_word_cache *c = wick_alloc_zero(1, sizeof *c + (slots + 1) * sizeof(word_slot));
+    if (!c) return NULL;
+    const uintptr_t line = sizeof(word_slot), at = (uintptr_t)(c + 1);
+    c->mask = slots - 1;
+    c->slot = (word_slot *)((char *)(c + 1) + (line - at % line) % line);
+    return c;
 }
 
 static wick_status words_of(wick_enc *e, wick_str in, bool first, wick_err *err)
@@ -228,7 +310,7 @@ wick_status wick_tokenizer_encode(const wick_tokenizer *t, const char *text, siz
         }
         in = (wick_str){fixed.data, fixed.n};
     }
-    if (t->model.cache && n >= CACHE_FROM && !(e.words = wick_alloc_zero(1, sizeof *e.words))) {
+    if (t->model.cache && n >= CACHE_FROM && !(e.words = word_cache_new(n))) {
         st = wick_enc_oom(err);
         goto done;
     }

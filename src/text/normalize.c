@@ -242,6 +242,16 @@ static size_t spm_step(const wick_norm *op, const char *p, size_t n, wick_str *t
     return k;
 }
 
+/* Bytes from p on that stand for themselves: ASCII that no rule and no user-defined symbol begins with, but no space. */
+static size_t spm_plain(const wick_norm *op, const char *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && (unsigned char)p[i] > ' ' && (unsigned char)p[i] < 0x80 && !op->map.starts[(uint8_t)p[i]] &&
+           !(op->user && op->user->root[(uint8_t)p[i]]))
+        i++;
+    return i;
+}
+
 /* sentencepiece's Normalizer::Normalize, in its order: leading spaces off, dummy prefix, runs of spaces to one,
  * trailing spaces off. */
 static void spm(const wick_norm *op, wick_str in, bool prefix, wick_buf *out)
@@ -259,6 +269,13 @@ static void spm(const wick_norm *op, wick_str in, bool prefix, wick_buf *out)
     if (op->dummy_prefix && prefix && !op->suffix_spaces) wick_buf_puts(out, space);
     bool after_space = op->squeeze;
     while (i < in.n) {
+        size_t plain = spm_plain(op, in.p + i, in.n - i);
+        if (plain) {
+            wick_buf_add(out, in.p + i, plain);
+            i += plain;
+            after_space = false;
+            continue;
+        }
         i += spm_step(op, in.p + i, in.n - i, &to);
         while (after_space && to.n && to.p[0] == ' ') to.p++, to.n--;
         if (to.n) {

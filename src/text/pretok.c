@@ -180,22 +180,6 @@ static void fixed_length(const wick_pre *op, const char *p, wick_span s, wick_sp
     }
 }
 
-static void space_runs(const char *p, wick_span s, wick_spans *out)
-{
-    size_t from = 0;
-    for (size_t i = 3; i + 3 <= s.len;) {
-        const char *hit = memchr(p + s.off + i, '\xE2', s.len - i);
-        if (!hit) break;
-        i = (size_t)(hit - p) - s.off;
-        if (i + 3 <= s.len && memcmp(hit, "\xE2\x96\x81", 3) == 0 && memcmp(hit - 3, "\xE2\x96\x81", 3) != 0) {
-            wick_spans_add(out, s.off + (uint32_t)from, (uint32_t)(i - from), s.first && from == 0);
-            from = i;
-        }
-        i++;
-    }
-    wick_spans_add(out, s.off + (uint32_t)from, s.len - (uint32_t)from, s.first && from == 0);
-}
-
 /* ByteLevel writes a new text only where it must: a prefix space, or the byte alphabet for the steps behind it. */
 static wick_status byte_level(wick_enc *e, const wick_pre *op, const char *p, wick_span s, bool map, wick_buf *text,
                               wick_spans *out, wick_err *err)
@@ -261,7 +245,7 @@ static wick_status step(wick_enc *e, const wick_pre *op, const char *p, wick_spa
     }
     case PRE_FIXED_LENGTH: fixed_length(op, p, s, out); break;
     case PRE_BYTE_LEVEL: return byte_level(e, op, p, s, map, text, out, err);
-    case PRE_SPACE_RUNS: space_runs(p, s, out); break;
+    case PRE_SAFE_CUTS: wick_cuts_run(op->cuts, p, s, out); break;
     }
     return WICK_OK;
 }

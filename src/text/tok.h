@@ -104,7 +104,7 @@ typedef enum wick_pre_kind {
     PRE_CHAR,
     PRE_FIXED_LENGTH,
     PRE_BYTE_LEVEL,
-    PRE_SPACE_RUNS /* cut before each run of U+2581: the model has no merge across such a place */
+    PRE_SAFE_CUTS /* cut where the model never merges: cuts.c */
 } wick_pre_kind;
 typedef enum wick_split_how {
     SPLIT_REMOVED,
@@ -115,6 +115,12 @@ typedef enum wick_split_how {
 } wick_split_how;
 typedef enum wick_prepend { PREPEND_NEVER, PREPEND_FIRST, PREPEND_ALWAYS } wick_prepend;
 
+typedef struct wick_cuts { /* see cuts.c */
+    uint64_t *joins, *known;
+    uint32_t log_bits;
+    bool drops; /* characters may vanish: their neighbours become each other's */
+} wick_cuts;
+
 typedef struct wick_pre {
     wick_pre_kind kind;
     wick_regex *regex; /* SPLIT; BYTE_LEVEL with its pattern, else NULL */
@@ -124,6 +130,7 @@ typedef struct wick_pre {
     wick_prepend prepend;
     wick_str with;   /* METASPACE: the replacement; CHAR: the delimiter */
     uint32_t length; /* FIXED_LENGTH */
+    const wick_cuts *cuts;
 } wick_pre;
 
 /* ---- models ---- */
@@ -140,13 +147,20 @@ typedef struct wick_merge {
     uint32_t rank, id;
 } wick_merge;
 
+/* What two neighbours make; rank: smaller first, UINT32_MAX: nothing. */
+typedef struct wick_join {
+    uint32_t rank, id;
+} wick_join;
+
 typedef struct wick_tok_model {
     wick_tok_model_kind kind;
     wick_merge *merges; /* BPE: open addressing */
     uint32_t merges_mask;
-    bool byte_level;  /* words arrive as raw bytes; the vocabulary writes them in the byte alphabet */
-    bool raw_bytes;   /* SCORED_BPE: symbols are bytes, pieces are byte strings (tiktoken) */
-    bool whole_first; /* a word that is a piece is that piece: ignore_merges, tiktoken */
+    wick_join *byte_pairs; /* byte_level, raw_bytes: what two single bytes make, [256 * 256] */
+    int32_t *char_ids;     /* BPE over characters: own pieces of one character below U+10000, -1 where none; or NULL */
+    bool byte_level;       /* words arrive as raw bytes; the vocabulary writes them in the byte alphabet */
+    bool raw_bytes;        /* SCORED_BPE: symbols are bytes, pieces are byte strings (tiktoken) */
+    bool whole_first;      /* a word that is a piece is that piece: ignore_merges, tiktoken */
     bool byte_fallback, fuse_unk;
     bool f32;                /* UNIGRAM: sentencepiece's float arithmetic instead of double */
     bool cache;              /* words repeat: remember their ids within one call */
@@ -225,10 +239,15 @@ typedef struct wick_sym {
     bool frozen;
 } wick_sym;
 typedef struct wick_heap_item {
-    uint64_t order;     /* smaller first */
-    uint32_t left, len; /* symbol, and bytes of the pair when it was found */
-    uint32_t id;
+    uint64_t order; /* smaller first: rank, then the left symbol */
+    uint32_t len;   /* of the pair when it was found */
+    uint32_t id;    /* what it makes */
 } wick_heap_item;
+
+static inline uint32_t wick_heap_left(const wick_heap_item *h)
+{
+    return (uint32_t)h->order;
+}
 typedef struct wick_lattice_node {
     double score;
     uint32_t from;
@@ -297,6 +316,10 @@ bool wick_tok_set_post(wick_tokenizer *t, const int32_t *ids, uint32_t n);
 bool wick_merges_init(wick_tok_model *m, uint32_t n);
 void wick_merges_add(wick_tok_model *m, int32_t a, int32_t b, uint32_t rank, uint32_t id);
 void wick_merges_will_need(const wick_tok_model *m, int32_t a, int32_t b);
+wick_status wick_cuts_build(wick_tokenizer *t, wick_err *err) WICK_MUST_CHECK;
+void wick_cuts_run(const wick_cuts *c, const char *p, wick_span s, wick_spans *out);
+bool wick_bpe_tables(wick_tokenizer *t);        /* byte_pairs, char_ids; false: out of memory */
+bool wick_scored_bpe_tables(wick_tokenizer *t); /* byte_pairs of raw_bytes */
 const wick_merge *wick_merges_find(const wick_tok_model *m, int32_t a, int32_t b);
 /* Adds an added token as `tokenizers` does: the id of the piece if it exists, else the next free one. */
 wick_status wick_added_put(wick_tokenizer *t, const wick_added *a, const char *where, wick_err *err) WICK_MUST_CHECK;

@@ -2,8 +2,6 @@
 #include <string.h>
 #include "text/tok.h"
 
-#define SPACE_MARK "\xE2\x96\x81"
-
 wick_tokenizer *wick_tok_new(void)
 {
     wick_tokenizer *t = wick_alloc_zero(1, sizeof *t);
@@ -28,28 +26,12 @@ void wick_tokenizer_free(wick_tokenizer *t)
     wick_trie_release(&t->added.normalized);
     wick_free(t->added.v);
     wick_free(t->model.merges);
+    wick_free(t->model.byte_pairs);
+    wick_free(t->model.char_ids);
     wick_vocab_release(&t->vocab);
     wick_arena_release(&t->arena);
     wick_free(t->blob);
     wick_free(t);
-}
-
-/* True if no merge makes a piece with a space mark behind another character: then the model never looks across
- * such a place, and the text may be cut there. */
-static bool never_crosses_space(const wick_tokenizer *t)
-{
-    const wick_vocab *v = &t->vocab;
-    if (wick_vocab_find(v, SPACE_MARK, 3) < 0) return false; /* an unknown run could cross it */
-    for (uint32_t id = 0; id < v->n; id++) {
-        const char *p = v->piece[id].p;
-        size_t n = v->piece[id].n;
-        if (n <= 3 || !p) continue;
-        for (size_t i = 1; i + 3 <= n; i++) {
-            if (memcmp(p + i, SPACE_MARK, 3) != 0) continue;
-            if (i < 3 || memcmp(p + i - 3, SPACE_MARK, 3) != 0) return false;
-        }
-    }
-    return true;
 }
 
 /* Whether a token is special is a matter of its text: a repeated piece is what the found one is. */
@@ -94,11 +76,12 @@ wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err)
             if (m->bytes[b] >= 0 && v->type[m->bytes[b]] == WICK_TOKEN_NORMAL) v->type[m->bytes[b]] = WICK_TOKEN_BYTE;
     }
     if (m->unk >= 0 && v->type[m->unk] == WICK_TOKEN_NORMAL) v->type[m->unk] = WICK_TOKEN_UNKNOWN;
-    bool spaced = (m->kind == MODEL_BPE && plain_chars && !m->byte_level && !m->whole_first) ||
-                  (m->kind == MODEL_SCORED_BPE && !m->raw_bytes && !m->has_user);
-    if (spaced && !t->n_pre && never_crosses_space(t) && !wick_tok_add_pre(t, PRE_SPACE_RUNS))
-        return wick_tok_op_failed(t->n_pre, where, err);
+    bool by_chars = (m->kind == MODEL_BPE && plain_chars && !m->byte_level && !m->whole_first) ||
+                    (m->kind == MODEL_SCORED_BPE && !m->raw_bytes);
+    if (by_chars) WICK_TRY(wick_cuts_build(t, err));
+    if (!wick_bpe_tables(t)) return wick_err_oom(err, "the merges", v->n, 0);
     m->cache = t->n_pre > 0;
+    if (m->kind == MODEL_UNIGRAM && !wick_trie_pack(&m->trie)) return wick_err_oom(err, "the vocabulary", v->n, 0);
     level_repeated_types(v);
     t->kind = kind_name(t);
     return wick_added_build(t, where, err);

@@ -357,6 +357,7 @@ static void scan_model(wick_json_scan *s, outline *o, char *tmp)
         if (s->failed || !wick_json_take(s, ':')) break;
         bool vocab = wick_str_eq(key, wick_str_of("vocab")), merges = wick_str_eq(key, wick_str_of("merges"));
         wick_str span = value_span(s);
+        if (s->failed || !span.n) break;
         if (vocab && (span.p[0] == '{' || span.p[0] == '[')) o->vocab = span;
         if (merges && span.p[0] == '[') o->merges = span;
     }

@@ -1,13 +1,15 @@
 /* text/unigram.c - the Unigram model: the best path through all pieces that occur in a word.
  *
  * One pass from left to right keeps, for each byte offset, the best score of a path that ends there. `tokenizers`
- * adds in double; sentencepiece compares doubles but stores floats (model.f32), and prefers user-defined symbols.
+ * adds in double; sentencepiece in float (model.f32), starting from zero again where a score falls below -100,000 so that
+ * long texts keep their precision, and it prefers user-defined symbols.
  */
 #include <float.h>
 #include <string.h>
 #include "text/tok.h"
 
 static const double unk_penalty = 10.0; /* both packages: below the worst piece by this much */
+static const double rebase_below = -100000.0;
 
 static void reach(wick_lattice_node *to, double score, uint32_t from, int32_t id, bool f32)
 {
@@ -15,27 +17,39 @@ static void reach(wick_lattice_node *to, double score, uint32_t from, int32_t id
     *to = (wick_lattice_node){f32 ? (double)(float)score : score, from, id};
 }
 
+/* Scores from node i on become relative to that of node i; `far` is the last node that a path has reached. */
+static void rebase(wick_lattice_node *node, size_t i, size_t far)
+{
+    const float base = (float)node[i].score;
+    for (size_t j = i; j <= far; j++)
+        if (node[j].from != UINT32_MAX) node[j].score = (double)((float)node[j].score - base);
+}
+
 static void forward(const wick_enc *e, wick_lattice_node *node, const char *p, size_t n)
 {
     const wick_tok_model *m = &e->t->model;
     const wick_vocab *v = &e->t->vocab;
     double unk_score = m->f32 ? (double)((float)m->min_score - (float)unk_penalty) : m->min_score - unk_penalty;
+    size_t far = 0;
     for (size_t i = 0; i < n;) {
         uint32_t c, at = 0;
         unsigned k = wick_utf8_next(p + i, n - i, &c);
+        if (m->f32 && node[i].score < rebase_below) rebase(node, i, far);
         double here = node[i].score;
         bool single = false;
         for (size_t j = i; j < n; j++) {
             at = wick_trie_step(&m->trie, at, (uint8_t)p[j]);
             if (!at) break;
-            int32_t id = m->trie.value[at];
+            int32_t id = wick_trie_value(&m->trie, at);
             if (id < 0) continue;
             size_t len = j + 1 - i;
             double s = v->score[id];
             if (m->f32 && v->type[id] == WICK_TOKEN_USER) s = (double)((float)len * (float)m->max_score) - 0.1;
             reach(&node[j + 1], m->f32 ? (double)((float)s + (float)here) : s + here, (uint32_t)i, id, m->f32);
             single |= len == k;
+            if (j + 1 > far) far = j + 1;
         }
+        if (!single && i + k > far) far = i + k;
         if (!single)
             reach(&node[i + k], m->f32 ? (double)((float)unk_score + (float)here) : unk_score + here, (uint32_t)i, -1,
                   m->f32);

@@ -115,15 +115,25 @@ void wick_byte_level_encode(wick_buf *out, const char *p, size_t n)
 
 bool wick_byte_level_decode(wick_buf *out, const char *p, size_t n)
 {
-    uint32_t c;
-    for (size_t i = 0; i < n;) {
-        i += wick_utf8_next(p + i, n - i, &c);
-        if (wick_char_byte(c) < 0) return false;
+    if (!wick_buf_reserve(out, n)) return true;
+    char *const from = out->data + out->n, *q = from;
+    for (size_t i = 0; i < n; i++) {
+        unsigned c = (unsigned char)p[i];
+        if (c >= 33 && c <= 126) {
+            *q++ = (char)c;
+            continue;
+        }
+        int b = -1;
+        if (c >= 0xC2 && c <= 0xC5 && i + 1 < n && ((unsigned char)p[i + 1] & 0xC0) == 0x80)
+            b = wick_char_byte((c & 0x1F) << 6 | ((unsigned char)p[++i] & 0x3F));
+        if (b < 0) {
+            *from = 0;
+            return false;
+        }
+        *q++ = (char)b;
     }
-    for (size_t i = 0; i < n;) {
-        i += wick_utf8_next(p + i, n - i, &c);
-        wick_buf_putc(out, (char)wick_char_byte(c));
-    }
+    *q = 0;
+    out->n += (size_t)(q - from);
     return true;
 }
 

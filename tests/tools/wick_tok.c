@@ -2,7 +2,7 @@
  *
  *   wick_tok encode FILE|FOLDER [no-special] [plain]   texts on stdin, each ended by NUL -> one JSON array per line
  *   wick_tok decode FILE|FOLDER [skip-special]         one JSON array of ids per line -> JSON string, whole and streamed
- *   wick_tok time FILE|FOLDER                          loads, then encodes all of stdin at once; figures as JSON
+ *   wick_tok time FILE|FOLDER [ROUNDS [no-special]]    loads, then encodes all of stdin at once and goes back; medians as JSON
  * A failure is one line on stderr and the status as exit code.
  */
 #include <stdio.h>
@@ -162,22 +162,61 @@ static double now_ms(void)
     return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
-static int timing(const wick_tokenizer *t, const char *in, size_t n, double load_ms)
+static int by_value(const void *a, const void *b)
 {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *ms, int n)
+{
+    qsort(ms, (size_t)n, sizeof *ms, by_value);
+    return n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
+}
+
+static wick_status stream(const wick_tokenizer *t, const int32_t *ids, size_t n, wick_buf *out, wick_err *err)
+{
+    wick_detok *d = NULL;
+    WICK_TRY(wick_detok_new(&d, t, false, err));
+    wick_status st = WICK_OK;
+    for (size_t i = 0; i < n && st == WICK_OK; i++) st = wick_detok_push(d, ids[i], out, err);
+    wick_detok_flush(d, out);
+    wick_detok_free(d);
+    return st;
+}
+
+enum { MAX_ROUNDS = 1000 };
+
+static int timing(const wick_tokenizer *t, const char *in, size_t n, double load_ms, int rounds, unsigned flags)
+{
+    static double encode_ms[MAX_ROUNDS], decode_ms[MAX_ROUNDS], stream_ms[MAX_ROUNDS];
     wick_err err = {0};
-    double best = 1e30;
     size_t n_ids = 0;
-    for (int i = 0; i < 3; i++) {
+    if (rounds < 1) rounds = 3;
+    if (rounds > MAX_ROUNDS) rounds = MAX_ROUNDS;
+    for (int i = 0; i < rounds; i++) {
         int32_t *ids = NULL;
+        wick_buf text, streamed;
+        wick_buf_init(&text, 1u << 31);
+        wick_buf_init(&streamed, 1u << 31);
         n_ids = 0;
         double from = now_ms();
-        if (wick_tokenizer_encode(t, in, n, 0, &ids, &n_ids, &err) != WICK_OK) return fail(&err);
-        double took = now_ms() - from;
-        if (took < best) best = took;
+        if (wick_tokenizer_encode(t, in, n, flags, &ids, &n_ids, &err) != WICK_OK) return fail(&err);
+        encode_ms[i] = now_ms() - from;
+        from = now_ms();
+        if (wick_tokenizer_decode(t, ids, n_ids, false, &text, &err) != WICK_OK) return fail(&err);
+        decode_ms[i] = now_ms() - from;
+        from = now_ms();
+        if (stream(t, ids, n_ids, &streamed, &err) != WICK_OK) return fail(&err);
+        stream_ms[i] = now_ms() - from;
+        wick_buf_release(&text);
+        wick_buf_release(&streamed);
         wick_free(ids);
     }
-    printf("{\"load_ms\": %.2f, \"encode_ms\": %.2f, \"bytes\": %zu, \"ids\": %zu, \"kind\": \"%s\"}\n", load_ms, best,
-           n, n_ids, wick_tokenizer_kind(t));
+    printf("{\"load_ms\": %.2f, \"encode_ms\": %.3f, \"decode_ms\": %.3f, \"stream_ms\": %.3f, \"bytes\": %zu, "
+           "\"ids\": %zu, \"kind\": \"%s\"}\n",
+           load_ms, median(encode_ms, rounds), median(decode_ms, rounds), median(stream_ms, rounds), n, n_ids,
+           wick_tokenizer_kind(t));
     return 0;
 }
 
@@ -203,7 +242,7 @@ int main(int argc, char **argv)
     const char *data = wick_buf_str(&in);
     int rc = strcmp(argv[1], "encode") == 0   ? encode(t, data, in.n, flags)
              : strcmp(argv[1], "decode") == 0 ? decode(t, data, in.n, skip)
-                                              : timing(t, data, in.n, load_ms);
+                                              : timing(t, data, in.n, load_ms, argc > 3 ? atoi(argv[3]) : 3, flags);
     wick_buf_release(&in);
     wick_tokenizer_free(t);
     return rc;
