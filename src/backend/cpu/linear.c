@@ -38,7 +38,7 @@ static uint32_t panel_find(const panels *p, uint32_t row)
 typedef struct act_parts {
     uint64_t value_bytes; /* of one row */
     uint64_t n_blocks;
-    uint64_t s_at, sx_at, sum_at, total; /* sx and sum: integer kernels only */
+    uint64_t s_at, sx_at, start_at, total; /* sx and start: integer kernels only */
 } act_parts;
 
 static act_parts act_layout(const wick_lin *l, uint32_t n_rows)
@@ -50,9 +50,16 @@ static act_parts act_layout(const wick_lin *l, uint32_t n_rows)
     uint64_t part = ROUND_UP(a.n_blocks * n_rows * sizeof(float), 64);
     a.s_at = ROUND_UP(a.value_bytes * n_rows, 64);
     a.sx_at = a.s_at + part;
-    a.sum_at = a.sx_at + part;
-    a.total = l->is_int ? a.sum_at + part : a.sx_at;
+    a.start_at = a.sx_at + ROUND_UP((uint64_t)l->n_chunks * n_rows * sizeof(float), 64);
+    a.total = l->is_int ? a.start_at + part : a.sx_at;
     return a;
+}
+
+/* What the sum of a block's integers is multiplied with before the products are added to it. */
+static int32_t start_mul(const wick_lin *l)
+{
+    int32_t shifted = l->isa->kernels->is_signed && l->f.wide ? 128 : 0;
+    return shifted - (l->f.has_bias ? 0 : l->f.zero);
 }
 
 static uint32_t panel_rows_max(const wick_lin *l)
@@ -131,7 +138,8 @@ void wick_lin_row(const wick_lin *l, uint32_t r, float *out)
 uint32_t wick_lin_act_key(const wick_lin *l)
 {
     uint32_t form = !l->is_int ? 1 : l->precision == WICK_PRECISION_FINE ? 2 : 3;
-    return form << 16 | l->f.block;
+    uint32_t start = l->is_int ? (uint32_t)start_mul(l) & 0x1ff : 0;
+    return form << 16 | start << 7 | l->f.block;
 }
 
 uint64_t wick_lin_act_bytes(const wick_lin *l, uint32_t n_rows)
@@ -160,8 +168,9 @@ void wick_lin_act_prepare(const wick_lin *l, const float *x, uint64_t x_stride, 
         void *values = base + row0 * parts.value_bytes;
         if (l->is_int) {
             a.q = values;
-            a.sx = (float *)(void *)(base + parts.sx_at) + row0 * parts.n_blocks;
-            a.sum = (int32_t *)(void *)(base + parts.sum_at) + row0 * parts.n_blocks;
+            a.sx = (float *)(void *)(base + parts.sx_at) + (uint64_t)row0 * l->n_chunks;
+            a.start = (int32_t *)(void *)(base + parts.start_at) + row0 * parts.n_blocks;
+            a.start_mul = start_mul(l);
             k->prep_int(&a);
         } else {
             a.x = values;
@@ -177,6 +186,7 @@ typedef struct mul_state {
     act_parts parts;
     panels panels;
     uint32_t n_rows, kc_super; /* superblocks unpacked at once */
+    bool in_place;             /* but for their codes */
     uint8_t *block;            /* codes or floats */
     float *d, *b, *c;          /* c: [n_rows][nt][16] */
 } mul_state;
@@ -231,7 +241,7 @@ static void unpack(const mul_state *s, uint32_t tile, uint32_t sb, uint32_t n, u
     }
     src = l->packed + ((uint64_t)tile * l->n_super + sb) * l->f.super_bytes;
     if (l->is_int)
-        k->unpack_int(&l->f, src, n, nt, s->block + lane * 64, d, b);
+        k->unpack_int(&l->f, src, n, nt, s->in_place ? NULL : s->block + lane * 64, d, b);
     else
         k->unpack_float(&l->f, src, n, nt, c, d, b);
 }
@@ -245,15 +255,16 @@ static void share_fetch(wick_lin_args *a, const uint8_t *const *next, uint64_t b
     for (uint32_t t = 0; t < a->nt && a->ahead_bytes; t++) a->ahead[t] = next[t] + from;
 }
 
-/* All panels over the block of tiles [tile, tile + nt) that lies unpacked; its first superblock is sb. */
-static void run_panels(const mul_state *s, uint32_t tile, uint32_t sb, uint32_t n, uint32_t nt)
+/* All panels over the block of tiles [tile, tile + n_real) that lies unpacked; its first superblock is sb. */
+static void run_panels(const mul_state *s, uint32_t tile, uint32_t n_real, uint32_t sb, uint32_t n)
 {
     const wick_lin *l = s->l;
+    const uint32_t nt = l->isa->kernels->nt;
     const uint8_t *next[WICK_LIN_NT_MAX] = {0};
     uint32_t after = sb + n; /* behind the last superblock of a row of tiles comes the next one's first */
     uint64_t next_bytes = (uint64_t)s->kc_super * l->f.super_bytes;
     for (uint32_t t = 0; t < nt && next_bytes; t++)
-        next[t] = l->packed + ((uint64_t)(tile + t + (after < l->n_super ? 0 : nt)) * l->n_super +
+        next[t] = l->packed + ((uint64_t)(tile + t % n_real + (after < l->n_super ? 0 : nt)) * l->n_super +
                                (after < l->n_super ? after : 0)) *
                                   l->f.super_bytes;
     uint32_t chunk0 = sb * (l->f.super / WICK_LIN_CHUNK);
@@ -266,16 +277,23 @@ static void run_panels(const mul_state *s, uint32_t tile, uint32_t sb, uint32_t 
                        .block = l->f.block,
                        .fine = l->precision == WICK_PRECISION_FINE,
                        .wide = l->f.wide,
-                       .top = l->f.top};
+                       .has_bias = l->f.has_bias,
+                       .top = l->f.top,
+                       .skip = l->f.scale_bytes,
+                       .run = l->f.super / WICK_LIN_CHUNK};
+    for (uint32_t t = 0; t < nt && s->in_place; t++)
+        a.packed[t] =
+            l->packed + ((uint64_t)(tile + t % n_real) * l->n_super + sb) * l->f.super_bytes + l->f.scale_bytes;
     uint64_t chunk_bytes = s->parts.value_bytes / l->n_chunks, block0 = (uint64_t)chunk0 * WICK_LIN_CHUNK / l->f.block;
     for (uint32_t i = 0; i < s->panels.n; i++) {
         uint32_t row0;
         panel_get(&s->panels, i, &row0, &a.mr);
         const uint8_t *values = s->act + row0 * s->parts.value_bytes + chunk0 * chunk_bytes * a.mr;
         uint64_t at = row0 * s->parts.n_blocks + block0 * a.mr;
-        a.sx = (const float *)(const void *)(s->act + s->parts.sx_at) + at;
+        a.sx = (const float *)(const void *)(s->act + s->parts.sx_at) + (uint64_t)row0 * l->n_chunks +
+               (uint64_t)chunk0 * a.mr;
         a.s = (const float *)(const void *)(s->act + s->parts.s_at) + at;
-        a.sum = (const int32_t *)(const void *)(s->act + s->parts.sum_at) + at;
+        a.start = (const int32_t *)(const void *)(s->act + s->parts.start_at) + at;
         a.y = s->c + (uint64_t)row0 * nt * WICK_LIN_TILE;
         a.q = (const int8_t *)values;
         a.x = (const float *)(const void *)values;
@@ -296,7 +314,7 @@ static bool run_gemv(const mul_state *s, uint32_t tile)
                             .x = (const float *)(const void *)s->act,
                             .sx = (const float *)(const void *)(s->act + s->parts.sx_at),
                             .s = (const float *)(const void *)(s->act + s->parts.s_at),
-                            .sum = (const int32_t *)(const void *)(s->act + s->parts.sum_at),
+                            .start = (const int32_t *)(const void *)(s->act + s->parts.start_at),
                             .y = s->c,
                             .mr = s->n_rows,
                             .n_super = l->n_super,
@@ -304,10 +322,10 @@ static bool run_gemv(const mul_state *s, uint32_t tile)
     return fn(&a);
 }
 
-static void store(const mul_state *s, uint32_t tile, uint32_t nt, float *y, uint64_t y_stride)
+static void store(const mul_state *s, uint32_t tile, uint32_t nt, uint32_t n_real, float *y, uint64_t y_stride)
 {
     uint32_t n0 = tile * WICK_LIN_TILE, n = s->l->w.n_out - n0;
-    if (n > nt * WICK_LIN_TILE) n = nt * WICK_LIN_TILE;
+    if (n > n_real * WICK_LIN_TILE) n = n_real * WICK_LIN_TILE;
     const float *c = s->c;
     for (uint32_t m = 0; m < s->n_rows; m++, c += nt * WICK_LIN_TILE) {
         float *to = y + m * y_stride + n0;
@@ -328,22 +346,24 @@ void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y,
     s.parts = act_layout(l, n_rows);
     s.panels = panels_of(n_rows, panel_rows_max(l));
     s.kc_super = (l->is_int ? WICK_LIN_KC_INT : WICK_LIN_KC_FLOAT) / l->f.super;
+    s.in_place = l->precision == WICK_PRECISION_FAST && l->isa->kernels->in_place && l->f.code == WICK_LIN_CODE_4 &&
+                 l->f.lut == WICK_LIN_LUT_NONE;
     s.d = (float *)(void *)(s.block + BLOCK_BYTES);
     s.b = s.d + SCALE_FLOATS;
     s.c = s.b + SCALE_FLOATS;
     for (uint32_t t = t0; t < t1;) {
         if (run_gemv(&s, t)) {
-            store(&s, t++, 1, y, y_stride);
+            store(&s, t++, 1, 1, y, y_stride);
             continue;
         }
-        uint32_t nt = t1 - t < l->isa->kernels->nt ? t1 - t : l->isa->kernels->nt;
+        uint32_t nt = l->isa->kernels->nt, n_real = t1 - t < nt ? t1 - t : nt; /* one tile may fill both lanes */
         memset(s.c, 0, (size_t)n_rows * nt * WICK_LIN_TILE * sizeof(float));
         for (uint32_t sb = 0; sb < l->n_super; sb += s.kc_super) {
             uint32_t n = l->n_super - sb < s.kc_super ? l->n_super - sb : s.kc_super;
-            for (uint32_t lane = 0; lane < nt; lane++) unpack(&s, t + lane, sb, n, nt, lane);
-            run_panels(&s, t, sb, n, nt);
+            for (uint32_t lane = 0; lane < nt; lane++) unpack(&s, t + lane % n_real, sb, n, nt, lane);
+            run_panels(&s, t, n_real, sb, n);
         }
-        store(&s, t, nt, y, y_stride);
-        t += nt;
+        store(&s, t, nt, n_real, y, y_stride);
+        t += n_real;
     }
 }

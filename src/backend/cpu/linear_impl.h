@@ -10,11 +10,13 @@
  *
  * One form serves every kernel and every instruction set. Inputs are padded to a multiple of 64 with zero scales.
  *
- * Arithmetic, the same for every kernel, so that a row's result never depends on how the work was cut. For a block of
- * inputs (16, 32 or 64, never across a group) and one output:
- *   integer: a = sum of code * xq (exact);       y = fma(float(a), d * sx, y); y = fma(b, sx * sum(xq), y)
- *   float:   a = fma chain of (code - centre) * x, y = fma(d, a, y);           y = fma(b + centre * d, sum(x), y)
- * with w = d * code + b. Blocks in the order of the inputs, y from 0.
+ * Arithmetic, the same for every kernel, so that a row's result never depends on how the work was cut. For one output:
+ *   integer: activations have one scale sx for a chunk of 64 inputs. t = 0; for each block of the chunk (16, 32 or 64 inputs,
+ *            never across a group) a = sum of (code - zero) * xq, exact, and t = fma(float(a), d, t); where a bias is
+ *            stored, zero is 0 and t = fma(b, float(sum(xq)), t). Then y = fma(t, sx, y).
+ *   float:   for each block a = fma chain of (code - centre) * x; y = fma(d, a, y); y = fma(b + centre * d, sum(x), y)
+ * with w = d * code + b, or d * (code - zero) where no bias is stored. Blocks in the order of the inputs, y from 0.
+ * The accumulators of a start at `start` = -zero * sum(xq), which costs the kernels nothing.
  */
 #pragma once
 #include "backend/cpu/linear.h"
@@ -63,7 +65,7 @@ typedef struct wick_lin_fmt {
     bool wide;        /* u8 values above 127 occur (matters where the product saturates) */
     uint8_t top;      /* no u8 value is above */
     uint16_t group, block, super;
-    uint16_t zero;   /* value of the weight 0 where no bias is stored: b = -zero * d */
+    uint16_t zero;   /* value of the weight 0 where no bias is stored */
     uint16_t centre; /* taken off the value by the float kernels, so that sums do not cancel */
     float mul;       /* on every scale (NVFP4's global scale) */
     uint32_t scale_bytes, chunk_bytes, super_bytes;
@@ -74,15 +76,20 @@ typedef struct wick_lin_fmt {
 typedef struct wick_lin_args {
     const int8_t *q;      /* integer: [chunk][hi, lo if fine][16][mr][4] */
     const float *x;       /* float: [k][mr] */
-    const float *sx, *s;  /* [block][mr]: scale (integer only); sum, scaled */
-    const int32_t *sum;   /* [block][mr]: integer sum (integer only) */
+    const float *sx;      /* [chunk][mr]: scale (integer only) */
+    const float *s;       /* [block][mr]: sum of the activations, or of their integers */
+    const int32_t *start; /* [block][mr]: where the accumulators begin (integer only) */
     const uint8_t *codes; /* integer: [chunk][16][nt][64] */
     const float *c;       /* float: [k][nt][16] */
-    const float *d, *b;   /* [block][nt][16] */
+    const float *d, *b;   /* [block][nt][16]; integer: b is read where has_bias */
     float *y;             /* [mr][nt][16], accumulated */
     uint32_t mr, nt, n_chunks, block;
-    bool fine, wide;
+    bool fine, wide, has_bias;
     uint8_t top; /* no code is above */
+    /* 4-bit codes where they lie in each tile, instead of `codes`, for a table with `in_place`: chunks of 512 bytes, `skip`
+     * bytes of scales before the first of every `run` chunks; the first scales are behind us. */
+    const uint8_t *packed[WICK_LIN_NT_MAX];
+    uint32_t skip, run;
     /* Packed bytes that will be unpacked next, to be fetched meanwhile: so many of each tile for each chunk; 0: none.
      * They may lie past the end of the matrix. */
     const uint8_t *ahead[WICK_LIN_NT_MAX];
@@ -95,7 +102,7 @@ typedef struct wick_lin_gemv_args {
     const uint8_t *tile;
     const int8_t *q;
     const float *x, *sx, *s;
-    const int32_t *sum;
+    const int32_t *start;
     float *y; /* [mr][16], written */
     uint32_t mr, n_super;
     bool fine;
@@ -107,16 +114,19 @@ typedef struct wick_lin_prep_args {
     uint32_t n_in, n_chunks, block, mr, slot;
     int8_t *q; /* panel's start, as in wick_lin_args */
     float *x, *sx, *s;
-    int32_t *sum;
+    int32_t *start;
+    int32_t start_mul; /* start = start_mul * sum of the integers */
     bool fine;
 } wick_lin_prep_args;
 
 typedef struct wick_lin_kernels {
     uint32_t mr_int, mr_float; /* rows in a panel, at most */
     uint32_t nt;               /* tiles in one unpacked block: 1 or 2 */
+    bool is_signed;            /* codes of wide formats are multiplied as code - 128: start makes up for it */
+    bool in_place;             /* mul_int reads 4-bit codes without a table where they are packed */
     void (*prep_int)(const wick_lin_prep_args *a);
     void (*prep_float)(const wick_lin_prep_args *a);
-    /* n_super superblocks of one tile to its lane of the block (codes or c, d, b as in wick_lin_args). */
+    /* n_super superblocks of one tile to its lane of the block (codes or c, d, b as in wick_lin_args); codes NULL: scales only. */
     void (*unpack_int)(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
                        float *d, float *b);
     void (*unpack_float)(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,

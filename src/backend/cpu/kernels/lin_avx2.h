@@ -3,8 +3,8 @@
  *
  * Without it vpmaddubsw adds pairs in 16 bits with saturation. Small codes leave room there: with codes up to 15 the sums of
  * 8 vectors fit (8 * 2 * 15 * 127 < 2^15), and are widened to 32 bits once. Codes above 127 are taken as signed, c = code - 128,
- * the product as |c| times the activation with c's sign (at most 2 * 128 * 127, which fits), and 128 * sum(x) is added at
- * the end. The same integers in each way. */
+ * the product as |c| times the activation with c's sign (at most 2 * 128 * 127, which fits), and the sums start at
+ * 128 * sum(x) more. The same integers in each way. */
 #include "backend/cpu/kernels/lin_common.h"
 #include <immintrin.h>
 
@@ -116,44 +116,65 @@ LIN_INLINE void block_sums(__m256i acc[][2], const uint8_t *codes, const int8_t 
         block_dot16(acc, codes, q, n, mr, way);
 }
 
-LIN_INLINE __m256 scaled(__m256i acc, __m256 d, __m256 b, float sx, float s, __m256 y)
+/* A block's integers, scaled, added to its chunk's sum so far. */
+LIN_INLINE __m256 scaled(__m256i acc, __m256 d, __m256 b, const float *s, __m256 sum)
 {
-    y = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), _mm256_mul_ps(d, _mm256_set1_ps(sx)), y);
-    return _mm256_fmadd_ps(b, _mm256_set1_ps(s), y);
+    sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), d, sum);
+    return s ? _mm256_fmadd_ps(b, _mm256_set1_ps(*s), sum) : sum;
+}
+
+LIN_INLINE void add_to(float *y, __m256 v, float scale)
+{
+    _mm256_store_ps(y, _mm256_fmadd_ps(v, _mm256_set1_ps(scale), _mm256_load_ps(y)));
+}
+
+/* A block's integers to the sums of its chunk; `k`: inputs of the chunk before it. A block that is a chunk goes to y at once. */
+LIN_INLINE void block_add(const wick_lin_args *a, __m256i acc[][2], uint32_t k, const float *d, const float *b,
+                          const float *sx, const float *s, float part[][16], const uint32_t mr)
+{
+    const bool whole = a->block == WICK_LIN_CHUNK, last = k + a->block == WICK_LIN_CHUNK;
+#pragma GCC unroll 2
+    for (uint32_t h = 0; h < 2; h++) {
+        const __m256 vd = _mm256_load_ps(d + h * 8), vb = _mm256_load_ps(b + h * 8);
+#pragma GCC unroll 8
+        for (uint32_t m = 0; m < mr; m++) {
+            float *sum = part[m] + h * 8, *y = a->y + m * 16 + h * 8;
+            __m256 v = _mm256_setzero_ps();
+            if (!whole && k) v = _mm256_load_ps(sum);
+            v = scaled(acc[m][h], vd, vb, a->has_bias ? s + m : NULL, v);
+            if (last)
+                add_to(y, v, sx[m]);
+            else
+                _mm256_store_ps(sum, v);
+        }
+    }
 }
 
 LIN_INLINE void block_int(const wick_lin_args *a, const uint32_t mr, const bool fine, const uint32_t way)
 {
-    const uint32_t n = a->block / 4, per_chunk = 64 / a->block, plane = 16 * mr * 4;
+    const uint32_t n = a->block / 4, plane = 16 * mr * 4;
     const uint8_t *codes = a->codes;
     const int8_t *q = a->q;
     const float *d = a->d, *b = a->b, *sx = a->sx, *s = a->s;
-    const int32_t *sum = a->sum;
-    for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0) {
+    const int32_t *start = a->start;
+    float part[LIN_MR_INT][16] __attribute__((aligned(32))) = {{0}};
+    for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0, sx += mr) {
         fetch_ahead(a, c);
-        for (uint32_t k = 0; k < per_chunk;
-             k++, codes += n * 64, q += n * mr * 4, d += 16, b += 16, sx += mr, s += mr, sum += mr) {
+        for (uint32_t k = 0; k < 64;
+             k += a->block, codes += n * 64, q += n * mr * 4, d += 16, b += 16, s += mr, start += mr) {
             __m256i acc[LIN_MR_INT][2];
 #pragma GCC unroll 8
-            for (uint32_t m = 0; m < mr; m++) acc[m][0] = acc[m][1] = _mm256_setzero_si256();
+            for (uint32_t m = 0; m < mr; m++)
+                acc[m][0] = acc[m][1] = fine ? _mm256_setzero_si256() : _mm256_set1_epi32(start[m]);
             block_sums(acc, codes, q, n, mr, way);
             if (fine) {
 #pragma GCC unroll 8
                 for (uint32_t m = 0; m < mr; m++)
-                    for (uint32_t h = 0; h < 2; h++) acc[m][h] = _mm256_slli_epi32(acc[m][h], 7);
+                    for (uint32_t h = 0; h < 2; h++)
+                        acc[m][h] = _mm256_add_epi32(_mm256_slli_epi32(acc[m][h], 7), _mm256_set1_epi32(start[m]));
                 block_sums(acc, codes, q + plane, n, mr, way);
             }
-#pragma GCC unroll 2
-            for (uint32_t h = 0; h < 2; h++) {
-                __m256 vd = _mm256_load_ps(d + h * 8), vb = _mm256_load_ps(b + h * 8);
-                float *y = a->y + h * 8;
-#pragma GCC unroll 8
-                for (uint32_t m = 0; m < mr; m++, y += 16) {
-                    __m256i v = acc[m][h];
-                    if (way == WAY_WIDE) v = _mm256_add_epi32(v, _mm256_set1_epi32(sum[m] * 128));
-                    _mm256_store_ps(y, scaled(v, vd, vb, sx[m], s[m], _mm256_load_ps(y)));
-                }
-            }
+            block_add(a, acc, k, d, b, sx, s, part, mr);
         }
     }
 }
@@ -353,7 +374,7 @@ static void chunk_floats(const wick_lin_fmt *f, const uint8_t *src, float *c)
 static void unpack_256(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint8_t *codes, float *c, float *d,
                        float *b)
 {
-    const float off = c ? (f->has_bias ? (float)f->centre : 0.0f) : f->has_bias ? 0.0f : -(float)f->zero;
+    const float off = c && f->has_bias ? (float)f->centre : 0.0f;
     for (uint32_t i = 0; i < n_super; i++) {
         scales_256(f, src, off, d, b);
         d += f->super / f->block * 16;
@@ -363,7 +384,7 @@ static void unpack_256(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_sup
             if (c) {
                 chunk_floats(f, src, c);
                 c += 64 * 16;
-            } else {
+            } else if (codes) {
                 chunk_codes(f, src, codes);
                 codes += 1024;
             }
@@ -397,15 +418,15 @@ typedef struct gemv_at {
     const uint8_t *in, *scales;
     const int8_t *q;
     const float *sx, *s;
-    const int32_t *total;
+    const int32_t *start;
     uint32_t k; /* inputs from the start of the superblock */
     __m256i table;
 } gemv_at;
 
-/* What a kernel is made for: its codes, whether 4-bit ones go through a table, how products are added. */
+/* What a kernel is made for: its codes, the table that 4-bit ones go through, how products are added. */
 typedef struct gemv_kind {
     wick_lin_code code;
-    bool lut;
+    wick_lin_lut lut;
     uint32_t block, way;
 } gemv_kind;
 
@@ -460,30 +481,36 @@ LIN_INLINE void gemv_sums(const gemv_at *at, const gemv_kind kind, const uint32_
     }
 }
 
-/* Block `blk` of the chunk, half h of the rows. */
-LIN_INLINE void gemv_block(const gemv_at *at, const gemv_kind kind, const uint32_t blk, const uint32_t h,
-                           const uint32_t mr, const bool fine, __m256 y[][2])
+/* Half h of the rows of a chunk, added to y. */
+LIN_INLINE void gemv_chunk(const gemv_at *at, const gemv_kind kind, const uint32_t h, const uint32_t mr,
+                           const bool fine, __m256 y[][2])
 {
     const wick_lin_fmt *f = at->f;
     const uint32_t block = kind.block;
-    __m256i acc[LIN_GEMV_MR], low[LIN_GEMV_MR];
-    __m256 d, b;
-    gemv_sums(at, kind, blk, h, mr, fine, acc, low);
-    group_ps(f, at->scales, (at->k + blk * block) / f->group, f->super / f->group, h,
-             f->has_bias ? 0.0f : -(float)f->zero, &d, &b);
+    __m256 part[LIN_GEMV_MR];
+#pragma GCC unroll 4
+    for (uint32_t blk = 0; blk < 64 / block; blk++) {
+        __m256i acc[LIN_GEMV_MR], low[LIN_GEMV_MR];
+        __m256 d, b;
+        gemv_sums(at, kind, blk, h, mr, fine, acc, low);
+        group_ps(f, at->scales, (at->k + blk * block) / f->group, f->super / f->group, h, 0.0f, &d, &b);
 #pragma GCC unroll 2
-    for (uint32_t m = 0; m < mr; m++) {
-        if (fine) acc[m] = _mm256_add_epi32(_mm256_slli_epi32(acc[m], 7), low[m]);
-        if (kind.way == WAY_WIDE) acc[m] = _mm256_add_epi32(acc[m], _mm256_set1_epi32(at->total[blk * mr + m] * 128));
-        y[m][h] = scaled(acc[m], d, b, at->sx[blk * mr + m], at->s[blk * mr + m], y[m][h]);
+        for (uint32_t m = 0; m < mr; m++) {
+            if (fine) acc[m] = _mm256_add_epi32(_mm256_slli_epi32(acc[m], 7), low[m]);
+            acc[m] = _mm256_add_epi32(acc[m], _mm256_set1_epi32(at->start[blk * mr + m]));
+            part[m] =
+                scaled(acc[m], d, b, f->has_bias ? at->s + blk * mr + m : NULL, blk ? part[m] : _mm256_setzero_ps());
+        }
     }
+#pragma GCC unroll 2
+    for (uint32_t m = 0; m < mr; m++) y[m][h] = _mm256_fmadd_ps(part[m], _mm256_set1_ps(at->sx[m]), y[m][h]);
 }
 
 LIN_INLINE void gemv(const wick_lin_gemv_args *a, const gemv_kind kind, const uint32_t mr, const bool fine)
 {
     const uint32_t block = kind.block;
     const wick_lin_fmt *f = a->f;
-    gemv_at at = {.f = f, .in = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .total = a->sum, .table = lut_of(f)};
+    gemv_at at = {.f = f, .in = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .start = a->start, .table = lut_of(f)};
     __m256 y[LIN_GEMV_MR][2];
 #pragma GCC unroll 2
     for (uint32_t m = 0; m < mr; m++) y[m][0] = y[m][1] = _mm256_setzero_ps();
@@ -494,19 +521,12 @@ LIN_INLINE void gemv(const wick_lin_gemv_args *a, const gemv_kind kind, const ui
         at.in += f->scale_bytes;
         for (at.k = 0; at.k < f->super; at.k += 64) {
 #pragma GCC unroll 2
-            for (uint32_t h = 0; h < 2; h++) {
-                gemv_block(&at, kind, 0, h, mr, fine, y);
-                if (block <= 32) gemv_block(&at, kind, 1, h, mr, fine, y);
-                if (block <= 16) {
-                    gemv_block(&at, kind, 2, h, mr, fine, y);
-                    gemv_block(&at, kind, 3, h, mr, fine, y);
-                }
-            }
+            for (uint32_t h = 0; h < 2; h++) gemv_chunk(&at, kind, h, mr, fine, y);
             at.in += f->chunk_bytes;
             at.q += 16 * mr * 4 * (fine ? 2 : 1);
-            at.sx += 64 / block * mr;
+            at.sx += mr;
             at.s += 64 / block * mr;
-            at.total += 64 / block * mr;
+            at.start += 64 / block * mr;
         }
     }
 #pragma GCC unroll 2
@@ -519,7 +539,7 @@ LIN_INLINE void gemv(const wick_lin_gemv_args *a, const gemv_kind kind, const ui
 typedef void (*gemv_fn)(const wick_lin_gemv_args *a);
 typedef struct gemv_row {
     wick_lin_code code;
-    bool lut;
+    wick_lin_lut lut;
     uint32_t block;
     gemv_fn fn[2][LIN_GEMV_MR]; /* [fine][mr - 1] */
 } gemv_row;
@@ -545,16 +565,17 @@ typedef struct gemv_row {
 #define GEMV_ROW(name, code, lut, block, way) \
     {code, lut, block, {{gemv_##name##_1_0, gemv_##name##_2_0}, {gemv_##name##_1_1, gemv_##name##_2_1}}},
 #endif
-#define GEMVS(X)                                     \
-    X(q4_64, WICK_LIN_CODE_4, false, 64, WAY_16BIT_8) \
-    X(q4_32, WICK_LIN_CODE_4, false, 32, WAY_16BIT_8) \
-    X(t4_32, WICK_LIN_CODE_4, true, 32, WAY_WIDE)     \
-    X(q3_64, WICK_LIN_CODE_3, false, 64, WAY_16BIT_8) \
-    X(q5_32, WICK_LIN_CODE_5, false, 32, WAY_16BIT_4) \
-    X(q6_16, WICK_LIN_CODE_6, false, 16, WAY_16BIT_2) \
-    X(q6_64, WICK_LIN_CODE_6, false, 64, WAY_16BIT_2) \
-    X(q8_64, WICK_LIN_CODE_8, false, 64, WAY_WIDE)    \
-    X(q8_32, WICK_LIN_CODE_8, false, 32, WAY_WIDE)
+#define GEMVS(X) \
+    X(q4_64, WICK_LIN_CODE_4, WICK_LIN_LUT_NONE, 64, WAY_16BIT_8) \
+    X(q4_32, WICK_LIN_CODE_4, WICK_LIN_LUT_NONE, 32, WAY_16BIT_8) \
+    X(nl_32, WICK_LIN_CODE_4, WICK_LIN_LUT_IQ4NL, 32, WAY_WIDE) \
+    X(mx_32, WICK_LIN_CODE_4, WICK_LIN_LUT_E2M1, 32, WAY_16BIT_4) \
+    X(q3_64, WICK_LIN_CODE_3, WICK_LIN_LUT_NONE, 64, WAY_16BIT_8) \
+    X(q5_32, WICK_LIN_CODE_5, WICK_LIN_LUT_NONE, 32, WAY_16BIT_4) \
+    X(q6_16, WICK_LIN_CODE_6, WICK_LIN_LUT_NONE, 16, WAY_16BIT_2) \
+    X(q6_64, WICK_LIN_CODE_6, WICK_LIN_LUT_NONE, 64, WAY_16BIT_2) \
+    X(q8_64, WICK_LIN_CODE_8, WICK_LIN_LUT_NONE, 64, WAY_WIDE) \
+    X(q8_32, WICK_LIN_CODE_8, WICK_LIN_LUT_NONE, 32, WAY_WIDE)
 GEMVS(GEMV_SET)
 static const gemv_row gemv_rows[] = {GEMVS(GEMV_ROW)};
 /* clang-format on */
@@ -562,10 +583,9 @@ static const gemv_row gemv_rows[] = {GEMVS(GEMV_ROW)};
 static bool gemv_int(const wick_lin_gemv_args *a)
 {
     const wick_lin_fmt *f = a->f;
-    const bool lut = f->lut != WICK_LIN_LUT_NONE;
     if (a->mr > LIN_GEMV_MR || f->code >= WICK_LIN_CODE_F8) return false;
     for (size_t i = 0; i < sizeof gemv_rows / sizeof gemv_rows[0]; i++)
-        if (gemv_rows[i].code == f->code && gemv_rows[i].block == f->block && gemv_rows[i].lut == lut) {
+        if (gemv_rows[i].code == f->code && gemv_rows[i].block == f->block && gemv_rows[i].lut == f->lut) {
             gemv_rows[i].fn[a->fine][a->mr - 1](a);
             return true;
         }
@@ -616,7 +636,7 @@ static const block_fn block_floats[LIN_MR_FLOAT] = {float_1, float_2, float_3, f
 
 static void mul_int(const wick_lin_args *a)
 {
-    uint32_t way = a->top > 63 ? 0 : a->top > 31 ? 1 : a->top > 15 ? 2 : 3;
+    uint32_t way = a->wide ? 0 : a->top > 31 ? 1 : a->top > 15 ? 2 : 3;
     block_ints[a->mr - 1][a->fine][N_WAYS == 1 ? 0 : way](a);
 }
 
@@ -625,9 +645,9 @@ static void mul_float(const wick_lin_args *a)
     block_floats[a->mr - 1](a);
 }
 
-#define LIN_KERNELS                                                                                              \
-    {                                                                                                            \
-        .mr_int = LIN_MR_INT, .mr_float = LIN_MR_FLOAT, .nt = 1, .prep_int = prep_int, .prep_float = prep_float, \
-        .unpack_int = unpack_int, .unpack_float = unpack_float, .mul_int = mul_int, .mul_float = mul_float,      \
-        .gemv_int = gemv_int                                                                                     \
+#define LIN_KERNELS                                                                                             \
+    {                                                                                                           \
+        .mr_int = LIN_MR_INT, .mr_float = LIN_MR_FLOAT, .nt = 1, .is_signed = N_WAYS > 1, .prep_int = prep_int, \
+        .prep_float = prep_float, .unpack_int = unpack_int, .unpack_float = unpack_float, .mul_int = mul_int,   \
+        .mul_float = mul_float, .gemv_int = gemv_int                                                            \
     }

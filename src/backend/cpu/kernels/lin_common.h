@@ -143,11 +143,11 @@ LIN_INLINE void lin_group_scale(const wick_lin_fmt *f, const uint8_t *in, uint32
         for (uint32_t r = 0; r < 16; r++) d[r] *= f->mul;
 }
 
-/* Scales d and offsets b of every block of a superblock, [block][nt][16], for weights d * (value - off) + b'. */
+/* Scales d and offsets b of every block of a superblock, [block][nt][16]: the float kernels take values less the centre. */
 LIN_INLINE void lin_unpack_scales(const wick_lin_fmt *f, const uint8_t *in, uint32_t nt, bool is_float,
                                   float *restrict d, float *restrict b)
 {
-    float off = is_float ? (f->has_bias ? (float)f->centre : 0.0f) : f->has_bias ? 0.0f : -(float)f->zero;
+    float off = is_float && f->has_bias ? (float)f->centre : 0.0f;
     float gd[16], gb[16];
     for (uint32_t k = 0; k < f->super; k += f->block, d += nt * 16, b += nt * 16) {
         if (k % f->group == 0) {
@@ -168,7 +168,7 @@ LIN_INLINE void lin_unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32
     for (uint32_t i = 0; i < n_super; i++, src += f->super_bytes, d += n_blocks * nt * 16, b += n_blocks * nt * 16) {
         lin_unpack_scales(f, src, nt, false, d, b);
         const uint8_t *in = src + f->scale_bytes;
-        for (uint32_t k = 0; k < f->super; k += 64, in += f->chunk_bytes, codes += 16 * nt * 64)
+        for (uint32_t k = 0; k < f->super && codes; k += 64, in += f->chunk_bytes, codes += 16 * nt * 64)
             lin_unpack_codes(f, in, codes, nt * 64);
     }
 }
@@ -231,29 +231,24 @@ LIN_INLINE void lin_unpack_float(const wick_lin_fmt *f, const uint8_t *src, uint
 }
 
 /* --- activations --- */
-/* One block of floats to integers within +-limit: v[i] = round(x / sx), sx = max|x| / limit. A NaN or an infinity in
- * the block makes sx one, and with it the result. */
-LIN_INLINE float lin_quantize_block(const float *restrict x, uint32_t n, float limit, int32_t *restrict v, int32_t *sum)
+/* One chunk of floats to integers within +-limit: v[i] = round(x / sx), sx = max|x| / limit. A NaN or an infinity in
+ * the chunk makes sx one, and with it the result. */
+LIN_INLINE float lin_quantize_chunk(const float *restrict x, float limit, int32_t *restrict v)
 {
     uint32_t top = 0;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < WICK_LIN_CHUNK; i++) {
         uint32_t u = wick_f32_to_bits(x[i]) & 0x7fffffffu;
         top = u > top ? u : top;
     }
     float amax = wick_f32_from_bits(top);
     if (amax < 1e-30f) {
-        memset(v, 0, n * sizeof *v);
-        *sum = 0;
+        memset(v, 0, WICK_LIN_CHUNK * sizeof *v);
         return 0.0f;
     }
     float inv = limit / amax;
-    int32_t total = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        /* adding 1.5 * 2^23 rounds to the nearest integer, ties to even, and leaves it in the low bits */
+    /* adding 1.5 * 2^23 rounds to the nearest integer, ties to even, and leaves it in the low bits */
+    for (uint32_t i = 0; i < WICK_LIN_CHUNK; i++)
         v[i] = (int32_t)(wick_f32_to_bits(x[i] * inv + 12582912.0f) << 10) >> 10;
-        total += v[i];
-    }
-    *sum = total;
     return amax / limit;
 }
 
@@ -266,8 +261,8 @@ LIN_INLINE void lin_prep_int(const wick_lin_prep_args *a)
     float limit = a->fine ? 127.0f * 128.0f : 127.0f;
     int8_t *q = a->q + a->slot * LIN_RUN;
     float *sx = a->sx + a->slot, *s = a->s + a->slot;
-    int32_t *sum = a->sum + a->slot;
-    for (uint32_t c = 0; c < a->n_chunks; c++, q += planes * plane) {
+    int32_t *start = a->start + a->slot;
+    for (uint32_t c = 0; c < a->n_chunks; c++, q += planes * plane, sx += a->mr) {
         const float *x = a->src + c * WICK_LIN_CHUNK;
         uint32_t left = a->n_in - c * WICK_LIN_CHUNK;
         if (left < WICK_LIN_CHUNK) {
@@ -275,9 +270,12 @@ LIN_INLINE void lin_prep_int(const wick_lin_prep_args *a)
             memcpy(tail, x, left * sizeof *x);
             x = tail;
         }
-        for (uint32_t k = 0; k < WICK_LIN_CHUNK; k += a->block, sx += a->mr, s += a->mr, sum += a->mr) {
-            *sx = lin_quantize_block(x + k, a->block, limit, v + k, sum);
-            *s = *sx * (float)*sum;
+        *sx = lin_quantize_chunk(x, limit, v);
+        for (uint32_t k = 0; k < WICK_LIN_CHUNK; s += a->mr, start += a->mr) {
+            int32_t sum = 0;
+            for (uint32_t end = k + a->block; k < end; k++) sum += v[k];
+            *s = (float)sum;
+            *start = sum * a->start_mul;
         }
         uint8_t hi[WICK_LIN_CHUNK], lo[WICK_LIN_CHUNK];
         for (uint32_t k = 0; k < WICK_LIN_CHUNK; k++) {

@@ -8,7 +8,7 @@
  *                                 holds their inputs 0..3 and 4..7, half `high` of x the activations
  *   lin_four(a, split)            the sums of the four outputs
  *   LIN_SIGNED                    1: codes are multiplied as signed bytes; those of wide formats are taken as code - 128
- *                                 then, and 128 * sum(x) is added at the end: the same integers
+ *                                 then, and the sums start at 128 * sum(x) more: the same integers
  *   LIN_MMLA                      defined: blocks are multiplied two rows by two outputs (vusmmlaq_s32)
  *
  * A tile is four quarters of four outputs. A block lies in memory as this family's block kernels read it:
@@ -79,23 +79,25 @@ LIN_INLINE int32x4_t lin_block_four(const lin_acc *acc, const uint32_t m, const 
 }
 #endif
 
-LIN_INLINE float32x4_t lin_scaled(int32x4_t sum, float32x4_t d, float32x4_t b, float sx, float s, float32x4_t y)
+/* A block's integers, scaled, added to its chunk's sum so far; `s`: NULL without a bias */
+LIN_INLINE float32x4_t lin_scaled(int32x4_t sum, float32x4_t d, float32x4_t b, const float *s, float32x4_t part)
 {
-    y = vfmaq_f32(y, vcvtq_f32_s32(sum), vmulq_n_f32(d, sx));
-    return vfmaq_n_f32(y, b, s);
+    part = vfmaq_f32(part, vcvtq_f32_s32(sum), d);
+    return s ? vfmaq_n_f32(part, b, *s) : part;
 }
 
 LIN_INLINE void lin_block_int(const wick_lin_args *a, const uint32_t mr, const bool fine)
 {
-    const uint32_t pairs = a->block / 8, per_chunk = 64 / a->block, plane = 64 * mr;
-    const bool fix = LIN_SIGNED && a->wide;
+    const uint32_t pairs = a->block / 8, plane = 64 * mr;
     const uint8_t *codes = a->codes;
     const int8_t *q = a->q;
     const float *d = a->d, *b = a->b, *sx = a->sx, *s = a->s;
-    const int32_t *total = a->sum;
-    for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0)
-        for (uint32_t k = 0; k < per_chunk;
-             k++, codes += pairs * 128, q += pairs * mr * 8, d += 16, b += 16, sx += mr, s += mr, total += mr) {
+    const int32_t *start = a->start;
+    float part[LIN_MR][16] = {{0}};
+    for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0, sx += mr)
+        for (uint32_t k = 0; k < 64;
+             k += a->block, codes += pairs * 128, q += pairs * mr * 8, d += 16, b += 16, s += mr, start += mr) {
+            const bool last = k + a->block == 64;
             lin_acc acc[LIN_MR];
 #pragma GCC unroll 8
             for (uint32_t m = 0; m < mr; m++)
@@ -117,9 +119,13 @@ LIN_INLINE void lin_block_int(const wick_lin_args *a, const uint32_t mr, const b
                 float *y = a->y + v * 4;
 #pragma GCC unroll 8
                 for (uint32_t m = 0; m < mr; m++, y += 16) {
-                    int32x4_t sum = lin_block_four((const lin_acc *)acc, m, v);
-                    if (LIN_SIGNED) sum = vaddq_s32(sum, vdupq_n_s32(fix ? total[m] * 128 : 0));
-                    vst1q_f32(y, lin_scaled(sum, vd, vb, sx[m], s[m], vld1q_f32(y)));
+                    int32x4_t sum = vaddq_s32(lin_block_four((const lin_acc *)acc, m, v), vdupq_n_s32(start[m]));
+                    float32x4_t t = k ? vld1q_f32(part[m] + v * 4) : vdupq_n_f32(0);
+                    t = lin_scaled(sum, vd, vb, a->has_bias ? s + m : NULL, t);
+                    if (last)
+                        vst1q_f32(y, vfmaq_n_f32(vld1q_f32(y), t, sx[m]));
+                    else
+                        vst1q_f32(part[m] + v * 4, t);
                 }
             }
         }
@@ -348,7 +354,7 @@ static void unpack_int(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_sup
     default: lin_chunks_neon(f, WICK_LIN_CODE_8, src, n_super, codes, NULL); break;
     }
     for (uint32_t i = 0; i < n_super; i++)
-        lin_scales_neon(f, src + i * f->super_bytes, f->has_bias ? 0.0f : -(float)f->zero, d + i * step, b + i * step);
+        lin_scales_neon(f, src + i * f->super_bytes, 0.0f, d + i * step, b + i * step);
 }
 
 /* [64 inputs][16] of a 16-bit type, or of FP8 and float32 as everywhere */
@@ -396,7 +402,7 @@ typedef struct lin_gemv_at {
     uint8x16_t lut;
     const int8_t *q;
     const float *sx, *s;
-    const int32_t *total;
+    const int32_t *start;
     uint32_t k; /* inputs from the start of the superblock */
 } lin_gemv_at;
 
@@ -434,12 +440,12 @@ LIN_INLINE void lin_gemv_dot(const lin_gemv_at *at, const wick_lin_code code, co
         }
 }
 
-/* One block and its scales, added to y */
+/* One block and its scales, added to its chunk's sums */
 LIN_INLINE void lin_gemv_block(const lin_gemv_at *at, const wick_lin_code code, const bool map, const uint32_t pairs,
-                               const uint32_t mr, const bool fine, float32x4_t y[][LIN_QUARTERS])
+                               const uint32_t mr, const bool fine, float32x4_t part[][LIN_QUARTERS])
 {
     const wick_lin_fmt *f = at->f;
-    const bool split = mr == 1, wide = LIN_SIGNED && (code == WICK_LIN_CODE_8 || (map && f->wide));
+    const bool split = mr == 1;
     lin_acc acc[2], lo[2];
 #pragma GCC unroll 2
     for (uint32_t m = 0; m < mr; m++)
@@ -450,14 +456,13 @@ LIN_INLINE void lin_gemv_block(const lin_gemv_at *at, const wick_lin_code code, 
 #pragma GCC unroll 4
     for (uint32_t v = 0; v < LIN_QUARTERS; v++) {
         float32x4_t d, b;
-        lin_group4(f, at->scales, at->k / f->group, f->super / f->group, v, f->has_bias ? 0.0f : -(float)f->zero, &d,
-                   &b);
+        lin_group4(f, at->scales, at->k / f->group, f->super / f->group, v, 0.0f, &d, &b);
 #pragma GCC unroll 2
         for (uint32_t m = 0; m < mr; m++) {
             int32x4_t sum = lin_four(acc[m][v], split);
             if (fine) sum = vaddq_s32(vshlq_n_s32(sum, 7), lin_four(lo[m][v], split));
-            if (wide) sum = vaddq_s32(sum, vdupq_n_s32(at->total[m] * 128));
-            y[m][v] = lin_scaled(sum, d, b, at->sx[m], at->s[m], y[m][v]);
+            sum = vaddq_s32(sum, vdupq_n_s32(at->start[m]));
+            part[m][v] = lin_scaled(sum, d, b, f->has_bias ? at->s + m : NULL, part[m][v]);
         }
     }
 }
@@ -467,7 +472,7 @@ LIN_INLINE void lin_gemv(const wick_lin_gemv_args *a, const wick_lin_code code, 
 {
     const wick_lin_fmt *f = a->f;
     const uint32_t pairs = block / 8;
-    lin_gemv_at at = {.f = f, .scales = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .total = a->sum};
+    lin_gemv_at at = {.f = f, .scales = a->tile, .q = a->q, .sx = a->sx, .s = a->s, .start = a->start};
     float32x4_t y[2][LIN_QUARTERS];
     at.lut = lin_lut16(f, LIN_SIGNED && f->wide ? 128 : 0);
 #pragma GCC unroll 2
@@ -478,17 +483,26 @@ LIN_INLINE void lin_gemv(const wick_lin_gemv_args *a, const wick_lin_code code, 
         for (at.k = 0; at.k < f->super;) {
             at.low = at.scales + f->scale_bytes + at.k / 64 * f->chunk_bytes;
             at.high = at.low + 8 * lin_low_bytes(code);
+            float32x4_t part[2][LIN_QUARTERS];
+#pragma GCC unroll 2
+            for (uint32_t m = 0; m < mr; m++)
+#pragma GCC unroll 4
+                for (uint32_t v = 0; v < LIN_QUARTERS; v++) part[m][v] = vdupq_n_f32(0);
             LIN_ROLLED
             for (uint32_t blk = 0; blk < 8 / pairs; blk++) {
-                lin_gemv_block(&at, code, map, pairs, mr, fine, y);
+                lin_gemv_block(&at, code, map, pairs, mr, fine, part);
                 at.low += pairs * lin_low_bytes(code);
                 at.high += pairs * lin_high_bytes(code);
                 at.q += pairs * mr * 8;
-                at.sx += mr;
                 at.s += mr;
-                at.total += mr;
+                at.start += mr;
                 at.k += block;
             }
+#pragma GCC unroll 2
+            for (uint32_t m = 0; m < mr; m++)
+#pragma GCC unroll 4
+                for (uint32_t v = 0; v < LIN_QUARTERS; v++) y[m][v] = vfmaq_n_f32(y[m][v], part[m][v], at.sx[m]);
+            at.sx += mr;
             at.q += fine ? 64 * mr : 0;
         }
 #pragma GCC unroll 2
@@ -577,9 +591,9 @@ static void mul_float(const wick_lin_args *a)
     lin_block_floats[a->mr - 1](a);
 }
 
-#define LIN_KERNELS                                                                                          \
-    {                                                                                                        \
-        .mr_int = LIN_MR, .mr_float = LIN_MR_FLOAT, .nt = 1, .prep_int = prep_int, .prep_float = prep_float, \
-        .unpack_int = unpack_int, .unpack_float = unpack_float, .mul_int = mul_int, .mul_float = mul_float,  \
-        .gemv_int = gemv_int                                                                                 \
+#define LIN_KERNELS                                                                                           \
+    {                                                                                                         \
+        .mr_int = LIN_MR, .mr_float = LIN_MR_FLOAT, .nt = 1, .is_signed = LIN_SIGNED, .prep_int = prep_int,   \
+        .prep_float = prep_float, .unpack_int = unpack_int, .unpack_float = unpack_float, .mul_int = mul_int, \
+        .mul_float = mul_float, .gemv_int = gemv_int                                                          \
     }

@@ -15,6 +15,7 @@ static void dot(const uint8_t *codes, uint32_t nt, const int8_t *q, uint32_t mr,
 static void mul_int(const wick_lin_args *a)
 {
     uint32_t planes = a->fine ? 2 : 1, n = a->block / 4, per_chunk = 64 / a->block, n_blocks = a->n_chunks * per_chunk;
+    float part[16] = {0}; /* of a chunk */
     for (uint32_t m = 0; m < a->mr; m++)
         for (uint32_t t = 0; t < a->nt; t++) {
             float *y = a->y + (m * a->nt + t) * 16;
@@ -23,14 +24,19 @@ static void mul_int(const wick_lin_args *a)
                 const int8_t *q = a->q + ((k / per_chunk * planes * 16 + j) * a->mr + m) * 4;
                 const uint8_t *codes = a->codes + ((k / per_chunk * 16 + j) * a->nt + t) * 64;
                 const float *d = a->d + (k * a->nt + t) * 16, *b = a->b + (k * a->nt + t) * 16;
-                float sx = a->sx[k * a->mr + m], s = a->s[k * a->mr + m];
-                int32_t acc[16] = {0};
+                float sx = a->sx[k / per_chunk * a->mr + m], s = a->s[k * a->mr + m];
+                int32_t acc[16] = {0}, start = a->start[k * a->mr + m];
                 dot(codes, a->nt, q, a->mr, n, acc);
                 if (a->fine) {
                     for (uint32_t r = 0; r < 16; r++) acc[r] *= 128;
                     dot(codes, a->nt, q + 16 * a->mr * 4, a->mr, n, acc);
                 }
-                for (uint32_t r = 0; r < 16; r++) y[r] = fmaf(b[r], s, fmaf((float)acc[r], d[r] * sx, y[r]));
+                for (uint32_t r = 0; r < 16; r++) part[r] = fmaf((float)(acc[r] + start), d[r], part[r]);
+                for (uint32_t r = 0; r < 16 && a->has_bias; r++) part[r] = fmaf(b[r], s, part[r]);
+                for (uint32_t r = 0; r < 16 && (k + 1) % per_chunk == 0; r++) {
+                    y[r] = fmaf(part[r], sx, y[r]);
+                    part[r] = 0.0f;
+                }
             }
         }
 }
