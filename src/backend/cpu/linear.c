@@ -188,7 +188,9 @@ typedef struct mul_state {
     uint32_t n_rows, kc_super; /* superblocks unpacked at once */
     bool in_place;             /* but for their codes */
     uint8_t *block;            /* codes or floats */
-    float *d, *b, *c;          /* c: [n_rows][nt][16] */
+    float *y;                  /* where the products go */
+    uint64_t y_stride;
+    float *d, *b, *c; /* c: [n_rows][nt][16] */
 } mul_state;
 
 enum {
@@ -255,7 +257,39 @@ static void share_fetch(wick_lin_args *a, const uint8_t *const *next, uint64_t b
     for (uint32_t t = 0; t < a->nt && a->ahead_bytes; t++) a->ahead[t] = next[t] + from;
 }
 
-/* All panels over the block of tiles [tile, tile + n_real) that lies unpacked; its first superblock is sb. */
+/* Rows [row0, row0 + n_rows) from [n_rows][nt][16] at `c` to the outputs of tiles [tile, tile + n_real). */
+static void store(const mul_state *s, const float *c, uint32_t row0, uint32_t n_rows, uint32_t tile, uint32_t nt,
+                  uint32_t n_real)
+{
+    uint32_t n0 = tile * WICK_LIN_TILE, n = s->l->w.n_out - n0;
+    if (n > n_real * WICK_LIN_TILE) n = n_real * WICK_LIN_TILE;
+    for (uint32_t m = row0; m < row0 + n_rows; m++, c += nt * WICK_LIN_TILE) {
+        float *to = s->y + m * s->y_stride + n0;
+        if (n == 2 * WICK_LIN_TILE)
+            memcpy(to, c, 2 * WICK_LIN_TILE * sizeof *c); /* a constant size needs no call */
+        else if (n == WICK_LIN_TILE)
+            memcpy(to, c, WICK_LIN_TILE * sizeof *c);
+        else
+            memcpy(to, c, n * sizeof *c);
+    }
+}
+
+/* The lines that a panel will be stored to: they come while it is multiplied. */
+static void fetch_outputs(const mul_state *s, uint32_t row0, uint32_t n_rows, uint32_t tile)
+{
+#if defined(__GNUC__)
+    for (uint32_t m = row0; m < row0 + n_rows; m++) {
+        const float *to = s->y + m * s->y_stride + (uint64_t)tile * WICK_LIN_TILE;
+        __builtin_prefetch(to, 1);
+        __builtin_prefetch(to + WICK_LIN_TILE, 1);
+    }
+#else
+    (void)s, (void)row0, (void)n_rows, (void)tile;
+#endif
+}
+
+/* All panels over the block of tiles [tile, tile + n_real) that lies unpacked; its first superblock is sb. Each panel begins at
+ * zero with the first block and is stored behind the last one. */
 static void run_panels(const mul_state *s, uint32_t tile, uint32_t n_real, uint32_t sb, uint32_t n)
 {
     const wick_lin *l = s->l;
@@ -298,7 +332,10 @@ static void run_panels(const mul_state *s, uint32_t tile, uint32_t n_real, uint3
         a.q = (const int8_t *)values;
         a.x = (const float *)(const void *)values;
         share_fetch(&a, next, next_bytes, i, s->panels.n);
+        if (after >= l->n_super) fetch_outputs(s, row0, a.mr, tile);
+        if (sb == 0) memset(a.y, 0, (size_t)a.mr * nt * WICK_LIN_TILE * sizeof *a.y);
         (l->is_int ? l->isa->kernels->mul_int : l->isa->kernels->mul_float)(&a);
+        if (after >= l->n_super) store(s, a.y, row0, a.mr, tile, nt, n_real);
     }
 }
 
@@ -322,48 +359,30 @@ static bool run_gemv(const mul_state *s, uint32_t tile)
     return fn(&a);
 }
 
-static void store(const mul_state *s, uint32_t tile, uint32_t nt, uint32_t n_real, float *y, uint64_t y_stride)
-{
-    uint32_t n0 = tile * WICK_LIN_TILE, n = s->l->w.n_out - n0;
-    if (n > n_real * WICK_LIN_TILE) n = n_real * WICK_LIN_TILE;
-    const float *c = s->c;
-    for (uint32_t m = 0; m < s->n_rows; m++, c += nt * WICK_LIN_TILE) {
-        float *to = y + m * y_stride + n0;
-        if (n == 2 * WICK_LIN_TILE)
-            memcpy(to, c, 2 * WICK_LIN_TILE * sizeof *c); /* a constant size needs no call */
-        else if (n == WICK_LIN_TILE)
-            memcpy(to, c, WICK_LIN_TILE * sizeof *c);
-        else
-            memcpy(to, c, n * sizeof *c);
-    }
-}
-
 void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y, uint64_t y_stride, uint32_t t0,
                   uint32_t t1, void *scratch)
 {
     if (!n_rows) return;
-    mul_state s = {.l = l, .act = act, .n_rows = n_rows, .block = scratch};
+    mul_state s = {.l = l, .act = act, .n_rows = n_rows, .block = scratch, .y = y, .y_stride = y_stride};
     s.parts = act_layout(l, n_rows);
     s.panels = panels_of(n_rows, panel_rows_max(l));
-    s.kc_super = (l->is_int ? WICK_LIN_KC_INT : WICK_LIN_KC_FLOAT) / l->f.super;
     s.in_place = l->precision == WICK_PRECISION_FAST && l->isa->kernels->in_place && l->f.code == WICK_LIN_CODE_4 &&
                  l->f.lut == WICK_LIN_LUT_NONE;
+    s.kc_super = (s.in_place ? WICK_LIN_KC_IN_PLACE : l->is_int ? WICK_LIN_KC_INT : WICK_LIN_KC_FLOAT) / l->f.super;
     s.d = (float *)(void *)(s.block + BLOCK_BYTES);
     s.b = s.d + SCALE_FLOATS;
     s.c = s.b + SCALE_FLOATS;
     for (uint32_t t = t0; t < t1;) {
         if (run_gemv(&s, t)) {
-            store(&s, t++, 1, 1, y, y_stride);
+            store(&s, s.c, 0, n_rows, t++, 1, 1);
             continue;
         }
         uint32_t nt = l->isa->kernels->nt, n_real = t1 - t < nt ? t1 - t : nt; /* one tile may fill both lanes */
-        memset(s.c, 0, (size_t)n_rows * nt * WICK_LIN_TILE * sizeof(float));
         for (uint32_t sb = 0; sb < l->n_super; sb += s.kc_super) {
             uint32_t n = l->n_super - sb < s.kc_super ? l->n_super - sb : s.kc_super;
             for (uint32_t lane = 0; lane < nt; lane++) unpack(&s, t + lane % n_real, sb, n, nt, lane);
             run_panels(&s, t, n_real, sb, n);
         }
-        store(&s, t, nt, n_real, y, y_stride);
         t += n_real;
     }
 }

@@ -28,7 +28,8 @@ enum {
     WICK_LIN_NT_MAX = 2,
     WICK_LIN_MR_MAX = 14
 };
-enum { WICK_LIN_KC_INT = 512, WICK_LIN_KC_FLOAT = 256 }; /* inputs unpacked at once: 16 and 32 KiB for two tiles */
+/* Inputs unpacked at once: 16 and 32 KiB for two tiles; inputs read in place: the same 16 KiB. */
+enum { WICK_LIN_KC_INT = 512, WICK_LIN_KC_FLOAT = 256, WICK_LIN_KC_IN_PLACE = 1024 };
 
 /* Raise it with every change of the packed form: what the cache holds of older ones is then not used any more. */
 enum { WICK_LIN_LAYOUT = 1 };
