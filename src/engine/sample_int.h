@@ -67,6 +67,10 @@ static inline float wick_exp_neg(float x)
 double wick_sample_random(uint64_t seed, uint64_t position, uint32_t draw); /* [0, 1) */
 /* sum of e^(l - max) over n logits; -inf counts nothing */
 double wick_sample_mass(const float *logits, uint32_t n, float max);
+#if defined(__x86_64__)
+double wick_sample_mass_avx2(const float *logits, uint32_t n, float max);
+double wick_sample_mass_avx512(const float *logits, uint32_t n, float max);
+#endif
 
 /* filters.c. Each sees the distribution renormalised over what is left, and leaves at least one candidate. */
 void wick_cands_fill(wick_cand_set *s, const float *logits, uint32_t n);                 /* all that are not -inf */

@@ -5,7 +5,7 @@
  */
 #include "base/alloc.h"
 #include "base/sys.h"
-#include "engine/sample_int.h"
+#include "engine/sample_mass.h"
 
 #define BAN_BIAS (-100.0f) /* OpenAI: -100 "should result in a ban" */
 
@@ -210,19 +210,11 @@ double wick_sample_random(uint64_t seed, uint64_t position, uint32_t draw)
 
 double wick_sample_mass(const float *logits, uint32_t n, float max)
 {
-    float e[256], acc[16];
-    double sum = 0;
-    uint32_t i = 0;
-    for (; i + 256 <= n; i += 256) { /* loops that become vectors; 16 running sums keep rounding errors small */
-        memset(acc, 0, sizeof acc);
-        for (uint32_t j = 0; j < 256; j++) e[j] = wick_exp_neg(logits[i + j] - max);
-        for (uint32_t j = 0; j < 256; j += 16) {
-            for (uint32_t k = 0; k < 16; k++) acc[k] += e[j + k];
-        }
-        for (uint32_t k = 0; k < 16; k++) sum += (double)acc[k];
-    }
-    for (; i < n; i++) sum += (double)wick_exp_neg(logits[i] - max);
-    return sum;
+#if defined(__x86_64__)
+    if (wick_cpu_probe()->avx512) return wick_sample_mass_avx512(logits, n, max);
+    if (wick_cpu_probe()->avx2_fma_f16c) return wick_sample_mass_avx2(logits, n, max);
+#endif
+    return sample_mass(logits, n, max);
 }
 
 /* The best logit, lowest id among equals; WICK_E_NUMERIC for NaN, +inf, or nothing finite. */

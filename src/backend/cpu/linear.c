@@ -366,8 +366,8 @@ void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y,
     mul_state s = {.l = l, .act = act, .n_rows = n_rows, .block = scratch, .y = y, .y_stride = y_stride};
     s.parts = act_layout(l, n_rows);
     s.panels = panels_of(n_rows, panel_rows_max(l));
-    s.in_place = l->precision == WICK_PRECISION_FAST && l->isa->kernels->in_place && l->f.code == WICK_LIN_CODE_4 &&
-                 l->f.lut == WICK_LIN_LUT_NONE;
+    s.in_place =
+        l->is_int && l->isa->kernels->in_place && l->f.code == WICK_LIN_CODE_4 && l->f.lut == WICK_LIN_LUT_NONE;
     s.kc_super = (s.in_place ? WICK_LIN_KC_IN_PLACE : l->is_int ? WICK_LIN_KC_INT : WICK_LIN_KC_FLOAT) / l->f.super;
     s.d = (float *)(void *)(s.block + BLOCK_BYTES);
     s.b = s.d + SCALE_FLOATS;

@@ -128,53 +128,61 @@ LIN_INLINE void add_to(float *y, __m256 v, float scale)
     _mm256_store_ps(y, _mm256_fmadd_ps(v, _mm256_set1_ps(scale), _mm256_load_ps(y)));
 }
 
-/* A block's integers to the sums of its chunk; `k`: inputs of the chunk before it. A block that is a chunk goes to y at once. */
-LIN_INLINE void block_add(const wick_lin_args *a, __m256i acc[][2], uint32_t k, const float *d, const float *b,
-                          const float *sx, const float *s, float part[][16], const uint32_t mr)
+/* A block's integers to y, where a block is a whole chunk, or else to the sums of its chunk. NULL: no start, no bias. */
+LIN_INLINE void block_add(__m256i acc[][2], const int32_t *start, const float *d, const float *b, const float *sx,
+                          const float *s, float *sums, const uint32_t mr, const bool whole)
 {
-    const bool whole = a->block == WICK_LIN_CHUNK, last = k + a->block == WICK_LIN_CHUNK;
 #pragma GCC unroll 2
     for (uint32_t h = 0; h < 2; h++) {
         const __m256 vd = _mm256_load_ps(d + h * 8), vb = _mm256_load_ps(b + h * 8);
+        float *to = sums + h * 8;
 #pragma GCC unroll 8
-        for (uint32_t m = 0; m < mr; m++) {
-            float *sum = part[m] + h * 8, *y = a->y + m * 16 + h * 8;
-            __m256 v = _mm256_setzero_ps();
-            if (!whole && k) v = _mm256_load_ps(sum);
-            v = scaled(acc[m][h], vd, vb, a->has_bias ? s + m : NULL, v);
-            if (last)
-                add_to(y, v, sx[m]);
+        for (uint32_t m = 0; m < mr; m++, to += 16) {
+            __m256 v = whole ? _mm256_setzero_ps() : _mm256_load_ps(to);
+            if (start) acc[m][h] = _mm256_add_epi32(acc[m][h], _mm256_set1_epi32(start[m]));
+            v = scaled(acc[m][h], vd, vb, s ? s + m : NULL, v);
+            if (whole)
+                add_to(to, v, sx[m]);
             else
-                _mm256_store_ps(sum, v);
+                _mm256_store_ps(to, v);
         }
     }
 }
 
-LIN_INLINE void block_int(const wick_lin_args *a, const uint32_t mr, const bool fine, const uint32_t way)
+LIN_INLINE void block_int(const wick_lin_args *a, const uint32_t mr, const bool fine, const uint32_t way,
+                          const bool whole)
 {
-    const uint32_t n = a->block / 4, plane = 16 * mr * 4;
+    const uint32_t block = a->block, n = block / 4, plane = 16 * mr * 4;
+    const bool late = fine || way != WAY_VNNI; /* sums in 16 bits need the registers: start is added behind them */
     const uint8_t *codes = a->codes;
     const int8_t *q = a->q;
     const float *d = a->d, *b = a->b, *sx = a->sx, *s = a->s;
     const int32_t *start = a->start;
-    float part[LIN_MR_INT][16] __attribute__((aligned(32))) = {{0}};
+    float part[LIN_MR_INT * 16] __attribute__((aligned(32))) = {0}, *sums = whole ? a->y : part;
     for (uint32_t c = 0; c < a->n_chunks; c++, q += fine ? plane : 0, sx += mr) {
         fetch_ahead(a, c);
         for (uint32_t k = 0; k < 64;
-             k += a->block, codes += n * 64, q += n * mr * 4, d += 16, b += 16, s += mr, start += mr) {
+             k += block, codes += n * 64, q += n * mr * 4, d += 16, b += 16, s += mr, start += mr) {
             __m256i acc[LIN_MR_INT][2];
 #pragma GCC unroll 8
             for (uint32_t m = 0; m < mr; m++)
-                acc[m][0] = acc[m][1] = fine ? _mm256_setzero_si256() : _mm256_set1_epi32(start[m]);
+                acc[m][0] = acc[m][1] = late ? _mm256_setzero_si256() : _mm256_set1_epi32(start[m]);
             block_sums(acc, codes, q, n, mr, way);
             if (fine) {
 #pragma GCC unroll 8
                 for (uint32_t m = 0; m < mr; m++)
-                    for (uint32_t h = 0; h < 2; h++)
-                        acc[m][h] = _mm256_add_epi32(_mm256_slli_epi32(acc[m][h], 7), _mm256_set1_epi32(start[m]));
+                    for (uint32_t h = 0; h < 2; h++) acc[m][h] = _mm256_slli_epi32(acc[m][h], 7);
                 block_sums(acc, codes, q + plane, n, mr, way);
             }
-            block_add(a, acc, k, d, b, sx, s, part, mr);
+            if (a->has_bias) /* and narrow codes: start is 0 */
+                block_add(acc, way == WAY_WIDE || (late && way == WAY_VNNI) ? start : NULL, d, b, sx, s, sums, mr,
+                          whole);
+            else
+                block_add(acc, late ? start : NULL, d, b, sx, NULL, sums, mr, whole);
+        }
+        for (uint32_t i = 0; i < mr * 16 && !whole; i += 8) {
+            add_to(a->y + i, _mm256_load_ps(part + i), sx[i / 16]);
+            _mm256_store_ps(part + i, _mm256_setzero_ps());
         }
     }
 }
@@ -592,10 +600,18 @@ static bool gemv_int(const wick_lin_gemv_args *a)
     return false;
 }
 
-#define BLOCK_INT(mr, fine, way)                                  \
-    static void int_##mr##_##fine##_##way(const wick_lin_args *a) \
-    {                                                             \
-        block_int(a, mr, fine, way);                              \
+/* Two functions: in one, the compiler runs out of registers. */
+#define BLOCK_INT(mr, fine, way)                                                              \
+    static __attribute__((noinline)) void whole_##mr##_##fine##_##way(const wick_lin_args *a) \
+    {                                                                                         \
+        block_int(a, mr, fine, way, true);                                                    \
+    }                                                                                         \
+    static void int_##mr##_##fine##_##way(const wick_lin_args *a)                             \
+    {                                                                                         \
+        if (a->block == WICK_LIN_CHUNK)                                                       \
+            whole_##mr##_##fine##_##way(a);                                                   \
+        else                                                                                  \
+            block_int(a, mr, fine, way, false);                                               \
     }
 #define BLOCK_FLOAT(mr)                            \
     static void float_##mr(const wick_lin_args *a) \

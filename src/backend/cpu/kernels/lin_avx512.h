@@ -116,7 +116,10 @@ LIN_INLINE void lin_block_int(const wick_lin_args *a, const uint32_t row0, const
 #pragma GCC unroll 2
                     for (uint32_t t = 0; t < 2; t++)
                         acc[m][t] = _mm512_add_epi32(_mm512_slli_epi32(acc[m][t], 7), _mm512_set1_epi32(start[m]));
-                lin_block_dot(acc, codes, q + 16 * step, step, n, rows, kind.wide);
+                if (kind.in_place)
+                    lin_block_dot4(acc, codes0, codes1, q + 16 * step, step, n, rows);
+                else
+                    lin_block_dot(acc, codes, q + 16 * step, step, n, rows, kind.wide);
             }
 #pragma GCC unroll 2
             for (uint32_t t = 0; t < 2; t++) {
@@ -187,13 +190,39 @@ LIN_INLINE __m512i lin_lut(const wick_lin_fmt *f)
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)t));
 }
 
-LIN_INLINE void lin_scales_512(const wick_lin_fmt *f, const uint8_t *in, uint32_t nt, float off, float *d, float *b)
+/* The scales of n_super superblocks; biases where the kernels read them. */
+LIN_INLINE void lin_scales_as(const wick_lin_fmt *f, const wick_lin_scale scale, const bool has_bias, const uint8_t *in,
+                              uint32_t n_super, uint32_t nt, float off, float *d, float *b)
 {
+    const uint32_t n_groups = f->super / f->group;
     __m512 vd = _mm512_setzero_ps(), vb = vd;
-    for (uint32_t k = 0; k < f->super; k += f->block, d += nt * 16, b += nt * 16) {
-        if (k % f->group == 0) lin_group_ps(f, in, k / f->group, f->super / f->group, off, &vd, &vb);
-        _mm512_store_ps(d, vd);
-        _mm512_store_ps(b, vb);
+    for (uint32_t i = 0; i < n_super; i++, in += f->super_bytes)
+        for (uint32_t k = 0, g = 0; k < f->super; k += f->block, d += nt * 16, b += nt * 16) {
+            if (k == g * f->group) lin_group_as(f, scale, has_bias, in, g++, n_groups, off, &vd, &vb);
+            _mm512_store_ps(d, vd);
+            _mm512_store_ps(b, vb);
+        }
+}
+
+static void lin_scales_512(const wick_lin_fmt *f, const uint8_t *in, uint32_t n_super, uint32_t nt, float off, float *d,
+                           float *b)
+{
+    const bool bias = f->has_bias;
+    switch (f->scale) {
+    case WICK_LIN_SCALE_F16:
+        if (bias)
+            lin_scales_as(f, WICK_LIN_SCALE_F16, true, in, n_super, nt, off, d, b);
+        else
+            lin_scales_as(f, WICK_LIN_SCALE_F16, false, in, n_super, nt, off, d, b);
+        break;
+    case WICK_LIN_SCALE_BF16: lin_scales_as(f, WICK_LIN_SCALE_BF16, bias, in, n_super, nt, off, d, b); break;
+    case WICK_LIN_SCALE_SUB:
+        if (bias)
+            lin_scales_as(f, WICK_LIN_SCALE_SUB, true, in, n_super, nt, off, d, b);
+        else
+            lin_scales_as(f, WICK_LIN_SCALE_SUB, false, in, n_super, nt, off, d, b);
+        break;
+    default: lin_scales_as(f, f->scale, bias, in, n_super, nt, off, d, b); break;
     }
 }
 
@@ -263,10 +292,8 @@ static void lin_floats_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n
 static void unpack_int_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
                            float *d, float *b)
 {
-    const uint32_t step = f->super / f->block * nt * 16;
     if (codes) lin_codes_512(f, src, n_super, nt, codes);
-    for (uint32_t i = 0; i < n_super; i++)
-        lin_scales_512(f, src + i * f->super_bytes, nt, 0.0f, d + i * step, b + i * step);
+    lin_scales_512(f, src, n_super, nt, 0.0f, d, b);
 }
 
 /* [64 inputs][16] of a plain type */
@@ -282,7 +309,6 @@ LIN_INLINE void lin_plain_512(const wick_lin_fmt *f, const uint8_t *in, uint32_t
 static void unpack_float_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c,
                              float *d, float *b)
 {
-    const uint32_t step = f->super / f->block * nt * 16;
     if (f->code == WICK_LIN_CODE_F8) {
         lin_unpack_float(f, src, n_super, nt, c, d, b);
         return;
@@ -291,9 +317,7 @@ static void unpack_float_512(const wick_lin_fmt *f, const uint8_t *src, uint32_t
         lin_floats_512(f, src, n_super, nt, c);
     else
         for (uint32_t i = 0; i < n_super; i++) lin_plain_512(f, src + i * f->super_bytes, nt, c + i * 64 * nt * 16);
-    for (uint32_t i = 0; i < n_super; i++)
-        lin_scales_512(f, src + i * f->super_bytes, nt, f->has_bias ? (float)f->centre : 0.0f, d + i * step,
-                       b + i * step);
+    lin_scales_512(f, src, n_super, nt, f->has_bias ? (float)f->centre : 0.0f, d, b);
 }
 
 /* --- one tile times few rows, unpacked in registers --- */
@@ -447,10 +471,10 @@ typedef struct lin_gemv_row {
     {gemv_##name##_1_##fine, gemv_##name##_2_##fine, gemv_##name##_3_##fine, gemv_##name##_4_##fine, \
      gemv_##name##_5_##fine, gemv_##name##_6_##fine, gemv_##name##_7_##fine, gemv_##name##_8_##fine}
 #endif
-/* The usual ones for up to 8 rows, the others for one and two. */
+/* The usual ones for up to 8 rows, which memory bounds; the others for one and two. */
 #define LIN_GEMVS8(X)                                   \
-    X(q4_64, WICK_LIN_CODE_4, WICK_LIN_LUT_NONE, 64)   \
-    X(q4_32, WICK_LIN_CODE_4, WICK_LIN_LUT_NONE, 32)   \
+    X(q4_64, WICK_LIN_CODE_4, WICK_LIN_LUT_NONE, 64)  \
+    X(q4_32, WICK_LIN_CODE_4, WICK_LIN_LUT_NONE, 32)  \
     X(nl_32, WICK_LIN_CODE_4, WICK_LIN_LUT_IQ4NL, 32)  \
     X(mx_32, WICK_LIN_CODE_4, WICK_LIN_LUT_E2M1, 32)   \
     X(q8_64, WICK_LIN_CODE_8, WICK_LIN_LUT_NONE, 64)   \
@@ -520,9 +544,11 @@ LIN_WAY(wide_fine, true, true, false)
 #define wide_fine ints_fine
 #endif
 #if LIN_IN_PLACE
-LIN_WAY(ints_packed, false, false, true)
+LIN_WAY(packed_fast, false, false, true)
+LIN_WAY(packed_fine, true, false, true)
 #else
-#define ints_packed ints_fast
+#define packed_fast ints_fast
+#define packed_fine ints_fine
 #endif
 
 #define LIN_FLOAT_FN(rows, name) static void name##_##rows(const wick_lin_args *a) { lin_block_float(a, rows); }
@@ -533,7 +559,7 @@ static void (*const lin_block_floats[LIN_MR])(const wick_lin_args *a) = {LIN_MR_
 
 static void mul_int(const wick_lin_args *a)
 {
-    const lin_way *w = a->packed[0] ? &ints_packed
+    const lin_way *w = a->packed[0] ? (a->fine ? &packed_fine : &packed_fast)
                        : a->wide    ? (a->fine ? &wide_fine : &wide_fast)
                                     : (a->fine ? &ints_fine : &ints_fast);
     if (a->block == WICK_LIN_CHUNK) {

@@ -23,27 +23,28 @@ LIN_INLINE __m512 lin_s8_ps(const uint8_t *p)
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
 }
 
-LIN_INLINE void lin_group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t g, uint32_t n, float off, __m512 *d,
-                             __m512 *b)
+/* Group g of n; `scale` and `has_bias` are f's, constants where the caller knows them. */
+LIN_INLINE void lin_group_as(const wick_lin_fmt *f, const wick_lin_scale scale, const bool has_bias, const uint8_t *in,
+                             uint32_t g, uint32_t n, float off, __m512 *d, __m512 *b)
 {
     __m512 bias = _mm512_setzero_ps();
-    switch (f->scale) {
+    switch (scale) {
     case WICK_LIN_SCALE_F32:
         *d = _mm512_loadu_ps(in + g * 64);
-        if (f->has_bias) bias = _mm512_loadu_ps(in + (n + g) * 64);
+        if (has_bias) bias = _mm512_loadu_ps(in + (n + g) * 64);
         break;
     case WICK_LIN_SCALE_F16:
         *d = lin_f16_ps(in + g * 32);
-        if (f->has_bias) bias = lin_f16_ps(in + (n + g) * 32);
+        if (has_bias) bias = lin_f16_ps(in + (n + g) * 32);
         break;
     case WICK_LIN_SCALE_BF16:
         *d = lin_bf16_ps(in + g * 32);
-        if (f->has_bias) bias = lin_bf16_ps(in + (n + g) * 32);
+        if (has_bias) bias = lin_bf16_ps(in + (n + g) * 32);
         break;
     case WICK_LIN_SCALE_NONE: *d = _mm512_set1_ps(1.0f); break;
     default:
         *d = _mm512_mul_ps(lin_f16_ps(in), lin_s8_ps(in + 64 + g * 16));
-        if (f->has_bias) {
+        if (has_bias) {
             __m512 m = _mm512_mul_ps(lin_f16_ps(in + 32), lin_s8_ps(in + 64 + (n + g) * 16));
             bias = _mm512_sub_ps(_mm512_setzero_ps(), m);
         }
@@ -51,6 +52,12 @@ LIN_INLINE void lin_group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t 
     }
     if (f->mul != 1.0f) *d = _mm512_mul_ps(*d, _mm512_set1_ps(f->mul));
     *b = _mm512_add_ps(_mm512_mul_ps(_mm512_set1_ps(off), *d), bias);
+}
+
+LIN_INLINE void lin_group_ps(const wick_lin_fmt *f, const uint8_t *in, uint32_t g, uint32_t n, float off, __m512 *d,
+                             __m512 *b)
+{
+    lin_group_as(f, f->scale, f->has_bias, in, g, n, off, d, b);
 }
 
 /* --- codes in registers: vectors 2p and 2p + 1 of a chunk --- */
