@@ -103,6 +103,8 @@ typedef struct wick_llm_info {
     bool has_tokenizer, has_chat_template, has_embeddings;
     uint64_t kv_bytes; /* context memory in use now */
     uint32_t n_running, n_waiting;
+    /* MLX: what its allocator has given out now and at most, and keeps for reuse; 0 on the CPU backend */
+    uint64_t memory_active_bytes, memory_peak_bytes, memory_cache_bytes;
 } wick_llm_info;
 #define wick_llm_info_init(i) ((i)->size = sizeof *(i))
 WICK_API wick_status wick_llm_get_info(wick_llm *llm, wick_llm_info *info, wick_error *err);

@@ -34,6 +34,8 @@ typedef struct wick_device_info {
     char kind[8];  /* "cpu", "gpu" */
     uint64_t memory_bytes, memory_free_bytes;
     bool unified_memory;
+    bool has_use; /* the allocator counts what this process has of it now, had at most, and keeps for reuse */
+    uint64_t active_bytes, peak_bytes, cache_bytes;
 } wick_device_info;
 
 typedef struct wick_backend_info {

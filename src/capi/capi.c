@@ -57,7 +57,10 @@ wick_status wick_llm_get_info(wick_llm *llm, wick_llm_info *info, wick_error *er
                           .has_embeddings = (wick_engine_caps(llm->engine) & WICK_CAP_EMBEDDINGS) != 0,
                           .kv_bytes = s.kv.bytes,
                           .n_running = s.n_running,
-                          .n_waiting = s.n_waiting};
+                          .n_waiting = s.n_waiting,
+                          .memory_active_bytes = s.backend.active_bytes,
+                          .memory_peak_bytes = s.backend.peak_bytes,
+                          .memory_cache_bytes = s.backend.cache_bytes};
     memcpy(info, &full, size < sizeof full ? size : sizeof full);
     return WICK_OK;
 }

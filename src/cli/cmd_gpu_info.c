@@ -35,6 +35,11 @@ static json_t *backend_json(const char *name, const wick_backend_info *info)
         json_object_set_new(x, "memory_bytes", json_integer((json_int_t)d->memory_bytes));
         json_object_set_new(x, "memory_free_bytes", json_integer((json_int_t)d->memory_free_bytes));
         json_object_set_new(x, "unified_memory", json_boolean(d->unified_memory));
+        if (d->has_use) {
+            json_object_set_new(x, "active_bytes", json_integer((json_int_t)d->active_bytes));
+            json_object_set_new(x, "peak_bytes", json_integer((json_int_t)d->peak_bytes));
+            json_object_set_new(x, "cache_bytes", json_integer((json_int_t)d->cache_bytes));
+        }
         json_array_append_new(devices, x);
     }
     json_object_set_new(o, "devices", devices);
@@ -43,7 +48,7 @@ static json_t *backend_json(const char *name, const wick_backend_info *info)
 
 static void print_backend(const char *name, const wick_backend_info *info)
 {
-    char total[32], left[32];
+    char total[32], left[32], use[3][32];
     printf("%-6s %s%s\n", name, info->available ? "available" : "not available: ", info->reason);
     if (*info->version) printf("       version %s\n", info->version);
     for (uint32_t i = 0; i < info->n_devices; i++) {
@@ -51,6 +56,11 @@ static void print_backend(const char *name, const wick_backend_info *info)
         printf("       %s: %s, memory %s, free %s%s\n", d->kind, d->name,
                wick_format_bytes(total, sizeof total, d->memory_bytes),
                wick_format_bytes(left, sizeof left, d->memory_free_bytes), d->unified_memory ? ", unified" : "");
+        if (d->has_use)
+            printf("       this process: active %s, peak %s, cache %s\n",
+                   wick_format_bytes(use[0], sizeof use[0], d->active_bytes),
+                   wick_format_bytes(use[1], sizeof use[1], d->peak_bytes),
+                   wick_format_bytes(use[2], sizeof use[2], d->cache_bytes));
     }
 }
 

@@ -37,8 +37,9 @@ static const wick_opt model[] = {
      0, NULL, NULL, 0},
     {"cpu-isa", 0, WICK_OPT_STR, "NAME", "cpu: portable, avx2, avx512, neon, ... instead of the best one", AT(isa), 0,
      0, NULL, "WICK_CPU", 0},
-    {"mlx-compile", 0, WICK_OPT_STR, "on|off", "mlx: compile the step per batch shape", AT(mlx_compile), 0, 0, "on|off",
-     NULL, 0},
+    {"mlx-compile", 0, WICK_OPT_STR, "on|off",
+     "mlx: on a GPU, compiled activations and kernels of its own (default on)", AT(mlx_compile), 0, 0, "on|off", NULL,
+     0},
     {"mlx-lazy-eval", 0, WICK_OPT_STR, "true|false", "mlx: one evaluation a step instead of one an op",
      AT(mlx_lazy_eval), 0, 0, "true|false", NULL, 0},
 };

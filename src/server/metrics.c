@@ -96,6 +96,9 @@ VALUE(m_prefixes, s->n_prefixes)
 VALUE(m_prefix_bytes, s->prefix_bytes)
 VALUE(m_hits, s->n_prefix_hits)
 VALUE(m_weights, s->backend.weight_bytes)
+VALUE(m_active, s->backend.active_bytes)
+VALUE(m_peak, s->backend.peak_bytes)
+VALUE(m_reuse, s->backend.cache_bytes)
 VALUE(m_steps, s->backend.n_steps)
 
 static const one_metric metrics[] = {
@@ -115,6 +118,9 @@ static const one_metric metrics[] = {
     {"wick_prefix_cache_bytes", "gauge", "bytes in the prefix cache", m_prefix_bytes},
     {"wick_prefix_cache_hits_total", "counter", "requests that found part of their prompt there", m_hits},
     {"wick_weight_bytes", "gauge", "weights in memory", m_weights},
+    {"wick_device_memory_active_bytes", "gauge", "mlx: what its allocator has given out", m_active},
+    {"wick_device_memory_peak_bytes", "gauge", "mlx: the most it had given out", m_peak},
+    {"wick_device_memory_cache_bytes", "gauge", "mlx: what it keeps for reuse", m_reuse},
     {"wick_engine_steps_total", "counter", "steps of the engine", m_steps},
 };
 

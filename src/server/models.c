@@ -139,12 +139,15 @@ static json_t *engine_json(const wick_entry *e)
 {
     wick_engine_stats s;
     wick_engine_get_stats(e->engine, &s);
-    return json_pack("{s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "load_ms", s.load_ms, "running",
-                     (json_int_t)s.n_running, "waiting", (json_int_t)s.n_waiting, "requests", (json_int_t)s.n_requests,
-                     "prompt_tokens", (json_int_t)s.n_prompt_tokens, "cached_tokens", (json_int_t)s.n_cached_tokens,
-                     "generated_tokens", (json_int_t)s.n_gen_tokens, "weight_bytes", (json_int_t)s.backend.weight_bytes,
-                     "kv_bytes", (json_int_t)s.kv.bytes, "prefixes", (json_int_t)s.n_prefixes, "prefix_bytes",
-                     (json_int_t)s.prefix_bytes, "idle_seconds", (wick_time_ms() - e->t_used_ms) / 1000);
+    return json_pack("{s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I}", "load_ms",
+                     s.load_ms, "running", (json_int_t)s.n_running, "waiting", (json_int_t)s.n_waiting, "requests",
+                     (json_int_t)s.n_requests, "prompt_tokens", (json_int_t)s.n_prompt_tokens, "cached_tokens",
+                     (json_int_t)s.n_cached_tokens, "generated_tokens", (json_int_t)s.n_gen_tokens, "weight_bytes",
+                     (json_int_t)s.backend.weight_bytes, "kv_bytes", (json_int_t)s.kv.bytes, "prefixes",
+                     (json_int_t)s.n_prefixes, "prefix_bytes", (json_int_t)s.prefix_bytes, "idle_seconds",
+                     (wick_time_ms() - e->t_used_ms) / 1000, "memory_active_bytes", (json_int_t)s.backend.active_bytes,
+                     "memory_peak_bytes", (json_int_t)s.backend.peak_bytes, "memory_cache_bytes",
+                     (json_int_t)s.backend.cache_bytes);
 }
 
 static void add_admin_model(void *ctx, wick_entry *e, bool is_default)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -135,6 +136,56 @@ def test_cpu_and_mlx_side_by_side(tmp_path):
         assert r.returncode == 0, r.stderr
         got[backend] = tp.np.array(json.loads(r.stdout)["logits"])
     assert abs(got["cpu"] - got["mlx"]).max() <= 1e-4 * (1 + abs(got["cpu"]).max())
+
+
+def serve(*args):
+    sys.path.insert(0, str(tp.Path(__file__).resolve().parents[1] / "e2e"))
+    import server_common
+    return server_common.Server(*args, "--backend", "mlx")
+
+
+def test_out_of_memory_is_the_request_s_error(tmp_path):
+    """A prompt that does not fit beside the weights; the server goes on. And what it says of MLX's memory."""
+    make_model.make("llama", tmp_path, config=dict(tp.CASES["llama"], max_position_embeddings=8192))
+    with serve(tmp_path, "--ctx", 8192, "--memory-limit", "14M") as s:
+        def ask(n):
+            return s.post("/v1/completions", {"prompt": [(7 * i + n) % 500 for i in range(n)], "max_tokens": 2, "temperature": 0})
+        assert ask(20)[0] == 200
+        status, _, body = ask(6001)
+        assert (status, body["error"]["code"]) == (503, "out_of_memory")
+        assert ask(21)[0] == 200
+        model = s.get("/status")[2]["models"][0]
+        assert model["memory_peak_bytes"] >= model["memory_active_bytes"] >= model["weight_bytes"] > 0
+        metrics = s.get("/metrics")[2]
+        for what in ("active", "peak", "cache"):
+            assert re.search(rf"^wick_device_memory_{what}_bytes{{.*}} [1-9]", metrics, re.M), what
+
+
+def test_memory_is_said(tmp_path):
+    make_model.make("llama", tmp_path)
+    r = run("logits", tmp_path, "--tokens", "1,2,3", "--backend", "mlx", "--verbose", "--json")
+    assert re.search(r"mlx: memory: [\d.]+ \wi?B active, [\d.]+ \wi?B at most, .* kept for reuse", r.stderr), r.stderr
+    device = next(b for b in json.loads(run("gpu-info", "--json").stdout)["backends"] if b["name"] == "mlx")["devices"][0]
+    assert {"active_bytes", "peak_bytes", "cache_bytes"} <= set(device)
+    assert "active" in run("gpu-info").stdout
+
+
+@pytest.mark.parametrize("layout", ["mlx", "npz", "gguf"])
+def test_the_file_s_pages_are_dropped(layout, tmp_path):
+    """MLX holds the weights, once: nothing of the file stays in memory beside them."""
+    if not os.path.exists("/proc/self/smaps"):
+        pytest.skip("no /proc")
+    make_model.make("llama", tmp_path, layout=layout, gguf_type="Q4_0", config=dict(tp.CASES["llama"], vocab_size=40000))
+    file = next(p for p in tmp_path.iterdir() if p.suffix in (".safetensors", ".npz", ".gguf"))
+    with serve(file if layout == "gguf" else tmp_path, "--ctx", 256) as s:
+        assert s.post("/v1/completions", {"prompt": [1, 2, 3], "max_tokens": 1})[0] == 200
+        rss, ours = 0, False
+        for line in open(f"/proc/{s.process.pid}/smaps"):
+            if re.match(r"[0-9a-f]+-", line):
+                ours = line.rstrip().endswith(file.name)
+            elif ours and line.startswith("Rss:"):
+                rss += int(line.split()[1]) * 1024
+        assert rss < 0.15 * file.stat().st_size, f"{rss} of {file.stat().st_size} bytes are resident"
 
 
 def test_no_gpu_is_said(tmp_path):

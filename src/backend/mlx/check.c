@@ -28,7 +28,9 @@ static wick_status one(check *c, const want *s)
         return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, name, "%s (%s): expected [%llu][%llu], got [%u][%u]", name,
                          s->role, (unsigned long long)s->n_out, (unsigned long long)s->n_in, s->w->n_out, s->w->n_in);
     if (s->w->enc == WICK_ENC_BLOCK && !wick_block_has_decoder(s->w->dtype))
-        return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, name, "%s: encoding %s is not supported by the MLX backend",
+        return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, name,
+                         "%s: encoding %s is not supported: expected floats, MLX's affine, mxfp4, nvfp4 or mxfp8, or a "
+                         "GGUF block type",
                          name, wick_dtype_name(s->w->dtype));
     return WICK_OK;
 }

@@ -43,6 +43,7 @@ mlx_array wick_graph_keep(wick_graph *g, int rc, mlx_array a)
 
 void wick_graph_reset(wick_graph *g)
 {
+    if (g->failed && g->stream.ctx) wick_mlx.synchronize(g->stream);
     for (uint32_t i = 0; i < g->n; i++) wick_mlx.array_free(g->temp[i]);
     g->n = 0;
     g->failed = false;

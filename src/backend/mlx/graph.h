@@ -4,6 +4,9 @@
  * with wick_array_hold. The first call that fails makes the graph fail: later calls do nothing and return the empty
  * array, so a caller checks g->failed once, at its end. Handles are references: MLX reuses a buffer in place only where
  * one reference is left, so the graph is reset before it is evaluated.
+ *
+ * An evaluation that fails in the middle (memory) leaves MLX's threads at work on what came before, and they do not hold the
+ * arrays that they write: the stream is waited for before any of them is dropped.
  */
 #pragma once
 #include "backend/mlx/api.h"

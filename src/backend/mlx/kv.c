@@ -54,13 +54,34 @@ static void join(wick_seq *s, wick_bundle *b, uint32_t row)
     b->n_live++;
 }
 
+static uint64_t room(const wick_backend_model *m)
+{
+    return m->room_bytes ? m->room_bytes : wick_memory_available_bytes();
+}
+
 static wick_status check_memory(wick_backend_model *m, uint64_t more, wick_err *err)
 {
     uint64_t limit = m->kv_limit_bytes;
     if (limit && m->kv_bytes + more > limit) return wick_err_oom(err, "KV cache", m->kv_bytes + more, limit);
     if (m->ctx->gpu) return WICK_OK;
-    uint64_t have = wick_memory_available_bytes();
+    uint64_t have = room(m);
     return have && more > have ? wick_err_oom(err, "KV cache", more, have) : WICK_OK;
+}
+
+wick_status wick_mlx_check_scores(const wick_backend_model *m, wick_err *err)
+{
+    enum { WORTH_A_LOOK = 1 << 20 }; /* the system is asked for more than this only */
+    const wick_mlx_step *s = &m->step;
+    uint64_t pairs = 0;
+    if (m->ctx->gpu) return WICK_OK;
+    for (uint32_t i = 0; i < s->n_groups; i++) {
+        const wick_group *gr = &s->group[i];
+        pairs += (uint64_t)gr->n_tokens * (gr->len + (gr->n_seqs > 1 ? 1 : gr->n_tokens));
+    }
+    uint64_t need = 2 * pairs * m->most_heads * sizeof(float); /* scores, and their softmax */
+    if (need < WORTH_A_LOOK) return WICK_OK;
+    uint64_t have = room(m);
+    return have && need > have ? wick_err_oom(err, "attention", need, have) : WICK_OK;
 }
 
 /* a [rows][head][from][width] as [rows][head][to][width], by zeros behind. */

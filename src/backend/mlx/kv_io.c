@@ -129,6 +129,7 @@ wick_status wick_mlx_seq_import(wick_backend_model *m, wick_seq *s, uint32_t fro
     if (failed) return wick_mlx_fail(err, "copying KV in");
     for (uint32_t i = 0; i < wick_mlx_kv_slots(m); i++)
         if (b->kv[i].ctx && wick_mlx.array_eval(b->kv[i])) {
+            wick_mlx.synchronize(m->ctx->stream);
             s->lost = true;
             return wick_mlx_fail(err, "copying KV in");
         }

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "base/sys.h"
+
 mlx_dtype wick_mlx_dtype_of(wick_dtype t)
 {
     return t == WICK_DTYPE_F16 ? MLX_FLOAT16 : t == WICK_DTYPE_BF16 ? MLX_BFLOAT16 : MLX_FLOAT32;
@@ -226,12 +228,20 @@ static wick_status load_failed(const wick_weight *w, wick_err *err)
     return st;
 }
 
-static void loaded(wick_loader *ld, wick_mlx_lin *l, uint64_t file_bytes)
+/* MLX has its own copy, or what was made of it (only Metal can use the mapping itself, which is then read again). */
+static void forget_file(const wick_weight *w)
+{
+    if (!w->mapped || w->row_step != 1) return;
+    wick_memory_drop(w->data, w->n_out * w->row_bytes);
+    wick_memory_drop(w->scales, w->n_out * w->scale_row_bytes);
+    wick_memory_drop(w->biases, w->n_out * w->scale_row_bytes);
+}
+
+static void loaded(wick_loader *ld, wick_mlx_lin *l)
 {
     const mlx_array parts[] = {l->w, l->scales, l->biases};
     for (int i = 0; i < 3; i++) l->bytes += wick_mlx.array_nbytes(parts[i]);
     ld->m->weight_bytes += l->bytes;
-    ld->done += file_bytes;
     if (ld->progress.fn) ld->progress.fn(ld->progress.ctx, "loading weights", ld->done, ld->total);
 }
 
@@ -247,7 +257,11 @@ wick_status wick_mlx_load_matrix(wick_loader *ld, const wick_weight *w, uint32_t
     if (!l) return wick_err_oom(err, "the table of matrices", sizeof *l, 0);
     describe(l, w, n_mat, w->n_out);
     if (!load_encoded(ld, l, w)) return load_failed(w, err);
-    loaded(ld, l, wick_weight_bytes(w) * n_mat);
+    for (uint32_t e = 0; e < n_mat; e++) {
+        ld->done += wick_weight_bytes(&w[e]);
+        forget_file(&w[e]);
+    }
+    loaded(ld, l);
     *out = l;
     return WICK_OK;
 }
@@ -289,12 +303,11 @@ wick_status wick_mlx_load_fused(wick_loader *ld, const wick_weight *const *w, ui
                                 wick_err *err)
 {
     wick_mlx_lin piece[3];
-    uint64_t n_out = 0, bytes = 0;
+    uint64_t n_out = 0;
     *out = NULL;
     for (uint32_t i = 0; i < n; i++) {
         if (!w[0] || !alike(w[0], w[i])) return WICK_OK;
         n_out += w[i]->n_out;
-        bytes += wick_weight_bytes(w[i]);
     }
     if (n_out > INT32_MAX) return WICK_OK;
     wick_mlx_lin *l = find(ld->m, w[0], 1, (uint32_t)n_out);
@@ -316,7 +329,11 @@ wick_status wick_mlx_load_fused(wick_loader *ld, const wick_weight *const *w, ui
     }
     for (uint32_t i = 0; i < n; i++) drop_arrays(&piece[i]);
     if (!ok) return load_failed(w[0], err);
-    loaded(ld, l, bytes);
+    for (uint32_t i = 0; i < n; i++) {
+        ld->done += wick_weight_bytes(w[i]);
+        forget_file(w[i]);
+    }
+    loaded(ld, l);
     *out = l;
     return WICK_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "base/sys.h"
 
 #ifdef __APPLE__
@@ -53,6 +54,15 @@ static void describe(mlx_device_type type, wick_device_info *out)
     wick_mlx_message();
 }
 
+/* Of the allocator: MLX has one, of its GPU where there is one. */
+static void read_use(uint64_t *active, uint64_t *peak, uint64_t *cache)
+{
+    size_t n = 0;
+    *active = wick_mlx.get_active_memory(&n) == 0 ? n : 0;
+    *peak = wick_mlx.get_peak_memory(&n) == 0 ? n : 0;
+    *cache = wick_mlx.get_cache_memory(&n) == 0 ? n : 0;
+}
+
 static void fill_device(bool gpu, wick_device_info *d)
 {
     memset(d, 0, sizeof *d);
@@ -83,11 +93,13 @@ static void mlx_probe(wick_backend_info *out)
     }
     out->available = true;
     mlx_string v = wick_mlx.string_new(); /* of some, as of mlx-c's, there is nothing before they are set */
-    if (wick_mlx.version(&v) == 0)
-        snprintf(out->version, sizeof out->version, "%.60s", wick_mlx.string_data(v));
+    if (wick_mlx.version(&v) == 0) snprintf(out->version, sizeof out->version, "%.60s", wick_mlx.string_data(v));
     if (v.ctx) wick_mlx.string_free(v);
     if (available(MLX_GPU)) fill_device(true, &out->device[out->n_devices++]);
     fill_device(false, &out->device[out->n_devices++]);
+    wick_device_info *first = &out->device[0];
+    first->has_use = true;
+    read_use(&first->active_bytes, &first->peak_bytes, &first->cache_bytes);
 }
 
 static void mlx_close(wick_backend_ctx *c)
@@ -109,8 +121,7 @@ static void wire_memory(const wick_backend_ctx *c)
     uint64_t most = 0;
     size_t before = 0;
     mlx_device_info info = wick_mlx.device_info_new();
-    if (wick_mlx.device_info_get(&info, c->device) == 0)
-        read_size(info, "max_recommended_working_set_size", &most);
+    if (wick_mlx.device_info_get(&info, c->device) == 0) read_size(info, "max_recommended_working_set_size", &most);
     if (info.ctx) wick_mlx.device_info_free(info);
     if (most && wick_mlx.set_wired_limit(&before, (size_t)most))
         wick_log(WICK_LOG_INFO, "mlx: memory is not wired: %s", wick_mlx_message());
@@ -174,16 +185,27 @@ static wick_status mlx_check(wick_backend_ctx *c, const wick_plan *plan, wick_er
     return wick_mlx_check(plan, err);
 }
 
+/* At the end, for --verbose. */
+static void log_figures(const wick_backend_model *m)
+{
+    uint64_t active, peak, cache;
+    char text[3][32];
+    if (m->n_steps == 0) return;
+    wick_log(WICK_LOG_INFO,
+             "mlx: host: %.0f ops a step, built in %.3f ms (%.2f us an op), started in %.3f ms; a step takes %.3f ms",
+             (double)m->g.n_ops / (double)m->n_steps, m->build_ms / (double)m->n_steps,
+             m->build_ms * 1e3 / (double)(m->g.n_ops ? m->g.n_ops : 1), m->encode_ms / (double)m->n_steps,
+             m->step_ms / (double)m->n_steps);
+    read_use(&active, &peak, &cache);
+    wick_log(WICK_LOG_INFO, "mlx: memory: %s active, %s at most, %s kept for reuse",
+             wick_format_bytes(text[0], sizeof text[0], active), wick_format_bytes(text[1], sizeof text[1], peak),
+             wick_format_bytes(text[2], sizeof text[2], cache));
+}
+
 static void mlx_unload(wick_backend_model *m)
 {
     if (!m) return;
-    if (m->n_steps)
-        wick_log(
-            WICK_LOG_INFO,
-            "mlx: host: %.0f ops a step, built in %.3f ms (%.2f us an op), started in %.3f ms; a step takes %.3f ms",
-            (double)m->g.n_ops / (double)m->n_steps, m->build_ms / (double)m->n_steps,
-            m->build_ms * 1e3 / (double)(m->g.n_ops ? m->g.n_ops : 1), m->encode_ms / (double)m->n_steps,
-            m->step_ms / (double)m->n_steps);
+    log_figures(m);
     if (m->ctx->stream.ctx) wick_mlx.synchronize(m->ctx->stream);
     wick_mlx_step_release(m);
     wick_mlx_own_close(m);
@@ -212,8 +234,12 @@ static wick_status choose_kv(wick_backend_model *m, wick_err *err)
                          wick_dtype_name(t));
     m->kv_bits = t == WICK_DTYPE_Q8_0 ? 8 : t == WICK_DTYPE_Q4_0 ? 4 : 0;
     wick_mlx_kv_count(m);
-    for (uint32_t i = 0, cache; i < p->n_ops; i++)
-        if (wick_op_cache(&p->op[i], &cache)) m->last_cache_op = i;
+    for (uint32_t i = 0, cache; i < p->n_ops; i++) {
+        const wick_op *op = &p->op[i];
+        uint32_t heads = op->kind == WICK_OP_ATTN ? op->u.attn.n_head : op->kind == WICK_OP_MLA ? op->u.mla.n_head : 0;
+        m->most_heads = heads > m->most_heads ? heads : m->most_heads;
+        if (wick_op_cache(op, &cache)) m->last_cache_op = i;
+    }
     return WICK_OK;
 }
 
@@ -224,6 +250,7 @@ static wick_status load_parts(wick_backend_model *m, wick_progress progress, wic
     uint64_t limit = c->opts.memory_limit_bytes;
     if (!limit && c->gpu) limit = c->memory_bytes;
     wick_mlx_own_open(m);
+    wick_mlx.clear_cache(); /* what the parts of joined matrices lay in */
     if (limit) m->kv_limit_bytes = limit > m->weight_bytes ? limit - m->weight_bytes : 1;
     return wick_mlx_step_init(m, err);
 }
@@ -287,17 +314,12 @@ static void mlx_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
 
 static void mlx_stats(const wick_backend_model *m, wick_backend_stats *out)
 {
-    size_t active = 0, peak = 0, cache = 0;
     memset(out, 0, sizeof *out);
-    wick_mlx.get_active_memory(&active);
-    wick_mlx.get_peak_memory(&peak);
-    wick_mlx.get_cache_memory(&cache);
+    read_use(&out->active_bytes, &out->peak_bytes, &out->cache_bytes);
     out->weight_bytes = m->weight_bytes;
     out->kv_bytes = m->kv_bytes;
-    out->active_bytes = active;
-    out->peak_bytes = peak;
-    out->cache_bytes = cache;
-    if (active > m->weight_bytes + m->kv_bytes) out->scratch_bytes = active - m->weight_bytes - m->kv_bytes;
+    if (out->active_bytes > m->weight_bytes + m->kv_bytes)
+        out->scratch_bytes = out->active_bytes - m->weight_bytes - m->kv_bytes;
     out->n_steps = m->n_steps;
     out->n_tokens = m->n_tokens;
     out->step_ms = m->step_ms;

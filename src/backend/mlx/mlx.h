@@ -152,6 +152,8 @@ struct wick_backend_model {
     wick_mlx_node *node; /* [n_nodes] */
     wick_mlx_step step;
     uint64_t kv_bytes, weight_bytes, bytes_per_token, state_bytes, kv_limit_bytes;
+    uint64_t room_bytes; /* memory that is left; 0: what the system says */
+    uint32_t most_heads; /* query heads of a layer */
     uint32_t step_no;
     wick_mlx_flight flight[2]; /* the older one first */
     uint32_t n_flights;
@@ -223,6 +225,9 @@ uint32_t wick_mlx_kv_capacity(const wick_bundle *b);
 mlx_array wick_mlx_state_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t from, uint32_t to);
 void wick_mlx_state_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array state);
 wick_status wick_mlx_seq_truncate(wick_backend_model *m, wick_seq *s, uint32_t n, wick_err *err) WICK_MUST_CHECK;
+/* MLX's CPU device attends with all scores of a layer in memory, and its allocator ends the process when there is none left: so
+ * what they take is looked at before. */
+wick_status wick_mlx_check_scores(const wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
 void wick_mlx_bundle_commit(wick_backend_model *m, wick_bundle *b); /* takes what the step wrote */
 void wick_mlx_bundle_cancel(wick_backend_model *m, wick_bundle *b); /* forgets it */
 wick_status wick_mlx_seq_export(wick_backend_model *m, const wick_seq *s, uint32_t from, uint32_t to, void *buf,

@@ -403,6 +403,31 @@ static void test_limit(void **state)
     close_tiny(&t);
 }
 
+/* What a step's scores would take and is not there is an error of that step. */
+static void test_scores_in_memory(void **state)
+{
+    tiny t;
+    int32_t tok[700];
+    (void)state;
+    open_tiny(&t, 0, 0, 0);
+    tokens_of(tok, 700, 0);
+    t.m->room_bytes = (uint64_t)2 * HEADS * 500 * 500 * sizeof(float);
+    wick_seq *a = new_seq(&t);
+    expect_error(&t, (wick_row[]){{a, tok, 520, WICK_OUT_LAST}}, 1, WICK_E_OUT_OF_MEMORY);
+    assert_non_null(strstr(err.message, "attention"));
+    assert_int_equal(be->kv_len(a), 0);
+    prefill(&t, a, tok, 490, 490, got);
+    wick_seq *b = new_seq(&t);
+    expect_error(&t, (wick_row[]){{a, tok + 490, 200, WICK_OUT_LAST}, {b, tok, 400, WICK_OUT_LAST}}, 2,
+                 WICK_E_OUT_OF_MEMORY);
+    be->kv_free(t.m, b);
+    for (uint32_t i = 0; i < 500; i++) ref_token(&t, tok[i], i, want + (size_t)i * VOCAB);
+    prefill(&t, a, tok + 490, 10, 10, got);
+    assert_near(got, want + 490 * VOCAB, 10 * VOCAB, 1e-4, "after too much");
+    be->kv_free(t.m, a);
+    close_tiny(&t);
+}
+
 static void test_devices(void **state)
 {
     wick_backend_info info;
@@ -437,6 +462,20 @@ static void test_check(void **state)
     t.op[2] = keep;
     t.op[2].u.attn.cache = 9;
     assert_int_equal(wick_mlx_check(&t.p, &err), WICK_E_BAD_PARAMETER);
+    t.op[2] = keep;
+    wick_weight odd = *keep.u.attn.wk;
+    odd.enc = WICK_ENC_BLOCK;
+    odd.dtype = WICK_DTYPE_I16;
+    odd.name = "blk.0.attn_k.weight";
+    t.op[2].u.attn.wk = &odd;
+    assert_int_equal(wick_mlx_check(&t.p, &err), WICK_E_UNSUPPORTED_FORMAT);
+    assert_non_null(strstr(err.message, "blk.0.attn_k.weight"));
+    assert_non_null(strstr(err.message, "expected"));
+    assert_non_null(strstr(err.message, wick_dtype_name(WICK_DTYPE_I16)));
+    odd = *keep.u.attn.wk;
+    odd.n_in = 7;
+    assert_int_equal(wick_mlx_check(&t.p, &err), WICK_E_BAD_PARAMETER);
+    assert_non_null(strstr(err.message, "expected [16][32], got [16][7]"));
     wick_arena_release(&t.p.arena);
 }
 
@@ -453,6 +492,7 @@ int main(void)
                                        cmocka_unit_test(test_hidden),
                                        cmocka_unit_test(test_wrong_batches),
                                        cmocka_unit_test(test_failing_memory),
-                                       cmocka_unit_test(test_limit)};
+                                       cmocka_unit_test(test_limit),
+                                       cmocka_unit_test(test_scores_in_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -364,6 +364,7 @@ static wick_status build(wick_backend_model *m, const wick_batch *b, wick_mlx_ou
     s->spot = (wick_spot){0};
     s->compact = false;
     WICK_TRY(make_groups(m, b, err));
+    WICK_TRY(wick_mlx_check_scores(m, err));
     find_vectors(s, b);
     find_picks(s, b);
     s->positions = wick_mx_data(&m->g, s->pos, MX_DIMS((int)s->n), MLX_INT32);
@@ -464,6 +465,7 @@ wick_status wick_mlx_step_submit(wick_backend_model *m, const wick_batch *b, wic
         take_off(m, f);
         return WICK_OK;
     }
+    wick_mlx.synchronize(m->ctx->stream);
     drop_out(&f->out);
     for (uint32_t i = 0; i < m->step.n_rows; i++) m->step.seq[i]->lost = true; /* their buffers were given away */
     return st;
@@ -510,6 +512,7 @@ wick_status wick_mlx_step_wait(wick_backend_model *m, wick_step_out *out, wick_e
     double now = wick_time_ms();
     m->step_ms += now - (f->started_ms > m->landed_ms ? f->started_ms : m->landed_ms);
     m->landed_ms = now;
+    if (!ok) wick_mlx.synchronize(m->ctx->stream);
     wick_array_drop(&m->result);
     m->result = f->out.vec;
     f->out.vec = (mlx_array){0};
