@@ -285,7 +285,7 @@ static bool join_parts(wick_backend_model *m, wick_mlx_lin *l, const wick_mlx_li
 {
     wick_graph *g = &m->g;
     static const int swap[] = {1, 0};
-    mlx_array *to[] = {&l->w, &l->scales, &l->biases}, a[3];
+    mlx_array *to[] = {&l->w, &l->scales, &l->biases}, a[3] = {{0}};
     for (int k = 0; k < 3; k++) {
         for (uint32_t i = 0; i < n; i++) a[i] = k == 0 ? piece[i].w : k == 1 ? piece[i].scales : piece[i].biases;
         if (!a[0].ctx) continue;
