@@ -45,6 +45,18 @@ function(wick_add_mlx_binding)
   install(TARGETS wick_mlx LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endfunction()
 
+# CUDA sources, which MLX compiles at run time, as text in wick_decode_cuda.h.
+function(wick_embed_cuda)
+  set(dir ${PROJECT_SOURCE_DIR}/src/backend/mlx/cuda)
+  set(out ${PROJECT_BINARY_DIR}/generated/wick_decode_cuda.h)
+  set(script ${PROJECT_SOURCE_DIR}/cmake/EmbedText.cmake)
+  add_custom_command(OUTPUT ${out} DEPENDS ${dir}/decode.cuh ${dir}/decode.cu ${script}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DFILES=${dir}/decode.cuh,${dir}/decode.cu -P ${script})
+  add_custom_target(wick_cuda_text DEPENDS ${out})
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/mlx/decode.c PROPERTIES
+    INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated OBJECT_DEPENDS ${out})
+endfunction()
+
 if(ENABLE_MLX STREQUAL "AUTO" AND WICK_SANITIZE MATCHES "thread")
   message(STATUS "MLX: left out, libmlx's threads are not instrumented")
 elseif(NOT ENABLE_MLX STREQUAL "OFF")
@@ -68,6 +80,7 @@ elseif(NOT ENABLE_MLX STREQUAL "OFF")
   if(WICK_HAS_MLX)
     message(STATUS "MLX: ${WICK_MLX_HOW}")
     file(GLOB WICK_MLX_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/backend/mlx/*.c)
+    wick_embed_cuda()
     set_source_files_properties(${WICK_MLX_SOURCES} PROPERTIES COMPILE_DEFINITIONS
       "${WICK_MLX_DEFINES};WICK_MLX_LIBDIR=\"${CMAKE_INSTALL_FULL_LIBDIR}\"")
     if(WICK_MLXC_INCLUDE AND WICK_MLXC_LIBRARY)

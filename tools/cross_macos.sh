@@ -32,6 +32,8 @@ extern const wick_backend wick_backend_cpu, wick_backend_mlx;
 const wick_backend *const wick_backends[] = {&wick_backend_cpu, &wick_backend_mlx, NULL};
 LIST
 
+cmake "-DOUT=$out/include/wick_decode_cuda.h" -DFILES=src/backend/mlx/cuda/decode.cuh,src/backend/mlx/cuda/decode.cu -P cmake/EmbedText.cmake
+
 flags=(-target aarch64-macos.14.0 -std=c17 -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -D_DARWIN_C_SOURCE -DUTF8PROC_EXPORTS
     -ffp-contract=off -fno-strict-aliasing -Iinclude -Isrc -isystem "$out/include" "-DWICK_VERSION=\"$(cat VERSION)\""
     '-DWICK_MLX_LIBRARY="libwick_mlx.dylib"')

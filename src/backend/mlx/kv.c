@@ -109,6 +109,7 @@ static mlx_array gather_rows(wick_backend_model *m, uint32_t i, wick_seq *const 
             int stop[4] = {(int)seq[k]->row + 1, s.heads, (int)(have < capacity ? have : capacity), s.width};
             bool whole = b->n_rows == 1 && have <= capacity;
             row = whole ? b->kv[i] : wick_mx_slice(g, b->kv[i], start, stop, 4);
+            b->own = false;
             if (have > capacity) have = capacity;
         }
         part[k] = widen(m, i, row, 1, have, capacity);
@@ -203,12 +204,17 @@ wick_status wick_mlx_bundle_for(wick_backend_model *m, wick_seq *const *seq, uin
 
 void wick_mlx_bundle_commit(wick_backend_model *m, wick_bundle *b)
 {
+    bool all = true;
     for (uint32_t i = 0; i < wick_mlx_kv_slots(m); i++) {
-        if (!b->next[i].ctx) continue;
+        if (!b->next[i].ctx) {
+            all = all && wick_mlx_kv_slot(m, i).width == 0;
+            continue;
+        }
         wick_array_drop(&b->kv[i]);
         b->kv[i] = b->next[i];
         b->next[i] = (mlx_array){0};
     }
+    if (all) b->own = true;
     if (b->next_capacity > b->capacity) {
         m->kv_bytes -= b->bytes;
         b->capacity = b->next_capacity;

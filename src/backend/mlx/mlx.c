@@ -207,6 +207,7 @@ static void mlx_unload(wick_backend_model *m)
     if (!m) return;
     log_figures(m);
     if (m->ctx->stream.ctx) wick_mlx.synchronize(m->ctx->stream);
+    wick_mlx_decode_close(m);
     wick_mlx_step_release(m);
     wick_mlx_own_close(m);
     wick_graph_release(&m->g);
@@ -252,7 +253,9 @@ static wick_status load_parts(wick_backend_model *m, wick_progress progress, wic
     wick_mlx_own_open(m);
     wick_mlx.clear_cache(); /* what the parts of joined matrices lay in */
     if (limit) m->kv_limit_bytes = limit > m->weight_bytes ? limit - m->weight_bytes : 1;
-    return wick_mlx_step_init(m, err);
+    WICK_TRY(wick_mlx_step_init(m, err));
+    wick_mlx_decode_open(m);
+    return WICK_OK;
 }
 
 static wick_status load_plan(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,

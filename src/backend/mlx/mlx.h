@@ -67,6 +67,7 @@ typedef struct wick_bundle {
     mlx_array *next; /* the same, of the step that is being built */
     uint32_t n_rows, n_live, capacity;
     uint32_t next_capacity;
+    bool own; /* its arrays were written by a step, and nothing else refers to them */
     uint64_t bytes;
 } wick_bundle;
 
@@ -165,6 +166,7 @@ struct wick_backend_model {
     bool compiled;
     mlx_fast_cuda_kernel kernel[WICK_MLX_N_OWN]; /* see qmv.c */
     wick_mlx_own own[1 + WICK_MLX_OWN_ROWS / 8]; /* which one for one row, up to 8, up to 16, ... */
+    struct wick_mlx_decode *decode;              /* see decode.c; NULL: none */
     uint64_t n_steps, n_tokens;
     double step_ms, landed_ms;
     double build_ms, encode_ms; /* host time of building graphs, and of MLX starting them */
@@ -198,6 +200,15 @@ void wick_mlx_own_open(wick_backend_model *m);
 void wick_mlx_own_close(wick_backend_model *m);
 wick_mlx_own wick_mlx_own_kernel(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
 mlx_array wick_mlx_own_product(wick_backend_model *m, wick_mlx_own own, const wick_mlx_lin *l, mlx_array x, uint32_t n);
+
+/* decode.c: compiles and tries the kernel, behind step_init; can the step that is being built run so; what it leaves in place of
+ * the plan's first decode_nodes, from the embedding [1][n_embd]: logits [1][n_vocab] float32 if HEAD comes next, else X. */
+typedef struct wick_mlx_decode wick_mlx_decode;
+void wick_mlx_decode_open(wick_backend_model *m);
+void wick_mlx_decode_close(wick_backend_model *m);
+bool wick_mlx_decode_fits(const wick_backend_model *m);
+uint32_t wick_mlx_decode_nodes(const wick_backend_model *m);
+mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x);
 
 /* kv.c, kv_slots.c, kv_io.c */
 void wick_mlx_kv_count(wick_backend_model *m);           /* sets bytes_per_token and state_bytes */

@@ -1,0 +1,11 @@
+# Text files as C strings, wick_<name>_<extension> each: cmake -DOUT=header -DFILES=a.cu,b.cuh -P cmake/EmbedText.cmake
+string(REPLACE "," ";" files "${FILES}")
+set(text "/* by cmake/EmbedText.cmake */\n")
+foreach(file IN LISTS files)
+  file(READ "${file}" hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  get_filename_component(name "${file}" NAME)
+  string(REPLACE "." "_" name "${name}")
+  string(APPEND text "static const char wick_${name}[] = {${bytes}0};\n")
+endforeach()
+file(CONFIGURE OUTPUT "${OUT}" @ONLY CONTENT "${text}")
