@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Does the kernel that makes a whole step of one token give what the ops give? On a machine with an NVIDIA GPU:
 
-  bench/mlx_decode.py --wick "build/h200/wick" [CASE..]
+  bench/mlx_decode.py --wick build/mlx/wick [CASE..]
 
-Makes models of several families, large enough for the kernel, in bfloat16 and in 4 bits, and takes the likeliest token a few
-hundred times with --mlx-compile on and off. Prints how many tokens are the same until the first that is not (both round, so a
-near tie ends it sooner or later), and the largest difference of log probabilities up to there. Needs mlx, mlx-lm and numpy."""
+Makes models of several families, large enough for the kernel, in bfloat16 and in 4 bits, and has a prompt read token by token
+in float32, in bfloat16 op by op (--mlx-compile off), and in bfloat16 by the kernel. Prints how far the logits of the last two are
+from the first's, root mean square over root mean square: the kernel must not be farther off than the ops. Needs mlx, mlx-lm and numpy."""
 import argparse
 import json
 import subprocess
@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests/tools"))
 import make_model  # noqa: E402
 import mlx.core as mx  # noqa: E402
+import numpy as np  # noqa: E402
 
 SIZE = dict(hidden_size=1024, intermediate_size=2560, num_attention_heads=16, num_key_value_heads=4, vocab_size=32003,
             num_hidden_layers=6, max_position_embeddings=4096)
@@ -32,31 +33,37 @@ def config_of(case):
 
 
 def run(wick, folder, n, *more):
-    tokens = ",".join(str(7 * i % 1000) for i in range(9))
-    p = subprocess.run([*wick.split(), "logits", str(folder), "--tokens", tokens, "--greedy", str(n), "--backend", "mlx",
+    tokens = ",".join(str(7919 * i % 31991) for i in range(n))
+    p = subprocess.run([*wick.split(), "logits", str(folder), "--tokens", tokens, "--prefill-chunk", "1", "--backend", "mlx",
                         "--device", "gpu", "--json", "--verbose", *more], capture_output=True, text=True)
     if p.returncode:
         raise SystemExit(f"{folder}: {p.stderr.strip()}")
-    o = json.loads(p.stdout)
-    return o["tokens"], o["logprobs"], [line for line in p.stderr.splitlines() if "step of one token" in line or "steps of one" in line or "decode kernel" in line]
+    said = [line.split("mlx: ")[1] for line in p.stderr.splitlines() if "of one token" in line or "decode kernel" in line]
+    return np.array(json.loads(p.stdout)["logits"], dtype=np.float64), said
+
+
+def rms(x):
+    return float(np.sqrt((x * x).mean()))
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("cases", nargs="*", default=CASES)
     ap.add_argument("--wick", default="build/mlx/wick")
-    ap.add_argument("-n", type=int, default=300)
+    ap.add_argument("-n", type=int, default=140)
     a = ap.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         for case in a.cases:
             for quant in (None, "4:64"):
                 at = Path(folder) / f"{case}-{quant or 'bf16'}".replace(":", "-")
                 make_model.make(case, at, quant=quant, config=config_of(case), dtype=mx.bfloat16)
-                x, lx, _ = run(a.wick, at, a.n, "--mlx-compile", "off")
-                y, ly, said = run(a.wick, at, a.n)
-                same = next((i for i in range(min(len(x), len(y))) if x[i] != y[i]), len(x))
-                diff = max((abs(p - q) for p, q in zip(lx[:same], ly[:same])), default=0)
-                print(f"{at.name:<28} {same:4} of {len(x)} tokens the same, log probabilities within {diff:.3f}", *said[-1:], flush=True)
+                exact, _ = run(a.wick, at, a.n, "--precision", "exact", "--mlx-compile", "off")
+                ops, _ = run(a.wick, at, a.n, "--mlx-compile", "off")
+                own, said = run(a.wick, at, a.n)
+                x, y = rms(ops - exact) / rms(exact), rms(own - exact) / rms(exact)
+                same = np.mean(own.argmax(1) == exact.argmax(1)), np.mean(ops.argmax(1) == exact.argmax(1))
+                print(f"{at.name:<28} off by {x:.4f} op by op, {y:.4f} by the kernel; likeliest token {100 * same[1]:.1f} %, {100 * same[0]:.1f} %",
+                      *said[-1:], "WRONG" if y > 1.2 * x else "", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@
 #include "cli/session.h"
 #include "cli/term.h"
 
-enum { MAX_ROWS = 64, MAX_BATCH = 256, MAX_REPS = 1000 };
+enum { MAX_ROWS = 64, MAX_BATCH = 256, MAX_REPS = 1000, WARM_UP_MS = 300 };
 
 typedef struct bench_row {
     uint32_t n_prompt, n_gen, batch, depth, n_reps;
@@ -112,11 +112,20 @@ done:
     return st;
 }
 
+/* One run, and more of them where they are short: a GPU takes a quarter of a second to come to speed. */
+static wick_status come_to_speed(wick_engine *e, const bench_row *r, uint64_t *state, wick_err *err)
+{
+    double ignored, t0 = wick_time_ms();
+    do WICK_TRY(one_run(e, r, state, &ignored, err));
+    while (wick_time_ms() - t0 < WARM_UP_MS);
+    return WICK_OK;
+}
+
 static wick_status measure(wick_engine *e, bench_row *r, bool warm_up, wick_err *err)
 {
     uint64_t state = 42;
-    double ignored, sum = 0, squares = 0;
-    if (warm_up || r->depth) WICK_TRY(one_run(e, r, &state, &ignored, err));
+    double sum = 0, squares = 0;
+    if (warm_up || r->depth) WICK_TRY(come_to_speed(e, r, &state, err));
     for (uint32_t i = 0; i < r->n_reps; i++) {
         WICK_TRY(one_run(e, r, &state, &r->sample[i], err));
         sum += r->sample[i];

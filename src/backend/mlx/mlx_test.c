@@ -255,6 +255,37 @@ static void test_fork_and_truncate(void **state)
     close_tiny(&t);
 }
 
+/* Who may write into a bundle's arrays behind MLX's back: only while no other sequence refers to them. */
+static void test_own(void **state)
+{
+    tiny t;
+    int32_t tok[300];
+    (void)state;
+    open_tiny(&t, 0, 0, 0);
+    tokens_of(tok, 300, 0);
+    wick_seq *a = new_seq(&t), *f = NULL;
+    prefill(&t, a, tok, 5, 5, got);
+    assert_true(a->bundle->own);
+    prefill(&t, a, tok + 5, 1, 1, got);
+    assert_true(a->bundle->own);
+    OK(be->kv_fork(t.m, a, 6, &f, &err)); /* the arrays are shared until one of them writes */
+    assert_false(a->bundle->own);
+    assert_false(f->bundle->own);
+    prefill(&t, a, tok + 6, 1, 1, got);
+    assert_true(a->bundle->own);
+    assert_false(f->bundle->own);
+    wick_row r[2] = {{a, tok + 7, 1, WICK_OUT_LAST}, {f, tok + 7, 1, WICK_OUT_LAST}};
+    run(&t, r, 2, got);
+    assert_ptr_equal(a->bundle, f->bundle);
+    assert_true(a->bundle->own);
+    prefill(&t, a, tok + 8, 290, 290, got); /* moves out, and grows */
+    assert_true(a->bundle->own);
+    assert_false(f->bundle->own); /* what is left behind was read for the copy */
+    be->kv_free(t.m, a);
+    be->kv_free(t.m, f);
+    close_tiny(&t);
+}
+
 static void test_export(void **state)
 {
     tiny t;
@@ -486,6 +517,7 @@ int main(void)
                                        cmocka_unit_test(test_reference),
                                        cmocka_unit_test(test_batches),
                                        cmocka_unit_test(test_picks),
+                                       cmocka_unit_test(test_own),
                                        cmocka_unit_test(test_picks_among_others),
                                        cmocka_unit_test(test_fork_and_truncate),
                                        cmocka_unit_test(test_export),
