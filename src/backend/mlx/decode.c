@@ -159,7 +159,7 @@ static bool read_plan(const wick_backend_model *m, wick_mlx_decode *d)
     d->packed = like->quantized;
     d->head =
         norm_fits(norm, d->layer[0].norm1->op->u.norm.eps) && !head->v[V_B].ctx && lin_fits(m, head->w[W_MAIN], like);
-    if (d->head) d->n_nodes = at;
+    if (d->head) d->n_nodes = at + 1;
     return true;
 }
 
@@ -227,7 +227,7 @@ static uint32_t shared_bytes(const wick_backend_model *m, const wick_mlx_decode 
     uint32_t n_embd = m->plan->n_embd, warps = THREADS / 32, hg = a->n_head / a->n_kv_head < 2 ? 1 : 2;
     uint32_t widest = max_u32(max_u32(n_embd, d->layer[0].mlp->op->u.mlp.n_ff), a->n_head * a->head_dim);
     uint32_t fixed = 4 * (n_embd + a->head_dim + 2 + 2 * warps + 8 * warps * 4 + widest / 32 + 1) +
-                     8 * (n_layers * pointers_of_layer(d) + 8) + 64;
+                     8 * (n_layers * pointers_of_layer(d) + 8) + 12 * warps + 64;
     uint32_t attn = 4 * (hg * a->head_dim + 2 * a->head_dim + 2 * warps * hg + warps * hg * a->head_dim);
     return (fixed + 15) / 16 * 16 + max_u32(attn, (widest + 1023) / 1024 * 2048);
 }
@@ -271,6 +271,7 @@ static void write_head(const wick_backend_model *m, const wick_mlx_decode *d, co
     wick_buf_printf(b, "namespace wick_decode {\nusing T = %s;\n", m->act == MLX_FLOAT16 ? "__half" : "__nv_bfloat16");
     for (size_t i = 0; i < sizeof constant / sizeof *constant; i++)
         wick_buf_printf(b, "constexpr int %s = %" PRIu32 ";\n", constant[i].name, constant[i].value);
+    if (!p->head) wick_buf_puts(b, "__device__ uint32_t* id;\n__device__ float* logprob;\n"); /* named, never used */
     wick_buf_puts(b, wick_decode_cuh);
     wick_buf_puts(b, "}\n");
 }
@@ -326,16 +327,20 @@ static void declare(const wick_backend_model *m, const part *p, const char *name
         input_name(i, in, sizeof in);
         wick_buf_printf(b, "const %s* %s, ", c_type(p->type[i]), in);
     }
-    wick_buf_printf(b, "%s* y);\n}\n", c_type(p->head ? MLX_FLOAT32 : m->act));
+    wick_buf_printf(b, "%s* y%s);\n}\n", c_type(p->head ? MLX_FLOAT32 : m->act),
+                    p->head ? ", uint32_t* id, float* logprob" : "");
 }
 
-static mlx_fast_cuda_kernel new_kernel(const char *name, uint32_t n_in, const char *body, const char *head,
+/* Its outputs are y or, of a head, y, id and logprob. */
+static mlx_fast_cuda_kernel new_kernel(const char *name, uint32_t n_in, bool picks, const char *body, const char *head,
                                        uint32_t shared)
 {
     mlx_fast_cuda_kernel k = {0};
     mlx_vector_string in = input_names(n_in), out = wick_mlx.vector_string_new();
-    if (in.ctx && out.ctx && wick_mlx.vector_string_append_value(out, "y") == 0)
-        k = wick_mlx.fast_cuda_kernel_new(name, in, out, body, head, false, (int)shared);
+    int rc = out.ctx ? wick_mlx.vector_string_append_value(out, "y") : 1;
+    if (rc == 0 && picks)
+        rc = wick_mlx.vector_string_append_value(out, "id") || wick_mlx.vector_string_append_value(out, "logprob");
+    if (in.ctx && rc == 0) k = wick_mlx.fast_cuda_kernel_new(name, in, out, body, head, false, (int)shared);
     if (in.ctx) wick_mlx.vector_string_free(in);
     if (out.ctx) wick_mlx.vector_string_free(out);
     return k;
@@ -352,7 +357,8 @@ static bool compile_part(const wick_backend_model *m, const wick_mlx_decode *d, 
         uint64_t hash = wick_hash_data(body.data, body.n, wick_hash_data(head.data, head.n, 0));
         snprintf(name, sizeof name, "wick_decode_%016" PRIx64, hash);
         declare(m, p, name, &head);
-        if (!head.failed) p->kernel = new_kernel(name, p->n_in, wick_buf_str(&body), wick_buf_str(&head), p->shared);
+        if (!head.failed)
+            p->kernel = new_kernel(name, p->n_in, p->head, wick_buf_str(&body), wick_buf_str(&head), p->shared);
     }
     wick_buf_release(&head);
     wick_buf_release(&body);
@@ -399,24 +405,33 @@ static bool make_parts(const wick_backend_model *m, wick_mlx_decode *d)
     return true;
 }
 
+/* y [1][width] of type; id and logprob, [1] each, where `out` has place for them. */
 static mlx_array launch(wick_backend_model *m, mlx_fast_cuda_kernel k, const mlx_array *in, uint32_t n_in,
-                        uint32_t blocks, uint32_t threads, const int *shape, size_t n_shape, mlx_dtype type)
+                        uint32_t blocks, int width, mlx_dtype type, wick_mlx_out *out)
 {
-    mlx_array y = {0};
-    mlx_vector_array args = {0}, out = {0};
-    int rc = 1;
-    if (m->g.failed) return y;
+    const int shape[2] = {1, width};
+    mlx_array y[3] = {{0}};
+    mlx_vector_array args = {0}, made = {0};
+    if (m->g.failed) return y[0];
     mlx_fast_cuda_kernel_config c = wick_mlx.fast_cuda_kernel_config_new();
-    if (c.ctx && wick_mlx.fast_cuda_kernel_config_add_output_arg(c, shape, n_shape, type) == 0 &&
-        wick_mlx.fast_cuda_kernel_config_set_grid(c, (int)(blocks * threads), 1, 1) == 0 &&
-        wick_mlx.fast_cuda_kernel_config_set_thread_group(c, (int)threads, 1, 1) == 0)
-        args = wick_mlx.vector_array_new_data(in, n_in);
-    if (args.ctx) rc = wick_mlx.fast_cuda_kernel_apply(&out, k, args, c, m->g.stream);
-    if (rc == 0) rc = wick_mlx.vector_array_get(&y, out, 0);
+    int rc = c.ctx ? wick_mlx.fast_cuda_kernel_config_add_output_arg(c, shape, 2, type) : 1;
+    if (rc == 0 && out)
+        rc = wick_mlx.fast_cuda_kernel_config_add_output_arg(c, shape, 1, MLX_UINT32) ||
+             wick_mlx.fast_cuda_kernel_config_add_output_arg(c, shape, 1, MLX_FLOAT32);
+    if (rc == 0)
+        rc = wick_mlx.fast_cuda_kernel_config_set_grid(c, (int)(blocks * THREADS), 1, 1) ||
+             wick_mlx.fast_cuda_kernel_config_set_thread_group(c, THREADS, 1, 1);
+    if (rc == 0) args = wick_mlx.vector_array_new_data(in, n_in);
+    if (rc == 0) rc = args.ctx ? wick_mlx.fast_cuda_kernel_apply(&made, k, args, c, m->g.stream) : 1;
+    for (size_t i = 0; i < (out ? 3 : 1); i++) {
+        if (rc == 0) rc = wick_mlx.vector_array_get(&y[i], made, i);
+        y[i] = wick_graph_keep(&m->g, rc, y[i]);
+    }
     if (c.ctx) wick_mlx.fast_cuda_kernel_config_free(c);
     if (args.ctx) wick_mlx.vector_array_free(args);
-    if (out.ctx) wick_mlx.vector_array_free(out);
-    return wick_graph_keep(&m->g, rc, y);
+    if (made.ctx) wick_mlx.vector_array_free(made);
+    if (out) *out = (wick_mlx_out){y[0], y[1], y[2]};
+    return y[0];
 }
 
 /* How many multiprocessors there are for us: many blocks say on which one they ran. 0: MLX says why not. */
@@ -428,10 +443,10 @@ static uint32_t count_multiprocessors(wick_backend_model *m)
                                "if (threadIdx.x == 0) y[blockIdx.x] = id;\n";
     uint32_t n = 0;
     bool seen[1024] = {false};
-    mlx_fast_cuda_kernel k = new_kernel("wick_multiprocessors", 1, body, "", 0);
+    mlx_fast_cuda_kernel k = new_kernel("wick_multiprocessors", 1, false, body, "", 0);
     if (!k.ctx) return 0;
     mlx_array x = wick_mx_zeros(&m->g, MX_DIMS(1), MLX_FLOAT32);
-    mlx_array y = launch(m, k, &x, 1, PROBE_BLOCKS, THREADS, MX_DIMS(PROBE_BLOCKS), MLX_UINT32);
+    mlx_array y = launch(m, k, &x, 1, PROBE_BLOCKS, PROBE_BLOCKS, MLX_UINT32, NULL);
     const uint32_t *id = !m->g.failed && wick_mlx.array_eval(y) == 0 ? wick_mlx.array_data_uint32(y) : NULL;
     for (uint32_t i = 0; id && i < PROBE_BLOCKS; i++) {
         if (id[i] >= 1024) continue;
@@ -448,9 +463,17 @@ static bool make_numbers(wick_backend_model *m, wick_mlx_decode *d)
     const layer *l = &d->layer[0];
     const wick_op_attn *a = &l->attn->op->u.attn;
     const wick_op_add *x = &l->add1->op->u.add, *y = &l->add2->op->u.add;
-    const float v[] = {
-        l->norm1->op->u.norm.eps, a->qk_norm_eps, a->scale, x->dst_scale, x->src_scale, y->dst_scale, y->src_scale};
-    d->numbers = wick_array_hold(wick_mx_data(&m->g, v, MX_DIMS(7), MLX_FLOAT32));
+    const wick_op_head *head = &m->node[m->n_nodes - 1].op->u.head;
+    const float v[] = {l->norm1->op->u.norm.eps,
+                       a->qk_norm_eps,
+                       a->scale,
+                       x->dst_scale,
+                       x->src_scale,
+                       y->dst_scale,
+                       y->src_scale,
+                       head->scale,
+                       head->softcap};
+    d->numbers = wick_array_hold(wick_mx_data(&m->g, v, MX_DIMS(9), MLX_FLOAT32));
     d->scratch = wick_array_hold(wick_mx_zeros(&m->g, MX_DIMS((int)scratch_floats(m, d)), MLX_FLOAT32));
     bool ok = !m->g.failed && d->numbers.ctx && d->scratch.ctx && wick_mlx.array_eval(d->scratch) == 0;
     wick_graph_reset(&m->g);
@@ -470,7 +493,7 @@ uint32_t wick_mlx_decode_nodes(const wick_backend_model *m)
     return m->decode->n_nodes;
 }
 
-mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x)
+mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x, wick_mlx_out *out)
 {
     wick_mlx_decode *d = m->decode;
     const wick_bundle *b = m->step.group[0].bundle;
@@ -486,9 +509,8 @@ mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x)
             p->in[at] = b->kv[WICK_KV_SLOTS * cache];
             p->in[at + 1] = b->kv[WICK_KV_SLOTS * cache + WICK_KV_PIECES];
         }
-        int width = (int)(p->head ? m->plan->n_vocab : m->plan->n_embd);
-        x = launch(m, p->kernel, p->in, p->n_in, d->n_blocks, THREADS, MX_DIMS(1, width),
-                   p->head ? MLX_FLOAT32 : m->act);
+        x = launch(m, p->kernel, p->in, p->n_in, d->n_blocks, (int)(p->head ? m->plan->n_vocab : m->plan->n_embd),
+                   p->head ? MLX_FLOAT32 : m->act, p->head ? out : NULL);
     }
     return x;
 }

@@ -201,14 +201,14 @@ void wick_mlx_own_close(wick_backend_model *m);
 wick_mlx_own wick_mlx_own_kernel(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
 mlx_array wick_mlx_own_product(wick_backend_model *m, wick_mlx_own own, const wick_mlx_lin *l, mlx_array x, uint32_t n);
 
-/* decode.c: compiles and tries the kernel, behind step_init; can the step that is being built run so; what it leaves in place of
- * the plan's first decode_nodes, from the embedding [1][n_embd]: logits [1][n_vocab] float32 if HEAD comes next, else X. */
+/* decode.c: compiles and tries the kernel, behind step_init; can the step that is being built run so; runs the plan's first
+ * decode_nodes from the embedding [1][n_embd]. If that is all of them, *out gets the logits and what is picked; else X is given back. */
 typedef struct wick_mlx_decode wick_mlx_decode;
 void wick_mlx_decode_open(wick_backend_model *m);
 void wick_mlx_decode_close(wick_backend_model *m);
 bool wick_mlx_decode_fits(const wick_backend_model *m);
 uint32_t wick_mlx_decode_nodes(const wick_backend_model *m);
-mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x);
+mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x, wick_mlx_out *out);
 
 /* kv.c, kv_slots.c, kv_io.c */
 void wick_mlx_kv_count(wick_backend_model *m);           /* sets bytes_per_token and state_bytes */

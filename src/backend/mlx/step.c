@@ -268,19 +268,15 @@ static mlx_array scaled(wick_backend_model *m, mlx_array x, float f)
     return f == 1.0F || !x.ctx ? x : wick_mx_multiply(&m->g, x, wick_mx_scalar(&m->g, f, m->act));
 }
 
-static mlx_array capped(wick_backend_model *m, const wick_op_head *o, mlx_array y)
-{
-    wick_graph *g = &m->g;
-    if (o->softcap == 0.0F) return y;
-    y = wick_mx_tanh(g, wick_mx_divide(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32)));
-    return wick_mx_multiply(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32));
-}
-
 static mlx_array run_head(wick_backend_model *m, const wick_mlx_node *n, mlx_array x)
 {
     const wick_op_head *o = &n->op->u.head;
+    wick_graph *g = &m->g;
     mlx_array y = scaled(m, wick_mlx_linear(m, n->w[W_MAIN], x, m->step.n, n->v[V_B]), o->scale);
-    return capped(m, o, wick_mx_astype(&m->g, y, MLX_FLOAT32));
+    y = wick_mx_astype(g, y, MLX_FLOAT32);
+    if (o->softcap == 0.0F) return y;
+    y = wick_mx_tanh(g, wick_mx_divide(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32)));
+    return wick_mx_multiply(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32));
 }
 
 /* The last n_picks rows of the logits: the best of each, and its log probability, which is finite only if the logits are
@@ -360,21 +356,17 @@ static bool run_node(wick_backend_model *m, uint32_t i, wick_mlx_out *out)
     return true;
 }
 
-/* All nodes up to the head by one kernel, or up to the norm before it. Gives the number of nodes that are done. */
+/* All nodes by one kernel, or those up to the last norm. Gives the number of nodes that are done. */
 static uint32_t run_decode(wick_backend_model *m, wick_mlx_out *out)
 {
-    wick_mlx_step *s = &m->step;
-    uint32_t n = wick_mlx_decode_nodes(m);
-    const wick_op_head *o = &m->node[m->n_nodes - 1].op->u.head;
-    mlx_array y = wick_mlx_decode_run(m, run_embed(m, &m->node[0]));
-    if (n + 1 < m->n_nodes) {
-        s->reg[WICK_R_X] = y;
-        return n;
-    }
-    if (o->scale != 1.0F) y = wick_mx_multiply(&m->g, y, wick_mx_scalar(&m->g, o->scale, MLX_FLOAT32));
-    out->vec = capped(m, o, y);
-    if (s->n_picks) pick(m, out->vec, out);
-    return m->n_nodes;
+    wick_mlx_out all = {0};
+    mlx_array x = wick_mlx_decode_run(m, run_embed(m, &m->node[0]), &all);
+    m->step.reg[WICK_R_X] = x;
+    if (m->step.n_picks)
+        out->id = all.id, out->logprob = all.logprob;
+    else
+        out->vec = all.vec;
+    return wick_mlx_decode_nodes(m);
 }
 
 static wick_status build(wick_backend_model *m, const wick_batch *b, wick_mlx_out *out, wick_err *err)

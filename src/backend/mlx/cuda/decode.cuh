@@ -61,6 +61,18 @@ __device__ __forceinline__ float warp_sum(float v)
   return v;
 }
 
+/* The highest of some logits, the lowest place of it, and the sum of exp(logit - top): NaN if one is no number. */
+struct Best {
+  float top, sum;
+  u32 at;
+  __device__ __forceinline__ void add(const Best& o)
+  {
+    if (o.top > top) sum = sum * __expf(top - o.top) + o.sum;
+    else sum += o.sum * __expf(o.top - top);
+    if (o.top > top || (o.top == top && o.at < at)) top = o.top, at = o.at;
+  }
+};
+
 /* Behind it: xs, the vector that is multiplied, as T; the same place holds what attention needs. */
 struct Shared {
   float x[E]; /* the residual stream, the same in every block */
@@ -69,6 +81,7 @@ struct Shared {
   float part[MAX_TURNS][WARPS][4];
   float xsum[WIDEST / 32 + 1]; /* of 32 elements of xs each */
   const void* ptr[NL * PER + 8];
+  Best best[WARPS];
   int last;
 };
 struct Attn {
