@@ -28,7 +28,8 @@ enum {
     MAX_HEAD = 256,
     MAX_SHARED = 200 * 1024,
     PROBE_BLOCKS = 2048,
-    TRIAL_STEPS = 12,
+    TRIAL_STEPS = 24,
+    TRIAL_ROUNDS = 2,
     OWN_INPUTS = 4,  /* x, meta, fmeta, scratch */
     FIXED_INPUTS = 5 /* of a layer: two norms, K, V, frequencies */
 };
@@ -565,7 +566,12 @@ static bool worth_while(wick_backend_model *m)
     uint32_t n = m->plan->n_vocab;
     float *logits = wick_alloc_zero(2 * (size_t)n, sizeof *logits);
     if (!logits) return false;
-    double ops = try_tokens(m, false, logits), own = ops > 0 ? try_tokens(m, true, logits + n) : -1;
+    double ops = -1, own = -1;
+    for (int i = 0; i < TRIAL_ROUNDS; i++) { /* in turns: a GPU takes its time to come to speed */
+        ops = try_tokens(m, false, logits);
+        own = ops > 0 ? try_tokens(m, true, logits + n) : -1;
+        if (own <= 0) break;
+    }
     bool right = own > 0 && agree(logits, logits + n, n);
     wick_log(WICK_LOG_INFO, "mlx: a step of one token: %.3f ms by ops, %.3f ms by one kernel%s", ops, own,
              own > 0 && !right ? ", and it is wrong" : "");
