@@ -88,21 +88,29 @@ static jflow exec_in(jrt *rt, const jnode *body, jframe *f)
 }
 
 /* --- loops ------------------------------------------------------------------------------------------------------------- */
+/* The next item that the loop's condition keeps; *out is left alone where there is none. */
 static bool loop_raw_next(jrt *rt, jv_loop *lp, jv *out)
 {
+    jv v;
     if (lp->rest_pos < lp->n_rest) {
         *out = lp->rest[lp->rest_pos++];
         return true;
     }
-    while (wick_jv_iter_next(rt, &lp->it, out)) {
-        if (!lp->node->c) return true;
+    while (wick_jv_iter_next(rt, &lp->it, &v)) {
+        if (!lp->node->c) {
+            *out = v;
+            return true;
+        }
         jframe *saved = rt->frame, *f = wick_jinja_push_frame(rt, lp->outer);
         if (!f) return false;
         rt->frame = f;
-        wick_jinja_assign(rt, lp->node->a, *out);
+        wick_jinja_assign(rt, lp->node->a, v);
         bool keep = wick_jv_truth(wick_jinja_eval(rt, lp->node->c));
         rt->frame = saved;
-        if (keep && !rt->failed) return true;
+        if (keep && !rt->failed) {
+            *out = v;
+            return true;
+        }
     }
     return false;
 }

@@ -88,15 +88,18 @@ static int byte_token(const char *p, size_t n)
 static void replace_all(wick_buf *out, wick_str in, wick_str find, wick_str with)
 {
     size_t at = 0;
-    const char *hit;
     while (find.n && in.n - at >= find.n) {
-        while (in.n - at >= find.n && memcmp(in.p + at, find.p, find.n) == 0) {
+        const char *from = in.p + at, *hit = memchr(from, find.p[0], in.n - at - find.n + 1);
+        size_t k = hit ? (size_t)(hit - from) : in.n - at; /* tokens are short: by first bytes, not by memmem */
+        wick_buf_add(out, from, k);
+        at += k;
+        if (!hit) return;
+        if (memcmp(hit, find.p, find.n) == 0) {
             wick_buf_add(out, with.p, with.n);
             at += find.n;
+        } else {
+            wick_buf_putc(out, in.p[at++]);
         }
-        if (in.n - at < find.n || !(hit = memmem(in.p + at, in.n - at, find.p, find.n))) break;
-        wick_buf_add(out, in.p + at, (size_t)(hit - in.p) - at);
-        at = (size_t)(hit - in.p);
     }
     wick_buf_add(out, in.p + at, in.n - at);
 }

@@ -333,10 +333,14 @@ static wick_status step(wick_enc *e, const wick_norm *op, wick_str in, bool pref
     return WICK_OK;
 }
 
+static const size_t max_growth = 64, always_allowed = 1 << 16; /* the widest compatibility form is 18 times as long */
+
 wick_status wick_norm_run(wick_enc *e, const wick_norm *ops, uint32_t n_ops, wick_str in, bool prefix, bool *first,
                           wick_str *out, wick_err *err)
 {
     int which = 0;
+    const size_t max = max_growth * in.n + always_allowed;
+    e->norm[0].max_bytes = e->norm[1].max_bytes = max;
     for (uint32_t i = 0; i < n_ops; i++) {
         const wick_norm *op = &ops[i];
         if (op->kind <= NORM_NFKD && is_ascii(in)) continue;
@@ -348,6 +352,9 @@ wick_status wick_norm_run(wick_enc *e, const wick_norm *ops, uint32_t n_ops, wic
         which = !which;
         wick_buf_reset(b);
         WICK_TRY(step(e, op, in, prefix, b, first, err));
+        if (b->failed && (b->cap > max / 2 || in.n > max / 2 || op->with.n > max / 2))
+            return WICK_FAIL(err, WICK_E_LIMIT, "text",
+                             "a tokenizer's normalizers make the text over %zu times as long", max_growth);
         if (b->failed) return wick_enc_oom(err);
         in = (wick_str){b->data ? b->data : "", b->n};
     }

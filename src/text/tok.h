@@ -169,8 +169,9 @@ typedef struct wick_tok_model {
     wick_str prefix, suffix; /* continuing_subword_prefix, end_of_word_suffix */
     uint32_t max_chars;      /* WORDPIECE */
     double min_score, max_score;
-    wick_trie trie; /* UNIGRAM: all pieces */
-    wick_trie user; /* sentencepiece: user-defined symbols */
+    float *scores_f32; /* UNIGRAM with f32: by id, user-defined symbols with their bonus */
+    wick_trie trie;    /* UNIGRAM: all pieces */
+    wick_trie user;    /* sentencepiece: user-defined symbols */
     bool has_user;
     bool has_unused; /* SCORED_BPE: some pieces only exist to be merged through */
 } wick_tok_model;
@@ -249,7 +250,10 @@ static inline uint32_t wick_heap_left(const wick_heap_item *h)
     return (uint32_t)h->order;
 }
 typedef struct wick_lattice_node {
-    double score;
+    union {
+        double score;
+        float f32;
+    };
     uint32_t from;
     int32_t id;
 } wick_lattice_node;
@@ -292,6 +296,7 @@ wick_status wick_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err) W
 wick_status wick_scored_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_unigram_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_wordpiece_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
+bool wick_unigram_scores(wick_tokenizer *t);           /* scores_f32; false: out of memory */
 void wick_heap_push(wick_enc *e, wick_heap_item item); /* room must be there */
 wick_heap_item wick_heap_pop(wick_enc *e);
 

@@ -27,6 +27,7 @@ void wick_tokenizer_free(wick_tokenizer *t)
     wick_free(t->added.v);
     wick_free(t->model.merges);
     wick_free(t->model.byte_pairs);
+    wick_free(t->model.scores_f32);
     wick_free(t->model.char_ids);
     wick_vocab_release(&t->vocab);
     wick_arena_release(&t->arena);
@@ -81,7 +82,8 @@ wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err)
     if (by_chars) WICK_TRY(wick_cuts_build(t, err));
     if (!wick_bpe_tables(t)) return wick_err_oom(err, "the merges", v->n, 0);
     m->cache = t->n_pre > 0;
-    if (m->kind == MODEL_UNIGRAM && !wick_trie_pack(&m->trie)) return wick_err_oom(err, "the vocabulary", v->n, 0);
+    if (m->kind == MODEL_UNIGRAM && (!wick_trie_pack(&m->trie) || (m->f32 && !wick_unigram_scores(t))))
+        return wick_err_oom(err, "the vocabulary", v->n, 0);
     level_repeated_types(v);
     t->kind = kind_name(t);
     return wick_added_build(t, where, err);

@@ -8,6 +8,8 @@
 #include "text/json_scan.h"
 #include "text/tj.h"
 
+enum { MAX_AFFIX = 256 }; /* bytes: put to every character of a word */
+
 enum { HOLES = 1 << 20 }; /* ids may run ahead of what the file can hold by this much, not more */
 
 enum { BATCH = 32 }; /* entries whose places in the table are asked for before any is looked at */
@@ -270,6 +272,9 @@ static wick_status affix(wick_tokenizer *t, const json_t *model, const char *key
     wick_str s;
     WICK_TRY(wick_tj_str(model, key, &s, where, err));
     if (!s.n) return WICK_OK;
+    if (s.n > MAX_AFFIX)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: key \"%s\": %zu bytes, at most %d are read", where, key, s.n,
+                         MAX_AFFIX);
     *out = wick_tok_keep(t, s.p, s.n);
     return out->p ? WICK_OK : wick_err_oom(err, "the tokenizer", s.n, 0);
 }

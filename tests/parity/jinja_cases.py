@@ -81,6 +81,7 @@ TEMPLATES = [
     "{% raw %}\n x\n{% endraw %}\ny", "{{ '{{' }}{{ '}}' }}{{ {'a': {'b': 1}} }}", "{{ {'a':{}}}}", "{{ [[1]][0] }}",
     "{% for x in a %}{{ x }},{% endfor %}", "{% for x in e %}x{% else %}none{% endfor %}",
     "{% for x in a if x > 1 %}{{ loop.index }}/{{ loop.length }}:{{ x }} {% endfor %}",
+    "{% for x in a if x < 2 %}{{ x }}{{ ',' if not loop.last }}{{ loop.nextitem }}{% endfor %}", "{% for x in a if x != a[-1] %}{{ x }}{% if not loop.last %}, {% endif %}{% endfor %}",
     "{% for x in a %}{{ loop.index }}{{ loop.index0 }}{{ loop.revindex }}{{ loop.revindex0 }}{{ loop.first }}{{ loop.last }}{{ loop.length }}{{ loop.depth }}{{ loop.depth0 }} {% endfor %}",
     "{% for x in a %}[{{ loop.previtem }}|{{ x }}|{{ loop.nextitem }}]{% endfor %}",
     "{% for x in a %}{{ loop.cycle('a', 'b') }}{{ loop.changed(x > 2) }}{% endfor %}", "{% for x in a %}{{ loop.cycle() }}{% endfor %}",

@@ -3,6 +3,7 @@
  *   wick_tok encode FILE|FOLDER [no-special] [plain]   texts on stdin, each ended by NUL -> one JSON array per line
  *   wick_tok decode FILE|FOLDER [skip-special]         one JSON array of ids per line -> JSON string, whole and streamed
  *   wick_tok time FILE|FOLDER [ROUNDS [no-special]]    loads, then encodes all of stdin at once and goes back; medians as JSON
+ *   wick_tok try FILE... < text                        loads each file, encodes the text and goes back: a line "status ms message" each
  * A failure is one line on stderr and the status as exit code.
  */
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 #include "base/alloc.h"
 #include "base/file.h"
+#include "model/vocab.h"
 #include "text/tokenizer.h"
 
 static int fail(const wick_err *e)
@@ -74,6 +76,7 @@ static wick_status load(wick_tokenizer **t, const char *path, wick_err *err)
 {
     char *data = NULL;
     size_t n = 0;
+    if (wick_ends_with(path, ".gguf")) return wick_tokenizer_open_path(t, path, err);
     if (wick_path_is_dir(path)) return wick_tokenizer_open_dir(t, path, err);
     WICK_TRY(wick_file_read(path, 1u << 30, &data, &n, err));
     wick_status st = wick_ends_with(path, ".vocab")  ? load_vocab(t, data, n, path, err)
@@ -220,27 +223,59 @@ static int timing(const wick_tokenizer *t, const char *in, size_t n, double load
     return 0;
 }
 
+static wick_status there_and_back(const char *path, const char *in, size_t n, wick_err *err)
+{
+    wick_tokenizer *t = NULL;
+    int32_t *ids = NULL;
+    size_t n_ids = 0;
+    wick_buf out;
+    wick_buf_init(&out, 1u << 29);
+    wick_status st = load(&t, path, err);
+    if (st == WICK_OK) st = wick_tokenizer_encode(t, in, n, 0, &ids, &n_ids, err);
+    if (st == WICK_OK) st = wick_tokenizer_decode(t, ids, n_ids, false, &out, err);
+    if (st == WICK_OK) st = stream(t, ids, n_ids, &out, err);
+    for (size_t i = 0; st == WICK_OK && i < n_ids; i++) wick_tokenizer_bytes(t, ids[i], &out);
+    wick_buf_release(&out);
+    wick_free(ids);
+    wick_tokenizer_free(t);
+    return st;
+}
+
+static int try_all(char **path, const char *in, size_t n)
+{
+    for (; *path; path++) {
+        wick_err err = {0};
+        double from = now_ms();
+        wick_status st = there_and_back(*path, in, n, &err);
+        printf("%d %.0f %s\n", (int)st, now_ms() - from, st == WICK_OK ? "" : err.message);
+        fflush(stdout);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     wick_err err = {0};
     wick_tokenizer *t = NULL;
     unsigned flags = 0;
     bool skip = false;
-    if (argc < 3) return fputs("usage: wick_tok encode|decode|time FILE [options] < texts\n", stderr), 2;
+    if (argc < 3) return fputs("usage: wick_tok encode|decode|time|try FILE [options] < texts\n", stderr), 2;
     for (int i = 3; i < argc; i++) {
         if (strcmp(argv[i], "no-special") == 0) flags |= WICK_ENC_NO_SPECIAL;
         if (strcmp(argv[i], "plain") == 0) flags |= WICK_ENC_PLAIN_TEXT;
         if (strcmp(argv[i], "skip-special") == 0) skip = true;
     }
     double from = now_ms();
-    if (load(&t, argv[2], &err) != WICK_OK) return fail(&err);
+    const bool trying = strcmp(argv[1], "try") == 0;
+    if (!trying && load(&t, argv[2], &err) != WICK_OK) return fail(&err);
     double load_ms = now_ms() - from;
     wick_buf in;
     wick_buf_init(&in, 1u << 29);
     char chunk[65536];
     for (size_t k; (k = fread(chunk, 1, sizeof chunk, stdin)) > 0;) wick_buf_add(&in, chunk, k);
     const char *data = wick_buf_str(&in);
-    int rc = strcmp(argv[1], "encode") == 0   ? encode(t, data, in.n, flags)
+    int rc = trying                           ? try_all(argv + 2, data, in.n)
+             : strcmp(argv[1], "encode") == 0 ? encode(t, data, in.n, flags)
              : strcmp(argv[1], "decode") == 0 ? decode(t, data, in.n, skip)
                                               : timing(t, data, in.n, load_ms, argc > 3 ? atoi(argv[3]) : 3, flags);
     wick_buf_release(&in);
