@@ -15,12 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <wick_decode_cuda.h> /* made by the build: cuda/decode.cuh and .cu as text */
+
 #include "backend/mlx/kv.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/sys.h"
-#include "wick_decode_cuda.h" /* cuda/decode.cuh and .cu as text */
 
 enum {
     MAX_POINTERS = 400, /* of a launch */
