@@ -57,6 +57,7 @@ typedef enum wick_qk_rule {
     WICK_QK_HEAD,             /* RMS norm per head, required */
     WICK_QK_ROW,              /* RMS norm over all heads together, required */
     WICK_QK_ROW_IF,           /* the same unless use_qk_norm is false */
+    WICK_QK_UNIT_IF,          /* per head without a weight, where qk_norm says so, in layers that turn */
     WICK_QK_HEAD_IF,          /* per head where qk_norm says so */
     WICK_QK_LAYER_PER_HEAD_IF /* LayerNorm without bias, a weight per head, where qk_norm says so */
 } wick_qk_rule;
@@ -101,6 +102,7 @@ typedef struct wick_arch {
     wick_window_rule windows;
     uint32_t window_pattern; /* default of sliding_window_pattern */
     wick_routing routing;
+    bool scale_input;     /* an expert's weight multiplies its input */
     float norm_floor;     /* added to the sum of the chosen experts' scores */
     bool no_rope_scaling; /* what config.json says of rope scaling is not applied, in the reference neither */
     bool rope_local_only; /* in models with windows, only the sliding layers know positions */

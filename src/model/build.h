@@ -20,6 +20,8 @@ wick_status wick_plan_build(wick_plan *plan, const wick_config *cfg, const wick_
 wick_op *wick_build_op(wick_builder *b, wick_op_kind kind, wick_reg dst, wick_reg src, int32_t layer);
 /* Appends a cache; its index, or UINT32_MAX when out of memory. */
 uint32_t wick_build_cache(wick_builder *b, const wick_cache_spec *spec);
+/* n ones; NULL when out of memory. */
+const float *wick_build_ones(wick_builder *b, uint32_t n);
 wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_build_mla(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_build_ffn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err) WICK_MUST_CHECK;

@@ -82,7 +82,9 @@ typedef struct wick_config {
     const float *raw_role_mul, *raw_in_mul; /* [WICK_N_ROLES], [rows of SSM_IN] */
     float raw_embed_scale, raw_logit_scale;
     float temp_beta; /* see wick_op_attn */
-    uint32_t temp_len;
+    uint32_t temp_len, temp_add;
+    bool temp_global; /* only in layers that do not slide */
+    bool chunked;     /* windows are chunks */
     uint32_t n_expert, n_expert_used, n_ff_expert, n_ff_shared, n_expert_shared, n_group, topk_group;
     float expert_scale; /* 0: 1 */
     bool norm_topk, group_by_top2, softmax_scores;

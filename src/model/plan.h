@@ -80,10 +80,11 @@ typedef struct wick_op_attn {
     float scale, softcap;  /* softcap 0: none */
     float clip_qkv;        /* 0: none; else q, k, v clamped to +-clip after their projection */
     uint32_t window;       /* 0: none; else the last `window` positions, own one included */
+    bool chunked;          /* else those from the last multiple of `window` on (llama4) */
     const float *sinks;    /* [n_head] or NULL: an extra logit in the softmax's sum */
     bool out_gate;         /* attention output * sigmoid(gate) before wo (qwen3_next) */
-    float temp_beta;       /* 0: none; else q *= 1 + beta * ln(1 + floor(pos / temp_len)) (ministral3) */
-    uint32_t temp_len;
+    float temp_beta; /* 0: none; else q *= 1 + beta * ln(1 + floor((pos + temp_add) / temp_len)) (ministral3, llama4) */
+    uint32_t temp_len, temp_add;
 } wick_op_attn;
 
 /* DeepSeek's latent attention. cache rows: [kv_rank] normed latent, then [rope_dim] rotated key part (one "head"). */

@@ -98,6 +98,11 @@ static wick_status read_qk_norm(wick_builder *b, wick_op_attn *a, uint32_t layer
     case WICK_QK_HEAD_IF:
         if (!(b->cfg->from_gguf ? wick_ck_has(&b->ck, WICK_ROLE_Q_NORM, layer) : b->cfg->qk_norm)) return WICK_OK;
         break;
+    case WICK_QK_UNIT_IF:
+        if (!b->cfg->qk_norm || !a->rope) return WICK_OK;
+        a->qk_norm_eps = 1e-6f;
+        a->q_norm = a->k_norm = wick_build_ones(b, a->head_dim);
+        return a->q_norm ? WICK_OK : wick_err_oom(err, "the plan", 0, 0);
     case WICK_QK_ROW_IF:
         if (!(b->cfg->from_gguf ? wick_ck_has(&b->ck, WICK_ROLE_Q_NORM, layer) : b->cfg->qk_norm)) return WICK_OK;
         /* fall through */
@@ -162,9 +167,11 @@ wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer,
     a->softcap = c->attn_softcap;
     a->clip_qkv = c->clip_qkv;
     a->window = sliding ? c->window : 0;
+    a->chunked = sliding && c->chunked;
     a->out_gate = c->arch->attn_out_gate;
-    a->temp_beta = c->temp_beta;
+    a->temp_beta = c->temp_global && sliding ? 0 : c->temp_beta;
     a->temp_len = c->temp_len;
+    a->temp_add = c->temp_add;
     bool no_rope = c->layer_no_rope && c->layer_no_rope[layer];
     if (c->arch->rope_local_only && !sliding && (c->layer_window || !(c->no_windows || c->from_gguf))) no_rope = true;
     a->rope = no_rope ? NULL : sliding ? b->rope_local : b->rope;

@@ -149,6 +149,7 @@ static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wic
     m->topk_group = c->topk_group;
     m->group_by_top2 = c->group_by_top2;
     m->router_apart = c->router_apart;
+    m->scale_input = c->arch->scale_input;
     m->router_src = WICK_R_A;
     m->scale = c->expert_scale != 0 ? c->expert_scale : 1;
     m->act = c->act;

@@ -62,7 +62,7 @@ static wick_status read_decay(wick_builder *b, wick_role role, uint32_t layer, u
     return WICK_OK;
 }
 
-static const float *ones(wick_builder *b, uint32_t n)
+const float *wick_build_ones(wick_builder *b, uint32_t n)
 {
     float *v = wick_arena_array(&b->plan->arena, n, sizeof *v);
     for (uint32_t i = 0; v && i < n; i++) v[i] = 1;
@@ -94,9 +94,9 @@ static wick_status build_mamba1(wick_builder *b, wick_op_mamba *o, uint32_t laye
     WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_SSM_D, layer, "", d, 0, &o->d, err));
     if (c->ssm_inner_norms) {
         o->norm_eps = c->ssm_norm_eps;
-        o->dt_norm = ones(b, o->dt_rank);
-        o->b_norm = ones(b, o->d_state);
-        o->c_norm = ones(b, o->d_state);
+        o->dt_norm = wick_build_ones(b, o->dt_rank);
+        o->b_norm = wick_build_ones(b, o->d_state);
+        o->c_norm = wick_build_ones(b, o->d_state);
         if (!o->dt_norm || !o->b_norm || !o->c_norm) return no_memory(err);
     }
     return read_linear(b, WICK_ROLE_SSM_OUT, layer, c->n_embd, d, &o->out, &o->b_out, err);

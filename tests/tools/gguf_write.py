@@ -55,7 +55,7 @@ def write_keys(w, cfg):
         moe = cfg.get("moe_intermediate_size") or cfg["intermediate_size"]
         w.add_feed_forward_length([moe if kind == "E" else cfg["intermediate_size"] if kind == "-" else 0 for kind in cfg["hybrid_override_pattern"]])
     else:
-        w.add_feed_forward_length(cfg.get("intermediate_size") or cfg.get("n_inner") or cfg.get("block_ff_dim") or 4 * hidden)
+        w.add_feed_forward_length(cfg.get("intermediate_size_mlp") or cfg.get("intermediate_size") or cfg.get("n_inner") or cfg.get("block_ff_dim") or 4 * hidden)
     w.add_head_count(heads)
     w.add_head_count_kv(kv_heads(cfg, heads))
     if t.startswith("deepseek"):
@@ -196,6 +196,9 @@ def write_family_keys(w, cfg, t):
     if t == "glm4_moe":
         w.add_nextn_predict_layers(cfg.get("num_nextn_predict_layers", 0))
     if t == "gpt_oss":
+        w.add_expert_feed_forward_length(cfg["intermediate_size"])
+    if t == "llama4":
+        w.add_interleave_moe_layer_step(cfg["interleave_moe_layer_step"])
         w.add_expert_feed_forward_length(cfg["intermediate_size"])
     if t == "ernie4_5_moe":
         w.add_leading_dense_block_count(cfg["moe_layer_start_index"])

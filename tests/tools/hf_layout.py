@@ -178,6 +178,9 @@ def to_hf(weights, config):
         weights = nested(weights)
     elif t == "gpt_oss":
         weights = gpt_oss(weights)
+    elif t == "llama4":
+        weights = fused_experts({re.sub(r"feed_forward\.experts\.(\w+_proj)", r"feed_forward.switch_mlp.\1", k): v for k, v in weights.items()},
+                                turned=True)
     elif any("switch_mlp" in k for k in weights):
         weights = unstack(weights, "experts.{e}", {})
     if t == "falcon_h1":

@@ -31,6 +31,9 @@ BAILING = {"moe_intermediate_size": 64, "num_experts": 8, "num_shared_experts": 
            "first_k_dense_replace": 1}
 GRANITE_SSM = {"mamba_n_heads": 8, "mamba_d_head": 16, "mamba_proj_bias": False, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_n_groups": 1,
                "mamba_conv_bias": True}
+LLAMA4 = {"head_dim": 48, "num_hidden_layers": 4, "attention_bias": False, "attention_chunk_size": 16, "interleave_moe_layer_step": 2,
+          "intermediate_size": 64, "intermediate_size_mlp": 192, "num_local_experts": 4, "num_experts_per_tok": 1, "rope_scaling": LLAMA3,
+          "use_qk_norm": True, "floor_scale": 8, "attn_scale": 0.2, "rope_theta": 5e5, "num_key_value_heads": 2}
 QWEN3_5 = {"head_dim": 64, "num_hidden_layers": 3, "linear_num_value_heads": 4, "linear_num_key_heads": 2, "linear_key_head_dim": 32,
            "linear_value_head_dim": 48, "linear_conv_kernel_dim": 4, "full_attention_interval": 3,
            "rope_parameters": {"rope_type": "default", "rope_theta": 1e7, "partial_rotary_factor": 0.25, "mrope_section": [3, 3, 2]}}
@@ -186,6 +189,7 @@ CASES = {
     "nemotron_h-dense": c("nemotron_h", drop=("rms_norm_eps", "tie_word_embeddings"), num_hidden_layers=4, hybrid_override_pattern=list("M-*-"), head_dim=48,
                           attention_bias=False, mamba_num_heads=8, mamba_head_dim=16, mamba_proj_bias=False, ssm_state_size=16, conv_kernel=4, n_groups=1,
                           mlp_bias=False, layer_norm_epsilon=1e-5, use_bias=False, use_conv_bias=True, gguf_arch="nemotron_h"),
+    "llama4": {"model_type": "llama4", "vocab_size": 517, "text_config": c("llama4_text", drop=tuple(LLAMA4), **LLAMA4)},
     "glm": c("glm", head_dim=48, attention_bias=True),
     "internlm2": c("internlm2", bias=True, num_key_value_heads=2),
     "qwen3_vl": {"model_type": "qwen3_vl", "tie_word_embeddings": True, "text_config":
@@ -205,7 +209,7 @@ CASES = {
 GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma",
              "gemma2": "gemma2", "gemma3_text": "gemma3", "phi3": "phi3", "phi": "phi2", "gpt2": "gpt2",
              "gpt_neox": "gptneox", "stablelm": "stablelm", "starcoder2": "starcoder2", "olmo2": "olmo2",
-             "cohere": "command-r", "glm4": "glm4", "granite": "granite", "mixtral": "llama",
+             "cohere": "command-r", "llama4": "llama4", "glm4": "glm4", "granite": "granite", "mixtral": "llama",
              "qwen2_moe": "qwen2moe", "qwen3_moe": "qwen3moe", "olmoe": "olmoe", "smollm3": "smollm3", "ministral3": "mistral3",
              "gpt_oss": "gpt-oss", "glm4_moe": "glm4moe", "granitemoe": "granitemoe", "deepseek_v2": "deepseek2",
              "deepseek_v3": "deepseek2", "gemma4_text": "gemma4", "lfm2": "lfm2", "mamba": "mamba", "cohere2": "cohere2", "exaone4": "exaone4",

@@ -89,7 +89,8 @@ uint64_t wick_attn_part_floats(const wick_backend_model *m, uint64_t positions)
 
 static uint32_t first_pos(const wick_attn_job *j, uint32_t pos)
 {
-    return j->window && pos >= j->window ? pos - j->window + 1 : 0;
+    if (!j->window || pos < j->window) return 0;
+    return j->chunked ? pos / j->window * j->window : pos - j->window + 1;
 }
 
 /* The i-th tile of the lane's rows. Tiles are counted run by run, KV heads and groups of heads innermost. */

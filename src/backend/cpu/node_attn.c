@@ -53,7 +53,7 @@ static void place_qkv(wick_step *s, const wick_node *n, wick_lane *t)
             uint32_t row = u / o->n_kv_head, h = u % o->n_kv_head, pos = t->tok[row].pos;
             float *x = s->wide + (size_t)row * n->width, scale = o->scale;
             if (o->temp_beta != 0.0F && o->temp_len)
-                scale *= 1.0F + o->temp_beta * logf(1.0F + floorf((float)pos / (float)o->temp_len));
+                scale *= 1.0F + o->temp_beta * logf(1.0F + floorf((float)(pos + o->temp_add) / (float)o->temp_len));
             for (uint32_t i = h * g; i < (h + 1) * g; i++) {
                 float *q = x + (size_t)i * q_head;
                 place_head(s, n, q, o->q_norm, i, row);
@@ -92,6 +92,7 @@ static void run_attn(wick_step *s, const wick_node *n, wick_lane *t)
         .out_stride = n->width,
         .gate = o->out_gate ? s->wide + o->head_dim : NULL,
         .window = o->window,
+        .chunked = o->chunked,
         .softcap = o->softcap,
         .sinks = o->sinks,
     };

@@ -300,7 +300,8 @@ static inline double *ref_attn(ref *f, const wick_op_attn *o, const double *x)
             double *y = out + ((size_t)m * o->n_head + h) * vd, top = o->sinks ? o->sinks[h] : -INFINITY, sum = 0;
             double scale = o->scale;
             uint32_t lo = o->window && m + 1 > o->window ? m + 1 - o->window : 0;
-            if (o->temp_beta != 0) scale *= 1 + o->temp_beta * log(1 + floor((double)m / o->temp_len));
+            if (o->chunked) lo = m / o->window * o->window;
+            if (o->temp_beta != 0) scale *= 1 + o->temp_beta * log(1 + floor((double)(m + o->temp_add) / o->temp_len));
             for (uint32_t j = lo; j <= m; j++) {
                 const double *kh = f->kv_k[o->cache] + ((size_t)j * o->n_kv_head + h / g) * hd;
                 s[j] = 0;

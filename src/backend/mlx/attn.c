@@ -70,7 +70,11 @@ mlx_array wick_mlx_build_mask(wick_backend_model *m, const wick_group *gr, uint3
     mlx_array key = wick_mx_reshape(g, wick_mx_arange(g, (int)from, (int)to), MX_DIMS(1, 1, 1, (int)(to - from)));
     mlx_array mask = wick_mx_less_equal(g, key, pos);
     if (!window) return mask;
-    mlx_array w = wick_mx_data(g, (const int32_t[]){(int32_t)window}, MX_DIMS(1), MLX_INT32);
+    mlx_array w = wick_mx_data(g, (const int32_t[]){(int32_t)(window & ~WICK_MLX_CHUNKED)}, MX_DIMS(1), MLX_INT32);
+    if (window & WICK_MLX_CHUNKED) {
+        mlx_array start = wick_mx_multiply(g, wick_mx_floor_divide(g, pos, w), w);
+        return wick_mx_logical_and(g, mask, wick_mx_less_equal(g, start, key));
+    }
     return wick_mx_logical_and(g, mask, wick_mx_less(g, wick_mx_subtract(g, pos, w), key));
 }
 
@@ -84,17 +88,24 @@ static uint32_t shortest(const wick_backend_model *m, const wick_group *gr)
     return least;
 }
 
+static uint32_t window_of(const wick_op_attn *o)
+{
+    return o->window | (o->chunked ? WICK_MLX_CHUNKED : 0);
+}
+
 mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode)
 {
     wick_mlx_step *s = &m->step;
     const wick_group *gr = &s->group[group];
     uint32_t n = gr->n_seqs > 1 ? 1 : gr->n_tokens, least = gr->even ? gr->len : shortest(m, gr);
     mlx_array none = {0};
-    *from = window && least + 1 > window ? least + 1 - window : 0;
+    uint32_t width = window & ~WICK_MLX_CHUNKED;
+    *from = width && least + 1 > width ? least + 1 - width : 0;
+    if (window & WICK_MLX_CHUNKED) *from = least / width * width;
     *mode = "";
     if (n == 1 && gr->even) return none;
     *mode = "causal";
-    if (n > 1 && (!window || gr->len + n <= window)) return none;
+    if (n > 1 && (!width || gr->len + n <= width)) return none;
     *mode = "array";
     for (uint32_t i = 0; i < s->n_masks; i++)
         if (s->mask[i].group == group && s->mask[i].window == window && !s->mask[i].n_query) return s->mask[i].a;
@@ -135,7 +146,7 @@ static mlx_array uneven_attention(wick_backend_model *m, const wick_op_attn *o, 
     q = wick_mx_reshape(g, q, MX_DIMS((int)gr->n_seqs, (int)o->n_kv_head, (int)per, (int)o->head_dim));
     return wick_mx_attention(g, q, wick_mlx_kv_read(m, gr, o->cache, 0, 0, capacity),
                              wick_mlx_kv_read(m, gr, o->cache, 1, 0, capacity), o->scale, "array",
-                             added_mask(m, group, o->window, per), none);
+                             added_mask(m, group, window_of(o), per), none);
 }
 
 /* q of all rows in the step's layout -> [n][n_head * v_head_dim] */
@@ -162,7 +173,7 @@ static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
             part[i] = rows_of(m, gr, uneven_attention(m, o, i, qg), o->n_head * o->v_head_dim);
             continue;
         }
-        mlx_array mask = wick_mlx_mask(m, i, o->window, &from, &mode);
+        mlx_array mask = wick_mlx_mask(m, i, window_of(o), &from, &mode);
         if (o->softcap != 0.0F || multiplies) {
             wick_mlx_scores how = {o->cache,   o->n_head, o->n_kv_head, o->head_dim, o->v_head_dim, o->scale,
                                    o->softcap, from,      to,           mode,        mask,          nd->v[V_SINKS]};
@@ -229,7 +240,7 @@ static mlx_array temperatures(wick_backend_model *m, const wick_op_attn *o)
         return (mlx_array){0};
     }
     for (uint32_t i = 0; i < s->n; i++)
-        t[i] = 1.0F + o->temp_beta * logf(1.0F + floorf((float)s->pos[i] / (float)o->temp_len));
+        t[i] = 1.0F + o->temp_beta * logf(1.0F + floorf((float)(s->pos[i] + o->temp_add) / (float)o->temp_len));
     bool one = one_sequence(s);
     mlx_array a = wick_mx_data(&m->g, t, MX_DIMS(one ? 1 : (int)s->n, 1, one ? (int)s->n : 1, 1), MLX_FLOAT32);
     wick_free(t);

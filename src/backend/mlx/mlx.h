@@ -273,6 +273,7 @@ typedef struct wick_mlx_scores {
 /* q [rows][n_head][n][head_dim] -> [rows][n_head][n][v_dim] */
 mlx_array wick_mlx_score(wick_backend_model *m, const wick_group *gr, const wick_mlx_scores *o, mlx_array q);
 /* attn.c: positions of the group's queries and keys compared, [n_seqs or 1][1][n][to - from] bool. */
+#define WICK_MLX_CHUNKED (1U << 31) /* with a window: it is a chunk (wick_op_attn) */
 mlx_array wick_mlx_build_mask(wick_backend_model *m, const wick_group *gr, uint32_t window, uint32_t from, uint32_t to);
 /* attn.c: what a group attends to. `mode` is "" (everything), "causal", or "array" with *mask. */
 mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode);
