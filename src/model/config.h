@@ -89,7 +89,7 @@ typedef struct wick_config {
     float expert_scale; /* 0: 1 */
     bool norm_topk, group_by_top2, softmax_scores;
     bool norm_head; /* the columns of the output matrix are to be brought to length 1 (bailing_moe of HF) */
-    float act_alpha, act_limit;
+    float act_alpha, act_limit, route_jitter;
     uint32_t q_rank, kv_rank, nope_dim, mla_rope_dim; /* MLA */
     uint32_t conv_kernel, ssm_inner, ssm_state, ssm_heads, ssm_head_dim, ssm_groups, ssm_dt_rank;
     float ssm_dt_min, ssm_dt_max, ssm_norm_eps;

@@ -34,6 +34,7 @@ typedef enum wick_act {
     WICK_ACT_RELU,
     WICK_ACT_RELU2 /* relu squared */,
     WICK_ACT_SWIGLU_OAI /* gpt-oss: g = min(g, limit), u = clamp(u, -limit, limit): g * sigmoid(alpha g) * (u + 1) */,
+    WICK_ACT_XIELU /* x > 0: alpha x^2 + x / 2, else (e^x - 1 - x) limit + x / 2 (apertus); no gate */,
     WICK_ACT_IDENTITY
 } wick_act;
 
@@ -106,13 +107,16 @@ typedef struct wick_op_mlp {
     const float *b_gate, *b_up, *b_down;
     uint32_t n_ff;
     wick_act act;
-    float act_alpha, act_limit; /* SWIGLU_OAI; act_limit 0: none */
+    float act_alpha, act_limit; /* XIELU; SWIGLU_OAI; act_limit 0: none */
 } wick_op_mlp;
 
 typedef enum wick_routing {
     WICK_ROUTE_SOFTMAX_TOPK, /* softmax over all, take top k (normalise: divide by their sum) */
     WICK_ROUTE_TOPK_SOFTMAX, /* top k logits, softmax over those */
-    WICK_ROUTE_SIGMOID_TOPK  /* sigmoid, choose by score + correction, weights are the scores */
+    WICK_ROUTE_SIGMOID_TOPK, /* sigmoid, choose by score + correction, weights are the scores */
+    /* phimoe: one expert after another is the largest logit left; its weight is its share of a softmax over the logits left
+     * that are near it: (largest - logit) / max(|logit|, largest) <= 2 * jitter */
+    WICK_ROUTE_SPARSEMIXER
 } wick_routing;
 
 typedef struct wick_op_moe {
@@ -121,7 +125,8 @@ typedef struct wick_op_moe {
     const float *correction;   /* added for choosing only, or NULL */
     uint32_t n_expert, top_k, n_ff;
     wick_routing routing;
-    bool normalize;                      /* weights are divided by their sum (not after TOPK_SOFTMAX) */
+    bool normalize;                      /* weights are divided by their sum (not after TOPK_SOFTMAX, SPARSEMIXER) */
+    float jitter;                        /* SPARSEMIXER */
     float norm_floor;                    /* added to that sum */
     uint32_t n_group, topk_group;        /* 0 or 1: no groups */
     bool group_by_top2;                  /* a group's score: sum of its two best (deepseek_v3) instead of its best */

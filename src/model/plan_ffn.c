@@ -1,4 +1,7 @@
 /* model/plan_ffn.c - feed-forward ops: a plain MLP, or experts where the layer has a router. */
+#include <math.h>
+#include <stdio.h>
+#include "format/gguf.h"
 #include "model/build.h"
 
 typedef struct mlp_roles {
@@ -25,6 +28,43 @@ static wick_status read_gate_up(wick_builder *b, wick_op_mlp *m, wick_role role,
     return WICK_OK;
 }
 
+/* One number of xIELU: a tensor of a single value; GGUF has one per layer under a key of its own. */
+static wick_status xielu_number(wick_builder *b, const char *name, uint32_t layer, float *out, wick_err *err)
+{
+    char text[32];
+    const float *v = NULL;
+    if (b->cfg->from_gguf) {
+        snprintf(text, sizeof text, "xielu.%s", name);
+        const wick_gguf_value *list = wick_gguf_get(b->cfg->gguf, text);
+        bool usable = list && list->type == WICK_GGUF_ARRAY && list->elem != WICK_GGUF_STRING &&
+                      list->elem != WICK_GGUF_ARRAY && layer < list->n;
+        if (!usable)
+            return WICK_FAIL(err, WICK_E_BAD_FILE, b->cfg->where, "%s: key %s: expected a number per layer",
+                             b->cfg->where, text);
+        *out = (float)wick_gguf_elem_f64(list, layer);
+        return WICK_OK;
+    }
+    snprintf(text, sizeof text, ".%s", name);
+    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_MLP_ACT, layer, text, 1, 0, &v, err));
+    *out = *v;
+    return WICK_OK;
+}
+
+static float softplus(float x)
+{
+    return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
+}
+
+static wick_status read_xielu(wick_builder *b, wick_op_mlp *m, uint32_t layer, wick_err *err)
+{
+    float p = 0, n = 0;
+    WICK_TRY(xielu_number(b, "alpha_p", layer, &p, err));
+    WICK_TRY(xielu_number(b, "alpha_n", layer, &n, err));
+    m->act_alpha = softplus(p);
+    m->act_limit = 0.5f + softplus(n); /* beta, which no model has changed */
+    return WICK_OK;
+}
+
 static wick_status read_mlp(wick_builder *b, wick_op_mlp *m, const mlp_roles *r, uint32_t layer, uint32_t n_ff,
                             wick_err *err)
 {
@@ -34,6 +74,7 @@ static wick_status read_mlp(wick_builder *b, wick_op_mlp *m, const mlp_roles *r,
     m->act = c->act;
     m->act_alpha = c->act_alpha;
     m->act_limit = c->act_limit;
+    if (c->act == WICK_ACT_XIELU) WICK_TRY(read_xielu(b, m, layer, err));
     if (!n_ff)
         return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: the width of the feed-forward layers is missing",
                          c->where);
@@ -150,6 +191,7 @@ static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wic
     m->group_by_top2 = c->group_by_top2;
     m->router_apart = c->router_apart;
     m->scale_input = c->arch->scale_input;
+    m->jitter = c->route_jitter;
     m->router_src = WICK_R_A;
     m->scale = c->expert_scale != 0 ? c->expert_scale : 1;
     m->act = c->act;

@@ -26,7 +26,7 @@ GGUF_MORE = ["llama-bias-linear", "llama-yarn", "stablelm-parallel", "deepseek_v
 GGUF_CONFIG = {"gemma2": {"query_pre_attn_scalar": 64}, "gemma3_text": {"query_pre_attn_scalar": 64, "sliding_window_pattern": 6,
                                                                           "num_hidden_layers": 7}, "qwen3_moe": {"mlp_only_layers": []},
                "llama4": {"text_config": {**CASES["llama4"]["text_config"], "attention_chunk_size": 8192, "floor_scale": 8192, "attn_scale": 0.1}},
-               "mamba2": {"n_groups": 1}, "falcon_h1": {"mamba_n_groups": 1, "tie_word_embeddings": False},
+               "phimoe": {"rope_scaling": None, "router_jitter_noise": 0.01}, "mamba2": {"n_groups": 1}, "falcon_h1": {"mamba_n_groups": 1, "tie_word_embeddings": False},
                "glm4_moe": {"num_nextn_predict_layers": 1}, "cohere2": {"sliding_window_pattern": 4, "num_hidden_layers": 5},
                "deepseek_v3": {"rope_scaling": {**YARN, "mscale": 1.0, "mscale_all_dim": 1.0}}}
 

@@ -197,6 +197,10 @@ def write_family_keys(w, cfg, t):
         w.add_nextn_predict_layers(cfg.get("num_nextn_predict_layers", 0))
     if t == "gpt_oss":
         w.add_expert_feed_forward_length(cfg["intermediate_size"])
+    if t == "apertus":
+        n = cfg["num_hidden_layers"]
+        w.add_xielu_beta([0.5] * n)
+        w.add_xielu_eps([-1e-6] * n)
     if t == "llama4":
         w.add_interleave_moe_layer_step(cfg["interleave_moe_layer_step"])
         w.add_expert_feed_forward_length(cfg["intermediate_size"])
@@ -394,9 +398,12 @@ def write_gguf(model, cfg, path, kind):
     if factors is not None:
         w.add_tensor("rope_freqs.weight", factors)
     back = []
-    stacks, fused, halves = {}, {}, {}
+    stacks, fused, halves, numbers = {}, {}, {}, {}
     for k, v in tree_flatten(model.parameters()):
         v = np.array(v.astype(mx.float32))
+        if "act_fn." in k:  # keys, not tensors
+            numbers.setdefault(k.rsplit(".", 1)[1], []).append(float(v))
+            continue
         norms = re.match(r"(.*[qk]_layernorm)\.norms\.(\d+)\.weight", k)
         if norms:
             stacks.setdefault(norms[1] + ".weight", []).append(v)
@@ -461,6 +468,9 @@ def write_gguf(model, cfg, path, kind):
         w.add_tensor(gguf_name(tm, k, t), np.concatenate([v[False][0], v[True][0]], axis=1), raw_dtype=v[False][1])
     for k, v in stacks.items():
         w.add_tensor(gguf_name(tm, k, t), np.stack(v))
+    if numbers:
+        w.add_xielu_alpha_p(numbers["alpha_p"])
+        w.add_xielu_alpha_n(numbers["alpha_n"])
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()

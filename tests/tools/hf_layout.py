@@ -162,7 +162,7 @@ def to_hf(weights, config):
         weights = gpt2(weights)
     elif t == "gpt_neox":
         weights = gpt_neox(weights)
-    elif t == "mixtral":
+    elif t in ("mixtral", "phimoe"):
         weights = unstack(weights, "experts.{e}", {"gate_proj": "w1", "down_proj": "w2", "up_proj": "w3"})
     elif t.startswith("gemma4"):
         weights = gemma4(weights)

@@ -66,6 +66,10 @@ def draw(path, shape, rng, config):
         return rng.uniform(-4, -1, shape).astype(np.float32)
     if name in ("D", "layer_scalar", "scale", "per_expert_scale"):
         return 1 + n(0.3)
+    if name in ("beta", "eps"):  # of xIELU
+        return np.array({"beta": 0.5, "eps": -1e-6}[name], dtype=np.float32)
+    if name in ("alpha_p", "alpha_n"):
+        return np.array(rng.uniform(-1, 1), dtype=np.float32)
     if name in ("e_score_correction_bias", "expert_bias"):
         return np.abs(n(0.2))  # below 0 an expert ties with those of other groups, whose scores the reference sets to 0
     if name in ("bias", "sinks"):

@@ -398,6 +398,25 @@ def linear_or_dynamic(c, rng):
     c["rope_scaling"] = rng.choice([None, {"type": "linear", "factor": 3.0}, {"type": "dynamic", "factor": 2.0}])
 
 
+def phimoe_rope(c, rng):
+    half = c["hidden_size"] // c["num_attention_heads"] // 2
+    c["original_max_position_embeddings"] = rng.choice([64, 128, 512])
+    c["rope_scaling"] = rng.choice([None, {"type": "longrope", "short_factor": [1.0] * half, "short_mscale": 1.1, "long_mscale": rng.choice([1.0, 1.3]),
+                                           "long_factor": [round(rng.uniform(1, 8), 3) for _ in range(half)]}])
+
+
+def llama4(c, rng):
+    heads(c, rng)
+    c["num_hidden_layers"] = rng.randint(4, 6)
+    c["attention_chunk_size"], c["floor_scale"] = rng.choice([3, 8, 16, 33]), rng.choice([2, 8, 8192])
+    c["attn_scale"], c["attn_temperature_tuning"] = rng.choice([0.1, 0.4]), rng.choice([0, 4])
+    c["interleave_moe_layer_step"] = rng.randint(1, 3)
+    c["num_local_experts"] = rng.randint(2, 6)
+    c["intermediate_size"], c["intermediate_size_mlp"] = rng.choice([64, 96]), rng.choice([96, 192])
+    c["use_qk_norm"], c["attention_bias"] = rng.random() < 0.6, rng.random() < 0.2
+    every_rope(c, rng)
+
+
 GRANITE = [between("logits_scaling", 0.5, 16), between("attention_multiplier", 0.02, 0.3), between("embedding_multiplier", 0.5, 12),
            between("residual_multiplier", 0.1, 1)]
 FAMILIES = {
@@ -464,6 +483,9 @@ FAMILIES = {
     "granitemoehybrid": [common, split, tied, *GRANITE, flag("attention_bias", 0.3), granite_hybrid],
     "nemotron_h": [common, heads, nemotron_h],
     "glm": [common, heads, tied, flag("attention_bias")],
+    "phimoe": [common, split, experts("num_local_experts"), one_of("router_jitter_noise", 0.01, 0.1, 0.5), phimoe_rope],
+    "apertus": [common, split, tied, every_rope, flag("mlp_bias", 0.2)],
+    "llama4": [common, llama4],
     "internlm2": [common, split, tied, flag("bias"), linear_or_dynamic],
     "qwen3_5": [common, heads, tied, delta, maybe(0.4, experts(), one_of("moe_intermediate_size", 32, 64, 96))],
 }
@@ -485,12 +507,14 @@ def base_of(family):
 def draw(family, seed):
     rng = random.Random(f"{family}/{seed}")
     config = json.loads(json.dumps(base_of(family)))
+    inner = config.get("text_config", config)
     for knob in FAMILIES[family]:
-        knob(config, rng)
+        knob(inner, rng)
+    config["vocab_size"] = inner["vocab_size"]
     layout, quant = rng.choices([("mlx", "f32"), ("mlx", None), ("hf", "f32")], [4, 4, 2])[0]
-    if family in GROUPS_OF_64 and config["hidden_size"] % 64:
+    if family in GROUPS_OF_64 and inner["hidden_size"] % 64:
         quant = "f32"
-    if family in TIED_FLOAT and config["tie_word_embeddings"]:
+    if family in TIED_FLOAT and inner["tie_word_embeddings"]:
         quant = "f32"
     quants = [q for q in QUANTS if family not in NO_FLOAT_MODES or not q.endswith(("mxfp4", "nvfp4", "mxfp8"))]
     return config, layout, quant or rng.choice(quants), rng.randint(1, 70)

@@ -99,6 +99,9 @@ static void option_zoo(maker *k, uint32_t which)
             t->rope = make_rope(a, 8, 500.0F);
             t->temp_beta = 0.1F;
             t->temp_len = 8;
+            t->temp_add = 1;
+            t->window = 6;
+            t->chunked = l == 1;
         } else if (which == 3) {
             t->out_gate = true;
             t->wq = rnd_weight(a, 192, 64, k->bits);

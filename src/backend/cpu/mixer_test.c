@@ -601,6 +601,14 @@ static void routing_rules(void **state)
     uint32_t seen = 0;
     for (int i = 0; i < 6; i++) seen |= 1U << id[i];
     assert_int_equal(seen, 63); /* NaN: still every expert once */
+    o = (wick_op_moe){.n_expert = 4, .top_k = 2, .routing = WICK_ROUTE_SPARSEMIXER, .scale = 1.0F, .jitter = 0.3F};
+    const float near[4] = {1.0F, 2.0F, 0.5F, -3.0F}; /* near: 1 to 2, 0.5 to 1 */
+    memcpy(s, near, sizeof near);
+    wick_moe_route(&o, s, scratch, id, w);
+    assert_int_equal(id[0], 1);
+    assert_int_equal(id[1], 0);
+    assert_true(fabsf(w[0] - 1.0F / (1.0F + expf(-1.0F))) < 1e-6F);
+    assert_true(fabsf(w[1] - 1.0F / (1.0F + expf(-0.5F))) < 1e-6F);
 }
 
 int main(void)

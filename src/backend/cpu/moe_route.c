@@ -50,6 +50,22 @@ static void mask_groups(const wick_op_moe *o, float *choice)
     }
 }
 
+/* `left` starts as the logits; what was chosen becomes -INFINITY. */
+static void sparsemixer(const wick_op_moe *o, const float *logit, float *left, uint32_t *expert, float *weight)
+{
+    uint32_t n = o->n_expert;
+    for (uint32_t k = 0; k < o->top_k; k++) {
+        expert[k] = best_of(left, n, expert, k);
+        float top = left[expert[k]], sum = 0.0F;
+        for (uint32_t i = 0; i < n; i++) {
+            float size = fabsf(logit[i]) > top ? fabsf(logit[i]) : top;
+            if (!((top - logit[i]) / size > 2.0F * o->jitter)) sum += expf(left[i] - top);
+        }
+        weight[k] = 1.0F / sum * o->scale;
+        left[expert[k]] = -INFINITY;
+    }
+}
+
 void wick_moe_route(const wick_op_moe *o, float *score, float *scratch, uint32_t *expert, float *weight)
 {
     uint32_t n = o->n_expert;
@@ -57,6 +73,10 @@ void wick_moe_route(const wick_op_moe *o, float *score, float *scratch, uint32_t
     if (o->routing == WICK_ROUTE_SIGMOID_TOPK)
         for (uint32_t i = 0; i < n; i++) score[i] = 1.0F / (1.0F + expf(-score[i]));
     for (uint32_t i = 0; i < n; i++) scratch[i] = score[i] + (o->correction ? o->correction[i] : 0.0F);
+    if (o->routing == WICK_ROUTE_SPARSEMIXER) {
+        sparsemixer(o, score, scratch, expert, weight);
+        return;
+    }
     if (o->n_group > 1) mask_groups(o, scratch);
     float sum = 0.0F;
     for (uint32_t k = 0; k < o->top_k; k++) {

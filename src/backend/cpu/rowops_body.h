@@ -172,6 +172,7 @@ FORCE_INLINE vf act_one(vf g, wick_act kind)
         return vf_mul(r, r);
     }
     case WICK_ACT_SWIGLU_OAI:
+    case WICK_ACT_XIELU:
     case WICK_ACT_IDENTITY: break;
     }
     return g;
@@ -198,6 +199,18 @@ static void act_swiglu_oai(float *g, const float *u, uint32_t n, float alpha, fl
     }
 }
 
+static void act_xielu(float *x, uint32_t n, float pos, float neg)
+{
+    vf zero = vf_set1(0.0F), one = vf_set1(1.0F);
+    FOR_EACH_VEC(n, i, k)
+    {
+        vf v = load_w(x + i, k), p = vf_max(zero, v), m = vf_min(zero, v);
+        vf y = vf_mul(vf_sub(vf_sub(vf_exp(m), one), m), vf_set1(neg));
+        y = vf_fma(vf_mul(p, p), vf_set1(pos), y);
+        store_w(x + i, k, vf_fma(v, vf_set1(0.5F), y));
+    }
+}
+
 static void op_act(float *g, const float *u, uint32_t n, wick_act kind, float alpha, float limit)
 {
     switch (kind) {
@@ -207,6 +220,7 @@ static void op_act(float *g, const float *u, uint32_t n, wick_act kind, float al
     case WICK_ACT_RELU: act_all(g, u, n, WICK_ACT_RELU); return;
     case WICK_ACT_RELU2: act_all(g, u, n, WICK_ACT_RELU2); return;
     case WICK_ACT_SWIGLU_OAI: act_swiglu_oai(g, u, n, alpha, limit); return;
+    case WICK_ACT_XIELU: act_xielu(g, n, alpha, limit); return;
     case WICK_ACT_IDENTITY: act_all(g, u, n, WICK_ACT_IDENTITY); return;
     }
 }

@@ -241,6 +241,7 @@ static inline double ref_act(double g, double u, wick_act k, double alpha, doubl
     case WICK_ACT_SWIGLU_OAI:
         if (limit == 0) limit = INFINITY;
         return fmin(g, limit) * ref_sigmoid(alpha * fmin(g, limit)) * (fmax(fmin(u, limit), -limit) + 1);
+    case WICK_ACT_XIELU: return g > 0 ? alpha * g * g + g / 2 : (expm1(g) - g) * limit + g / 2;
     case WICK_ACT_IDENTITY: break;
     }
     return g * u;

@@ -90,7 +90,7 @@ static uint32_t shortest(const wick_backend_model *m, const wick_group *gr)
 
 static uint32_t window_of(const wick_op_attn *o)
 {
-    return o->window | (o->chunked ? WICK_MLX_CHUNKED : 0);
+    return o->window | (o->chunked && o->window ? WICK_MLX_CHUNKED : 0);
 }
 
 mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode)

@@ -105,6 +105,8 @@ static wick_status check_moe(check *c, const wick_op_moe *o)
          (o->topk_group == 0 || o->topk_group > groups || (uint64_t)o->topk_group * (o->n_expert / groups) < o->top_k)))
         return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "n_expert", "%u of %u experts in %u of %u groups: not possible",
                          o->top_k, o->n_expert, o->topk_group, groups);
+    if (o->routing == WICK_ROUTE_SPARSEMIXER && o->top_k > 64)
+        return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "top_k", "%u experts chosen one after another", o->top_k);
     CHECK({o->router, o->n_expert, c->p->n_embd, "router", false},
           {o->shared_gate, 1, c->p->n_embd, "shared gate", true});
     if (!o->up || !o->down || (o->router_apart && (unsigned)o->router_src >= WICK_N_REGS))

@@ -140,6 +140,20 @@ static mlx_array swiglu_oai(wick_backend_model *m, float alpha, float limit, mlx
     return wick_mx_multiply(g, s, wick_mx_add(g, up, num(m, 1.0F)));
 }
 
+/* With p = max(x, 0) and n = min(x, 0): alpha p^2 + limit (e^n - 1 - n) + x / 2, in float32 for the difference. */
+static mlx_array xielu(wick_backend_model *m, float alpha, float limit, mlx_array x)
+{
+    wick_graph *g = &m->g;
+    mlx_array zero = wick_mx_scalar(g, 0.0F, MLX_FLOAT32), one = wick_mx_scalar(g, 1.0F, MLX_FLOAT32);
+    mlx_array v = wick_mx_astype(g, x, MLX_FLOAT32), n = wick_mx_minimum(g, v, zero);
+    mlx_array low = wick_mx_subtract(g, wick_mx_subtract(g, wick_mx_exp(g, n), one), n);
+    mlx_array high = wick_mx_square(g, wick_mx_maximum(g, v, zero));
+    mlx_array y = wick_mx_add(g, wick_mx_multiply(g, high, wick_mx_scalar(g, alpha, MLX_FLOAT32)),
+                              wick_mx_multiply(g, low, wick_mx_scalar(g, limit, MLX_FLOAT32)));
+    y = wick_mx_add(g, y, wick_mx_multiply(g, v, wick_mx_scalar(g, 0.5F, MLX_FLOAT32)));
+    return wick_mx_astype(g, y, m->act);
+}
+
 static mlx_array activate(wick_backend_model *m, wick_act act, mlx_array x)
 {
     wick_graph *g = &m->g;
@@ -150,6 +164,7 @@ static mlx_array activate(wick_backend_model *m, wick_act act, mlx_array x)
     case WICK_ACT_RELU: return wick_mx_maximum(g, x, num(m, 0.0F));
     case WICK_ACT_RELU2: return wick_mx_square(g, wick_mx_maximum(g, x, num(m, 0.0F)));
     case WICK_ACT_SWIGLU_OAI:
+    case WICK_ACT_XIELU:
     case WICK_ACT_IDENTITY: break;
     }
     return x;
@@ -210,6 +225,7 @@ mlx_array wick_mlx_activation(wick_backend_model *m, wick_act act, float alpha, 
                               mlx_array up)
 {
     if (act == WICK_ACT_SWIGLU_OAI && gate.ctx) return swiglu_oai(m, alpha, limit, gate, up);
+    if (act == WICK_ACT_XIELU) return xielu(m, alpha, limit, up);
     if (m->compiled && gate.ctx && !m->g.failed) {
         mlx_closure c = compiled(m, act);
         if (c.ctx) return apply(m, c, gate, up);

@@ -1,4 +1,6 @@
 /* backend/mlx/mlp.c - MLP, and MOE: routing in float32, experts by gathered products. */
+#include <math.h>
+
 #include "backend/mlx/mlx.h"
 
 static mlx_array run_mlp(wick_backend_model *m, const wick_op_mlp *o, const wick_mlx_lin *const *w, const mlx_array *v,
@@ -44,6 +46,27 @@ static mlx_array limit_groups(wick_backend_model *m, const wick_op_moe *o, mlx_a
     return wick_mx_reshape(g, by_group, MX_DIMS(n, (int)o->n_expert));
 }
 
+/* The rule of WICK_ROUTE_SPARSEMIXER; logits [n][n_expert] float32. */
+static void sparsemixer(wick_backend_model *m, const wick_op_moe *o, mlx_array logits, mlx_array *idx,
+                        mlx_array *weight)
+{
+    wick_graph *g = &m->g;
+    int n = (int)m->step.n;
+    mlx_array none = wick_mx_scalar(g, -INFINITY, MLX_FLOAT32), left = logits, chosen[64], share[64];
+    mlx_array minus = wick_mx_scalar(g, -1.0F, MLX_FLOAT32), limit = wick_mx_scalar(g, 2.0F * o->jitter, MLX_FLOAT32);
+    mlx_array size = wick_mx_maximum(g, logits, wick_mx_multiply(g, logits, minus));
+    for (uint32_t k = 0; k < o->top_k; k++) {
+        mlx_array top = wick_mx_max(g, left, -1, true);
+        mlx_array far = wick_mx_divide(g, wick_mx_subtract(g, top, logits), wick_mx_maximum(g, size, top));
+        mlx_array band = wick_mx_where(g, wick_mx_less(g, limit, far), none, left);
+        chosen[k] = wick_mx_reshape(g, wick_mx_argmax(g, left, -1), MX_DIMS(n, 1));
+        share[k] = wick_mx_take_along(g, wick_mx_softmax(g, band, -1), chosen[k], -1);
+        left = wick_mx_put_along(g, left, chosen[k], wick_mx_broadcast(g, none, MX_DIMS(n, 1)), -1);
+    }
+    *idx = wick_mx_concat(g, chosen, o->top_k, 1);
+    *weight = wick_mx_astype(g, wick_mx_concat(g, share, o->top_k, 1), m->act);
+}
+
 /* The top_k experts of each row and their weights, [n][k] each. */
 static void route(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, mlx_array *idx, mlx_array *weight)
 {
@@ -53,6 +76,10 @@ static void route(wick_backend_model *m, const wick_mlx_node *nd, mlx_array x, m
     mlx_array none = {0}, score, choice;
     mlx_array logits = wick_mx_astype(g, wick_mlx_linear(m, nd->w[W_ROUTER], x, m->step.n, none), MLX_FLOAT32);
     if (nd->v[V_ROUTER].ctx) logits = wick_mx_add(g, logits, nd->v[V_ROUTER]);
+    if (o->routing == WICK_ROUTE_SPARSEMIXER) {
+        sparsemixer(m, o, logits, idx, weight);
+        return;
+    }
     if (o->routing == WICK_ROUTE_SOFTMAX_TOPK)
         score = wick_mx_softmax(g, logits, -1);
     else if (o->routing == WICK_ROUTE_SIGMOID_TOPK)

@@ -1,5 +1,6 @@
 /* model/archs/dense.c - families that are llama or qwen2 with other names, biases or factors: seed_oss, ernie4_5 (also
- * with experts), mimo, internlm2 and 3, exaone (the first), hunyuan_v1_dense, minicpm. */
+ * with experts), mimo, internlm2 and 3, apertus (an activation with numbers of its own), exaone (the first),
+ * hunyuan_v1_dense, minicpm. */
 #include <math.h>
 #include <string.h>
 #include "base/json.h"
@@ -92,6 +93,22 @@ const wick_arch wick_arch_internlm2 = {
     .gguf_permuted = true,
     .qkv_per_group = true,
     .names = internlm2_names,
+};
+
+static const wick_role_name apertus_names[] = {{WICK_ROLE_ATTN_NORM, "@layers.%.attention_layernorm", NULL},
+                                               {WICK_ROLE_MLP_NORM, "@layers.%.feedforward_layernorm", NULL},
+                                               {0}};
+
+const wick_arch wick_arch_apertus = {
+    .name = "apertus",
+    .hf = {"apertus"},
+    .gguf = {"apertus"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_XIELU,
+    .plain_mlp = true,
+    .qk = WICK_QK_HEAD,
+    .names = apertus_names,
 };
 
 static const wick_role_name exaone_names[] = {{WICK_ROLE_EMBED, "@wte", NULL},
