@@ -210,6 +210,57 @@ static void test_sizes(void **state)
     wick_arena_release(&t.p.arena);
 }
 
+/* 16-bit activations and scales, as on a GPU: the codes are expanded for every step. The context is told that its device is one.
+ * Without quantized KV the largest differences are 0.017 and 0.10, with it 0.052 and 0.22. */
+static void test_halves(void **state)
+{
+    enum { N = 40, STEPS = 8 };
+    static const struct {
+        wick_dtype t;
+        double limit;
+    } types[] = {{WICK_DTYPE_F16, 0.1}, {WICK_DTYPE_BF16, 0.4}};
+    wick_backend_opts o = {.device = "cpu", .kv_dtype = WICK_DTYPE_Q8_0, .mlx_lazy = true};
+    wick_progress none = {0};
+    (void)state;
+    for (size_t c = 0; c < 2; c++) {
+        tiny t;
+        int32_t tok[N + STEPS], other[STEPS + 3];
+        uint64_t n = 0;
+        tokens_of(tok, N + STEPS, 3);
+        tokens_of(other, STEPS + 3, 4);
+        make_plan(&t, 0, 0, 0);
+        t.p.act_dtype = types[c].t;
+        OK(be->open(&t.c, &o, &err));
+        t.c->gpu = true;
+        OK(be->load(t.c, &t.p, MAX_TOKENS, none, &t.m, &err));
+        wick_kv_usage u;
+        be->kv_usage(t.m, &u);
+        assert_int_equal(u.bytes_per_token, LAYERS * 2 * KV_HEADS * (PADDED + GROUPS * 2 * 2));
+        for (uint32_t i = 0; i < N + STEPS; i++) ref_token(&t, tok[i], i, want + (size_t)i * VOCAB);
+        wick_seq *s = new_seq(&t), *in = new_seq(&t), *b = new_seq(&t);
+        prefill(&t, s, tok, N, N, got);
+        assert_near(got, want, N * VOCAB, types[c].limit, "a prompt in 16 bits");
+        OK(be->kv_export(t.m, s, 0, N, NULL, &n, &err));
+        uint8_t *buf = malloc(n), *again = malloc(n);
+        OK(be->kv_export(t.m, s, 0, N, buf, &n, &err));
+        OK(be->kv_import(t.m, in, 0, N, buf, n, &err));
+        OK(be->kv_export(t.m, in, 0, N, again, &n, &err));
+        assert_memory_equal(buf, again, n);
+        prefill(&t, b, other, 3, 3, got);
+        for (uint32_t k = 0; k < STEPS; k++) { /* two lengths in one call */
+            wick_row r[2] = {{in, tok + N + k, 1, WICK_OUT_LAST}, {b, other + 3 + k, 1, WICK_OUT_LAST}};
+            run(&t, r, 2, got);
+            assert_near(got, want + (size_t)(N + k) * VOCAB, VOCAB, types[c].limit, "tokens in 16 bits");
+        }
+        free(buf);
+        free(again);
+        be->kv_free(t.m, s);
+        be->kv_free(t.m, in);
+        be->kv_free(t.m, b);
+        close_tiny(&t);
+    }
+}
+
 /* Every allocation of a step fails in turn: the sequence stays as it was. */
 static void test_failing_memory(void **state)
 {
@@ -243,7 +294,7 @@ static void test_failing_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_batches),
-                                       cmocka_unit_test(test_copies), cmocka_unit_test(test_sizes),
-                                       cmocka_unit_test(test_failing_memory)};
+                                       cmocka_unit_test(test_copies),    cmocka_unit_test(test_sizes),
+                                       cmocka_unit_test(test_halves),    cmocka_unit_test(test_failing_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
