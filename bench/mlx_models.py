@@ -167,9 +167,11 @@ def speed(folder, prompts, gens, batches, reps, float32=False, as_json=False):
             for n in sizes:
                 if not n:
                     continue
+                warm = n if kind == "prompt" else 8
+                row(b, warm)
                 t = time.perf_counter()
                 while time.perf_counter() - t < 0.3:  # as `wick bench` comes to speed
-                    row(b, n if kind == "prompt" else 8)
+                    row(b, warm)
                 s = [row(b, n) for _ in range(reps)]
                 if as_json:
                     print(json.dumps(dict(n_prompt=n if kind == "prompt" else 0, n_gen=n if kind == "decode" else 0, batch=b, samples=s)), flush=True)
