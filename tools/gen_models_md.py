@@ -26,6 +26,12 @@ Names are those of `model_type` in config.json and of `general.architecture` in 
 mode); `4bit` and `8bit` are affine with groups of 64. GGUF calls mixtral `llama` and deepseek_v2 `deepseek2`.
 
 """
+TYPES = """
+Whole models are also run of every other block type of GGUF: {types}. Each type, IQ1_M and NVFP4 too, is read as the `gguf`
+package reads it (`tests/parity/test_formats.py`).
+
+A build with MLX runs these on the MLX backend without being asked for more (`tests/parity/test_mlx.py`): {mlx}.
+"""
 OTHER = """
 ## Checkpoints of other quantizers
 
@@ -85,9 +91,14 @@ def generate():
                 mine[layout] = list(dict.fromkeys(mine.get(layout, []) + quants))
         text += row([name, ", ".join(hf), ", ".join(gguf) or "-"]
                     + [", ".join(mine.get(layout, [])) or "-" for layout in ("mlx", "hf", "npz", "gguf")])
+    import test_mlx
+    import test_parity
+    on_mlx = ", ".join(f"{case} ({layout} {quant})" for case, layout, quant in test_mlx.FAMILIES)
+    text += TYPES.format(types=", ".join(test_parity.GGUF_TYPES), mlx=on_mlx)
     text += OTHER + row(["quantizer", "what", "tested with"]) + row(["---"] * 3)
     for kind, families in foreign.items():
         text += row([kind, TITLES[kind], ", ".join(dict.fromkeys(families))])
+    text += row(["mxfp4", "the original gpt-oss: blocks and scales of stacked experts", "gpt_oss"])
     return text + NOT
 
 

@@ -3,7 +3,9 @@
 import io
 import json
 import struct
+import sys
 import zipfile
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -13,7 +15,9 @@ from gguf import GGUFEndian, GGUFWriter, quants
 from gguf.constants import GGML_QUANT_SIZES
 from safetensors.numpy import save_file
 
-from formats_common import NAMES, array, directory, dump, f32, safetensors_bytes
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+from gguf_write import HALVES  # noqa: E402
+from formats_common import NAMES, array, directory, dump, f32, safetensors_bytes  # noqa: E402
 
 RNG = np.random.default_rng(7)
 
@@ -186,9 +190,6 @@ def test_gguf_big_endian_and_version_1(tmp_path):
 
 BLOCKS = [Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q8_0, Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K, Q.TQ1_0, Q.TQ2_0, Q.MXFP4, Q.NVFP4, Q.IQ4_NL, Q.IQ4_XS,
           Q.IQ2_XXS, Q.IQ2_XS, Q.IQ2_S, Q.IQ3_XXS, Q.IQ3_S, Q.IQ1_S, Q.IQ1_M]
-# where the half-precision numbers of a block are: they must be finite
-HALVES = {Q.Q4_0: [0], Q.Q4_1: [0, 2], Q.Q5_0: [0], Q.Q5_1: [0, 2], Q.Q8_0: [0], Q.Q2_K: [80, 82], Q.Q3_K: [108], Q.Q4_K: [0, 2],
-          Q.Q5_K: [0, 2], Q.Q6_K: [208], Q.TQ1_0: [52], Q.TQ2_0: [64], Q.MXFP4: [], Q.NVFP4: []}
 
 
 @pytest.mark.parametrize("t", BLOCKS, ids=lambda t: t.name)

@@ -17,7 +17,8 @@ from test_parity import compare, find_wick, make_model, prompt_of
 FAMILIES = [("llama", "mlx", "f32"), ("qwen2", "mlx", "4bit"), ("gemma2", "hf", "f32"), ("mistral-mixed", "mlx", "8bit"),
             ("gpt_oss", "mlx", "4bit"), ("deepseek_v3", "mlx", "4bit"), ("lfm2", "hf", "f32"), ("mamba", "mlx", "f32"),
             ("mamba2", "mlx", "4bit"), ("falcon_h1", "mlx", "f32"), ("qwen3_next", "mlx", "4bit"), ("llama", "mlx", "4:32:mxfp4"),
-            ("llama", "mlx", "4:16:nvfp4"), ("llama", "mlx", "8:32:mxfp8"), ("llama", "mlx", "3:64")]
+            ("llama", "mlx", "4:16:nvfp4"), ("llama", "mlx", "8:32:mxfp8"), ("llama", "mlx", "3:64"), ("llama4", "mlx", "4bit"),
+            ("phimoe", "mlx", "4bit"), ("apertus", "mlx", "f32"), ("qwen3_5", "hf", "f32"), ("nemotron_h", "mlx", "f32"), ("bailing_moe", "mlx", "4bit")]
 
 
 def run(*args, **kw):

@@ -209,6 +209,8 @@ CASES = {
                     c("qwen3_5_moe_text", drop=("rope_theta",), **{**QWEN3_5, "linear_num_value_heads": 6}, **MOE, shared_expert_intermediate_size=64)},
 }
 
+# Families under another name: their names and layouts are tested, their arithmetic is that of the others.
+SAME = {"qwen3_vl", "qwen2_5_vl", "qwen3_vl_moe", "kimi_k25"}
 # GGUF architecture names where llama.cpp has the family, for whole models written with the gguf package.
 GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma",
              "gemma2": "gemma2", "gemma3_text": "gemma3", "phi3": "phi3", "phi": "phi2", "gpt2": "gpt2",
