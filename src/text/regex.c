@@ -11,6 +11,7 @@
  *   (?m)        "." matches newlines: PCRE2's (?s).  ^ and $ always match at lines: PCRE2_MULTILINE, newline is \n only
  *   [a[b]&&[c]] nested sets and intersections become groups with look-ahead
  *   [:punct:]   symbols too; [:alpha:], [:upper:], [:lower:] the properties, not the categories
+ *   \X          a grapheme, with emoji apart as in newer PCRE2
  *   \p{Letter}  long names of general categories
  *   \p{Han}     the script; PCRE2: all that the script is used with
  * Case folding inside (?i:...) is the Unicode one in both ("ſ" matches "s").
@@ -30,6 +31,12 @@ static const uint64_t max_run_ns = 10u * 1000 * 1000 * 1000; /* all matching of 
 #define LONE_WORD WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 #define IN_WORD "[" LONE_WORD "]"
 #define AFTER_WORD "(?<=" IN_WORD ")"
+
+/* PCRE2 10.42 joins neighbouring emoji in its \X; only U+200D does that. */
+#define EXTEND "[\\p{Mn}\\p{Me}\\p{Mc}\\x{200c}\\x{200d}\\x{1f3fb}-\\x{1f3ff}]*+"
+#define GRAPHEME                                                                                \
+    "(?>\\p{Extended_Pictographic}" EXTEND "(?:(?<=\\x{200d})\\p{Extended_Pictographic}" EXTEND \
+    ")*+|(?!\\p{Extended_Pictographic})\\X)"
 
 struct wick_regex {
     pcre2_code *code;
@@ -172,6 +179,7 @@ static void put_escape(translator *t, bool in_set)
     case 'h': body = "0-9a-fA-F"; break;
     case 'W': wick_buf_puts(t->out, in_set ? "[^" WORD "]" : "[^" LONE_WORD "]"); break; /* in a set: an alternative */
     case 'H': wick_buf_puts(t->out, "[^0-9a-fA-F]"); break;
+    case 'X': wick_buf_puts(t->out, in_set ? "X" : GRAPHEME); break;
     case 'b':
     case 'B':
         if (in_set)

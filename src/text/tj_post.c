@@ -1,28 +1,38 @@
 /* text/tj_post.c - post-processors and added tokens of a tokenizer.json.
  *
- * For one sequence every post-processor is a list of ids with the text somewhere in it (-1); a Sequence of them is
- * the one list put into the place of the text of the next.
+ * For one sequence every post-processor is a list of ids with the text somewhere in it (-1). A Sequence of them hands on what
+ * `tokenizers` does: after a template each of its items is a sequence of its own, so a template behind one that adds a single
+ * token sees two, and is asked for its pair.
  */
 #include <string.h>
 #include "base/json.h"
 #include "text/tj.h"
 
-enum { MAX_POST = 4096 };
+enum { MAX_POST = 4096, TEXT = -1, PART_A = -1, PART_B = -2 };
 
 typedef struct post_list {
-    int32_t id[MAX_POST];
-    uint32_t n;
+    int32_t id[MAX_POST];  /* of a template: PART_A and PART_B where a sequence goes */
+    bool starts[MAX_POST]; /* begins a sequence of its own */
+    uint32_t n, n_parts;
 } post_list;
 
 static wick_status put(const wick_tokenizer *t, post_list *l, int64_t id, const char *where, wick_err *err)
 {
     if (l->n == MAX_POST)
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a post_processor adds more than %d tokens", where, MAX_POST);
-    if (id < -1 || id >= t->vocab.n)
+    if (id < PART_B || id >= t->vocab.n)
         return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: the post_processor adds id %lld, the vocabulary has %u",
                          where, (long long)id, t->vocab.n);
+    l->starts[l->n] = false;
     l->id[l->n++] = (int32_t)id;
     return WICK_OK;
+}
+
+static void start_part(post_list *l, uint32_t at)
+{
+    if (at == l->n) return; /* nothing was put there */
+    l->starts[at] = true;
+    l->n_parts++;
 }
 
 static wick_status special(const wick_tokenizer *t, const json_t *v, const char *name, post_list *l, const char *where,
@@ -46,16 +56,18 @@ static wick_status special(const wick_tokenizer *t, const json_t *v, const char 
     return WICK_OK;
 }
 
-static wick_status template_list(const wick_tokenizer *t, const json_t *v, post_list *l, const char *where,
-                                 wick_err *err)
+/* `key`: "single" or "pair". */
+static wick_status template_list(const wick_tokenizer *t, const json_t *v, const char *key, post_list *l,
+                                 const char *where, wick_err *err)
 {
-    const json_t *single = NULL, *item, *seq = NULL, *tok = NULL;
+    const json_t *items = NULL, *item, *seq = NULL, *tok = NULL;
     size_t i;
-    WICK_TRY(wick_json_arr(v, "single", &single, where, err));
-    if (!single) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: TemplateProcessing without \"single\"", where);
-    json_array_foreach(single, i, item)
+    WICK_TRY(wick_json_arr(v, key, &items, where, err));
+    if (!items) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: TemplateProcessing without \"%s\"", where, key);
+    json_array_foreach(items, i, item)
     {
         const char *name = NULL;
+        const uint32_t at = l->n;
         if (!json_is_object(item))
             return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: template: expected an object, got %s", where,
                              wick_json_type_name(item));
@@ -69,7 +81,53 @@ static wick_status template_list(const wick_tokenizer *t, const json_t *v, post_
         if (tok)
             WICK_TRY(special(t, v, name, l, where, err));
         else if (strcmp(name, "A") == 0)
-            WICK_TRY(put(t, l, -1, where, err));
+            WICK_TRY(put(t, l, PART_A, where, err));
+        else if (strcmp(name, "B") == 0 && key[0] == 'p')
+            WICK_TRY(put(t, l, PART_B, where, err));
+        start_part(l, at);
+    }
+    return WICK_OK;
+}
+
+/* Where part `which` of l lies. */
+static uint32_t part_at(const post_list *l, uint32_t which)
+{
+    uint32_t i = 0;
+    for (; i < l->n && !(l->starts[i] && which-- == 0); i++) {
+    }
+    return i;
+}
+
+/* A template over the sequences that there are; three and more, which `tokenizers` has no template for, count as one. */
+static wick_status fill_template(const wick_tokenizer *t, const post_list *acc, const post_list *items, post_list *out,
+                                 const char *where, wick_err *err)
+{
+    const uint32_t half = acc->n_parts == 2 ? part_at(acc, 1) : acc->n;
+    out->n = out->n_parts = 0;
+    for (uint32_t i = 0; i < items->n; i++) {
+        const uint32_t at = out->n;
+        const int32_t id = items->id[i];
+        if (id >= 0) WICK_TRY(put(t, out, id, where, err));
+        for (uint32_t k = id == PART_B ? half : 0; id < 0 && k < (id == PART_B ? acc->n : half); k++)
+            WICK_TRY(put(t, out, acc->id[k], where, err));
+        if (items->starts[i]) start_part(out, at);
+    }
+    return WICK_OK;
+}
+
+/* BERT puts `cls` in front and `sep` behind each sequence; RoBERTa another `sep` in front of all but the first. */
+static wick_status surround(const wick_tokenizer *t, const post_list *acc, int64_t cls, int64_t sep, bool roberta,
+                            post_list *out, const char *where, wick_err *err)
+{
+    out->n = out->n_parts = 0;
+    for (uint32_t i = 0; i <= acc->n; i++) {
+        const bool begins = i < acc->n && (i == 0 || acc->starts[i]);
+        if (i && (begins || i == acc->n)) WICK_TRY(put(t, out, sep, where, err));
+        if (i == acc->n) break;
+        const uint32_t at = out->n;
+        if (begins && (i == 0 || roberta)) WICK_TRY(put(t, out, i == 0 ? cls : sep, where, err));
+        WICK_TRY(put(t, out, acc->id[i], where, err));
+        if (begins) start_part(out, at);
     }
     return WICK_OK;
 }
@@ -101,27 +159,22 @@ static wick_status post(wick_tokenizer *t, const json_t *v, int depth, post_list
         json_array_foreach(list, i, item) WICK_TRY(post(t, item, depth + 1, acc, one, where, err));
         return WICK_OK;
     }
-    one->n = 0;
+    one->n = one->n_parts = 0;
     if (strcmp(type, "ByteLevel") == 0) return WICK_OK; /* moves offsets only */
+    post_list *out = wick_arena_alloc(&t->arena, sizeof *out);
+    if (!out) return wick_err_oom(err, "the tokenizer", sizeof *out, 0);
     if (strcmp(type, "TemplateProcessing") == 0) {
-        WICK_TRY(template_list(t, v, one, where, err));
+        const bool pair = acc->n_parts == 2 && json_is_array(json_object_get(v, "pair"));
+        if (acc->n_parts != 1 && !pair) acc->n_parts = 1;
+        WICK_TRY(template_list(t, v, pair ? "pair" : "single", one, where, err));
+        WICK_TRY(fill_template(t, acc, one, out, where, err));
     } else if (strcmp(type, "BertProcessing") == 0 || strcmp(type, "RobertaProcessing") == 0) {
         int64_t cls, sep;
         WICK_TRY(pair_id(v, "cls", &cls, where, err));
         WICK_TRY(pair_id(v, "sep", &sep, where, err));
-        WICK_TRY(put(t, one, cls, where, err));
-        WICK_TRY(put(t, one, -1, where, err));
-        WICK_TRY(put(t, one, sep, where, err));
+        WICK_TRY(surround(t, acc, cls, sep, type[0] == 'R', out, where, err));
     } else {
         return wick_tj_unknown("post_processor", type, where, err);
-    }
-    post_list *out = wick_arena_alloc(&t->arena, sizeof *out);
-    if (!out) return wick_err_oom(err, "the tokenizer", sizeof *out, 0);
-    for (uint32_t i = 0; i < one->n; i++) {
-        if (one->id[i] >= 0)
-            WICK_TRY(put(t, out, one->id[i], where, err));
-        else
-            for (uint32_t k = 0; k < acc->n; k++) WICK_TRY(put(t, out, acc->id[k], where, err));
     }
     memcpy(acc, out, sizeof *acc);
     return WICK_OK;
@@ -133,10 +186,11 @@ wick_status wick_tj_post(wick_tokenizer *t, const json_t *v, const char *where, 
     if (!v || json_is_null(v)) return WICK_OK;
     post_list *lists = wick_alloc_zero(2, sizeof *lists);
     if (!lists) return wick_err_oom(err, "the tokenizer", 2 * sizeof *lists, 0);
-    lists[0].n = 1;
-    lists[0].id[0] = -1;
+    lists[0].n = lists[0].n_parts = 1;
+    lists[0].id[0] = TEXT;
+    lists[0].starts[0] = true;
     WICK_TRY_GOTO(post(t, v, 0, &lists[0], &lists[1], where, err));
-    bool plain = lists[0].n == 1 && lists[0].id[0] == -1;
+    bool plain = lists[0].n == 1 && lists[0].id[0] == TEXT;
     if (!plain && !wick_tok_set_post(t, lists[0].id, lists[0].n)) st = wick_err_oom(err, "the tokenizer", 0, 0);
     if (st == WICK_OK && lists[0].n > 1 && lists[0].id[0] >= 0) t->bos = lists[0].id[0];
 done:

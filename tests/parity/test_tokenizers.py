@@ -287,7 +287,7 @@ def test_tokenizer_json(name, corpus, wick_tok, tmp_path):
     check(wick_tok, path, some, lambda s: t.encode(s, add_special_tokens=False).ids, lambda ids: t.decode(ids, skip_special_tokens=True), "no-special", skip=True)
 
 
-@pytest.mark.parametrize("split", [O200K, r"[a-z&&[^aeiou]]+|\p{N}{1,3}+", r"^\w+|\s+$|\h+", r"(?i:STRA)|\p{Letter}+?|[[:punct:]]|\u0041", r"\S+\s?|.", r"x*"])
+@pytest.mark.parametrize("split", [O200K, r"[a-z&&[^aeiou]]+|\p{N}{1,3}+", r"^\w+|\s+$|\h+", r"(?i:STRA)|\p{Letter}+?|[[:punct:]]|\u0041", r"\S+\s?|.", r"x*", r"\X"])
 @pytest.mark.parametrize("behavior", ["isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous"])
 def test_split_behaviours(split, behavior, corpus, wick_tok, tmp_path):
     t = byte_level(corpus[:300], None)
@@ -528,3 +528,29 @@ def test_long_text_like_sentencepiece(name, corpus, wick_tok, tmp_path):
     for text in [" ".join(corpus).replace("\0", ""), LONG["word"][:400000], "a" * 200001]:
         got = json.loads(run(wick_tok, "encode", tmp_path / "tokenizer.model", text.encode() + b"\0")[0])
         assert got == sp.encode(text)
+
+
+BERT, ROBERTA = processors.BertProcessing(("</s>", 2), ("<s>", 1)), processors.RobertaProcessing(("</s>", 2), ("<x>", 3), add_prefix_space=False)
+TEMPLATES = [("<s> $A", "<s> $A $B"), ("$A </s>", "$A </s> $B </s>"), ("<x> $A", "$A <x> $B"), ("$A", "$B $A"), ("<s> $A </s>", "$A $B")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_post_processors_in_a_row(count, wick_tok, tmp_path):
+    """After a template each of its items is a sequence of its own: the next one may be asked for its pair."""
+    t = Tokenizer(models.WordLevel({"a": 0, "<s>": 1, "</s>": 2, "<x>": 3}, unk_token="a"))
+    t.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    t.add_special_tokens(["<s>", "</s>", "<x>"])
+    steps = [processors.TemplateProcessing(single=s, pair=p, special_tokens=[("<s>", 1), ("</s>", 2), ("<x>", 3)]) for s, p in TEMPLATES] + [BERT, ROBERTA, processors.ByteLevel()]
+    rng, compared = random.Random(count), 0
+    for chosen in ([rng.choice(steps) for _ in range(count)] for _ in range(40)):
+        t.post_processor = processors.Sequence(chosen)
+        try:
+            want = t.encode("a a").ids
+        except BaseException as e:  # three sequences: it panics
+            if isinstance(e, (KeyboardInterrupt, SystemExit)):
+                raise
+            continue
+        t.save(str(tmp_path / "tokenizer.json"))
+        assert json.loads(run(wick_tok, "encode", tmp_path / "tokenizer.json", b"a a\0")[0]) == want
+        compared += 1
+    assert compared > 15

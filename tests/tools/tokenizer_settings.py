@@ -3,7 +3,7 @@ options that the format has, over a few small trained models. settings(rng, mode
 
 Left out is what `tokenizers` answers by chance or breaks on: two added tokens that normalize to the same text (its table
 is in hash order), added tokens that normalize to nothing, special tokens that a normalizer changes, templates applied to
-templates, and "first" words where a normalizer made or moved the first character."""
+templates (they have a test of their own), and "first" words where a normalizer made or moved the first character."""
 import json
 
 PATTERNS = [
