@@ -11,6 +11,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 import sentencepiece as spm
@@ -554,3 +555,32 @@ def test_post_processors_in_a_row(count, wick_tok, tmp_path):
         assert json.loads(run(wick_tok, "encode", tmp_path / "tokenizer.json", b"a a\0")[0]) == want
         compared += 1
     assert compared > 15
+
+
+TEKKEN = O200K.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace("{1,3}", "")
+DIGIT = {"type": "Digits", "individual_digits": True}
+FAMILY_PATTERNS = {
+    "llama3": [LLAMA3], "qwen2": [QWEN2], "qwen3.5": [QWEN2.replace(r"\p{L}+|", r"[\p{L}\p{M}]+|", 1)], "o200k": [O200K], "tekken": [TEKKEN],
+    "deepseek-v3": [r"\p{N}{1,3}", r"[一-龥぀-ゟ゠-ヿ]+", DEEPSEEK], "deepseek-coder": [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", r"[一-龥ࠀ-一가-퟿]+", DIGIT], "starcoder": [DIGIT, None],
+    "falcon": [{"type": "Punctuation", "behavior": "Contiguous"}, None, DIGIT, r"[0-9][0-9][0-9]"], "bloom": [r" ?[^(\s|[.,!?…。，、।۔،])]+"], "words": [r"\w+|[^\w\s]+"], "gpt2": [None],
+    "kimi": [r"[\p{Han}]+|" + O200K.replace(r"\p{M}]", r"\p{M}&&[^\p{Han}]]")]}
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+@pytest.mark.parametrize("name", FAMILY_PATTERNS)
+def test_family_patterns_over_unicode(name, wick_tok, tmp_path):
+    """Words show in the ids: each gets a mark in front, then its bytes. Characters of all blocks, alone and in random company."""
+    split = lambda p: {"type": "Split", "pattern": {"Regex": p or GPT2}, "behavior": "Isolated", "invert": False}
+    steps = [*(p if isinstance(p, dict) else split(p) for p in FAMILY_PATTERNS[name]), {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": False}]
+    text = json.dumps({"version": "1.0", "added_tokens": [], "normalizer": None, "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}, "post_processor": None, "decoder": None,
+                       "model": {"type": "BPE", "vocab": {"▁": 0, **{f"<0x{b:02X}>": b + 1 for b in range(256)}}, "merges": [], "byte_fallback": True, "unk_token": None}})
+    t = Tokenizer.from_str(text)
+    (tmp_path / "tokenizer.json").write_text(text)
+    rng = random.Random(name)
+    chars = [chr(c) for c in range(1, 0x30000, 1) if (c < 0x530 or rng.randrange(29) == 0) and unicodedata.category(chr(c)) not in ("Cn", "Cs")]
+    company = " \n\r\t'aAzZ0159.,/_-\u0301\u200d\u00a0\u3000s"
+    texts = ["".join(f"a{c}1 {c}{c}B'{c} " for c in chars[i:i + 200]) for i in range(0, len(chars), 200)]
+    texts += ["".join(rng.choice(chars) if rng.random() < .6 else rng.choice(company) for _ in range(80)) for _ in range(300)]
+    got = [json.loads(x) for x in run(wick_tok, "encode", tmp_path / "tokenizer.json", "\0".join(texts).encode() + b"\0")]
+    for s, g in zip(texts, got):
+        assert g == t.encode(s).ids, s
