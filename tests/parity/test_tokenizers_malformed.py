@@ -128,6 +128,9 @@ def hostile():
     yield "template_id", put(base, ("post_processor",), {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "q"}}], "pair": [], "special_tokens": {"q": {"id": "q", "ids": [99999999], "tokens": ["q"]}}}), 5
     for i, bad in enumerate(["(", "[a", "(?P<x", "\\", "*a", "[[:foo:]]", "(?<=a+)b", "a{99999}", "(" * 5000, "[" * 500, "\\u12", "((((a{900}){900}){900}){900})"]):
         yield f"pattern_{i}", put(base, ("pre_tokenizer",), {"type": "Split", "pattern": {"Regex": bad}, "behavior": "Isolated", "invert": False}), 5
+    yield "affix", put(base, ("model", "continuing_subword_prefix"), "a" * 70000), 5
+    yield "growth", put(base, ("normalizer",), {"type": "Sequence", "normalizers": [{"type": "Replace", "pattern": {"String": "l"}, "content": "ll"}] * 60}), 11
+    yield "growth_at_once", put(base, ("normalizer",), {"type": "Replace", "pattern": {"String": "l"}, "content": "x" * 200000}), 11
     yield "charsmap", put(base, ("normalizer",), {"type": "Precompiled", "precompiled_charsmap": "AAAA/////w=="}), 5
     yield "unk_id", {**base, "model": {"type": "Unigram", "unk_id": 7, "vocab": [["a", -1.0]]}}, 5
     yield "model_type", {**base, "model": {**model, "type": "Magic"}}, 4
