@@ -395,7 +395,7 @@ json_t *wick_json_text(const char *p, size_t n)
     json_t *v = json_stringn(p ? p : "", n);
     if (v) return v;
     wick_buf b = WICK_BUF_INIT;
-    for (size_t i = 0; i < n;) {
+    for (size_t i = 0; p && i < n;) {
         uint32_t cp;
         i += wick_utf8_next(p + i, n - i, &cp);
         wick_buf_utf8(&b, cp == 0xFFFFFFFF ? 0xFFFD : cp);
