@@ -36,7 +36,8 @@ def check(ref, path, tokens, precision, limits, record_property):
 
 
 def has_experts(case):
-    return any("experts" in k for k in CASES[case])
+    config = CASES[case]
+    return any("experts" in k for k in [*config, *config.get("text_config", {})])
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c not in SAME])
