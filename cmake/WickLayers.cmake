@@ -24,7 +24,7 @@ endfunction()
 macro(wick_add_layers)
   foreach(layer IN LISTS WICK_LAYERS)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*.c ${PROJECT_SOURCE_DIR}/src/${layer}/archs/*.c
-         ${PROJECT_SOURCE_DIR}/src/${layer}/kernels/*.c)
+         ${PROJECT_SOURCE_DIR}/src/${layer}/kernels/*.c ${PROJECT_SOURCE_DIR}/src/${layer}/format/*.c)
     list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.c$") # main.c is the program's: tests of its layer have their own
     set(keep "")
     foreach(s IN LISTS sources)
@@ -77,7 +77,8 @@ endfunction()
 
 function(wick_add_unit_tests)
   foreach(layer IN LISTS WICK_LAYERS)
-    file(GLOB tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*_test.c)
+    file(GLOB tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*_test.c
+         ${PROJECT_SOURCE_DIR}/src/${layer}/format/*_test.c)
     if(layer STREQUAL "backend/mlx" AND NOT WICK_HAS_MLX)
       continue()
     endif()
@@ -87,7 +88,7 @@ function(wick_add_unit_tests)
       get_filename_component(stem ${t} NAME_WE)
       set(exe ${prefix}_${stem})
       add_executable(${exe} ${t} ${objs})
-      if(layer MATCHES "^(engine|capi|server|shell|cli)$")
+      if(layer MATCHES "^(engine|chat|capi|server|shell|cli)$")
         target_sources(${exe} PRIVATE ${WICK_BACKEND_LIST} ${WICK_BACKEND_OBJECTS})
       elseif(layer MATCHES "^backend/([a-z]+)$") # the registry needs a list: of this backend only
         set(list ${PROJECT_BINARY_DIR}/backend_list_${CMAKE_MATCH_1}.c)

@@ -1,0 +1,23 @@
+/* chat/chat.h - a model's side of a conversation: its chat template, what that can do, and its tokenizer.
+ *
+ * A chat is opened once for an opened engine and lives beside it: registry of the server, handle of the C API and session of
+ * the CLI each hold both and close the chat first. It is immutable, so any number of threads may build prompts with it. */
+#pragma once
+#include "chat/caps.h"
+#include "engine/engine.h"
+
+typedef struct wick_chat wick_chat;
+
+/* For the model of `e`, which must outlive the chat. A model without a template, or whose own template is broken, still
+ * gives a chat: it can complete raw text, and prompts fail with wick_chat_why. */
+wick_status wick_chat_open(wick_chat **out, const wick_engine *e, wick_err *err) WICK_MUST_CHECK;
+void wick_chat_close(wick_chat *c);
+
+/* Can it build prompts of messages? */
+bool wick_chat_usable(const wick_chat *c);
+/* Why it cannot, or NULL where the model simply has no template. */
+const wick_err *wick_chat_why(const wick_chat *c);
+/* Never NULL; all false without a template. */
+const wick_chat_caps *wick_chat_get_caps(const wick_chat *c);
+const wick_tokenizer *wick_chat_tokenizer(const wick_chat *c); /* NULL: it has none */
+const wick_chat_template *wick_chat_get_template(const wick_chat *c);
