@@ -65,14 +65,37 @@ void wick_engine_get_stats(
 void wick_engine_clear_prefixes(wick_engine *e); /* forgets what the prefix cache holds, soon; any thread */
 void wick_engine_drop_prefixes(wick_engine *e, uint64_t user_key); /* the same for one user (a key was removed) */
 
-/* A constraint restricts what may come next (grammars). All calls come from the engine thread. */
+/* A matcher follows one answer through a constraint. Every call comes from the engine's thread, never two at once.
+ * The engine asks for the mask, tells the token that it chose from it, and so on; a request that loses its KV is
+ * computed again from its tokens, which the matcher does not notice. */
+typedef struct wick_matcher_ops {
+    /* Sets the bits of the tokens that may come next in bits[(n_vocab + 31) / 32], which arrives all zero. *any true:
+     * every token may come, and the bits are not looked at. The bits of the tokens that end a text are overwritten
+     * by the engine: they may come where may_end says so. A failure ends the request with that error. */
+    wick_status (*mask)(void *m, uint32_t *bits, uint32_t n_vocab, bool *any, wick_err *err);
+    /* The token that was chosen; never one that ended the text. A failure ends the request with that error: no text
+     * is ever delivered that the constraint did not accept. */
+    wick_status (*accept)(void *m, int32_t id, wick_err *err);
+    /* Takes the last n accepted tokens back. For drafts that turn out wrong; NULL: it cannot, and gets no drafts. */
+    void (*rollback)(void *m, uint32_t n);
+    /* May the text end here? NULL: anywhere. */
+    bool (*may_end)(const void *m);
+    /* Writes at most `max` tokens that must come next, in order, and returns how many. For drafts; NULL: none. */
+    uint32_t (*forced)(void *m, int32_t *ids, uint32_t max);
+    void (*free)(void *m);
+} wick_matcher_ops;
+
+typedef struct wick_matcher {
+    const wick_matcher_ops *ops; /* NULL: no matcher */
+    void *self;
+} wick_matcher;
+
+/* A constraint (a compiled grammar) restricts what may come next. It is immutable and makes one matcher for each
+ * answer, so any number of requests may be made from one. It is called by wick_request_new on the caller's thread only;
+ * what a matcher needs for longer it must hold by itself (a reference to the compiled grammar). */
 typedef struct wick_constraint {
-    void *ctx;
-    bool (*mask)(void *ctx, uint32_t *bits, uint32_t n_vocab); /* false: anything goes just now */
-    bool (*accept)(void *ctx, int32_t id);                     /* false: it cannot go on */
-    void (*rollback)(void *ctx, uint32_t n);
-    bool (*may_end)(void *ctx);
-    void (*free)(void *ctx);
+    const void *grammar;
+    wick_status (*matcher_new)(const void *grammar, wick_matcher *out, wick_err *err);
 } wick_constraint;
 
 typedef enum wick_request_kind {
@@ -92,12 +115,12 @@ typedef struct wick_request_opts {
     const char *const *stop; /* stop strings, copied; never part of the text delivered */
     uint32_t n_stop;
     bool ignore_eos;
-    bool show_special;           /* control tokens in the text too */
-    uint32_t n_top_logprobs;     /* 0..20, for each generated token (logprob of the chosen one is always there) */
-    bool prompt_logprobs;        /* echo: log probability (and top) of every prompt token but the first */
-    int32_t priority;            /* higher first */
-    uint64_t user_key;           /* fairness and prefix-cache isolation between API keys */
-    wick_constraint *constraint; /* taken, or NULL */
+    bool show_special;                 /* control tokens in the text too */
+    uint32_t n_top_logprobs;           /* 0..20, for each generated token (logprob of the chosen one is always there) */
+    bool prompt_logprobs;              /* echo: log probability (and top) of every prompt token but the first */
+    int32_t priority;                  /* higher first */
+    uint64_t user_key;                 /* fairness and prefix-cache isolation between API keys */
+    const wick_constraint *constraint; /* GENERATE; borrowed for the call of wick_request_new; NULL: none */
     wick_pooling pooling;
     uint64_t deadline_ms; /* 0: none; from submission */
     uint32_t min_tokens;  /* no EOS and no stop string before that many */
@@ -147,7 +170,8 @@ typedef struct wick_event {
     wick_err error;
 } wick_event;
 
-/* Copies what `o` points to; on failure `constraint` stays the caller's. WICK_E_LIMIT if the prompt is longer than the context. */
+/* Copies what `o` points to, and makes a matcher of its own from `constraint`. WICK_E_LIMIT if the prompt is longer
+ * than the context. */
 wick_status wick_request_new(wick_request **out, wick_engine *e, const wick_request_opts *o,
                              wick_err *err) WICK_MUST_CHECK;
 /* WICK_E_LIMIT if the queue is full. Once only. */

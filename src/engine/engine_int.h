@@ -38,7 +38,7 @@ typedef struct wick_user {
 
 struct wick_request {
     wick_engine *engine;
-    wick_request_opts opt; /* pointers inside are NULL after wick_request_new but for `constraint` */
+    wick_request_opts opt; /* pointers inside are NULL after wick_request_new */
     wick_cancel cancel;
     uint64_t serial; /* order of submission */
 
@@ -56,6 +56,7 @@ struct wick_request {
     uint32_t row_tokens, row_out; /* this step's row; 0: none */
     uint32_t n_flights;           /* steps under way that it has a row in */
     wick_sampler *sampler;
+    wick_matcher matcher;        /* ops NULL: the text is free */
     wick_dry_breakers *breakers; /* own ones, or NULL */
     wick_detok *detok;           /* NULL: no text */
     wick_stop stop;

@@ -6,38 +6,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include "base/sys.h"
-#include "engine/fake_backend_test.h"
-
-#define MAX_OUT 1024
-
-static wick_tokenizer *tok;
-
-/* What one request gave. */
-typedef struct result {
-    int32_t id[MAX_OUT];
-    float logprob[MAX_OUT];
-    uint32_t n;
-    char text[8192];
-    size_t n_text;
-    wick_finish finish;
-    char stop[64];
-    wick_usage usage;
-    wick_err error;
-    uint32_t n_prefill_events, n_prompt_tokens, n_data;
-    float data[FAKE_EMBD > 64 ? FAKE_EMBD : 64];
-    double token_ms[MAX_OUT];
-} result;
-
-static wick_engine *engine(uint32_t max_seqs, uint32_t chunk, uint64_t kv_limit)
-{
-    wick_engine_opts o;
-    wick_engine_opts_init(&o);
-    o.max_seqs = max_seqs;
-    o.prefill_chunk = chunk;
-    wick_engine *e = fake_engine(&o, tok, 2048, kv_limit);
-    assert_non_null(e);
-    return e;
-}
+#include "engine/results_test.h"
 
 static int setup(void **state)
 {
@@ -52,67 +21,6 @@ static int setup_ahead(void **state)
     setup(state);
     fake_caps |= FAKE_AHEAD;
     return 0;
-}
-
-static void add_event(result *out, const wick_event *ev)
-{
-    if (ev->kind == WICK_EVENT_PREFILL) out->n_prefill_events++;
-    if (ev->kind == WICK_EVENT_LOGITS) {
-        out->n_data += ev->n_data;
-        memcpy(out->data, ev->data, FAKE_EMBD * sizeof(float));
-    }
-    if (ev->kind == WICK_EVENT_TOKEN && ev->is_prompt) {
-        out->n_prompt_tokens++;
-        return;
-    }
-    if (ev->kind == WICK_EVENT_TOKEN) {
-        assert_true(out->n < MAX_OUT);
-        out->logprob[out->n] = ev->logprob;
-        out->token_ms[out->n] = wick_time_ms();
-        out->id[out->n++] = ev->token;
-    }
-    assert_true(wick_utf8_valid(ev->text, ev->n_text));
-    if (ev->n_text > 0) memcpy(out->text + out->n_text, ev->text, ev->n_text);
-    out->n_text += ev->n_text;
-    out->text[out->n_text] = '\0';
-    if (ev->kind == WICK_EVENT_DONE) {
-        out->finish = ev->finish;
-        snprintf(out->stop, sizeof out->stop, "%s", ev->stop_string ? ev->stop_string : "");
-        out->usage = ev->usage;
-        out->error = ev->error;
-    }
-}
-
-static void collect(wick_request *r, result *out)
-{
-    memset(out, 0, sizeof *out);
-    for (;;) {
-        const wick_event *ev = wick_request_next(r, 20000);
-        if (!ev) fail_msg("no event within 20 s");
-        add_event(out, ev);
-        if (ev->kind == WICK_EVENT_DONE) break;
-    }
-    assert_null(wick_request_next(r, 0));
-    wick_request_free(r);
-}
-
-static void expect_greedy(const int32_t *prompt, uint32_t n, const result *r, uint32_t n_expected)
-{
-    int32_t t[4096];
-    memcpy(t, prompt, n * sizeof *t);
-    assert_int_equal(r->n, n_expected);
-    for (uint32_t i = 0; i < r->n; i++) {
-        t[n + i] = fake_next(t, n + i);
-        assert_int_equal(r->id[i], t[n + i]);
-    }
-}
-
-static void make_prompt(int32_t *p, uint32_t n, uint32_t seed)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        p[i] = 3 + (int32_t)((seed >> 10) % 290);
-    }
 }
 
 /* ---- one request ---- */
@@ -279,15 +187,6 @@ static void test_bad_requests(void **state)
 }
 
 /* ---- logprobs, logits, embeddings ---- */
-
-static double logprob_of(const int32_t *t, uint32_t n, int32_t id)
-{
-    float l[FAKE_VOCAB];
-    double sum = 0;
-    fake_logits(t, n, l);
-    for (int i = 0; i < FAKE_VOCAB; i++) sum += exp((double)l[i]);
-    return (double)l[id] - log(sum);
-}
 
 static void test_logprobs_and_echo(void **state)
 {
@@ -694,63 +593,6 @@ static void test_faults_hit_only_their_request(void **state)
     assert_int_equal(atomic_load(&fake_live_seqs), 0);
 }
 
-/* ---- constraints ---- */
-
-typedef struct even_only {
-    int n, limit;
-    bool dead_end, refuse, freed;
-} even_only;
-
-static bool even_mask(void *ctx, uint32_t *bits, uint32_t n_vocab)
-{
-    const even_only *c = ctx;
-    if (c->dead_end && c->n >= 3) return true; /* nothing allowed */
-    if (c->n >= c->limit) return true;
-    for (uint32_t i = 4; i < n_vocab; i += 2) bits[i / 32] |= 1u << (i % 32);
-    return true;
-}
-static bool even_accept(void *ctx, int32_t id)
-{
-    even_only *c = ctx;
-    assert_int_equal(id % 2, 0);
-    c->n++;
-    return !(c->refuse && c->n == 4);
-}
-static bool even_may_end(void *ctx)
-{
-    const even_only *c = ctx;
-    return c->n >= c->limit;
-}
-static void even_free(void *ctx)
-{
-    ((even_only *)ctx)->freed = true;
-}
-
-static void test_constraint(void **state)
-{
-    (void)state;
-    wick_engine *e = engine(4, 16, 0);
-    int32_t p[3] = {5, 6, 7};
-    result r;
-    for (int i = 0; i < 3; i++) {
-        even_only c = {.limit = 10, .dead_end = i == 1, .refuse = i == 2};
-        wick_constraint k = {&c, even_mask, even_accept, NULL, even_may_end, even_free};
-        wick_request_opts o = greedy(p, 3, 50);
-        o.sampling.temperature = 1;
-        o.constraint = &k;
-        collect(submit(e, &o), &r);
-        assert_true(c.freed);
-        if (i == 0) {
-            assert_int_equal(r.finish, WICK_FINISH_EOS);
-            assert_int_equal(r.n, 10);
-        } else {
-            assert_int_equal(r.finish, WICK_FINISH_ERROR);
-            assert_string_equal(r.error.subject, "response_format");
-        }
-    }
-    wick_engine_close(e);
-}
-
 /* ---- memory of our own ---- */
 
 static void test_no_allocation_while_decoding(void **state)
@@ -836,7 +678,6 @@ static void test_allocation_failures(void **state)
             cmocka_unit_test_setup(test_queue_full_cancel_deadline, setup),                                          \
             cmocka_unit_test_setup(test_slow_reader, setup),                                                         \
             cmocka_unit_test_setup(test_faults_hit_only_their_request, setup),                                       \
-            cmocka_unit_test_setup(test_constraint, setup),                                                          \
             cmocka_unit_test_setup(test_no_allocation_while_decoding, setup),                                        \
             cmocka_unit_test_setup(test_allocation_failures, setup)                                                  \
     }

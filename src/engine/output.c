@@ -40,22 +40,25 @@ static bool any_bit(const wick_engine *e)
     return false;
 }
 
-/* What may come next: NULL for anything. *dead: nothing may, and the text may end here. */
+/* What may come next: *mask NULL for anything. *dead: nothing may, and the text may end here. A constrained text never
+ * goes on behind its end, so there `ignore_eos` takes the end of the text away. */
 static wick_status allowed_tokens(wick_engine *e, wick_request *r, const uint32_t **mask, bool *dead, wick_err *err)
 {
-    const wick_constraint *c = r->opt.constraint;
+    const wick_matcher_ops *m = r->matcher.ops;
     size_t n_bytes = (size_t)((e->n_vocab + 31) / 32) * sizeof *e->mask;
-    bool early = r->n_gen < r->opt.min_tokens, masked = false, may_end = true;
+    bool early = r->n_gen < r->opt.min_tokens, any = true, may_end = true;
     *mask = NULL;
     *dead = false;
-    if (c) {
+    if (m) {
+        any = false;
         memset(e->mask, 0, n_bytes);
-        masked = c->mask(c->ctx, e->mask, e->n_vocab);
-        may_end = !c->may_end || c->may_end(c->ctx);
+        WICK_TRY(m->mask(r->matcher.self, e->mask, e->n_vocab, &any, err));
+        may_end = !m->may_end || m->may_end(r->matcher.self);
     }
-    if (!masked && may_end && !early) return WICK_OK;
-    if (!masked) memset(e->mask, 0xff, n_bytes);
-    set_eos(e, may_end && !early);
+    bool eos = may_end && !early && !(m && r->opt.ignore_eos);
+    if (any && eos) return WICK_OK;
+    if (any) memset(e->mask, 0xff, n_bytes);
+    set_eos(e, eos);
     if (!any_bit(e)) {
         if (may_end) {
             *dead = true;
@@ -174,9 +177,7 @@ static wick_status generate(wick_engine *e, wick_request *r, const float *logits
     double t1 = wick_time_ms();
     count_token(e, r, id);
     if (is_eos(e, id) && !r->opt.ignore_eos) return end(e, r, WICK_FINISH_EOS, err);
-    const wick_constraint *c = r->opt.constraint;
-    if (c && !c->accept(c->ctx, id))
-        return WICK_FAIL(err, WICK_E_LIMIT, "response_format", "the grammar cannot go on after token %d", (int)id);
+    if (r->matcher.ops) WICK_TRY(r->matcher.ops->accept(r->matcher.self, id, err));
     uint64_t serial = r->serial;
     uint32_t n_gen = r->n_gen;
     wick_status st = deliver(e, r, id, lp.logprob, err); /* r may be gone after this */

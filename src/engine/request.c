@@ -112,6 +112,7 @@ static wick_status build(wick_request *r, const wick_request_opts *o, wick_err *
         return WICK_OK;
     }
     if (o->kind == WICK_REQ_GENERATE) WICK_TRY(new_sampler(r, &o->sampling, err));
+    if (o->constraint) WICK_TRY(o->constraint->matcher_new(o->constraint->grammar, &r->matcher, err));
     if (e->parts.tokenizer) {
         WICK_TRY(wick_detok_new(&r->detok, e->parts.tokenizer, !o->show_special, err));
         if (!wick_buf_reserve(&r->text, 1024)) return wick_err_oom(err, "a request's text", 1024, 0);
@@ -125,6 +126,7 @@ static void destroy(wick_request *r)
     wick_events_release(r);
     wick_stop_release(&r->stop);
     wick_sampler_free(r->sampler);
+    if (r->matcher.ops) r->matcher.ops->free(r->matcher.self);
     wick_dry_breakers_free(r->breakers);
     wick_detok_free(r->detok);
     wick_buf_release(&r->text);
@@ -147,6 +149,7 @@ wick_status wick_request_new(wick_request **out, wick_engine *e, const wick_requ
     wick_status st = build(r, o, err);
     r->opt.prompt = NULL;
     r->opt.stop = NULL;
+    r->opt.constraint = NULL;
     r->opt.sampling.bias = NULL;
     r->opt.sampling.xtc_keep = NULL;
     r->opt.sampling.dry_breakers = NULL;
@@ -210,8 +213,6 @@ void wick_request_free(wick_request *r)
     wick_lock_take(&r->lock);
     while (r->submitted && !r->released) wick_cond_wait(&r->cond, &r->lock);
     wick_lock_drop(&r->lock);
-    wick_constraint *c = r->opt.constraint;
-    if (c && c->free) c->free(c->ctx);
     destroy(r);
 }
 

@@ -1,10 +1,10 @@
 /* engine/sample.h - logits to a token.
  *
  * Default order (documented in docs/SAMPLING.md): logit_bias, repetition, presence, frequency, DRY; then reported log
- * probabilities (of the logits before temperature and filters); temperature 0 = argmax (lowest id wins a tie), else
- * mirostat-2, or the filters in `order`. WICK_ORDER_MLX: top_p, min_p, xtc, top_k on the untempered distribution, then
- * temperature. WICK_ORDER_LLAMA: dry, top_k, typical, top_p, min_p, xtc, then temperature. WICK_ORDER_DEFAULT: temperature first, then
- * top_k, typical, top_p, min_p, xtc.
+ * probabilities (of the logits before constraint, temperature and filters); then the constraint's mask; temperature 0 =
+ * argmax (lowest id wins a tie), else mirostat-2, or the filters in `order`. WICK_ORDER_MLX: top_p, min_p, xtc, top_k on
+ * the untempered distribution, then temperature. WICK_ORDER_LLAMA: top_k, typical, top_p, min_p, xtc, then temperature.
+ * WICK_ORDER_DEFAULT: temperature first, then top_k, typical, top_p, min_p, xtc.
  * The stream of random numbers is a function of the seed and the position only.
  */
 #pragma once
@@ -78,9 +78,11 @@ void wick_dry_breakers_free(wick_dry_breakers *b);
 void wick_sampler_set_breakers(wick_sampler *s, const wick_dry_breakers *b); /* borrowed; NULL: none */
 /* Tells it a token of the prompt or one that was generated (penalties, DRY). */
 wick_status wick_sampler_accept(wick_sampler *s, int32_t id, wick_err *err) WICK_MUST_CHECK;
-/* Chooses from logits[n_vocab] (left unchanged). allowed: a bit per token, 1 = may be chosen, or NULL. Fills *lp of the chosen token and, if
- * n_top > 0, top[n_top] in falling order. No allocation. WICK_E_NUMERIC: no finite logit is
- * left, or a NaN or +inf among those that are allowed. */
+/* Chooses from logits[n_vocab] (left unchanged). allowed: a bit per token, 1 = may be chosen, or NULL for all; it comes
+ * before every filter and before greedy choice. Fills *lp of the chosen token and, if n_top > 0, top[n_top] in falling
+ * order: log probabilities of the distribution without `allowed`, so they say what the model thought, and `top` may
+ * name tokens that were not allowed. No allocation. WICK_E_NUMERIC: a logit is NaN or +inf, or no allowed one is
+ * finite. */
 wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32_t *allowed, int32_t *id,
                               wick_logprob *lp, wick_logprob *top, uint32_t n_top, wick_err *err) WICK_MUST_CHECK;
 /* Is every pick the highest logit, whatever came before: no temperature, bias, penalty or DRY? */

@@ -431,6 +431,13 @@ static void test_mask_and_bias(void **state)
     assert_int_equal(id, 5);
     assert_int_equal(wick_sampler_pick(s, l, mask, &id, NULL, NULL, 0, NULL), WICK_OK);
     assert_int_equal(id, 100);
+    /* Log probabilities and the best ones are those of the distribution without the mask. */
+    wick_logprob free_lp, free_top[3], lp, top[3];
+    assert_int_equal(wick_sampler_pick(s, l, NULL, &id, &free_lp, free_top, 3, NULL), WICK_OK);
+    assert_int_equal(wick_sampler_pick(s, l, mask, &id, &lp, top, 3, NULL), WICK_OK);
+    assert_int_equal(lp.id, 100);
+    assert_float_equal(lp.logprob, free_lp.logprob - 3.0f, 1e-5);
+    assert_memory_equal(top, free_top, sizeof top);
     wick_sampler_free(s);
     o.n_bias = 3;
     s = make(&o);

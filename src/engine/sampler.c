@@ -1,4 +1,4 @@
-/* engine/sampler.c - one pick: bias, penalties, mask, log probabilities, then greedy, mirostat or the filter chain.
+/* engine/sampler.c - one pick: bias, penalties, log probabilities, mask, then greedy, mirostat or the filter chain.
  *
  * Invariants: (1) wick_sampler_pick allocates nothing and leaves the caller's logits alone. (2) The token depends on
  * the logits, the options, the history and (seed, position) only. (3) scratch->count is all zero between calls.
@@ -312,7 +312,6 @@ wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32
     uint32_t best = 0, n = w->n_vocab;
     float *l = w->logits;
     memcpy(l, logits, n * sizeof *l);
-    if (allowed) apply_mask(l, allowed, n);
     for (uint32_t i = 0; i < s->opt.n_bias; i++) {
         const wick_logit_bias *b = &s->opt.bias[i];
         l[b->id] = b->bias <= BAN_BIAS ? -INFINITY : l[b->id] + b->bias;
@@ -323,6 +322,10 @@ wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32
     float max = l[best];
     double log_norm = (double)max + log(wick_sample_mass(l, n, max));
     if (n_top > 0) fill_top(&set, l, n, log_norm, top, n_top);
+    if (allowed) {
+        apply_mask(l, allowed, n);
+        WICK_TRY(find_max(l, n, &best, err));
+    }
     *id = s->opt.temperature == 0 ? (int32_t)best : draw_filtered(s, &set);
     if (lp) *lp = (wick_logprob){*id, (float)((double)l[*id] - log_norm)};
     return WICK_OK;

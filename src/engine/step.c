@@ -127,7 +127,7 @@ static void admit_newcomers(wick_engine *e)
 
 bool wick_request_picks(const wick_request *r)
 {
-    return (r->engine->caps & WICK_CAP_DEVICE_SAMPLING) && r->opt.kind == WICK_REQ_GENERATE && !r->opt.constraint &&
+    return (r->engine->caps & WICK_CAP_DEVICE_SAMPLING) && r->opt.kind == WICK_REQ_GENERATE && !r->matcher.ops &&
            r->opt.n_top_logprobs == 0 && r->n_gen >= r->opt.min_tokens && wick_sampler_is_argmax(r->sampler);
 }
 
