@@ -3,29 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include "fuzz.h"
-#include "template/reasoning.h"
-#include "template/toolcall.h"
-
-static const wick_chat_traits tags[] = {
-    {.think_open = "<think>", .think_close = "</think>"},
-    {.think_open = "[THINK]", .think_close = "[/THINK]"},
-    {.think_open = "<|channel>thought", .think_close = "<channel|>"},
-    {.think_open = "<|START_THINKING|>", .think_close = "<|END_THINKING|>"},
-    {.think_open = "<|channel|>analysis<|message|>", .think_close = "<|end|>"},
-};
+#include "chat/format/reasoning.h"
+#include "chat/format/toolcall.h"
 
 static char *go(const uint8_t *data, size_t n, size_t step)
 {
     wick_reasoning r;
     wick_toolcall_parser *p = NULL;
     wick_buf thought = WICK_BUF_INIT, text = WICK_BUF_INIT, content = WICK_BUF_INIT;
-    const wick_chat_traits *t = &tags[data[1] % (sizeof tags / sizeof *tags)];
+    const wick_think_syntax *t = wick_think_syntax_at(data[1] % 5);
     size_t n_formats = 0;
     json_t *calls = json_array(),
            *tools = json_pack("[{s:{s:s, s:{s:{s:{s:s}, s:{s:s}}}}}]", "function", "name", "f", "parameters",
                               "properties", "s", "type", "string", "n", "type", "integer");
     while (wick_toolcall_at(n_formats)) n_formats++;
-    wick_reasoning_init(&r, t, t->think_open, data[1] & 0x80 ? strlen(t->think_open) : 0);
+    wick_reasoning_begin(&r, t, (data[1] & 0x80) != 0);
     if (wick_toolcall_parser_new(&p, wick_toolcall_at(data[0] % n_formats), tools, NULL, NULL) != WICK_OK) abort();
     for (size_t i = 2; i < n; i += step) {
         const size_t had = text.n;

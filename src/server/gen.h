@@ -5,8 +5,8 @@
  */
 #pragma once
 #include "server/params.h"
-#include "template/reasoning.h"
-#include "template/toolcall.h"
+#include "chat/format/reasoning.h"
+#include "chat/format/toolcall.h"
 
 typedef struct wick_choice {
     wick_gen *g;

@@ -270,7 +270,9 @@ static wick_status chat_prepare(wick_gen *g, wick_err *err)
     if (st == WICK_OK)
         st = wick_prompt_encode(e, text.data ? text.data : "", text.n, WICK_ENC_NO_SPECIAL, "messages",
                                 &g->prompt[0].ids, &g->prompt[0].n, err);
-    if (st == WICK_OK) wick_reasoning_init(&g->split, wick_chat_template_traits(t), text.data, text.n);
+    if (st == WICK_OK)
+        wick_reasoning_init(&g->split, wick_think_syntax_by_open(wick_chat_template_traits(t)->think_open), text.data,
+                            text.n);
     wick_buf_release(&text);
     WICK_TRY(st);
     if (g->prompt[0].n == 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: the prompt is empty");
@@ -281,7 +283,7 @@ static wick_status chat_prepare(wick_gen *g, wick_err *err)
     g->base.n_stop = p->n_stop;
     g->base.ignore_eos = p->ignore_eos;
     if (p->tools && !p->tool_choice_none)
-        g->tool_format = wick_toolcall_detect(wick_chat_template_source(t), wick_chat_template_traits(t));
+        g->tool_format = wick_toolcall_detect(wick_chat_template_source(t), wick_chat_template_traits(t)->takes_tools);
     g->base.show_special = p->show_special ||
                            is_control(wick_engine_tokenizer(e), wick_chat_template_traits(t)->think_open) ||
                            (g->tool_format && is_control(wick_engine_tokenizer(e), wick_toolcall_open(g->tool_format)));

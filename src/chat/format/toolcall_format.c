@@ -1,6 +1,6 @@
-/* template/toolcall_format.c - the syntaxes, as data: what opens and closes them, what is written inside, and what in a
+/* chat/format/toolcall_format.c - the syntaxes, as data: what opens and closes them, what is written inside, and what in a
  * template's source gives them away. The first row that fits a source is taken, so special rows come before general. */
-#include "template/toolcall_impl.h"
+#include "chat/format/toolcall_impl.h"
 
 /* The marks of DeepSeek's tokens: a fullwidth bar, and a block for the space. */
 #define BAR "\xef\xbd\x9c"
@@ -28,6 +28,7 @@ static const wick_tc_xml dsml_xml = {.open = "<" DSML "invoke name=\"",
                                      .typed = true};
 
 static const wick_toolcall_format formats[] = {
+    {.name = "hermes", .open = {{"<tool_call>"}}, .close = {"</tool_call>"}, .body = WICK_TC_JSON},
     {.name = "deepseek-dsml",
      .needles = {DSML},
      .or_needle = "DSML",
@@ -138,11 +139,6 @@ static const wick_toolcall_format formats[] = {
      .close = {"</tool_call>"},
      .body = WICK_TC_GLM,
      .also_json = true},
-    {.name = "hermes",
-     .needles = {"<tool_call>"},
-     .open = {{"<tool_call>"}},
-     .close = {"</tool_call>"},
-     .body = WICK_TC_JSON},
     {.name = "functionary",
      .needles = {">>>all"},
      .open = {{">>>"}},
@@ -169,20 +165,20 @@ static const wick_toolcall_format formats[] = {
 
 static bool fits(const wick_toolcall_format *f, const char *source)
 {
-    bool all = true;
+    bool all = f->needles[0] != NULL;
     for (size_t i = 0; i < 2 && f->needles[i]; i++) all = all && strstr(source, f->needles[i]);
     return all || (f->or_needle && strstr(source, f->or_needle));
 }
 
-const wick_toolcall_format *wick_toolcall_detect(const char *source, const wick_chat_traits *traits)
+const wick_toolcall_format *wick_toolcall_detect(const char *source, bool takes_tools)
 {
     static const char *const headers[] = {"<|header_start|>", "<|python_start|>"};
-    if (traits && !traits->takes_tools) return NULL;
+    if (!takes_tools) return NULL;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (fits(&formats[i], source)) return &formats[i];
     for (size_t i = 0; i < 2; i++)
         if (strstr(source, headers[i])) return wick_toolcall_by_name("llama");
-    return traits ? wick_toolcall_by_name("hermes") : NULL;
+    return wick_toolcall_by_name("hermes");
 }
 
 const wick_toolcall_format *wick_toolcall_by_name(const char *name)
@@ -205,4 +201,19 @@ const char *wick_toolcall_name(const wick_toolcall_format *f)
 const char *wick_toolcall_open(const wick_toolcall_format *f)
 {
     return f->body == WICK_TC_BARE ? NULL : f->open[0].mark;
+}
+
+const wick_call_syntax *wick_call_syntax_by_name(const char *name)
+{
+    return wick_toolcall_by_name(name);
+}
+
+const wick_call_syntax *wick_call_syntax_at(size_t i)
+{
+    return wick_toolcall_at(i);
+}
+
+const char *wick_call_syntax_name(const wick_call_syntax *f)
+{
+    return f->name;
 }

@@ -1,6 +1,6 @@
-/* template/toolcall.h - tool calls in a model's text: which syntax its template teaches, and parsing it as it streams.
+/* chat/format/toolcall.h - tool calls in a model's text: which syntax its template teaches, and parsing it as it streams.
  *
- * Input is the text after reasoning was taken out (template/reasoning.h). Content before a call comes out at once; from
+ * Input is the text after reasoning was taken out (chat/format/reasoning.h). Content before a call comes out at once; from
  * what may open a call on, text is held; each call is reported when its last byte is there. How the text was cut into
  * deltas never changes the result. What looks like a call and is none comes out as content, byte for byte; so does
  * everything after a limit is passed. White space beside calls is dropped.
@@ -12,7 +12,7 @@
 #include <jansson.h>
 #include "base/buf.h"
 #include "base/status.h"
-#include "template/chat.h"
+#include "chat/format/format.h"
 
 typedef struct wick_toolcall_format wick_toolcall_format; /* static: never freed */
 typedef struct wick_toolcall_parser wick_toolcall_parser;
@@ -25,9 +25,9 @@ typedef struct wick_toolcall_limits {
     unsigned max_params;   /* 128; of calls written parameter by parameter */
 } wick_toolcall_limits;
 
-/* The syntax that a template's source teaches; traits may be NULL. A template that takes tools and names no known
- * marker gets "hermes". NULL: no tool calls. */
-const wick_toolcall_format *wick_toolcall_detect(const char *source, const wick_chat_traits *traits);
+/* The syntax that a template's source teaches. A template that takes tools and names no known marker gets "hermes".
+ * NULL: no tool calls. */
+const wick_toolcall_format *wick_toolcall_detect(const char *source, bool takes_tools);
 const wick_toolcall_format *wick_toolcall_by_name(const char *name); /* NULL: unknown */
 const wick_toolcall_format *wick_toolcall_at(size_t i);              /* all of them in turn; NULL past the last */
 const char *wick_toolcall_name(const wick_toolcall_format *f);

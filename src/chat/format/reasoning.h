@@ -1,4 +1,4 @@
-/* template/reasoning.h - splits a model's text into reasoning and content while it streams.
+/* chat/format/reasoning.h - splits a model's text into reasoning and content while it streams.
  *
  * Knows a tag pair (<think>...</think> and the like) and gpt-oss's harmony messages. No part of a tag ever comes out,
  * wherever the deltas are cut; how the text was cut never changes what comes out in total. The struct owns no memory:
@@ -9,19 +9,19 @@
  *   - White space around reasoning is dropped, so is the white space between a closing tag and the content.
  *   - Reasoning that never closes is reasoning up to the end. A second block follows the first after a newline.
  *   - Harmony: analysis is reasoning, final and commentary are content; a message to a tool (to=...) stays in content
- *     with its header and <|call|>, for template/toolcall.h.
+ *     with its header and <|call|>, for chat/format/toolcall.h.
  *   - Text without tags comes out unchanged, and at once but for what may still become a tag.
  */
 #pragma once
 #include "base/buf.h"
 #include "base/status.h"
-#include "template/chat.h"
+#include "chat/format/think.h"
 
 enum { WICK_REASONING_TAG_MAX = 64, WICK_REASONING_HELD_MAX = 512 };
 
 typedef struct wick_reasoning {
     const char *open, *close, *also; /* borrowed; open NULL: all text is content */
-    const struct wick_reasoning_family *family;
+    const wick_think_syntax *family;
     enum {
         WICK_REASONING_START,
         WICK_REASONING_IN,
@@ -38,10 +38,10 @@ typedef struct wick_reasoning {
     char held[WICK_REASONING_HELD_MAX]; /* what may be the start of a tag, and white space before it */
 } wick_reasoning;
 
-/* Is the text after this prompt reasoning from its first byte? (The prompt ends, blanks aside, with the opening tag.) */
-bool wick_reasoning_prompt_opens(const wick_chat_traits *traits, const char *prompt, size_t n);
-/* prompt: the rendered prompt or its last bytes. The strings of traits must outlive r. */
-void wick_reasoning_init(wick_reasoning *r, const wick_chat_traits *traits, const char *prompt, size_t n);
+/* prompt: the rendered prompt or its last bytes; t NULL: all text is content. */
+void wick_reasoning_init(wick_reasoning *r, const wick_think_syntax *t, const char *prompt, size_t n);
+/* The same where it is known whether the text begins inside of reasoning. */
+void wick_reasoning_begin(wick_reasoning *r, const wick_think_syntax *t, bool inside);
 /* Explicit tags, borrowed; either NULL: no reasoning. WICK_E_BAD_PARAMETER: empty, or above WICK_REASONING_TAG_MAX. */
 wick_status wick_reasoning_init_tags(wick_reasoning *r, const char *open, const char *close, bool inside,
                                      wick_err *err) WICK_MUST_CHECK;

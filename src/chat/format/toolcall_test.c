@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
-#include "template/toolcall.h"
+#include "chat/format/toolcall.h"
 
 #define BAR "\xef\xbd\x9c"
 #define GAP "\xe2\x96\x81"
@@ -317,13 +317,11 @@ static void test_detect(void **state)
         {"<|start_header_id|>", "llama"},
         {"{{ tools | tojson }}", "hermes"},
     };
-    const wick_chat_traits takes = {.takes_tools = true}, no = {0};
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        const wick_toolcall_format *f = wick_toolcall_detect(at[i].source, &takes);
+        const wick_toolcall_format *f = wick_toolcall_detect(at[i].source, true);
         assert_string_equal(wick_toolcall_name(f), at[i].name);
     }
-    assert_null(wick_toolcall_detect("<tool_call>", &no));
-    assert_null(wick_toolcall_detect("nothing", NULL));
+    assert_null(wick_toolcall_detect("<tool_call>", false));
     for (size_t i = 0; wick_toolcall_at(i); i++)
         assert_ptr_equal(wick_toolcall_by_name(wick_toolcall_name(wick_toolcall_at(i))), wick_toolcall_at(i));
     assert_null(wick_toolcall_by_name("?"));

@@ -1,6 +1,6 @@
-/* template/toolcall_scan.c - the cursor's pieces: literals, names, text up to a marker, bracketed values. Nothing is
+/* chat/format/toolcall_scan.c - the cursor's pieces: literals, names, text up to a marker, bracketed values. Nothing is
  * read past what is held; long pieces are resumed where they stopped. */
-#include "template/toolcall_impl.h"
+#include "chat/format/toolcall_impl.h"
 
 bool wick_tc_is_space(char c)
 {

@@ -1,28 +1,14 @@
-/* template/reasoning.c - see reasoning.h.
+/* chat/format/reasoning.c - see reasoning.h.
  *
  * An automaton over (state, held bytes): after every byte that may matter, step() runs until it can do no more. So the
  * result depends on the text alone, not on its deltas. Held bytes are white space followed by the start of a tag, or a
  * harmony header; both are bounded, and what passes the bound is text. */
-#include "template/reasoning.h"
+#include "chat/format/reasoning.h"
 #include <string.h>
 
-enum { MAX_DROP = 4, SPACE_MAX = 256 };
+enum { SPACE_MAX = 256 };
 
-typedef struct wick_reasoning_family {
-    const char *open;
-    bool anywhere, harmony;
-    const char *drop[MAX_DROP + 1]; /* markers around the answer that are no text */
-} family;
-
-static const family families[] = {
-    {.open = "[THINK]", .anywhere = true},
-    {.open = "<|channel>thought", .anywhere = true},
-    {.open = "<|START_THINKING|>",
-     .anywhere = true,
-     .drop = {"<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"}},
-    {.open = "<|channel|>analysis<|message|>", .anywhere = true, .harmony = true},
-};
-static const family plain_family = {.open = ""};
+static const wick_think_syntax plain_family = {.open = ""};
 
 static const char h_start[] = "<|start|>", h_channel[] = "<|channel|>", h_message[] = "<|message|>",
                   h_call[] = "<|call|>", h_to[] = "to=";
@@ -49,34 +35,29 @@ static match match_tag(const char *s, size_t n, const char *tag)
     return n < m ? PART : YES;
 }
 
-bool wick_reasoning_prompt_opens(const wick_chat_traits *traits, const char *prompt, size_t n)
-{
-    if (!traits->think_open || !traits->think_close) return false;
-    const size_t m = strlen(traits->think_open);
-    while (n > 0 && is_space(prompt[n - 1])) n--;
-    return m > 0 && n >= m && memcmp(prompt + n - m, traits->think_open, m) == 0;
-}
-
 static bool tag_ok(const char *tag)
 {
     return tag && *tag && strlen(tag) <= WICK_REASONING_TAG_MAX;
 }
 
-static void set(wick_reasoning *r, const char *open, const char *close, bool inside)
+static void set(wick_reasoning *r, const wick_think_syntax *t, bool inside)
 {
-    *r = (wick_reasoning){.family = &plain_family, .state = WICK_REASONING_OUT};
-    if (!tag_ok(open) || !tag_ok(close)) return;
-    r->open = open;
-    r->close = close;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (strcmp(families[i].open, open) == 0) r->family = &families[i];
+    *r = (wick_reasoning){.family = t ? t : &plain_family, .state = WICK_REASONING_OUT};
+    if (!t) return;
+    r->open = t->open;
+    r->close = t->close;
     r->state = inside ? WICK_REASONING_IN : WICK_REASONING_START;
     r->trim = r->dup = inside;
 }
 
-void wick_reasoning_init(wick_reasoning *r, const wick_chat_traits *traits, const char *prompt, size_t n)
+void wick_reasoning_init(wick_reasoning *r, const wick_think_syntax *t, const char *prompt, size_t n)
 {
-    set(r, traits->think_open, traits->think_close, wick_reasoning_prompt_opens(traits, prompt, n));
+    set(r, t, wick_think_begins_inside(t, prompt, n));
+}
+
+void wick_reasoning_begin(wick_reasoning *r, const wick_think_syntax *t, bool inside)
+{
+    set(r, t, inside);
 }
 
 wick_status wick_reasoning_init_tags(wick_reasoning *r, const char *open, const char *close, bool inside, wick_err *err)
@@ -84,7 +65,12 @@ wick_status wick_reasoning_init_tags(wick_reasoning *r, const char *open, const 
     if (open && close && (!tag_ok(open) || !tag_ok(close)))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "reasoning tag", "a reasoning tag needs 1 to %d bytes",
                          (int)WICK_REASONING_TAG_MAX);
-    set(r, open, close, inside);
+    set(r, NULL, false);
+    if (!tag_ok(open) || !tag_ok(close)) return WICK_OK;
+    r->open = open;
+    r->close = close;
+    r->state = inside ? WICK_REASONING_IN : WICK_REASONING_START;
+    r->trim = r->dup = inside;
     return WICK_OK;
 }
 
@@ -160,7 +146,7 @@ static match any_tag(wick_reasoning *r, size_t at)
     if (in && m != YES && r->also) m = either(m, take(r, r->also, at, true, WICK_REASONING_OUT));
     if (m != YES && (r->dup || start || (!in && r->family->anywhere)))
         m = either(m, take(r, r->open, at, false, WICK_REASONING_IN));
-    for (size_t i = 0; i < MAX_DROP && !in && m != YES && r->family->drop[i]; i++) {
+    for (size_t i = 0; i < WICK_THINK_MAX_DROP && !in && m != YES && r->family->drop[i]; i++) {
         m = either(m, take(r, r->family->drop[i], at, false, WICK_REASONING_OUT));
         if (m == YES) r->trim = true;
     }

@@ -7,77 +7,80 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
-#include "template/reasoning.h"
+#include "chat/format/reasoning.h"
 
-static const wick_chat_traits none = {0}, think = {.think_open = "<think>", .think_close = "</think>"},
-                              seed = {.think_open = "<seed:think>", .think_close = "</seed:think>"},
-                              mistral = {.think_open = "[THINK]", .think_close = "[/THINK]"},
-                              gemma = {.think_open = "<|channel>thought", .think_close = "<channel|>"},
-                              cohere = {.think_open = "<|START_THINKING|>", .think_close = "<|END_THINKING|>"},
-                              harmony = {.think_open = "<|channel|>analysis<|message|>", .think_close = "<|end|>"};
+/* Rows by name; NULL: none. */
+static const char none[] = "", think[] = "think", seed[] = "seed", mistral[] = "mistral", gemma[] = "gemma4",
+                  cohere[] = "cohere", harmony[] = "harmony";
+
+static const wick_think_syntax *row(const char *name)
+{
+    const wick_think_syntax *t = *name ? wick_think_syntax_by_name(name) : NULL;
+    assert_true(t || !*name);
+    return t;
+}
 
 static const struct {
-    const wick_chat_traits *traits;
-    const char *prompt, *text, *reasoning, *content;
+    const char *syntax, *prompt, *text, *reasoning, *content;
 } cases[] = {
-    {&none, "", "<think>a</think>b", "", "<think>a</think>b"},
-    {&none, "<think>", " x\n", "", " x\n"},
-    {&think, "", "", "", ""},
-    {&think, "", "plain < text </think> <think>x\n", "", "plain < text </think> <think>x\n"},
-    {&think, "", "\n\n lead", "", "\n\n lead"},
-    {&think, "", " \n", "", " \n"},
-    {&think, "", "<thin", "", "<thin"},
-    {&think, "", "<thinking>no</thinking>", "", "<thinking>no</thinking>"},
-    {&think, "", "<think>why</think>Hi", "why", "Hi"},
-    {&think, "", "\n<think>\nwhy\n  so\n</think>\n\nHi\n", "why\n  so", "Hi\n"},
-    {&think, "", "<think>\n\n</think>\n\nHi", "", "Hi"},
-    {&think, "", "<think></think>", "", ""},
-    {&think, "", "<think>a</think>b<think>c</think>", "a", "b<think>c</think>"},
-    {&think, "", "<think>a < b <</think", "a < b <</think", ""},
-    {&think, "", "<think>cut \n", "cut \n", ""},
-    {&think, "", "<think>a<think>b</think>c", "a<think>b", "c"},
-    {&think, "", "<think>a <</think>b", "a <", "b"},
-    {&think, "<|im_start|>assistant\n<think>\n", "why\n</think>\n\nHi", "why", "Hi"},
-    {&think, "<think>", "<think>\nwhy</think>Hi", "why", "Hi"},
-    {&think, "<think>", "why <think> and</think>Hi", "why <think> and", "Hi"},
-    {&think, "<think>\n", "never closed", "never closed", ""},
-    {&think, "<think>\n\n</think>\n\n", "Hi", "", "Hi"},
-    {&think, "what is <think> for?<|im_start|>assistant\n", "A tag", "", "A tag"},
-    {&think, "think>", "Hi", "", "Hi"},
-    {&think, "<think>", "d\xc3\xa9j\xc3\xa0 \xe2\x80\x94</think>\xe2\x82\xac", "d\xc3\xa9j\xc3\xa0 \xe2\x80\x94",
+    {none, "", "<think>a</think>b", "", "<think>a</think>b"},
+    {none, "<think>", " x\n", "", " x\n"},
+    {think, "", "", "", ""},
+    {think, "", "plain < text </think> <think>x\n", "", "plain < text </think> <think>x\n"},
+    {think, "", "\n\n lead", "", "\n\n lead"},
+    {think, "", " \n", "", " \n"},
+    {think, "", "<thin", "", "<thin"},
+    {think, "", "<thinking>no</thinking>", "", "<thinking>no</thinking>"},
+    {think, "", "<think>why</think>Hi", "why", "Hi"},
+    {think, "", "\n<think>\nwhy\n  so\n</think>\n\nHi\n", "why\n  so", "Hi\n"},
+    {think, "", "<think>\n\n</think>\n\nHi", "", "Hi"},
+    {think, "", "<think></think>", "", ""},
+    {think, "", "<think>a</think>b<think>c</think>", "a", "b<think>c</think>"},
+    {think, "", "<think>a < b <</think", "a < b <</think", ""},
+    {think, "", "<think>cut \n", "cut \n", ""},
+    {think, "", "<think>a<think>b</think>c", "a<think>b", "c"},
+    {think, "", "<think>a <</think>b", "a <", "b"},
+    {think, "<|im_start|>assistant\n<think>\n", "why\n</think>\n\nHi", "why", "Hi"},
+    {think, "<think>", "<think>\nwhy</think>Hi", "why", "Hi"},
+    {think, "<think>", "why <think> and</think>Hi", "why <think> and", "Hi"},
+    {think, "<think>\n", "never closed", "never closed", ""},
+    {think, "<think>\n\n</think>\n\n", "Hi", "", "Hi"},
+    {think, "what is <think> for?<|im_start|>assistant\n", "A tag", "", "A tag"},
+    {think, "think>", "Hi", "", "Hi"},
+    {think, "<think>", "d\xc3\xa9j\xc3\xa0 \xe2\x80\x94</think>\xe2\x82\xac", "d\xc3\xa9j\xc3\xa0 \xe2\x80\x94",
      "\xe2\x82\xac"},
-    {&seed, "", "<seed:think>a</seed:think>\nb", "a", "b"},
-    {&mistral, "", "[THINK]a[b]\n[/THINK]b [c] [TOOL_CALLS]f", "a[b]", "b [c] [TOOL_CALLS]f"},
-    {&mistral, "", "hm [THINK]a[/THINK] b[THINK]c[/THINK]d[/THINK]", "a\nc", "hm bd[/THINK]"},
-    {&gemma, "", "<|channel>thought\nlet me\nsee<channel|>Hi <|tool_call>call:f{}<tool_call|>", "let me\nsee",
+    {seed, "", "<seed:think>a</seed:think>\nb", "a", "b"},
+    {mistral, "", "[THINK]a[b]\n[/THINK]b [c] [TOOL_CALLS]f", "a[b]", "b [c] [TOOL_CALLS]f"},
+    {mistral, "", "hm [THINK]a[/THINK] b[THINK]c[/THINK]d[/THINK]", "a\nc", "hm bd[/THINK]"},
+    {gemma, "", "<|channel>thought\nlet me\nsee<channel|>Hi <|tool_call>call:f{}<tool_call|>", "let me\nsee",
      "Hi <|tool_call>call:f{}<tool_call|>"},
-    {&gemma, "", "<|channel>thought\n<channel|>Hi", "", "Hi"},
-    {&gemma, "<|channel>thought\n", "x<channel|>y", "x", "y"},
-    {&cohere, "", "<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>b<|END_RESPONSE|>", "a", "b"},
-    {&cohere, "", "<|START_THINKING|>a<|END_THINKING|>\n<|START_ACTION|>[]<|END_ACTION|>", "a",
+    {gemma, "", "<|channel>thought\n<channel|>Hi", "", "Hi"},
+    {gemma, "<|channel>thought\n", "x<channel|>y", "x", "y"},
+    {cohere, "", "<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>b<|END_RESPONSE|>", "a", "b"},
+    {cohere, "", "<|START_THINKING|>a<|END_THINKING|>\n<|START_ACTION|>[]<|END_ACTION|>", "a",
      "<|START_ACTION|>[]<|END_ACTION|>"},
-    {&harmony, "<|start|>assistant",
+    {harmony, "<|start|>assistant",
      "<|channel|>analysis<|message|>why<|end|><|start|>assistant<|channel|>final<|message|>Hi<|return|>", "why", "Hi"},
-    {&harmony, "<|start|>assistant<|channel|>analysis<|message|>",
+    {harmony, "<|start|>assistant<|channel|>analysis<|message|>",
      "why<|end|><|start|>assistant<|channel|>final<|message|>Hi", "why", "Hi"},
-    {&harmony, "", "no tags at all < | >", "", "no tags at all < | >"},
-    {&harmony, "", "<|channel|>final<|message|>Hi there<|return|>", "", "Hi there"},
-    {&harmony, "", "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>analysis<|message|>b<|end|>",
+    {harmony, "", "no tags at all < | >", "", "no tags at all < | >"},
+    {harmony, "", "<|channel|>final<|message|>Hi there<|return|>", "", "Hi there"},
+    {harmony, "", "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>analysis<|message|>b<|end|>",
      "a\nb", ""},
-    {&harmony, "",
+    {harmony, "",
      "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary<|message|>First.<|end|>"
      "<|start|>assistant<|channel|>final<|message|>Then.",
      "a", "First.\nThen."},
-    {&harmony, "",
+    {harmony, "",
      "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary to=functions.f "
      "<|constrain|>json<|message|>{\"a\": \"<|x\"}<|call|>",
      "a",
      "<|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{\"a\": \"<|x\"}<|call|>"},
-    {&harmony, "<|start|>assistant", " to=functions.f<|channel|>commentary json<|message|>{}<|call|>", "",
+    {harmony, "<|start|>assistant", " to=functions.f<|channel|>commentary json<|message|>{}<|call|>", "",
      "<|start|>assistant to=functions.f<|channel|>commentary json<|message|>{}<|call|>"},
-    {&harmony, "", "to=be or not", "", "to=be or not"},
-    {&harmony, "", "<|channel|>fin", "", ""},
-    {&harmony, "", "<|channel|>analysis<|message|>open", "open", ""},
+    {harmony, "", "to=be or not", "", "to=be or not"},
+    {harmony, "", "<|channel|>fin", "", ""},
+    {harmony, "", "<|channel|>analysis<|message|>open", "open", ""},
 };
 
 typedef struct run {
@@ -88,7 +91,7 @@ typedef struct run {
 static void open_run(run *x, size_t i)
 {
     memset(x, 0, sizeof *x);
-    wick_reasoning_init(&x->r, cases[i].traits, cases[i].prompt, strlen(cases[i].prompt));
+    wick_reasoning_init(&x->r, row(cases[i].syntax), cases[i].prompt, strlen(cases[i].prompt));
 }
 
 static void feed(run *x, const char *s, size_t n)
@@ -146,10 +149,10 @@ static void test_no_delay(void **state)
 {
     (void)state;
     static const char text[] = "A line.\n\n  another ";
-    const wick_chat_traits *all[] = {&none, &think, &mistral, &gemma, &cohere, &harmony};
+    const char *const all[] = {none, think, mistral, gemma, cohere, harmony};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         run x = {0};
-        wick_reasoning_init(&x.r, all[i], "", 0);
+        wick_reasoning_init(&x.r, row(all[i]), "", 0);
         feed(&x, "A", 1);
         for (size_t k = 1; k < sizeof text; k++) {
             assert_int_equal(x.content.n, k);
@@ -171,7 +174,7 @@ static void test_bounds(void **state)
             memset(text, kind == 2 ? 'x' : ' ', sizeof text);
             if (kind == 2) memcpy(text, "<|channel|>", 11);
             text[sizeof text - 1] = 'z';
-            wick_reasoning_init(&x.r, kind == 2 ? &harmony : &think, "<think>", kind == 1 ? 7 : 0);
+            wick_reasoning_init(&x.r, row(kind == 2 ? harmony : think), "<think>", kind == 1 ? 7 : 0);
             for (size_t i = 0; i < sizeof text; i += steps[s])
                 feed(&x, text + i, sizeof text - i < steps[s] ? sizeof text - i : steps[s]);
             wick_reasoning_end(&x.r, &x.reasoning, &x.content);
@@ -239,17 +242,17 @@ static void test_random(void **state)
                                          "thought",
                                          "[",
                                          "<|channel|>analysis<|message|>"};
-    const wick_chat_traits *all[] = {&think, &mistral, &gemma, &cohere, &harmony};
+    const char *const all[] = {think, mistral, gemma, cohere, harmony};
     uint32_t seed_ = 12345;
     for (int round = 0; round < 3000; round++) {
         wick_buf text = WICK_BUF_INIT;
         run a = {0}, b = {0};
-        const wick_chat_traits *t = all[round % 5];
+        const wick_think_syntax *t = row(all[round % 5]);
         for (int k = 0; k < 12; k++) {
             seed_ = seed_ * 1664525u + 1013904223u;
             wick_buf_puts(&text, pieces[(seed_ >> 16) % (sizeof pieces / sizeof *pieces)]);
         }
-        const char *prompt = round & 1 ? t->think_open : "";
+        const char *prompt = round & 1 ? t->open : "";
         wick_reasoning_init(&a.r, t, prompt, strlen(prompt));
         wick_reasoning_init(&b.r, t, prompt, strlen(prompt));
         feed(&a, text.data, text.n);
@@ -275,7 +278,7 @@ static void test_no_memory(void **state)
     static const char text[] = "<think>why</think>Hi";
     for (uint64_t k = 1; k <= 3; k++) {
         run x = {0};
-        wick_reasoning_init(&x.r, &think, "", 0);
+        wick_reasoning_init(&x.r, row(think), "", 0);
         wick_alloc_fail_at(k, true);
         feed(&x, text, sizeof text - 1);
         wick_reasoning_end(&x.r, &x.reasoning, &x.content);

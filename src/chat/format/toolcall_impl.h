@@ -1,4 +1,4 @@
-/* template/toolcall_impl.h - shared by toolcall*.c: the description of a syntax, the cursor over held text, and the
+/* chat/format/toolcall_impl.h - shared by toolcall*.c: the description of a syntax, the cursor over held text, and the
  * pieces that the call parsers are made of.
  *
  * A call is parsed from its start each time it may have become complete. The one long piece it waits for (a bracketed
@@ -7,7 +7,7 @@
 #pragma once
 #include <string.h>
 #include "base/str.h"
-#include "template/toolcall.h"
+#include "chat/format/toolcall.h"
 
 enum { WICK_TC_NAME_MAX = 256, WICK_TC_BAD_MAX = 16, WICK_TC_HEADER_MAX = 512 };
 

@@ -1,11 +1,11 @@
-/* template/toolcall.c - the stream: content until something opens calls, calls until something else follows.
+/* chat/format/toolcall.c - the stream: content until something opens calls, calls until something else follows.
  *
  * held[head..] is what has not come out yet. TEXT: white space, then maybe the start of a marker. CALLS: from the white
  * space before the marker on until the first call is complete, then from behind the last complete call on; `pos` (from
  * head) is where parsing goes on. Whatever turns out to be no call leaves its first bytes to content and the rest is
  * looked at again, at most WICK_TC_BAD_MAX times in a text: hostile text costs that many passes, no more. */
 #include "base/alloc.h"
-#include "template/toolcall_impl.h"
+#include "chat/format/toolcall_impl.h"
 
 enum { SPACE_MAX = 1024 }; /* white space before a marker that a call takes along */
 

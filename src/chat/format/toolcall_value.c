@@ -1,7 +1,7 @@
-/* template/toolcall_value.c - values inside calls: checking JSON, and writing JSON from Python literals, Gemma's
+/* chat/format/toolcall_value.c - values inside calls: checking JSON, and writing JSON from Python literals, Gemma's
  * literals, and raw text with a schema. Nothing is written that is not valid JSON, given that the caller checks the
  * whole (keys written twice) with wick_tc_json. */
-#include "template/toolcall_impl.h"
+#include "chat/format/toolcall_impl.h"
 
 wick_tc_step wick_tc_json(const char *s, size_t n, json_t **out)
 {

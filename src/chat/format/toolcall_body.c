@@ -1,6 +1,6 @@
-/* template/toolcall_body.c - one call, in each of the syntaxes: from the cursor to name, id and arguments. Every parser
+/* chat/format/toolcall_body.c - one call, in each of the syntaxes: from the cursor to name, id and arguments. Every parser
  * starts at the call's first byte and returns MORE until the last one is there. */
-#include "template/toolcall_impl.h"
+#include "chat/format/toolcall_impl.h"
 
 static const char json_quotes[] = "\"", python_quotes[] = "\"'";
 

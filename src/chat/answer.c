@@ -1,0 +1,352 @@
+/* chat/answer.c - see answer.h: the splitter of reasoning and the parser of calls, and the list of pieces that they fill. */
+#include "chat/answer.h"
+#include <string.h>
+#include "base/alloc.h"
+#include "base/sys.h"
+#include "chat/format/reasoning.h"
+#include "chat/format/toolcall.h"
+
+enum { ID_CHARS = 9 };
+
+/* A delta whose strings are still places in the store. */
+typedef struct piece {
+    wick_delta_kind kind;
+    uint32_t call;
+    size_t text, n, id, name;
+} piece;
+
+typedef struct kept_call {
+    char *id, *name;
+    wick_buf arguments;
+} kept_call;
+
+struct wick_answer {
+    wick_reasoning think;
+    wick_toolcall_parser *calls; /* NULL: calls are text */
+    json_t *found;
+    bool one_call, raw_reasoning, keep, quiet; /* quiet: the prefill is read */
+    bool dropped;                              /* the call that comes is not wanted */
+    wick_answer_end how;
+    uint32_t n_calls, n_reasoning_tokens;
+    wick_buf store, pieces; /* what this feed gave: bytes, and struct piece */
+    size_t next;            /* the piece that wick_answer_next gives */
+    wick_delta delta;
+    wick_buf thought, content, raw; /* between the stages */
+    wick_buf text, reasoning;       /* kept */
+    wick_buf kept;                  /* struct kept_call */
+};
+
+/* --- pieces ---------------------------------------------------------------------------------------------------------- */
+
+static piece *last_piece(wick_answer *a)
+{
+    piece *p = NULL;
+    if (a->pieces.n >= sizeof *p) p = (piece *)(void *)(a->pieces.data + a->pieces.n - sizeof *p);
+    return p;
+}
+
+static size_t store(wick_answer *a, const char *s, size_t n)
+{
+    const size_t at = a->store.n;
+    wick_buf_add(&a->store, s, n);
+    wick_buf_putc(&a->store, 0);
+    return at;
+}
+
+static void put_text(wick_answer *a, wick_delta_kind kind, uint32_t call, const char *s, size_t n)
+{
+    piece *last = last_piece(a);
+    if (n == 0 || a->quiet) return;
+    if (last && last->kind == kind && last->call == call && a->store.n == last->text + last->n + 1) {
+        a->store.n--;
+        wick_buf_add(&a->store, s, n);
+        wick_buf_putc(&a->store, 0);
+        last->n += n;
+        return;
+    }
+    const piece p = {.kind = kind, .call = call, .text = store(a, s, n), .n = n};
+    wick_buf_add(&a->pieces, &p, sizeof p);
+}
+
+static void put_answer(wick_answer *a, const char *s, size_t n)
+{
+    put_text(a, WICK_DELTA_TEXT, 0, s, n);
+    if (a->keep && !a->quiet) wick_buf_add(&a->text, s, n);
+}
+
+static void put_reasoning(wick_answer *a, const char *s, size_t n)
+{
+    put_text(a, WICK_DELTA_REASONING, 0, s, n);
+    if (a->keep && !a->quiet) wick_buf_add(&a->reasoning, s, n);
+}
+
+static kept_call *kept_at(const wick_answer *a, uint32_t i)
+{
+    return (kept_call *)(void *)(a->kept.data + i * sizeof(kept_call));
+}
+
+/* nine letters and digits: some templates take no other id when the call comes back. */
+static void make_id(char out[ID_CHARS + 1])
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    uint8_t random[ID_CHARS];
+    wick_random_bytes(random, sizeof random);
+    for (size_t i = 0; i < ID_CHARS; i++) out[i] = digits[random[i] % 36];
+    out[ID_CHARS] = 0;
+}
+
+static wick_status call_begins(wick_answer *a, const char *id, const char *name, wick_err *err)
+{
+    char made[ID_CHARS + 1];
+    a->dropped = a->one_call && a->n_calls > 0;
+    if (a->dropped) return WICK_OK;
+    if (!id || !*id) {
+        make_id(made);
+        id = made;
+    }
+    if (a->keep) {
+        kept_call k = {.id = wick_strdup(id), .name = wick_strdup(name)};
+        if (k.id && k.name) wick_buf_add(&a->kept, &k, sizeof k);
+        if (!k.id || !k.name || a->kept.failed) {
+            wick_free(k.id);
+            wick_free(k.name);
+            return wick_err_oom(err, "tool calls", 0, 0);
+        }
+    }
+    piece p = {.kind = WICK_DELTA_CALL, .call = a->n_calls++};
+    p.text = store(a, "", 0);
+    p.id = store(a, id, strlen(id));
+    p.name = store(a, name, strlen(name));
+    wick_buf_add(&a->pieces, &p, sizeof p);
+    return WICK_OK;
+}
+
+static void call_arguments(wick_answer *a, const char *s, size_t n)
+{
+    if (a->dropped) return;
+    put_text(a, WICK_DELTA_ARGUMENTS, a->n_calls - 1, s, n);
+    if (a->keep) wick_buf_add(&kept_at(a, a->n_calls - 1)->arguments, s, n);
+}
+
+static void call_ends(wick_answer *a)
+{
+    if (a->dropped) return;
+    const piece p = {.kind = WICK_DELTA_CALL_END, .call = a->n_calls - 1, .text = store(a, "", 0)};
+    wick_buf_add(&a->pieces, &p, sizeof p);
+}
+
+static wick_status check(wick_answer *a, wick_err *err)
+{
+    bool bad = a->store.failed || a->pieces.failed || a->text.failed || a->reasoning.failed || a->raw.failed ||
+               a->thought.failed || a->content.failed;
+    if (a->keep && a->n_calls > 0) bad = bad || kept_at(a, a->n_calls - 1)->arguments.failed;
+    return bad ? wick_err_oom(err, "the answer", 0, 0) : WICK_OK;
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------------- */
+
+static wick_status drain(wick_answer *a, wick_err *err)
+{
+    put_reasoning(a, wick_buf_str(&a->thought), a->thought.n);
+    put_answer(a, wick_buf_str(&a->content), a->content.n);
+    a->thought.n = a->content.n = 0;
+    for (size_t i = 0; i < json_array_size(a->found); i++) {
+        const json_t *c = json_array_get(a->found, i), *args = json_object_get(c, "arguments");
+        WICK_TRY(call_begins(a, json_string_value(json_object_get(c, "id")),
+                             json_string_value(json_object_get(c, "name")), err));
+        call_arguments(a, json_string_value(args), json_string_length(args));
+        call_ends(a);
+    }
+    if (a->found) json_array_clear(a->found);
+    return check(a, err);
+}
+
+static wick_status read_text(wick_answer *a, const char *text, size_t n, bool end, wick_err *err)
+{
+    wick_buf *plain = a->calls ? &a->raw : &a->content;
+    wick_reasoning_feed(&a->think, text, n, &a->thought, plain);
+    if (end) wick_reasoning_end(&a->think, &a->thought, plain);
+    WICK_TRY(check(a, err));
+    if (a->calls && a->raw.n > 0)
+        WICK_TRY(wick_toolcall_feed(a->calls, a->raw.data, a->raw.n, &a->content, a->found, err));
+    a->raw.n = 0;
+    if (a->calls && end) WICK_TRY(wick_toolcall_end(a->calls, &a->content, a->found, err));
+    return drain(a, err);
+}
+
+wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_err *err)
+{
+    wick_status st = WICK_OK;
+    wick_answer *a = wick_alloc_zero(1, sizeof *a);
+    if (!a) return wick_err_oom(err, "the answer", sizeof *a, 0);
+    a->one_call = o->one_call;
+    a->keep = o->keep;
+    wick_reasoning_begin(&a->think, o->raw_reasoning ? NULL : o->format.think, o->inside_reasoning);
+    if (o->format.calls && o->tools && !o->ignore_calls) {
+        a->found = json_array();
+        if (!a->found) st = wick_err_oom(err, "tool calls", 0, 0);
+        if (st == WICK_OK) st = wick_toolcall_parser_new(&a->calls, o->format.calls, o->tools, NULL, err);
+    }
+    if (st == WICK_OK && o->n_prefill > 0) {
+        a->quiet = true;
+        st = read_text(a, o->prefill, o->n_prefill, false, err);
+        a->quiet = false;
+    }
+    if (st == WICK_OK)
+        *out = a;
+    else
+        wick_answer_free(a);
+    return st;
+}
+
+void wick_answer_free(wick_answer *a)
+{
+    if (!a) return;
+    for (uint32_t i = 0; i < a->kept.n / sizeof(kept_call); i++) {
+        wick_free(kept_at(a, i)->id);
+        wick_free(kept_at(a, i)->name);
+        wick_buf_release(&kept_at(a, i)->arguments);
+    }
+    wick_toolcall_parser_free(a->calls);
+    json_decref(a->found);
+    wick_buf_release(&a->store);
+    wick_buf_release(&a->pieces);
+    wick_buf_release(&a->thought);
+    wick_buf_release(&a->content);
+    wick_buf_release(&a->raw);
+    wick_buf_release(&a->text);
+    wick_buf_release(&a->reasoning);
+    wick_buf_release(&a->kept);
+    wick_free(a);
+}
+
+/* Forgets the pieces that were given out. */
+static void begin_feed(wick_answer *a)
+{
+    const size_t n = a->pieces.n / sizeof(piece);
+    if (a->next < n) return; /* not all were asked for: they stay */
+    a->store.n = a->pieces.n = a->next = 0;
+}
+
+wick_status wick_answer_feed(wick_answer *a, const char *text, size_t n, wick_err *err)
+{
+    begin_feed(a);
+    return n > 0 ? read_text(a, text, n, false, err) : WICK_OK;
+}
+
+static wick_answer_end end_of(const wick_answer *a, wick_finish how)
+{
+    switch (how) {
+    case WICK_FINISH_EOS: return a->n_calls > 0 ? WICK_END_CALLS : WICK_END_TURN;
+    case WICK_FINISH_STOP: return a->n_calls > 0 ? WICK_END_CALLS : WICK_END_STOP_STRING;
+    case WICK_FINISH_LENGTH: return WICK_END_LENGTH;
+    case WICK_FINISH_CANCELLED: return WICK_END_CANCELLED;
+    case WICK_FINISH_NONE:
+    case WICK_FINISH_ERROR: break;
+    }
+    return WICK_END_ERROR;
+}
+
+wick_status wick_answer_finish(wick_answer *a, wick_finish how, wick_err *err)
+{
+    begin_feed(a);
+    WICK_TRY(read_text(a, "", 0, true, err));
+    a->how = end_of(a, how);
+    const piece p = {.kind = WICK_DELTA_END, .text = store(a, "", 0)};
+    wick_buf_add(&a->pieces, &p, sizeof p);
+    return check(a, err);
+}
+
+wick_status wick_answer_event(wick_answer *a, const wick_event *ev, wick_err *err)
+{
+    if ((ev->kind != WICK_EVENT_TOKEN || ev->is_prompt) && ev->kind != WICK_EVENT_DONE) return WICK_OK;
+    const bool inside = a->think.state == WICK_REASONING_IN;
+    begin_feed(a);
+    if (ev->n_text > 0) WICK_TRY(read_text(a, ev->text, ev->n_text, false, err));
+    if (ev->kind == WICK_EVENT_TOKEN && (inside || a->think.state == WICK_REASONING_IN)) a->n_reasoning_tokens++;
+    return ev->kind == WICK_EVENT_DONE ? wick_answer_finish(a, ev->finish, err) : WICK_OK;
+}
+
+const wick_delta *wick_answer_next(wick_answer *a)
+{
+    if (a->next >= a->pieces.n / sizeof(piece)) return NULL;
+    const piece *p = (const piece *)(const void *)(a->pieces.data + a->next++ * sizeof *p);
+    const char *s = a->store.data;
+    a->delta = (wick_delta){.kind = p->kind,
+                            .end = p->kind == WICK_DELTA_END ? a->how : WICK_END_NONE,
+                            .call = p->call,
+                            .text = s + p->text,
+                            .n = p->n,
+                            .id = p->kind == WICK_DELTA_CALL ? s + p->id : NULL,
+                            .name = p->kind == WICK_DELTA_CALL ? s + p->name : NULL};
+    return &a->delta;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------- */
+
+wick_answer_end wick_answer_how(const wick_answer *a)
+{
+    return a->how;
+}
+
+const char *wick_answer_end_name(wick_answer_end end)
+{
+    switch (end) {
+    case WICK_END_NONE: break;
+    case WICK_END_TURN:
+    case WICK_END_STOP_STRING: return "stop";
+    case WICK_END_LENGTH: return "length";
+    case WICK_END_CALLS: return "tool_calls";
+    case WICK_END_CANCELLED: return "cancelled";
+    case WICK_END_ERROR: return "error";
+    }
+    return NULL;
+}
+
+uint32_t wick_answer_n_calls(const wick_answer *a)
+{
+    return a->n_calls;
+}
+
+uint32_t wick_answer_reasoning_tokens(const wick_answer *a)
+{
+    return a->n_reasoning_tokens;
+}
+
+static const char *whole(const wick_buf *b, size_t *n)
+{
+    if (n) *n = b->n;
+    return b->n > 0 ? b->data : "";
+}
+
+const char *wick_answer_text(const wick_answer *a, size_t *n)
+{
+    return whole(&a->text, n);
+}
+
+const char *wick_answer_reasoning(const wick_answer *a, size_t *n)
+{
+    return whole(&a->reasoning, n);
+}
+
+wick_call wick_answer_call(const wick_answer *a, uint32_t i)
+{
+    const kept_call *k = kept_at(a, i);
+    wick_call c = {.id = k->id, .name = k->name};
+    c.arguments = whole(&k->arguments, &c.n_arguments);
+    return c;
+}
+
+json_t *wick_answer_calls_json(const wick_answer *a)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; list && i < a->kept.n / sizeof(kept_call); i++) {
+        const wick_call c = wick_answer_call(a, i);
+        json_t *one = json_pack("{s:s, s:s, s:{s:s, s:s%}}", "id", c.id, "type", "function", "function", "name", c.name,
+                                "arguments", c.arguments, c.n_arguments);
+        if (one && json_array_append_new(list, one) == 0) continue;
+        json_decref(list);
+        list = NULL;
+    }
+    return list;
+}

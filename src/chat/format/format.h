@@ -1,0 +1,76 @@
+/* chat/format/format.h - what a model's answers are written in: the syntax of its reasoning and that of its tool calls.
+ *
+ * Each syntax is one row: `calls` in chat/format/calls.c, `think` in chat/format/think.c; what a row can't say as data is
+ * a function in a file of its own. The same row gives the parser (chat/answer.h) and the shape that a constraint is made
+ * from (wick_call_shape).
+ *
+ * A syntax is chosen by rendering the model's template with a sentinel call and sentinel reasoning and looking at what
+ * came out, never by searching the template's source. All rows are static and never freed; everything here may be used
+ * from any thread. */
+#pragma once
+#include <jansson.h>
+#include "base/buf.h"
+#include "base/status.h"
+
+typedef struct wick_toolcall_format wick_call_syntax;
+typedef struct wick_think_syntax wick_think_syntax;
+
+/* What one template teaches. Copied freely. */
+typedef struct wick_chat_format {
+    const wick_call_syntax *calls;  /* NULL: no tool calls */
+    const wick_think_syntax *think; /* NULL: no reasoning */
+    bool describe;                  /* the template ignores `tools`: wick_call_describe goes into the system message */
+} wick_chat_format;
+
+/* One render of the template that is asked about. messages, tools and vars are OpenAI's, tools and vars may be NULL.
+ * Appends to out; false: the template refused (out is then not looked at). Nothing is normalised on the way but the form
+ * of the arguments (object or string), which the renderer knows. */
+typedef bool (*wick_format_render)(void *user, const json_t *messages, const json_t *tools, const json_t *vars,
+                                   bool generation_prompt, wick_buf *out);
+
+/* What the template teaches, by a few renders. A template that refuses every probe gets {0}. */
+wick_status wick_chat_format_choose(wick_chat_format *out, wick_format_render render, void *user,
+                                    wick_err *err) WICK_MUST_CHECK;
+
+const wick_call_syntax *wick_call_syntax_by_name(const char *name); /* NULL: unknown */
+const wick_call_syntax *wick_call_syntax_at(size_t i);              /* in turn; NULL past the last */
+const char *wick_call_syntax_name(const wick_call_syntax *f);
+const wick_think_syntax *wick_think_syntax_by_name(const char *name);
+const wick_think_syntax *wick_think_syntax_at(size_t i);
+const wick_think_syntax *wick_think_syntax_by_open(const char *open); /* NULL gives NULL */
+const char *wick_think_syntax_name(const wick_think_syntax *t);
+const char *wick_think_open(const wick_think_syntax *t);  /* "<think>" */
+const char *wick_think_close(const wick_think_syntax *t); /* "</think>" */
+/* Is the text after this prompt reasoning from its first byte? (The prompt, or its last bytes, ends with the opening
+ * tag, blanks aside.) t may be NULL: false. */
+bool wick_think_begins_inside(const wick_think_syntax *t, const char *prompt, size_t n);
+
+/* The tools as a text for the system message of a template that ignores `tools`, with the hermes syntax. Appends. */
+wick_status wick_call_describe(const json_t *tools, wick_buf *out, wick_err *err) WICK_MUST_CHECK;
+
+/* --- the shape of calls, for a constraint ------------------------------------------------------------------------------ */
+
+/* Text of n calls with arguments that follow the tools' schemas:
+ *
+ *   begin (call (between call)*) end            call = before NAME after ARGUMENTS close
+ *
+ * NAME is a tool's name as it stands, or a JSON string where quote_name. ARGUMENTS by `style`. Strings hold the layout
+ * that models write; white space at their ends may be left out or doubled by a model. "%d" in before: the number of the
+ * call, from 0; "%s" in before or after: an id of nine letters and digits. NULL is an empty string. */
+typedef enum wick_call_style {
+    WICK_STYLE_JSON, /* a JSON object */
+    WICK_STYLE_PARAMS, /* for each member param_open KEY param_mid VALUE param_close; VALUE a string as it stands, else JSON */
+    WICK_STYLE_PYTHON, /* key=value, ... with Python literals */
+    WICK_STYLE_GEMMA   /* {key:value, ...} with strings between `quote` */
+} wick_call_style;
+
+typedef struct wick_call_shape {
+    const char *trigger; /* calls begin where this text appears; NULL: only as the first text of the answer */
+    bool trigger_kept;   /* the trigger is the beginning of `begin` (or of `before`), not something ahead of it */
+    const char *begin, *before, *after, *close, *between, *end;
+    bool quote_name;
+    wick_call_style style;
+    const char *param_open, *param_mid, *param_close; /* PARAMS */
+    const char *quote;                                /* GEMMA */
+    bool parallel;                                    /* more than one call may be written */
+} wick_call_shape;
