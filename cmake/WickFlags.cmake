@@ -9,7 +9,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_library(wick_flags INTERFACE)
 target_include_directories(wick_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
-target_compile_definitions(wick_flags INTERFACE WICK_VERSION="${WICK_VERSION}")
+target_compile_definitions(wick_flags INTERFACE WICK_VERSION="${WICK_VERSION}"
+  WICK_MODELS_DIR="${CMAKE_INSTALL_FULL_DATADIR}/wick/models") # where `make install` puts the models that it ships
 if(APPLE)
   target_compile_definitions(wick_flags INTERFACE _DARWIN_C_SOURCE)
 else()

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #endif
 #if defined(__APPLE__)
+#include <mach-o/dyld.h>
 #include <mach/mach.h>
 #include <sys/random.h>
 #include <sys/sysctl.h>
@@ -25,6 +26,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#include "base/alloc.h"
 #include "base/str.h"
 
 uint64_t wick_time_ns(void)
@@ -116,6 +118,20 @@ static uint64_t rlimit_bytes(void)
     struct rlimit r;
     if (getrlimit(RLIMIT_AS, &r) != 0 || r.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
     return (uint64_t)r.rlim_cur;
+}
+
+char *wick_program_folder(void)
+{
+#if defined(__APPLE__)
+    char given[4096];
+    uint32_t cap = sizeof given;
+    char *path = _NSGetExecutablePath(given, &cap) == 0 ? realpath(given, NULL) : NULL;
+#else
+    char *path = realpath("/proc/self/exe", NULL);
+#endif
+    char *slash = path ? strrchr(path, '/') : NULL, *own = slash ? wick_strndup(path, (size_t)(slash - path)) : NULL;
+    free(path);
+    return own;
 }
 
 uint64_t wick_memory_total_bytes(void)

@@ -19,6 +19,8 @@ void wick_memory_drop(const void *p, size_t n);
 
 /* Threads that can really run at once: affinity, cgroup quota (rounded up), physical cores only; at least 1. */
 unsigned wick_cpu_count(void);
+/* The folder that this program's file lies in, links resolved; NULL where the system does not say. Caller wick_free()s. */
+char *wick_program_folder(void);
 const char *wick_cpu_name(void); /* "AMD EPYC ..."; static */
 
 typedef struct wick_cpu_features {

@@ -204,7 +204,8 @@ static wick_status install_log(const wick_model_builder *b, wick_err *err)
 static wick_status open_path(wick_model_builder *b, wick_engine **engine, wick_err *err)
 {
     wick_engine_opts o = b->opts;
-    wick_discover_opts where = {.home = b->home};
+    static const char *const installed[] = {WICK_MODELS_DIR};
+    wick_discover_opts where = {.home = b->home, .installed = installed, .n_installed = 1};
     char *path = NULL;
     if (b->failed.kind != WICK_OK) {
         *err = b->failed;

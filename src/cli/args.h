@@ -50,5 +50,7 @@ typedef struct wick_args {
     bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, force;
     wick_str_list allow_host, cors_origin;
     /* environment only */
-    const char *home, *hf_home, *hf_hub_cache, *ollama_models, *no_color, *state_home, *cache_home, *api_key;
+    const char *home, *hf_home, *hf_hub_cache, *hub_cache_old, *ollama_models, *no_color, *state_home, *cache_home,
+        *api_key;
+    char *installed_models; /* beside this program: PREFIX/share/wick/models, or NULL */
 } wick_args;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "base/sys.h"
 
 static void *field(wick_args *a, size_t offset)
 {
@@ -195,6 +196,7 @@ static wick_status from_environment(const wick_command *c, wick_args *a, wick_er
     a->home = getenv("HOME");
     a->hf_home = getenv("HF_HOME");
     a->hf_hub_cache = getenv("HF_HUB_CACHE");
+    a->hub_cache_old = getenv("HUGGINGFACE_HUB_CACHE");
     a->ollama_models = getenv("OLLAMA_MODELS");
     a->no_color = getenv("NO_COLOR");
     a->state_home = getenv("XDG_STATE_HOME");
@@ -205,10 +207,19 @@ static wick_status from_environment(const wick_command *c, wick_args *a, wick_er
     return WICK_OK;
 }
 
+/* Where `make install` puts models, seen from the program, so that a moved installation stays whole. */
+static char *models_beside_program(void)
+{
+    char *folder = wick_program_folder(), *path = folder ? wick_path_join(folder, "../share/wick/models") : NULL;
+    wick_free(folder);
+    return path;
+}
+
 wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_args *a, wick_err *err)
 {
     bool options = true;
     WICK_TRY(from_environment(c, a, err));
+    a->installed_models = models_beside_program();
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i];
         if (options && strcmp(arg, "--") == 0) {
@@ -269,4 +280,5 @@ void wick_args_release(wick_args *a)
                                     &a->bench_batch, &a->paths, &a->allow_host,   &a->cors_origin};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
     wick_free(a->own_cache_dir);
+    wick_free(a->installed_models);
 }

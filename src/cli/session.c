@@ -22,6 +22,12 @@ void wick_discover_opts_from(wick_discover_opts *o, const wick_args *a)
     o->home = a->home;
     o->hf_home = a->hf_home;
     o->hf_hub_cache = a->hf_hub_cache;
+    o->hub_cache_old = a->hub_cache_old;
+    o->xdg_cache = a->cache_home;
+    static const char *installed[2] = {WICK_MODELS_DIR, NULL};
+    installed[1] = a->installed_models;
+    o->installed = installed;
+    o->n_installed = a->installed_models ? 2 : 1;
     o->ollama_models = a->ollama_models;
 }
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/reader.h"
+#include "hub/pick.h"
 
 enum {
     MAX_CONFIG_BYTES = 16 << 20,
@@ -16,12 +17,24 @@ enum {
 };
 enum { GGUF_U32 = 4, GGUF_STRING = 8, GGUF_ARRAY = 9 };
 
+/* When the model was read last, as far as the file system says: of a folder its config.json. */
+static int64_t last_use(const char *path)
+{
+    struct stat sb;
+    char *config = wick_path_is_dir(path) ? wick_path_join(path, "config.json") : NULL;
+    const bool known = stat(config ? config : path, &sb) == 0;
+    wick_free(config);
+    if (!known) return 0;
+    return sb.st_atime > sb.st_mtime ? (int64_t)sb.st_atime : (int64_t)sb.st_mtime;
+}
+
 static wick_status add(wick_scan *s, const wick_found *f)
 {
     wick_found_list *l = s->out;
     if (s->format && strcmp(s->format, f->format) != 0) return WICK_OK;
     for (uint32_t i = 0; i < l->n; i++)
-        if (strcmp(l->item[i].path, f->path) == 0) return WICK_OK;
+        if (strcmp(l->item[i].path, f->path) == 0 && (!f->manifest || strcmp(l->item[i].name, f->name) == 0))
+            return WICK_OK; /* tags of Ollama may share a file: each is a model of its own */
     if (l->n == s->cap) {
         uint32_t cap = s->cap ? s->cap * 2 : 16;
         wick_found *grown = wick_realloc_array(l->item, cap, sizeof *grown);
@@ -38,10 +51,12 @@ static wick_status add(wick_scan *s, const wick_found *f)
     c->format = wick_strdup(f->format);
     c->model_type = f->model_type ? wick_strdup(f->model_type) : NULL;
     c->quantization = f->quantization ? wick_strdup(f->quantization) : NULL;
+    c->manifest = f->manifest ? wick_strdup(f->manifest) : NULL;
     c->mlx = f->mlx;
     c->n_bytes = f->n_bytes;
+    c->used = last_use(f->path);
     bool ok = c->path && c->name && c->source && c->format && (c->model_type || !f->model_type) &&
-              (c->quantization || !f->quantization);
+              (c->quantization || !f->quantization) && (c->manifest || !f->manifest);
     return ok ? WICK_OK : wick_err_oom(s->err, "discover", 0, 0);
 }
 
@@ -145,7 +160,7 @@ static void gguf_skim(const wick_file *f, char **arch, const char **quant)
     }
 }
 
-wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, const char *name)
+wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, const char *name, const char *manifest)
 {
     wick_file f = {0};
     wick_found m = {0};
@@ -163,6 +178,7 @@ wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, c
     m.format = (char *)(uintptr_t) "gguf";
     m.model_type = arch;
     m.quantization = (char *)(uintptr_t)quant;
+    m.manifest = (char *)(uintptr_t)manifest;
     m.n_bytes = f.n_bytes;
     wick_file_close(&f);
     wick_status st = add(s, &m);
@@ -228,25 +244,13 @@ static bool has(const wick_dir_list *l, const char *suffix, bool whole)
     return false;
 }
 
-/* Split files count once, by their first part; projectors for images are no models. */
-static bool is_gguf_model(const char *name)
-{
-    if (!wick_ends_with(name, ".gguf") || strstr(name, "mmproj")) return false;
-    const char *of = strstr(name, "-of-");
-    return !of || of - name < 6 || strncmp(of - 6, "-00001", 6) == 0;
-}
-
-/* Bytes of the parts "x-00002-of-00003.gguf" and on of the split file whose first part is `first`. */
+/* Bytes of the other parts of the split file whose first part is `first`. */
 static uint64_t other_parts_bytes(const char *dir, const wick_dir_list *l, const char *first)
 {
-    const char *of = strstr(first, "-00001-of-");
     uint64_t sum = 0;
-    size_t head = of ? (size_t)(of - first) : 0;
-    for (size_t i = 0; of && i < l->n; i++) {
-        const char *name = l->name[i];
-        bool same =
-            strlen(name) == strlen(first) && memcmp(name, first, head) == 0 && strcmp(name + head + 6, of + 6) == 0;
-        char *path = same && strcmp(name, first) != 0 ? wick_path_join(dir, name) : NULL;
+    for (size_t i = 0; i < l->n; i++) {
+        bool other = strcmp(l->name[i], first) != 0 && wick_gguf_same_model(first, l->name[i]);
+        char *path = other ? wick_path_join(dir, l->name[i]) : NULL;
         if (path) sum += file_bytes(path);
         wick_free(path);
     }
@@ -276,8 +280,8 @@ static wick_status scan_entries(wick_scan *s, const char *dir, const wick_dir_li
             continue;
         }
         s->n_entries++;
-        if (is_gguf_model(l->name[i])) {
-            st = wick_scan_gguf(s, path, source, label);
+        if (wick_gguf_is_first(l->name[i])) {
+            st = wick_scan_gguf(s, path, source, label, NULL);
             if (s->out->n > before) s->out->item[before].n_bytes += other_parts_bytes(dir, l, l->name[i]);
         } else if (wick_path_is_dir(path)) {
             st = wick_scan_tree(s, path, source, label, depth + 1);

@@ -22,4 +22,6 @@ typedef struct wick_scan {
  * path below the root. Folders that cannot be read are passed over; only running out of memory is an error. */
 wick_status wick_scan_tree(wick_scan *s, const char *dir, const char *source, const char *name,
                            unsigned depth) WICK_MUST_CHECK;
-wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, const char *name) WICK_MUST_CHECK;
+/* manifest: of Ollama, or NULL */
+wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, const char *name,
+                           const char *manifest) WICK_MUST_CHECK;

@@ -220,3 +220,42 @@ def test_names_are_models(disk, tiny):
     assert "did you mean org/Hub-Model?" in line
     assert "local" in disk.wick.fails(3, "run", "models/locl", "x", **disk.kw())
     assert "did you mean" not in disk.wick.fails(3, "run", "zzz", "x", **disk.kw())
+
+
+def test_quantizations_of_a_name(disk, tmp_path):
+    """A repository of GGUF files is one name: the usual quantization is taken and said, another is asked for with a colon."""
+    repo = disk.home / ".cache/huggingface/hub/models--org--gg"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs/main").write_text("c" * 40)
+    snap = repo / "snapshots" / ("c" * 40)
+    snap.mkdir(parents=True)
+    for q in ("Q8_0", "Q4_K_M", "Q2_K"):
+        (snap / f"x-{q}.gguf").write_bytes(gguf_bytes())
+    r = disk.wick("inspect", "org/gg", **disk.kw())
+    assert "x-Q4_K_M.gguf" in r.stderr and "of 3 quantizations" in r.stderr
+    for name in ("org/gg:Q8_0", "org/gg@main:q8_0", "hf.co/org/gg:8bit", "org/gg:x-Q8_0.gguf"):
+        r = disk.wick("inspect", name, **disk.kw())
+        assert "x-Q8_0.gguf" in r.stderr and "of 3" not in r.stderr, name
+    assert "there is Q2_K, Q4_K_M, Q8_0" in disk.wick.fails(3, "inspect", "org/gg:Q5_K_M", **disk.kw())
+
+
+def test_downloads_that_are_not_complete_are_said_to_be(disk, tiny):
+    snap = disk.hub(tiny, "org/half")
+    (snap / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}))
+    assert "not complete" in disk.wick.fails(5, "run", "org/half", "x", **disk.kw())
+    (snap / "model.safetensors.index.json").unlink()
+    (snap / "model.safetensors").resolve().unlink()
+    assert "not complete" in disk.wick.fails(5, "run", "org/half", "x", **disk.kw())
+
+
+def test_tags_that_share_a_blob(disk):
+    root = disk.home / ".ollama/models"
+    root.mkdir(parents=True)
+    for tag in ("latest", "0.5b", "0.5b-instruct-q8_0"):
+        ollama(root, "qwen2.5", tag, gguf_bytes("qwen2", 7))
+    assert set(disk.names()) == {"qwen2.5:latest", "qwen2.5:0.5b", "qwen2.5:0.5b-instruct-q8_0"}
+
+
+def test_names_that_are_no_paths_leave_nothing(disk):
+    for name in ("org/..", "../../etc/passwd", "org/name@../../..:x", "a//b"):
+        assert "model not found" in disk.wick.fails(3, "inspect", name, **disk.kw())

@@ -1,6 +1,7 @@
 """`cmake --install` into an empty prefix: everything is there, and what is there can be used from C, pkg-config and CMake.
 
 WICK_BUILD names the build folder; without it the folder of the program."""
+import json
 import os
 import re
 import shutil
@@ -62,6 +63,17 @@ def test_no_path_of_the_build_is_left(prefix, build):
         if p.is_file() and p.suffix in (".pc", ".cmake", ".h", ".1") or p.name == "wick":
             if p.is_file():
                 assert str(build).encode() not in p.read_bytes(), p
+
+
+def test_shipped_model_by_its_name(prefix, tmp_path):
+    """From everywhere, also when the installation was moved."""
+    if not (prefix / "share/wick/models/wick-shell").exists():
+        pytest.skip("models/wick-shell is not built")
+    moved = tmp_path / "moved"
+    shutil.copytree(prefix, moved, symlinks=True)
+    for where in (prefix, moved):
+        out = run(where / "bin/wick", "run", "wick-shell", "list all files", "--temp", "0", cwd=tmp_path, env=clean_env(tmp_path))
+        assert json.loads(out)["cmd"] == "ls"
 
 
 def test_release_program_is_small(prefix, tmp_path):
