@@ -1,11 +1,17 @@
 /* engine/engine_int.h - the engine's inside, shared by its own files and their tests only.
  *
  *   any thread                       the engine's thread
- *   request_new, submit --inbox-->   take in -> reap -> select (sched.c) -> build, run, distribute (step.c) -+
- *   request_next    <--ring of events-- push (event.c) <-----------------------------------------------------+
+ *   request_new, submit --door-->    take in -> reap -> select (sched.c) -> build (step.c), run, distribute (flight.c) -+
+ *   request_next    <--box of events-- push (event.c) <------------------------------------------------------------------+
  *
- * Locks: e->lock guards inbox, n_live, closing, poked, snapshot. r->lock guards r's ring, `finished` and `released`.
- * Order: r->lock before e->lock; the engine's thread holds neither while it calls out.
+ * Each struct is cut by owner: what is written at opening (or before submit) and only read from then on; what threads
+ * share under a lock (`door`, `box`); what the engine's thread has to itself (`loop`, `run`).
+ * Locks: e->door.lock guards the door, r->box.lock the box. Order: the box's before the door's; the engine's thread
+ * holds neither while it calls out.
+ * Ends: whoever finds that a request is over writes its verdict and goes on. Only reap.c takes requests out of `live`
+ * and `chosen`, once a turn and outside of every other loop.
+ * The files call downwards only: engine.c > reap.c, step.c > flight.c > output.c, kv.c > row.c, sched.c > request.c >
+ * event.c > door.c; stats.c is called by all above row.c.
  */
 #pragma once
 #include "base/buf.h"
@@ -16,6 +22,7 @@
 #include "engine/stop.h"
 
 #define WICK_MAX_TOP_LOGPROBS 20
+#define WICK_MAX_DROP_KEYS 16 /* users whose prefixes are to be forgotten; more at once: all are */
 
 /* One queued event. The text is in `small` unless it is longer; a longer one's memory is kept for the next. */
 typedef struct wick_event_slot {
@@ -36,23 +43,33 @@ typedef struct wick_user {
     uint32_t n_picked; /* within one selection */
 } wick_user;
 
-struct wick_request {
-    wick_engine *engine;
-    wick_request_opts opt; /* pointers inside are NULL after wick_request_new */
-    wick_cancel cancel;
-    uint64_t serial; /* order of submission */
+/* How a request ends. finish NONE: it goes on. The first verdict counts. */
+typedef struct wick_verdict {
+    wick_finish finish;
+    const char *stop_string; /* STOP: the one that was complete */
+    wick_err error;          /* ERROR */
+} wick_verdict;
 
-    /* Engine's thread only, from submit to release. */
-    struct wick_request *next; /* inbox */
-    int32_t *tokens;           /* [cap_tokens] prompt, then what was generated */
+/* The request is over with this error, unless it was over already. */
+static inline void wick_verdict_fail(wick_verdict *v, const wick_err *error)
+{
+    if (v->finish != WICK_FINISH_NONE) return;
+    v->finish = WICK_FINISH_ERROR;
+    v->error = *error;
+}
+
+/* The engine's thread owns it from submit to the end; before that, the thread that makes the request. */
+typedef struct wick_request_run {
+    int32_t *tokens; /* [cap_tokens] prompt, then what was generated */
     uint32_t n_prompt, n_total, cap_tokens;
     wick_seq *kv;   /* NULL: holds no memory (new, or preempted) */
     uint32_t n_kv;  /* tokens in kv */
     uint32_t n_out; /* positions whose outputs were reported (LOGITS, EMBED, prompt_logprobs) */
     uint32_t n_gen, n_cached;
-    uint32_t user;   /* index into e->user */
+    uint32_t user;   /* index into e->loop.user */
     int32_t quantum; /* decoded tokens left before others may take the slot */
-    bool admitted, selected, was_selected, stalled, solo, done;
+    bool admitted, selected, was_selected, stalled;
+    bool solo;                    /* a step with it failed: it runs alone, to show whose fault it was */
     uint32_t row_tokens, row_out; /* this step's row; 0: none */
     uint32_t n_flights;           /* steps under way that it has a row in */
     wick_sampler *sampler;
@@ -64,8 +81,11 @@ struct wick_request {
     double *pool;  /* [n_embd] EMBED: the sum so far */
     wick_logprob top[WICK_MAX_TOP_LOGPROBS];
     double t_submit, t_admit, t_first, t_last;
+    wick_verdict verdict;
+} wick_request_run;
 
-    /* Between the engine's thread and the reader. */
+/* Between the engine's thread and the reader, under `lock`. */
+typedef struct wick_request_box {
     wick_lock lock;
     wick_cond cond;
     wick_event_slot *ring;  /* [WICK_MAX_EVENTS] */
@@ -75,8 +95,23 @@ struct wick_request {
     bool submitted, finished, released, done_read, paused;
     wick_event final; /* the DONE event */
     wick_event out;   /* what wick_request_next returned */
+} wick_request_box;
+
+struct wick_request {
+    /* The caller's: written before submit, only read from then on. */
+    wick_engine *engine;
+    wick_request_opts opt; /* pointers inside are NULL after wick_request_new */
     void (*notify)(void *ctx);
     void *notify_ctx;
+
+    wick_cancel cancel; /* any thread sets it */
+
+    /* The door's. */
+    uint64_t serial;           /* order of submission */
+    struct wick_request *next; /* in the inbox */
+
+    wick_request_box box;
+    wick_request_run run;
 };
 
 /* What an engine is made of; wick_engine_open fills it from a model, tests by hand. */
@@ -103,23 +138,8 @@ typedef struct wick_flight {
     double start_ms;
 } wick_flight;
 
-struct wick_engine {
-    wick_engine_opts opt; /* strings inside are not kept */
-    wick_engine_parts parts;
-    wick_model model;
-    bool has_model;
-    wick_tokenizer *tokenizer; /* owned, or NULL */
-    wick_chat_template *chat;
-    wick_err template_error;
-    bool template_broken;
-    wick_dry_breakers *usual_breakers; /* made when first needed, under lock */
-
-    wick_thread thread;
-    wick_backend_ctx *ctx;
-    wick_backend_model *loaded;
-    uint32_t caps, n_vocab, n_tok, step_tokens;
-    char device_label[160];
-
+/* Where other threads meet the engine's, under `lock`. */
+typedef struct wick_engine_door {
     wick_lock lock;
     wick_cond wake; /* the engine's thread waits here, and wick_engine_open until it is ready */
     bool poked, closing, ready, failed;
@@ -128,15 +148,19 @@ struct wick_engine {
     uint32_t n_live, max_live;
     uint64_t n_serial;
     bool clear_prefixes;
-    uint64_t drop_key[16];
+    uint64_t drop_key[WICK_MAX_DROP_KEYS];
     uint32_t n_drop_keys;
     wick_engine_stats snapshot;
+} wick_engine_door;
 
-    /* Engine's thread only. */
-    wick_request **live; /* [max_live] everything submitted and not done */
+/* The engine's thread's own. */
+typedef struct wick_engine_loop {
+    wick_backend_ctx *ctx;
+    wick_backend_model *loaded;
+    wick_request **live; /* [max_live] everything submitted and not buried */
     uint32_t n_have;
-    wick_request **run; /* [max_seqs] selected for the next step, best first */
-    uint32_t n_run;
+    wick_request **chosen; /* [max_seqs] selected for this turn's step, best first; stale after it */
+    uint32_t n_chosen;
     wick_row *row;         /* [max_seqs] of the step that is being built */
     wick_flight flight[2]; /* under way, the older one first */
     uint32_t n_flights;
@@ -144,24 +168,46 @@ struct wick_engine {
     double land_ms, build_ms;
     wick_user *user;
     uint32_t n_users, cap_users;
-    wick_prefix *prefix; /* NULL: off */
-    wick_sample_scratch *scratch;
-    uint32_t *mask; /* [(n_vocab + 31) / 32] */
+    double service_clock; /* the least service among the active users so far: nobody starts below it */
+    wick_prefix *prefix;  /* NULL: off */
+    uint32_t *mask;       /* [(n_vocab + 31) / 32] */
     wick_buf token_text;
     float *embedding; /* [n_embd] */
     wick_engine_stats stats;
     double snapshot_ms, decode_step_ms, prefill_token_ms; /* running means; 0: not measured yet */
     wick_kv_usage kv;                                     /* as of this step */
-    uint64_t kv_planned, kv_promised; /* bytes: for the rows of this step; that holders need to finish their prompts */
-    bool kv_tight;                    /* a newcomer found no room; holders of KV go first until something is freed */
+    uint64_t kv_planned_bytes;                            /* what the rows of this step need beyond kv.bytes */
+    uint64_t kv_promised_bytes;                           /* what holders of KV need to finish their prompts */
+    bool kv_tight; /* a newcomer found no room; holders of KV go first until something is freed */
     int32_t tight_priority;
     bool embed_turn;
+} wick_engine_loop;
+
+struct wick_engine {
+    /* Written while the engine opens, only read from then on. */
+    wick_engine_opts opt; /* strings inside are not kept */
+    wick_engine_parts parts;
+    wick_model model;
+    bool has_model;
+    wick_tokenizer *tokenizer; /* owned, or NULL */
+    wick_chat_template *chat;
+    wick_err template_error;
+    bool template_broken;
+    wick_thread thread;
+    uint32_t caps, n_vocab, step_tokens;
+    char device_label[160];
+    wick_sample_scratch *scratch; /* its contents are the engine's thread's */
+
+    wick_lock breakers_lock;
+    wick_dry_breakers *usual_breakers; /* made when first needed, under breakers_lock */
+
+    wick_engine_door door;
+    wick_engine_loop loop;
 };
 
 /* engine.c */
 wick_status wick_engine_start(wick_engine **out, const wick_engine_parts *parts, const wick_engine_opts *o,
                               wick_err *err) WICK_MUST_CHECK;
-void wick_engine_poke(wick_engine *e);
 
 /* options.c */
 wick_status wick_engine_check_opts(const wick_engine_opts *o, wick_err *err) WICK_MUST_CHECK;
@@ -169,6 +215,23 @@ wick_status wick_engine_choose_backend(const wick_engine_opts *o, const wick_pla
                                        uint64_t *have_bytes, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_engine_plan_memory(const wick_engine_opts *o, const wick_plan *plan, uint64_t have_bytes,
                                     wick_engine_parts *parts, wick_err *err) WICK_MUST_CHECK;
+
+/* door.c: any thread, but for those that say otherwise */
+void wick_door_init(wick_engine_door *d, uint32_t max_live);
+void wick_door_release(wick_engine_door *d);
+void wick_door_poke(wick_engine_door *d); /* the engine's thread looks at everything again */
+void wick_door_close(wick_engine_door *d);
+/* What the thread found when it opened; wick_door_await waits for it, and gives the error. */
+void wick_door_opened(wick_engine_door *d, wick_status st, const wick_err *error);
+wick_status wick_door_await(wick_engine_door *d, wick_err *err);
+wick_status wick_door_submit(wick_engine_door *d, wick_request *r, wick_err *err) WICK_MUST_CHECK;
+/* The engine's thread waits until somebody pokes, or for `ms` (-1: for ever). Returns whether the engine is closing. */
+bool wick_door_wait(wick_engine_door *d, int64_t ms);
+wick_request *wick_door_take(wick_engine_door *d); /* the engine's thread: what was submitted, linked by `next` */
+/* The engine's thread: whose prefixes are to be forgotten, keys[WICK_MAX_DROP_KEYS]; *all: everybody's. */
+uint32_t wick_door_drops(wick_engine_door *d, uint64_t *keys, bool *all);
+void wick_door_left(wick_engine_door *d); /* the engine's thread: one request less */
+void wick_door_publish(wick_engine_door *d, const wick_engine_stats *s);
 
 /* event.c: all on the engine's thread. Room is asked for before the step that needs it. */
 /* Events that may be queued now; at 0 the request is marked as paused and its reader pokes the engine when it has taken some. */
@@ -179,19 +242,16 @@ wick_status wick_event_token(wick_request *r, int32_t token, bool is_prompt, con
 void wick_event_prefill(wick_request *r, uint32_t n_done, uint32_t n_total);
 wick_status wick_event_data(wick_request *r, const float *data, uint32_t n, uint32_t width, bool is_prompt,
                             wick_err *err);
-void wick_event_done(wick_request *r, wick_finish finish, const char *stop_string, const wick_usage *u,
-                     const wick_err *error);
+/* The last thing that the engine does with r: its owner may free it from here on. */
+void wick_event_done(wick_request *r, const wick_verdict *v, const wick_usage *u);
 wick_status wick_events_init(wick_request *r, wick_err *err);
 void wick_events_release(wick_request *r);
-
-/* request.c */
-void wick_request_finish(wick_request *r, wick_finish finish, const char *stop_string, const wick_err *error);
 
 /* sched.c */
 wick_status wick_sched_add(wick_engine *e, wick_request *r, wick_err *err);
 void wick_sched_remove(wick_engine *e, wick_request *r);
 void wick_sched_charge(wick_engine *e, wick_request *r, uint32_t n_tokens);
-void wick_sched_select(wick_engine *e); /* fills e->run */
+void wick_sched_select(wick_engine *e); /* fills e->loop.chosen */
 
 /* kv.c: who holds KV, and who gives it up */
 typedef enum wick_room {
@@ -213,12 +273,20 @@ void wick_engine_kv_keep(wick_engine *e,
 /* Room for one more token of a holder behind those under way, without anybody giving up anything. */
 bool wick_engine_kv_fits(wick_engine *e, const wick_request *r);
 
+/* row.c: what one request needs of the next step */
+/* Is its row one of a prompt, or of what must be computed again? */
+bool wick_row_prefills(const wick_request *r);
+/* May the device choose its next token: the highest logit, whatever it is, and nobody asks for more? */
+bool wick_row_picks(const wick_request *r);
+/* Sets r's row to at most `budget` tokens and says what is wanted of it. */
+void wick_row_plan(wick_request *r, uint32_t budget);
+
 /* step.c */
 void wick_engine_step(wick_engine *e);
-/* Is r's row for this step one of a prompt (or of what must be computed again)? */
-bool wick_request_prefills(const wick_request *r);
-/* May the device choose its next token: the highest logit, whatever it is, and nobody asks for more? */
-bool wick_request_picks(const wick_request *r);
+
+/* reap.c: the only place where requests end. Buries those with a verdict, a cancel flag or a passed deadline (closing:
+ * all). Returns the milliseconds until the next deadline, -1: none. */
+int64_t wick_engine_reap(wick_engine *e, bool closing);
 
 /* flight.c: steps under way */
 wick_flight *wick_flight_new(wick_engine *e); /* the next one, without rows */
@@ -231,8 +299,8 @@ void wick_flight_drain(wick_engine *e);          /* all of them */
 void wick_flight_leave(wick_request *r);         /* r ends: its rows lose their owner, its KV what was ahead */
 
 /* output.c */
-/* What a row gave: `data` its logits or hidden states, or `pick`. */
-wick_status wick_output_row(wick_engine *e, wick_request *r, const float *data, const wick_pick *pick, wick_err *err);
+/* What a row gave: `data` its logits or hidden states, or `pick`. *v: whether the request is over with it, and how. */
+void wick_output_row(wick_engine *e, wick_request *r, const float *data, const wick_pick *pick, wick_verdict *v);
 
 /* stats.c */
 void wick_stats_publish(wick_engine *e, bool now);

@@ -17,16 +17,16 @@
 
 wick_flight *wick_flight_new(wick_engine *e)
 {
-    wick_flight *f = &e->flight[e->n_flights], empty = {.row = f->row};
+    wick_flight *f = &e->loop.flight[e->loop.n_flights], empty = {.row = f->row};
     *f = empty;
     return f;
 }
 
 void wick_flight_add(wick_engine *e, wick_flight *f, wick_request *r, wick_row row)
 {
-    e->row[f->n_rows] = row;
+    e->loop.row[f->n_rows] = row;
     f->row[f->n_rows++] = (wick_flight_row){r, row.n_tokens, row.out};
-    if (wick_request_prefills(r) && row.tokens)
+    if (wick_row_prefills(r) && row.tokens)
         f->n_prompt += row.n_tokens;
     else
         f->n_decoding++;
@@ -35,12 +35,12 @@ void wick_flight_add(wick_engine *e, wick_flight *f, wick_request *r, wick_row r
 /* The older step is no longer under way. Its rows stay readable until the next wick_flight_new. */
 static wick_flight pop(wick_engine *e)
 {
-    wick_flight f = e->flight[0];
+    wick_flight f = e->loop.flight[0];
     for (uint32_t k = 0; k < f.n_rows; k++)
-        if (f.row[k].r) f.row[k].r->n_flights--;
-    e->flight[0] = e->flight[1];
-    e->flight[1] = f;
-    e->n_flights--;
+        if (f.row[k].r) f.row[k].r->run.n_flights--;
+    e->loop.flight[0] = e->loop.flight[1];
+    e->loop.flight[1] = f;
+    e->loop.n_flights--;
     return f;
 }
 
@@ -49,17 +49,17 @@ static wick_flight pop(wick_engine *e)
 static void restore(wick_engine *e, wick_request *r)
 {
     const wick_backend *b = e->parts.backend;
-    if (!r->kv || b->kv_len(r->kv) == r->n_kv) return;
-    if (b->kv_truncate(e->loaded, r->kv, r->n_kv, NULL) != WICK_OK) wick_engine_kv_release(e, r);
+    if (!r->run.kv || b->kv_len(r->run.kv) == r->run.n_kv) return;
+    if (b->kv_truncate(e->loop.loaded, r->run.kv, r->run.n_kv, NULL) != WICK_OK) wick_engine_kv_release(e, r);
 }
 
 void wick_flight_leave(wick_request *r)
 {
     wick_engine *e = r->engine;
-    for (uint32_t i = 0; i < e->n_flights; i++)
-        for (uint32_t k = 0; k < e->flight[i].n_rows; k++)
-            if (e->flight[i].row[k].r == r) e->flight[i].row[k].r = NULL;
-    r->n_flights = 0;
+    for (uint32_t i = 0; i < e->loop.n_flights; i++)
+        for (uint32_t k = 0; k < e->loop.flight[i].n_rows; k++)
+            if (e->loop.flight[i].row[k].r == r) e->loop.flight[i].row[k].r = NULL;
+    r->run.n_flights = 0;
     restore(e, r);
 }
 
@@ -74,37 +74,37 @@ static void step_failed(wick_engine *e, wick_flight *f, const wick_err *err)
     for (uint32_t i = 0; i < n; i++) restore(e, f->row[i].r);
     if (n == 0 || (memory && wick_engine_kv_shed(e))) return;
     if (n == 1) {
-        wick_request_finish(f->row[0].r, WICK_FINISH_ERROR, NULL, err);
+        wick_verdict_fail(&f->row[0].r->run.verdict, err);
         return;
     }
     for (uint32_t i = 0; i < n; i++) { /* whose fault it was shows when each runs alone */
         wick_engine_kv_release(e, f->row[i].r);
-        f->row[i].r->solo = true;
+        f->row[i].r->run.solo = true;
     }
 }
 
 /* Submits the newest flight's rows. */
 static wick_status submit(wick_engine *e, wick_err *err)
 {
-    wick_flight *f = &e->flight[e->n_flights];
-    wick_batch batch = {e->row, f->n_rows};
+    wick_flight *f = &e->loop.flight[e->loop.n_flights];
+    wick_batch batch = {e->loop.row, f->n_rows};
     f->start_ms = wick_time_ms();
-    wick_status st = e->parts.backend->step_submit(e->loaded, &batch, err);
+    wick_status st = e->parts.backend->step_submit(e->loop.loaded, &batch, err);
     if (st != WICK_OK) {
         err->kind = st;
         return st;
     }
-    for (uint32_t i = 0; i < f->n_rows; i++) f->row[i].r->n_flights++;
-    e->n_flights++;
-    e->idle = false;
+    for (uint32_t i = 0; i < f->n_rows; i++) f->row[i].r->run.n_flights++;
+    e->loop.n_flights++;
+    e->loop.idle = false;
     return WICK_OK;
 }
 
 bool wick_flight_start(wick_engine *e)
 {
     wick_err err = {0};
-    wick_flight *f = &e->flight[e->n_flights];
-    e->idle = false;
+    wick_flight *f = &e->loop.flight[e->loop.n_flights];
+    e->loop.idle = false;
     if (submit(e, &err) == WICK_OK) return true;
     step_failed(e, f, &err);
     return false;
@@ -118,7 +118,7 @@ static bool overlaps(const wick_engine *e)
 
 bool wick_flight_may_stay(const wick_engine *e)
 {
-    const wick_flight *f = &e->flight[0];
+    const wick_flight *f = &e->loop.flight[0];
     for (uint32_t i = 0; i < f->n_rows; i++)
         if (f->row[i].out != WICK_OUT_PICK) return false;
     return overlaps(e);
@@ -127,20 +127,21 @@ bool wick_flight_may_stay(const wick_engine *e)
 /* Will r certainly want a token after the one that is under way, unless its text ends there? */
 static bool goes_on(const wick_request *r)
 {
-    return r->n_gen + 1 < r->opt.max_tokens && !atomic_load(&r->cancel);
+    return r->run.n_gen + 1 < r->opt.max_tokens && !atomic_load(&r->cancel);
 }
 
-/* May all of e->run go on without the host knowing their next token? */
+/* May all of e->loop.chosen go on without the host knowing their next token? */
 static bool may_follow(wick_engine *e)
 {
-    if (!overlaps(e) || e->n_flights != 1 || !wick_flight_may_stay(e)) return false;
-    for (uint32_t i = 0; i < e->n_run; i++) {
-        wick_request *r = e->run[i];
-        if (r->n_flights != 1 || r->solo || !wick_request_picks(r) || wick_events_room(r) < EVENTS_AHEAD) return false;
+    if (!overlaps(e) || e->loop.n_flights != 1 || !wick_flight_may_stay(e)) return false;
+    for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
+        wick_request *r = e->loop.chosen[i];
+        if (r->run.n_flights != 1 || r->run.solo || !wick_row_picks(r) || wick_events_room(r) < EVENTS_AHEAD)
+            return false;
     }
     wick_engine_kv_begin_step(e);
-    for (uint32_t i = 0; i < e->n_run; i++)
-        if (goes_on(e->run[i]) && !wick_engine_kv_fits(e, e->run[i])) return false;
+    for (uint32_t i = 0; i < e->loop.n_chosen; i++)
+        if (goes_on(e->loop.chosen[i]) && !wick_engine_kv_fits(e, e->loop.chosen[i])) return false;
     return true;
 }
 
@@ -149,21 +150,22 @@ void wick_flight_follow(wick_engine *e)
     wick_err err = {0};
     if (!may_follow(e)) return;
     wick_flight *f = wick_flight_new(e);
-    for (uint32_t i = 0; i < e->n_run; i++)
-        if (goes_on(e->run[i])) wick_flight_add(e, f, e->run[i], (wick_row){e->run[i]->kv, NULL, 1, WICK_OUT_PICK});
+    for (uint32_t i = 0; i < e->loop.n_chosen; i++)
+        if (goes_on(e->loop.chosen[i]))
+            wick_flight_add(e, f, e->loop.chosen[i], (wick_row){e->loop.chosen[i]->run.kv, NULL, 1, WICK_OUT_PICK});
     if (f->n_rows > 0 && submit(e, &err) != WICK_OK) /* the same step, built from tokens, says what is wrong */
         wick_log(WICK_LOG_DEBUG, "a step cannot be started early: %s", err.message);
 }
 
 static void measure(wick_engine *e, const wick_flight *f, double now)
 {
-    double from = f->start_ms > e->land_ms ? f->start_ms : e->land_ms, ms = now - from;
+    double from = f->start_ms > e->loop.land_ms ? f->start_ms : e->loop.land_ms, ms = now - from;
     if (f->n_prompt == 0) {
-        e->decode_step_ms += (ms - e->decode_step_ms) * (e->decode_step_ms > 0 ? 0.1 : 1);
+        e->loop.decode_step_ms += (ms - e->loop.decode_step_ms) * (e->loop.decode_step_ms > 0 ? 0.1 : 1);
     } else if (f->n_prompt >= MIN_MEASURED_TOKENS) {
-        double own = f->n_decoding > 0 && ms > e->decode_step_ms ? ms - e->decode_step_ms : ms;
+        double own = f->n_decoding > 0 && ms > e->loop.decode_step_ms ? ms - e->loop.decode_step_ms : ms;
         double each = own / f->n_prompt;
-        e->prefill_token_ms += (each - e->prefill_token_ms) * (e->prefill_token_ms > 0 ? 0.3 : 1);
+        e->loop.prefill_token_ms += (each - e->loop.prefill_token_ms) * (e->loop.prefill_token_ms > 0 ? 0.3 : 1);
     }
 }
 
@@ -192,23 +194,22 @@ static wick_status check_outputs(const wick_engine *e, const wick_flight *f, con
     return WICK_OK;
 }
 
-/* A row's outputs to its owner, which may end with them. */
+/* A row's outputs to its owner. They may be its last, which its verdict then says. */
 static void give(wick_engine *e, const wick_flight_row *row, const float *data, const wick_pick *pick, double now)
 {
     wick_request *r = row->r;
-    wick_err err = {0};
-    r->row_tokens = row->n_tokens;
-    r->row_out = row->out;
-    r->n_kv += row->n_tokens;
-    r->solo = false;
+    r->run.row_tokens = row->n_tokens;
+    r->run.row_out = row->out;
+    r->run.n_kv += row->n_tokens;
+    r->run.solo = false;
     wick_sched_charge(e, r, row->n_tokens);
-    if (r->n_gen == 0) {
-        e->stats.n_prompt_tokens += row->n_tokens;
-        wick_event_prefill(r, r->n_kv < r->n_prompt ? r->n_kv : r->n_prompt, r->n_prompt);
+    if (r->run.n_gen == 0) {
+        e->loop.stats.n_prompt_tokens += row->n_tokens;
+        wick_event_prefill(r, r->run.n_kv < r->run.n_prompt ? r->run.n_kv : r->run.n_prompt, r->run.n_prompt);
     }
-    r->t_last = now;
+    r->run.t_last = now;
     if (atomic_load(&r->cancel)) return; /* reaped before the next step */
-    if (wick_output_row(e, r, data, pick, &err) != WICK_OK) wick_request_finish(r, WICK_FINISH_ERROR, NULL, &err);
+    wick_output_row(e, r, data, pick, &r->run.verdict);
 }
 
 static void distribute(wick_engine *e, const wick_flight *f, const wick_step_out *out, double now)
@@ -228,8 +229,8 @@ static void distribute(wick_engine *e, const wick_flight *f, const wick_step_out
 static void drop_rest(wick_engine *e)
 {
     wick_step_out out;
-    while (e->n_flights > 0) {
-        if (e->parts.backend->step_wait(e->loaded, &out, NULL) != WICK_OK)
+    while (e->loop.n_flights > 0) {
+        if (e->parts.backend->step_wait(e->loop.loaded, &out, NULL) != WICK_OK)
             wick_log(WICK_LOG_DEBUG, "the step behind a failed one failed too");
         pop(e);
     }
@@ -239,12 +240,12 @@ void wick_flight_land(wick_engine *e)
 {
     wick_step_out out = {0};
     wick_err err = {0};
-    if (e->n_flights == 0) return;
+    if (e->loop.n_flights == 0) return;
     double t0 = wick_time_ms();
-    wick_status st = e->parts.backend->step_wait(e->loaded, &out, &err);
+    wick_status st = e->parts.backend->step_wait(e->loop.loaded, &out, &err);
     double t1 = wick_time_ms();
-    e->idle = false;
-    if (st == WICK_OK) st = check_outputs(e, &e->flight[0], &out, &err);
+    e->loop.idle = false;
+    if (st == WICK_OK) st = check_outputs(e, &e->loop.flight[0], &out, &err);
     wick_flight f = pop(e);
     if (st != WICK_OK) {
         err.kind = st;
@@ -253,15 +254,15 @@ void wick_flight_land(wick_engine *e)
         return;
     }
     measure(e, &f, t1);
-    e->land_ms = t1;
+    e->loop.land_ms = t1;
     distribute(e, &f, &out, t1);
     if (wick_log_on(WICK_LOG_DEBUG))
         wick_log(WICK_LOG_DEBUG,
                  "step: %u decoding, %u prompt tokens; build %.3f ms, waited %.3f ms, sample and deliver %.3f ms",
-                 f.n_decoding, f.n_prompt, e->build_ms, t1 - t0, wick_time_ms() - t1);
+                 f.n_decoding, f.n_prompt, e->loop.build_ms, t1 - t0, wick_time_ms() - t1);
 }
 
 void wick_flight_drain(wick_engine *e)
 {
-    while (e->n_flights > 0) wick_flight_land(e);
+    while (e->loop.n_flights > 0) wick_flight_land(e);
 }

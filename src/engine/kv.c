@@ -13,62 +13,64 @@
 
 static uint64_t blocks_bytes(const wick_engine *e, uint32_t n_tokens)
 {
-    uint32_t block = e->kv.block_tokens ? e->kv.block_tokens : 1;
-    return ((uint64_t)n_tokens + block - 1) / block * block * e->kv.bytes_per_token;
+    uint32_t block = e->loop.kv.block_tokens ? e->loop.kv.block_tokens : 1;
+    return ((uint64_t)n_tokens + block - 1) / block * block * e->loop.kv.bytes_per_token;
 }
 
 static uint64_t capacity(const wick_engine *e)
 {
-    uint64_t a = e->kv.capacity_bytes ? e->kv.capacity_bytes : UINT64_MAX;
+    uint64_t a = e->loop.kv.capacity_bytes ? e->loop.kv.capacity_bytes : UINT64_MAX;
     uint64_t b = e->parts.kv_limit_bytes ? e->parts.kv_limit_bytes : UINT64_MAX;
     return a < b ? a : b;
 }
 
 static bool fits(const wick_engine *e, uint64_t ahead, uint64_t need)
 {
-    uint64_t sum = e->kv.bytes;
+    uint64_t sum = e->loop.kv.bytes;
     return wick_add_ok(sum, ahead, &sum) && wick_add_ok(sum, need, &sum) && sum <= capacity(e);
 }
 
 void wick_engine_kv_begin_step(wick_engine *e)
 {
-    e->parts.backend->kv_usage(e->loaded, &e->kv);
-    e->kv_planned = e->kv_promised = 0;
-    for (uint32_t i = 0; i < e->n_have; i++) {
-        const wick_request *r = e->live[i];
-        if (r->kv) e->kv_promised += blocks_bytes(e, r->n_total) - blocks_bytes(e, r->n_kv);
+    e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv);
+    e->loop.kv_planned_bytes = e->loop.kv_promised_bytes = 0;
+    for (uint32_t i = 0; i < e->loop.n_have; i++) {
+        const wick_request *r = e->loop.live[i];
+        if (r->run.kv) e->loop.kv_promised_bytes += blocks_bytes(e, r->run.n_total) - blocks_bytes(e, r->run.n_kv);
     }
 }
 
 void wick_engine_kv_release(wick_engine *e, wick_request *r)
 {
-    if (r->kv) {
-        e->parts.backend->kv_free(e->loaded, r->kv);
-        e->parts.backend->kv_usage(e->loaded, &e->kv);
-        e->kv_tight = false;
+    if (r->run.kv) {
+        e->parts.backend->kv_free(e->loop.loaded, r->run.kv);
+        e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv);
+        e->loop.kv_tight = false;
     }
-    r->kv = NULL;
-    r->n_kv = 0;
-    r->row_tokens = 0;
+    r->run.kv = NULL;
+    r->run.n_kv = 0;
+    r->run.row_tokens = 0;
 }
 
 void wick_engine_kv_keep(wick_engine *e, wick_request *r)
 {
-    if (!e->prefix || !r->kv || r->n_kv == 0 || r->opt.kind != WICK_REQ_GENERATE || r->opt.no_prefix_cache) return;
-    wick_prefix_insert(e->prefix, r->opt.user_key, r->tokens, r->n_kv, r->kv);
-    r->kv = NULL;
-    r->n_kv = 0;
-    e->kv_tight = false; /* it can be evicted now */
+    if (!e->loop.prefix || !r->run.kv || r->run.n_kv == 0 || r->opt.kind != WICK_REQ_GENERATE || r->opt.no_prefix_cache)
+        return;
+    wick_prefix_insert(e->loop.prefix, r->opt.user_key, r->run.tokens, r->run.n_kv, r->run.kv);
+    r->run.kv = NULL;
+    r->run.n_kv = 0;
+    e->loop.kv_tight = false; /* it can be evicted now */
 }
 
 static void preempt(wick_engine *e, wick_request *r)
 {
-    uint64_t planned = r->row_tokens ? blocks_bytes(e, r->n_kv + r->row_tokens) - blocks_bytes(e, r->n_kv) : 0;
-    e->kv_planned -= planned < e->kv_planned ? planned : e->kv_planned;
+    uint64_t planned =
+        r->run.row_tokens ? blocks_bytes(e, r->run.n_kv + r->run.row_tokens) - blocks_bytes(e, r->run.n_kv) : 0;
+    e->loop.kv_planned_bytes -= planned < e->loop.kv_planned_bytes ? planned : e->loop.kv_planned_bytes;
     wick_log(WICK_LOG_DEBUG, "request %llu: preempted at %u tokens, to be computed again",
-             (unsigned long long)r->serial, r->n_kv);
+             (unsigned long long)r->serial, r->run.n_kv);
     wick_engine_kv_release(e, r);
-    e->stats.n_preempted++;
+    e->loop.stats.n_preempted++;
 }
 
 static bool gives_up_before(const wick_request *a, const wick_request *b)
@@ -81,75 +83,77 @@ static bool gives_up_before(const wick_request *a, const wick_request *b)
 static wick_request *victim(const wick_engine *e, bool running)
 {
     wick_request *v = NULL;
-    for (uint32_t i = 0; i < e->n_have; i++) {
-        wick_request *r = e->live[i];
-        if (r->kv && r->selected == running && (!v || gives_up_before(r, v))) v = r;
+    for (uint32_t i = 0; i < e->loop.n_have; i++) {
+        wick_request *r = e->loop.live[i];
+        if (r->run.kv && r->run.selected == running && (!v || gives_up_before(r, v))) v = r;
     }
     return v;
 }
 
 static bool evict_prefix(wick_engine *e)
 {
-    return e->prefix && wick_prefix_evict(e->prefix);
+    return e->loop.prefix && wick_prefix_evict(e->loop.prefix);
 }
 
 wick_room wick_engine_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens)
 {
-    uint64_t need = blocks_bytes(e, r->n_kv + n_tokens) - blocks_bytes(e, r->n_kv);
-    while (!fits(e, e->kv_planned, need)) {
+    uint64_t need = blocks_bytes(e, r->run.n_kv + n_tokens) - blocks_bytes(e, r->run.n_kv);
+    while (!fits(e, e->loop.kv_planned_bytes, need)) {
         if (!evict_prefix(e)) {
             wick_request *v = victim(e, false);
             if (!v) v = victim(e, true);
             if (v == r || !v) {
                 bool alone = true;
-                for (uint32_t i = 0; i < e->n_have; i++) alone = alone && (e->live[i] == r || !e->live[i]->kv);
+                for (uint32_t i = 0; i < e->loop.n_have; i++)
+                    alone = alone && (e->loop.live[i] == r || !e->loop.live[i]->run.kv);
                 if (alone) return WICK_ROOM_NEVER;
                 preempt(e, r);
-                e->kv_tight = true;
-                e->tight_priority = r->opt.priority;
+                e->loop.kv_tight = true;
+                e->loop.tight_priority = r->opt.priority;
                 return WICK_ROOM_LATER;
             }
             preempt(e, v);
         }
-        e->parts.backend->kv_usage(e->loaded, &e->kv);
+        e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv);
     }
-    e->kv_planned += need;
+    e->loop.kv_planned_bytes += need;
     return WICK_ROOM_OK;
 }
 
 bool wick_engine_kv_fits(wick_engine *e, const wick_request *r)
 {
-    uint32_t len = e->parts.backend->kv_len(r->kv);
+    uint32_t len = e->parts.backend->kv_len(r->run.kv);
     uint64_t need = blocks_bytes(e, len + 1) - blocks_bytes(e, len);
-    if (!fits(e, e->kv_planned, need)) return false;
-    e->kv_planned += need;
+    if (!fits(e, e->loop.kv_planned_bytes, need)) return false;
+    e->loop.kv_planned_bytes += need;
     return true;
 }
 
 /* Room for all the tokens that a newcomer has. */
 static wick_room room_for_newcomer(wick_engine *e, wick_request *r)
 {
-    uint64_t need = blocks_bytes(e, r->n_total) - blocks_bytes(e, r->n_kv) + blocks_bytes(e, 1); /* 1: copy on write */
-    while (!fits(e, e->kv_promised, need)) {
+    uint64_t need =
+        blocks_bytes(e, r->run.n_total) - blocks_bytes(e, r->run.n_kv) + blocks_bytes(e, 1); /* 1: copy on write */
+    while (!fits(e, e->loop.kv_promised_bytes, need)) {
         if (!evict_prefix(e)) {
             wick_request *v = victim(e, false);
-            if (v && v->opt.priority >= r->opt.priority && !v->stalled) v = NULL;
+            if (v && v->opt.priority >= r->opt.priority && !v->run.stalled) v = NULL;
             if (!v) v = victim(e, true);
             if (v == r || (v && v->opt.priority >= r->opt.priority)) v = NULL;
             if (!v) {
-                for (uint32_t i = 0; i < e->n_have; i++) {
-                    if (e->live[i] != r && e->live[i]->kv) return WICK_ROOM_LATER;
+                for (uint32_t i = 0; i < e->loop.n_have; i++) {
+                    if (e->loop.live[i] != r && e->loop.live[i]->run.kv) return WICK_ROOM_LATER;
                 }
-                if (fits(e, 0, blocks_bytes(e, r->n_total) - blocks_bytes(e, r->n_kv))) return WICK_ROOM_OK;
+                if (fits(e, 0, blocks_bytes(e, r->run.n_total) - blocks_bytes(e, r->run.n_kv))) return WICK_ROOM_OK;
                 return WICK_ROOM_NEVER;
             }
-            uint64_t promised = blocks_bytes(e, v->n_total) - blocks_bytes(e, v->n_kv);
+            uint64_t promised = blocks_bytes(e, v->run.n_total) - blocks_bytes(e, v->run.n_kv);
             preempt(e, v);
-            e->kv_promised -= promised < e->kv_promised ? promised : e->kv_promised;
+            e->loop.kv_promised_bytes -= promised < e->loop.kv_promised_bytes ? promised : e->loop.kv_promised_bytes;
         }
-        e->parts.backend->kv_usage(e->loaded, &e->kv);
+        e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv);
     }
-    e->kv_promised += need;
+    e->loop.kv_promised_bytes += need;
     return WICK_ROOM_OK;
 }
 
@@ -169,17 +173,18 @@ static bool shares_prefix(const wick_request *r)
  * needs too (several answers to one prompt), so r waits for it instead of doing the same work. */
 static bool find_source(wick_engine *e, const wick_request *r, wick_seq **seq, uint32_t *n)
 {
-    uint32_t limit = r->n_total - 1, soon = 0; /* the last token is always computed: its logits are wanted */
-    *n = e->prefix ? wick_prefix_find(e->prefix, r->opt.user_key, r->tokens, limit, seq) : 0;
-    for (uint32_t i = 0; i < e->n_run; i++) {
-        const wick_request *x = e->run[i];
-        if (x == r || !x->kv || x->opt.user_key != r->opt.user_key || !shares_prefix(x)) continue;
-        uint32_t m = common_prefix(r->tokens, limit, x->tokens, x->n_total), have = m < x->n_kv ? m : x->n_kv;
+    uint32_t limit = r->run.n_total - 1, soon = 0; /* the last token is always computed: its logits are wanted */
+    *n = e->loop.prefix ? wick_prefix_find(e->loop.prefix, r->opt.user_key, r->run.tokens, limit, seq) : 0;
+    for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
+        const wick_request *x = e->loop.chosen[i];
+        if (x == r || !x->run.kv || x->opt.user_key != r->opt.user_key || !shares_prefix(x)) continue;
+        uint32_t m = common_prefix(r->run.tokens, limit, x->run.tokens, x->run.n_total),
+                 have = m < x->run.n_kv ? m : x->run.n_kv;
         if (have > *n) {
             *n = have;
-            *seq = x->kv;
+            *seq = x->run.kv;
         }
-        if (m > have && m > soon && !x->solo) soon = m;
+        if (m > have && m > soon && !x->run.solo) soon = m;
     }
     return soon < *n + WORTH_WAITING_TOKENS;
 }
@@ -187,8 +192,9 @@ static bool find_source(wick_engine *e, const wick_request *r, wick_seq **seq, u
 static wick_status new_sequence(wick_engine *e, wick_request *r, wick_err *err)
 {
     const wick_backend *b = e->parts.backend;
-    wick_status st = b->kv_new(e->loaded, r->cap_tokens, &r->kv, err);
-    while (st == WICK_E_OUT_OF_MEMORY && evict_prefix(e)) st = b->kv_new(e->loaded, r->cap_tokens, &r->kv, err);
+    wick_status st = b->kv_new(e->loop.loaded, r->run.cap_tokens, &r->run.kv, err);
+    while (st == WICK_E_OUT_OF_MEMORY && evict_prefix(e))
+        st = b->kv_new(e->loop.loaded, r->run.cap_tokens, &r->run.kv, err);
     return st;
 }
 
@@ -196,29 +202,29 @@ wick_status wick_engine_kv_admit(wick_engine *e, wick_request *r, wick_room *roo
 {
     wick_seq *source = NULL;
     uint32_t n = 0;
-    bool shares = (e->caps & WICK_CAP_KV_PREFIX_COPY) && e->prefix && shares_prefix(r);
+    bool shares = (e->caps & WICK_CAP_KV_PREFIX_COPY) && e->loop.prefix && shares_prefix(r);
     *room = WICK_ROOM_LATER;
     if (shares && !find_source(e, r, &source, &n)) return WICK_OK;
-    if (n > 0 && e->parts.backend->kv_fork(e->loaded, source, n, &r->kv, NULL) == WICK_OK) {
-        r->n_kv = n;
+    if (n > 0 && e->parts.backend->kv_fork(e->loop.loaded, source, n, &r->run.kv, NULL) == WICK_OK) {
+        r->run.n_kv = n;
     } else { /* nothing shared, no memory for a copy, or a model whose states cannot be cut there */
         n = 0;
         WICK_TRY(new_sequence(e, r, err));
     }
-    e->parts.backend->kv_usage(e->loaded, &e->kv); /* a fork may have copied */
+    e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv); /* a fork may have copied */
     *room = room_for_newcomer(e, r);
     if (*room != WICK_ROOM_OK) {
         wick_engine_kv_release(e, r);
-        e->kv_tight = true;
-        e->tight_priority = r->opt.priority;
+        e->loop.kv_tight = true;
+        e->loop.tight_priority = r->opt.priority;
         return WICK_OK;
     }
-    if (!r->admitted) {
-        r->admitted = true;
-        r->t_admit = wick_time_ms();
-        r->n_cached = n;
-        e->stats.n_cached_tokens += n;
-        e->stats.n_prefix_hits += n > 0;
+    if (!r->run.admitted) {
+        r->run.admitted = true;
+        r->run.t_admit = wick_time_ms();
+        r->run.n_cached = n;
+        e->loop.stats.n_cached_tokens += n;
+        e->loop.stats.n_prefix_hits += n > 0;
     }
     return WICK_OK;
 }
@@ -227,13 +233,13 @@ bool wick_engine_kv_shed(wick_engine *e)
 {
     bool done = evict_prefix(e);
     uint32_t holders = 0;
-    for (uint32_t i = 0; i < e->n_have; i++) holders += e->live[i]->kv != NULL;
+    for (uint32_t i = 0; i < e->loop.n_have; i++) holders += e->loop.live[i]->run.kv != NULL;
     if (!done && holders > 1) {
         wick_request *v = victim(e, false);
         if (!v) v = victim(e, true);
         preempt(e, v);
-        e->kv_tight = true; /* and nobody new until somebody is done */
-        e->tight_priority = INT32_MAX;
+        e->loop.kv_tight = true; /* and nobody new until somebody is done */
+        e->loop.tight_priority = INT32_MAX;
         done = true;
     }
     return done;

@@ -57,14 +57,14 @@ static wick_status use_breakers(wick_request *r, const wick_sampling *s, wick_er
     wick_status st = WICK_OK;
     if (s->dry_multiplier <= 0 || !t || (s->dry_breakers && s->n_dry_breakers == 0)) return WICK_OK;
     if (s->dry_breakers) {
-        WICK_TRY(wick_dry_breakers_new(&r->breakers, t, s->dry_breakers, s->n_dry_breakers, err));
-        wick_sampler_set_breakers(r->sampler, r->breakers);
+        WICK_TRY(wick_dry_breakers_new(&r->run.breakers, t, s->dry_breakers, s->n_dry_breakers, err));
+        wick_sampler_set_breakers(r->run.sampler, r->run.breakers);
         return WICK_OK;
     }
-    wick_lock_take(&e->lock);
+    wick_lock_take(&e->breakers_lock);
     if (!e->usual_breakers) st = wick_dry_breakers_new(&e->usual_breakers, t, NULL, 0, err);
-    wick_lock_drop(&e->lock);
-    if (st == WICK_OK) wick_sampler_set_breakers(r->sampler, e->usual_breakers);
+    wick_lock_drop(&e->breakers_lock);
+    if (st == WICK_OK) wick_sampler_set_breakers(r->run.sampler, e->usual_breakers);
     return st;
 }
 
@@ -84,10 +84,10 @@ static wick_status new_sampler(wick_request *r, const wick_sampling *given, wick
         s.xtc_keep = keep;
         s.n_xtc_keep = n;
     }
-    WICK_TRY(wick_sampler_new_in(&r->sampler, &s, e->scratch, err));
+    WICK_TRY(wick_sampler_new_in(&r->run.sampler, &s, e->scratch, err));
     WICK_TRY(use_breakers(r, &s, err));
-    WICK_TRY(wick_sampler_reserve(r->sampler, r->cap_tokens, err));
-    for (uint32_t i = 0; i < r->n_prompt; i++) WICK_TRY(wick_sampler_accept(r->sampler, r->tokens[i], err));
+    WICK_TRY(wick_sampler_reserve(r->run.sampler, r->run.cap_tokens, err));
+    for (uint32_t i = 0; i < r->run.n_prompt; i++) WICK_TRY(wick_sampler_accept(r->run.sampler, r->run.tokens[i], err));
     return WICK_OK;
 }
 
@@ -99,40 +99,41 @@ static wick_status build(wick_request *r, const wick_request_opts *o, wick_err *
     if (want > room) want = room;
     if (o->kind == WICK_REQ_EMBED || (o->kind == WICK_REQ_GENERATE && o->prompt_only)) want = 0;
     r->opt.max_tokens = want;
-    r->cap_tokens = o->n_prompt + want;
-    r->tokens = wick_realloc_array(NULL, r->cap_tokens, sizeof *r->tokens);
-    if (!r->tokens) return wick_err_oom(err, "a request's tokens", (uint64_t)r->cap_tokens * sizeof *r->tokens, 0);
-    memcpy(r->tokens, o->prompt, o->n_prompt * sizeof *r->tokens);
-    r->n_prompt = r->n_total = o->n_prompt;
+    r->run.cap_tokens = o->n_prompt + want;
+    r->run.tokens = wick_realloc_array(NULL, r->run.cap_tokens, sizeof *r->run.tokens);
+    if (!r->run.tokens)
+        return wick_err_oom(err, "a request's tokens", (uint64_t)r->run.cap_tokens * sizeof *r->run.tokens, 0);
+    memcpy(r->run.tokens, o->prompt, o->n_prompt * sizeof *r->run.tokens);
+    r->run.n_prompt = r->run.n_total = o->n_prompt;
     WICK_TRY(wick_events_init(r, err));
-    WICK_TRY(wick_stop_init(&r->stop, o->stop, o->n_stop, err));
+    WICK_TRY(wick_stop_init(&r->run.stop, o->stop, o->n_stop, err));
     if (o->kind == WICK_REQ_EMBED) {
-        r->pool = wick_alloc_zero(e->parts.plan->n_embd, sizeof *r->pool);
-        if (!r->pool) return wick_err_oom(err, "an embedding", e->parts.plan->n_embd * sizeof *r->pool, 0);
+        r->run.pool = wick_alloc_zero(e->parts.plan->n_embd, sizeof *r->run.pool);
+        if (!r->run.pool) return wick_err_oom(err, "an embedding", e->parts.plan->n_embd * sizeof *r->run.pool, 0);
         return WICK_OK;
     }
     if (o->kind == WICK_REQ_GENERATE) WICK_TRY(new_sampler(r, &o->sampling, err));
-    if (o->constraint) WICK_TRY(o->constraint->matcher_new(o->constraint->grammar, &r->matcher, err));
+    if (o->constraint) WICK_TRY(o->constraint->matcher_new(o->constraint->grammar, &r->run.matcher, err));
     if (e->parts.tokenizer) {
-        WICK_TRY(wick_detok_new(&r->detok, e->parts.tokenizer, !o->show_special, err));
-        if (!wick_buf_reserve(&r->text, 1024)) return wick_err_oom(err, "a request's text", 1024, 0);
+        WICK_TRY(wick_detok_new(&r->run.detok, e->parts.tokenizer, !o->show_special, err));
+        if (!wick_buf_reserve(&r->run.text, 1024)) return wick_err_oom(err, "a request's text", 1024, 0);
     }
     return WICK_OK;
 }
 
 static void destroy(wick_request *r)
 {
-    wick_free(r->tokens);
+    wick_free(r->run.tokens);
     wick_events_release(r);
-    wick_stop_release(&r->stop);
-    wick_sampler_free(r->sampler);
-    if (r->matcher.ops) r->matcher.ops->free(r->matcher.self);
-    wick_dry_breakers_free(r->breakers);
-    wick_detok_free(r->detok);
-    wick_buf_release(&r->text);
-    wick_free(r->pool);
-    wick_cond_release(&r->cond);
-    wick_lock_release(&r->lock);
+    wick_stop_release(&r->run.stop);
+    wick_sampler_free(r->run.sampler);
+    if (r->run.matcher.ops) r->run.matcher.ops->free(r->run.matcher.self);
+    wick_dry_breakers_free(r->run.breakers);
+    wick_detok_free(r->run.detok);
+    wick_buf_release(&r->run.text);
+    wick_free(r->run.pool);
+    wick_cond_release(&r->box.cond);
+    wick_lock_release(&r->box.lock);
     wick_free(r);
 }
 
@@ -144,8 +145,8 @@ wick_status wick_request_new(wick_request **out, wick_engine *e, const wick_requ
     r->engine = e;
     r->opt = *o;
     atomic_init(&r->cancel, false);
-    wick_lock_init(&r->lock);
-    wick_cond_init(&r->cond);
+    wick_lock_init(&r->box.lock);
+    wick_cond_init(&r->box.cond);
     wick_status st = build(r, o, err);
     r->opt.prompt = NULL;
     r->opt.stop = NULL;
@@ -163,32 +164,14 @@ wick_status wick_request_new(wick_request **out, wick_engine *e, const wick_requ
 
 wick_status wick_request_submit(wick_request *r, wick_err *err)
 {
-    wick_engine *e = r->engine;
-    wick_status st = WICK_OK;
-    wick_lock_take(&r->lock);
-    wick_lock_take(&e->lock);
-    if (r->submitted) {
+    wick_status st;
+    wick_lock_take(&r->box.lock);
+    if (r->box.submitted)
         st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "request", "a request can be submitted once only");
-    } else if (e->closing) {
-        st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "the engine is closing");
-    } else if (e->n_live >= e->max_live) {
-        st = WICK_FAIL(err, WICK_E_LIMIT, "queue", "the queue is full (%u requests); try again later", e->n_live);
-    } else {
-        e->n_live++;
-        r->serial = ++e->n_serial;
-        r->t_submit = wick_time_ms();
-        r->submitted = true;
-        r->next = NULL;
-        if (e->inbox_last)
-            e->inbox_last->next = r;
-        else
-            e->inbox = r;
-        e->inbox_last = r;
-        e->poked = true;
-        wick_cond_broadcast(&e->wake);
-    }
-    wick_lock_drop(&e->lock);
-    wick_lock_drop(&r->lock);
+    else
+        st = wick_door_submit(&r->engine->door, r, err);
+    if (st == WICK_OK) r->box.submitted = true;
+    wick_lock_drop(&r->box.lock);
     return st;
 }
 
@@ -201,48 +184,17 @@ void wick_request_notify(wick_request *r, void (*fn)(void *ctx), void *ctx)
 void wick_request_cancel(wick_request *r)
 {
     atomic_store(&r->cancel, true);
-    wick_lock_take(&r->lock);
-    if (r->submitted && !r->finished) wick_engine_poke(r->engine);
-    wick_lock_drop(&r->lock);
+    wick_lock_take(&r->box.lock);
+    if (r->box.submitted && !r->box.finished) wick_door_poke(&r->engine->door);
+    wick_lock_drop(&r->box.lock);
 }
 
 void wick_request_free(wick_request *r)
 {
     if (!r) return;
     wick_request_cancel(r);
-    wick_lock_take(&r->lock);
-    while (r->submitted && !r->released) wick_cond_wait(&r->cond, &r->lock);
-    wick_lock_drop(&r->lock);
+    wick_lock_take(&r->box.lock);
+    while (r->box.submitted && !r->box.released) wick_cond_wait(&r->box.cond, &r->box.lock);
+    wick_lock_drop(&r->box.lock);
     destroy(r);
-}
-
-/* The end of a request: KV given back, DONE delivered, and the engine knows it no more. */
-void wick_request_finish(wick_request *r, wick_finish finish, const char *stop_string, const wick_err *error)
-{
-    wick_engine *e = r->engine;
-    double now = wick_time_ms();
-    wick_usage u = {.n_prompt = r->n_prompt, .n_cached = r->n_cached, .n_gen = r->n_gen};
-    u.queue_ms = (r->admitted ? r->t_admit : now) - r->t_submit;
-    if (r->t_first > 0) {
-        u.first_token_ms = r->t_first - r->t_submit;
-        u.prefill_ms = r->t_first - r->t_admit;
-        u.decode_ms = r->t_last - r->t_first;
-    } else if (r->admitted) {
-        u.prefill_ms = now - r->t_admit;
-    }
-    if (finish == WICK_FINISH_ERROR) e->stats.n_failed++;
-    if (finish == WICK_FINISH_CANCELLED) e->stats.n_cancelled++;
-    wick_flight_leave(r);
-    if (finish != WICK_FINISH_ERROR) wick_engine_kv_keep(e, r);
-    wick_engine_kv_release(e, r);
-    wick_sched_remove(e, r);
-    wick_lock_take(&e->lock);
-    e->n_live--;
-    wick_lock_drop(&e->lock);
-    wick_stats_publish(e, true); /* whoever reads DONE finds it counted */
-    wick_event_done(r, finish, stop_string, &u, error);
-    wick_lock_take(&r->lock);
-    r->released = true;
-    wick_cond_broadcast(&r->cond);
-    wick_lock_drop(&r->lock);
 }

@@ -7,24 +7,13 @@
 void wick_stats_publish(wick_engine *e, bool now)
 {
     double t = wick_time_ms();
-    if (!now && t - e->snapshot_ms < SNAPSHOT_MS) return;
-    e->snapshot_ms = t;
-    if (e->loaded) {
-        e->parts.backend->stats(e->loaded, &e->stats.backend);
-        e->parts.backend->kv_usage(e->loaded, &e->stats.kv);
+    if (!now && t - e->loop.snapshot_ms < SNAPSHOT_MS) return;
+    e->loop.snapshot_ms = t;
+    if (e->loop.loaded) {
+        e->parts.backend->stats(e->loop.loaded, &e->loop.stats.backend);
+        e->parts.backend->kv_usage(e->loop.loaded, &e->loop.stats.kv);
     }
-    e->stats.n_prefixes = e->prefix ? wick_prefix_count(e->prefix) : 0;
-    e->stats.prefix_bytes = e->prefix ? wick_prefix_bytes(e->prefix) : 0;
-    wick_lock_take(&e->lock);
-    e->snapshot = e->stats;
-    wick_lock_drop(&e->lock);
-}
-
-void wick_engine_get_stats(wick_engine *e, wick_engine_stats *out)
-{
-    wick_lock_take(&e->lock);
-    *out = e->snapshot;
-    if (e->n_live < out->n_running) out->n_running = e->n_live;
-    out->n_waiting = e->n_live - out->n_running;
-    wick_lock_drop(&e->lock);
+    e->loop.stats.n_prefixes = e->loop.prefix ? wick_prefix_count(e->loop.prefix) : 0;
+    e->loop.stats.prefix_bytes = e->loop.prefix ? wick_prefix_bytes(e->loop.prefix) : 0;
+    wick_door_publish(&e->door, &e->loop.stats);
 }
