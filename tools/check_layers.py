@@ -12,7 +12,7 @@ for line in (root / "tools/layers.txt").read_text().splitlines():
         may[name] = set(deps.split()) | {name}
 
 # Leaves of the public API that the layer itself may see.
-public = {"base": {"wick/error.h"}, "capi": {"wick/wick.h", "wick/error.h"}}
+public = {"base": {"wick/error.h"}, "capi": {"wick/wick.h", "wick/error.h"}, "mcp": {"wick/mcp.h", "wick/error.h"}}
 
 
 def layer_of(path):
