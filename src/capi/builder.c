@@ -214,7 +214,6 @@ static wick_status open_path(wick_model_builder *b, wick_engine **engine, wick_e
     o.backend = b->backend ? b->backend : "auto";
     o.device.device = b->device ? b->device : "auto";
     o.device.cache_dir = b->cache_dir;
-    o.chat_template = b->chat_template;
     WICK_TRY(wick_resolve_model(&path, b->path, &where, err));
     wick_status st = wick_engine_open(engine, path, &o, err);
     wick_free(path);
@@ -229,16 +228,18 @@ wick_status wick_model_builder_build(wick_model_builder *b, wick_llm **out, wick
     wick_llm *llm = wick_alloc_zero(1, sizeof *llm);
     wick_status st = llm ? install_log(b, &err) : wick_err_oom(&err, "the model", sizeof *llm, 0);
     if (st == WICK_OK) st = open_path(b, &llm->engine, &err);
+    if (st == WICK_OK) st = wick_chat_open(&llm->chat, llm->engine, b->chat_template, &err);
     if (st == WICK_OK)
         *out = llm;
     else
-        wick_free(llm);
+        wick_llm_close(llm);
     return wick_capi_result(st, &err, error);
 }
 
 void wick_llm_close(wick_llm *llm)
 {
     if (!llm) return;
+    wick_chat_close(llm->chat);
     wick_engine_close(llm->engine);
     wick_free(llm);
 }

@@ -53,7 +53,7 @@ wick_status wick_llm_get_info(wick_llm *llm, wick_llm_info *info, wick_error *er
                           .weight_bytes = m->plan.weight_bytes,
                           .load_ms = s.load_ms,
                           .has_tokenizer = wick_engine_tokenizer(llm->engine) != NULL,
-                          .has_chat_template = wick_engine_template(llm->engine) != NULL,
+                          .has_chat_template = wick_chat_usable(llm->chat),
                           .has_embeddings = (wick_engine_caps(llm->engine) & WICK_CAP_EMBEDDINGS) != 0,
                           .kv_bytes = s.kv.bytes,
                           .n_running = s.n_running,

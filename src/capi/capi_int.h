@@ -2,11 +2,12 @@
  * error for wick_last_error. */
 #pragma once
 #include "base/buf.h"
-#include "engine/engine.h"
+#include "chat/chat.h"
 #include "wick/wick.h"
 
 struct wick_llm {
     wick_engine *engine;
+    wick_chat *chat; /* of engine; closed first */
 };
 
 /* Stores *err as the thread's last error if st is one; copies it to the caller's, which may be NULL. Returns st. */

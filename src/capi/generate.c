@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "capi/capi_int.h"
+#include "chat/prompt.h"
 
 size_t wick_capi_length(const char *text, size_t n)
 {
@@ -163,13 +164,12 @@ done:
 
 /* ---- text and chat ---- */
 
-static wick_status run_text(wick_llm *llm, const char *text, size_t n, unsigned flags,
-                            const wick_generate_options *options, wick_token_callback callback, void *user,
-                            wick_result *out, wick_err *err)
+static wick_status run_text(wick_llm *llm, const char *text, size_t n, const wick_generate_options *options,
+                            wick_token_callback callback, void *user, wick_result *out, wick_err *err)
 {
     int32_t *ids = NULL;
     size_t n_ids = 0;
-    wick_status st = wick_tokenizer_encode(wick_engine_tokenizer(llm->engine), text, n, flags, &ids, &n_ids, err);
+    wick_status st = wick_tokenizer_encode(wick_engine_tokenizer(llm->engine), text, n, 0, &ids, &n_ids, err);
     if (st == WICK_OK) st = wick_capi_run(llm, ids, n_ids, options, callback, user, out, err);
     wick_free(ids);
     return st;
@@ -182,7 +182,7 @@ wick_status wick_llm_generate(wick_llm *llm, const char *prompt, size_t n, const
     if (out) memset(out, 0, sizeof *out);
     wick_status st = need_tokenizer(llm, &err);
     if (st == WICK_OK) st = need(prompt, "prompt", &err);
-    if (st == WICK_OK) st = run_text(llm, prompt, wick_capi_length(prompt, n), 0, options, callback, user, out, &err);
+    if (st == WICK_OK) st = run_text(llm, prompt, wick_capi_length(prompt, n), options, callback, user, out, &err);
     return wick_capi_result(st, &err, error);
 }
 
@@ -204,34 +204,33 @@ static wick_status parse_optional(const char *text, const char *name, json_t **o
     return text ? wick_json_parse(text, strlen(text), name, out, err) : WICK_OK;
 }
 
-static wick_status render(wick_llm *llm, const json_t *messages, const wick_generate_options *given, wick_buf *prompt,
-                          wick_err *err)
+/* prompt: text alone with no_ids. */
+static wick_status build(wick_llm *llm, const json_t *messages, const wick_generate_options *given, bool no_ids,
+                         wick_chat_prompt *prompt, wick_err *err)
 {
     wick_generate_options full;
     wick_request_opts o;
     wick_logit_bias *bias = NULL;
     json_t *tools = NULL, *vars = NULL;
-    const wick_chat_template *t = wick_engine_template(llm->engine);
-    const wick_err *why = wick_engine_template_error(llm->engine);
+    const bool usable = wick_chat_usable(llm->chat);
+    const wick_err *why = wick_chat_why(llm->chat);
     wick_status st = WICK_OK;
-    if (!t && why) {
+    if (!usable && why) {
         *err = *why;
         return why->kind;
     }
-    if (!t)
+    if (!usable)
         return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, NULL,
                          "this model has no chat template; set one, or generate from a raw text");
     WICK_TRY_GOTO(wick_capi_options(llm, given, &full, &o, &bias, err));
     WICK_TRY_GOTO(parse_optional(full.tools_json, "tools_json", &tools, err));
     WICK_TRY_GOTO(parse_optional(full.variables_json, "variables_json", &vars, err));
-    wick_chat_input in = {.messages = messages,
-                          .tools = tools,
-                          .vars = vars,
-                          .add_generation_prompt = !full.continue_last,
-                          .continue_final_message = full.continue_last};
-    WICK_TRY_GOTO(wick_chat_render(t, &in, NULL, prompt, err));
-    wick_buf_str(prompt);
-    if (prompt->failed) st = wick_err_oom(err, "the prompt", 0, 0);
+    const wick_chat_request in = {.messages = messages,
+                                  .tools = tools,
+                                  .vars = vars,
+                                  .ending = full.continue_last ? WICK_CHAT_CONTINUE : WICK_CHAT_ANSWER,
+                                  .no_ids = no_ids};
+    st = wick_chat_prompt_build(llm->chat, &in, prompt, err);
 done:
     wick_free(bias);
     json_decref(tools);
@@ -242,12 +241,10 @@ done:
 static wick_status chat(wick_llm *llm, const json_t *messages, const wick_generate_options *options,
                         wick_token_callback callback, void *user, wick_result *out, wick_err *err)
 {
-    wick_buf prompt = WICK_BUF_INIT;
-    wick_status st = render(llm, messages, options, &prompt, err);
-    /* the template writes the special tokens itself */
-    if (st == WICK_OK)
-        st = run_text(llm, prompt.data, prompt.n, WICK_ENC_NO_SPECIAL, options, callback, user, out, err);
-    wick_buf_release(&prompt);
+    wick_chat_prompt prompt;
+    WICK_TRY(build(llm, messages, options, false, &prompt, err));
+    wick_status st = wick_capi_run(llm, prompt.ids, prompt.n_ids, options, callback, user, out, err);
+    wick_chat_prompt_release(&prompt);
     return st;
 }
 
@@ -298,17 +295,17 @@ wick_status wick_llm_apply_template(wick_llm *llm, const char *messages_json, co
 {
     wick_err err = {0};
     json_t *list = NULL;
-    wick_buf prompt = WICK_BUF_INIT;
+    wick_chat_prompt prompt = {0};
     wick_status st = need(llm, "llm", &err);
     if (st == WICK_OK) st = need(messages_json, "messages", &err);
     if (st == WICK_OK) st = parse_optional(messages_json, "messages", &list, &err);
-    if (st == WICK_OK) st = render(llm, list, options, &prompt, &err);
+    if (st == WICK_OK) st = build(llm, list, options, true, &prompt, &err);
     if (st == WICK_OK) {
         size_t n;
-        *text = wick_buf_take(&prompt, &n);
+        *text = wick_buf_take(&prompt.text, &n);
         if (!*text) st = wick_err_oom(&err, "the prompt", 0, 0);
     }
-    wick_buf_release(&prompt);
+    wick_chat_prompt_release(&prompt);
     json_decref(list);
     return wick_capi_result(st, &err, error);
 }

@@ -1,18 +1,26 @@
 /* chat/chat.c - see chat.h. */
 #include "chat/chat.h"
 #include "base/alloc.h"
+#include "base/log.h"
+#include "chat/source.h"
 
 struct wick_chat {
-    const wick_engine *engine;
+    wick_chat_template *template;
+    const wick_tokenizer *tokenizer;
     wick_chat_caps caps;
+    wick_err why;
+    bool broken;
 };
 
-wick_status wick_chat_open(wick_chat **out, const wick_engine *e, wick_err *err)
+wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const wick_tokenizer *tok, wick_err *err)
 {
     wick_chat *c = wick_alloc_zero(1, sizeof *c);
-    if (!c) return wick_err_oom(err, "the chat", sizeof *c, 0);
-    const wick_chat_template *t = wick_engine_template(e);
-    c->engine = e;
+    if (!c) {
+        wick_chat_template_free(t);
+        return wick_err_oom(err, "the chat", sizeof *c, 0);
+    }
+    c->template = t;
+    c->tokenizer = tok;
     if (t) {
         const wick_chat_traits *traits = wick_chat_template_traits(t);
         c->caps = (wick_chat_caps){.system = traits->takes_system,
@@ -25,19 +33,40 @@ wick_status wick_chat_open(wick_chat **out, const wick_engine *e, wick_err *err)
     return WICK_OK;
 }
 
+wick_status wick_chat_open(wick_chat **out, const wick_engine *e, const char *override, wick_err *err)
+{
+    const wick_model *m = wick_engine_model(e);
+    const wick_tokenizer *tok = wick_engine_tokenizer(e);
+    wick_chat_template *t = NULL;
+    wick_err why = {0};
+    wick_status st = m ? wick_chat_template_open_model(m, tok, override, &t, &why) : WICK_OK;
+    if (st != WICK_OK && (st != WICK_E_TEMPLATE || (override && *override))) {
+        if (err) *err = why;
+        return st;
+    }
+    if (st != WICK_OK) wick_log(WICK_LOG_WARN, "%s: the chat template cannot be used: %s", m->path, why.message);
+    const bool broken = st != WICK_OK;
+    WICK_TRY(wick_chat_of_template(out, t, tok, err));
+    (*out)->broken = broken;
+    (*out)->why = why;
+    return WICK_OK;
+}
+
 void wick_chat_close(wick_chat *c)
 {
+    if (!c) return;
+    wick_chat_template_free(c->template);
     wick_free(c);
 }
 
 bool wick_chat_usable(const wick_chat *c)
 {
-    return wick_engine_template(c->engine) != NULL;
+    return c->template != NULL;
 }
 
 const wick_err *wick_chat_why(const wick_chat *c)
 {
-    return wick_engine_template_error(c->engine);
+    return c->broken ? &c->why : NULL;
 }
 
 const wick_chat_caps *wick_chat_get_caps(const wick_chat *c)
@@ -47,10 +76,10 @@ const wick_chat_caps *wick_chat_get_caps(const wick_chat *c)
 
 const wick_tokenizer *wick_chat_tokenizer(const wick_chat *c)
 {
-    return wick_engine_tokenizer(c->engine);
+    return c->tokenizer;
 }
 
 const wick_chat_template *wick_chat_get_template(const wick_chat *c)
 {
-    return wick_engine_template(c->engine);
+    return c->template;
 }

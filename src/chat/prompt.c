@@ -52,13 +52,15 @@ wick_status wick_chat_prompt_build(const wick_chat *c, const wick_chat_request *
     if (!wick_chat_usable(c))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "this model has no chat template that works%s%.200s",
                          why ? ": " : "", why ? why->message : "");
+    if (!in->no_ids && !wick_chat_tokenizer(c))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "this model has no tokenizer; give token ids");
     if (!in->messages) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: is missing");
-    if (json_array_size(in->messages) == 0)
+    if (json_array_size(in->messages) == 0 && !in->raw)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: is empty");
     wick_status st = render(c, in, out, err);
     const wick_tokenizer *t = wick_chat_tokenizer(c);
     /* the template writes the special tokens itself */
-    if (st == WICK_OK && t && !in->no_ids)
+    if (st == WICK_OK && !in->no_ids)
         st = wick_tokenizer_encode(t, wick_buf_str(&out->text), out->text.n, WICK_ENC_NO_SPECIAL, &out->ids,
                                    &out->n_ids, err);
     if (st == WICK_OK && out->text.failed) st = wick_err_oom(err, "the prompt", 0, 0);

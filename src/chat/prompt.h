@@ -23,13 +23,13 @@ typedef struct wick_chat_request {
     const char *reasoning_effort; /* or NULL; "none" switches thinking off where the template has a switch */
     int thinking;                 /* 1: on, 0: not said, -1: off; a no-op where the template has no switch */
     wick_chat_ending ending;
-    bool no_ids;    /* text alone is wanted */
-    bool any_parts; /* parts that are no text reach the template; else they are an error */
+    bool no_ids; /* text alone is wanted */
+    bool raw;    /* to look at a template: an empty list of messages, and parts that are no text, reach it too */
 } wick_chat_request;
 
 typedef struct wick_chat_prompt {
     wick_buf text;
-    int32_t *ids; /* NULL with no_ids, or without a tokenizer */
+    int32_t *ids; /* NULL with no_ids */
     size_t n_ids;
     /* What the answer begins inside of: */
     bool in_reasoning; /* a reasoning block is open at the end of the prompt */

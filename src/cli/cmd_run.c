@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "chat/prompt.h"
 #include "cli/chatloop.h"
 #include "cli/commands.h"
 #include "cli/session.h"
@@ -11,6 +12,7 @@
 
 typedef struct run_ctx {
     wick_engine *e;
+    wick_chat *chat;
     const wick_args *a;
     json_t *vars; /* of the template, or NULL */
 } run_ctx;
@@ -18,22 +20,20 @@ typedef struct run_ctx {
 /* The prompt as ids: through the chat template, or where the model has none the last message as it is. */
 static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, size_t *n, wick_err *err)
 {
-    const wick_chat_template *t = wick_engine_template(c->e);
-    wick_buf text = WICK_BUF_INIT;
-    wick_status st = WICK_OK;
-    if (t) {
-        wick_chat_input in = {.messages = messages, .vars = c->vars, .add_generation_prompt = true};
-        WICK_TRY_GOTO(wick_chat_render(t, &in, NULL, &text, err));
-        WICK_TRY_GOTO(wick_session_encode(c->e, wick_buf_str(&text), text.n, WICK_ENC_NO_SPECIAL, ids, n, err));
+    if (wick_chat_usable(c->chat)) {
+        const wick_chat_request in = {.messages = messages, .vars = c->vars};
+        wick_chat_prompt prompt;
+        WICK_TRY(wick_chat_prompt_build(c->chat, &in, &prompt, err));
+        *ids = prompt.ids;
+        *n = prompt.n_ids;
+        prompt.ids = NULL;
+        wick_chat_prompt_release(&prompt);
     } else {
-        const char *last =
-            json_string_value(json_object_get(json_array_get(messages, json_array_size(messages) - 1), "content"));
-        WICK_TRY_GOTO(wick_session_encode(c->e, last ? last : "", last ? strlen(last) : 0, 0, ids, n, err));
+        const json_t *last = json_object_get(json_array_get(messages, json_array_size(messages) - 1), "content");
+        WICK_TRY(
+            wick_session_encode(c->e, last ? json_string_value(last) : "", json_string_length(last), 0, ids, n, err));
     }
-    if (*n == 0) st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "the prompt is empty");
-done:
-    wick_buf_release(&text);
-    return st;
+    return *n > 0 ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "the prompt is empty");
 }
 
 static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_answer *r, wick_err *err)
@@ -110,7 +110,7 @@ static wick_status given_prompt(const wick_args *a, char **text, size_t *n, wick
 
 static wick_status run_run(const wick_args *a, wick_err *err)
 {
-    run_ctx c = {NULL, a, NULL};
+    run_ctx c = {.a = a};
     json_t *messages = json_array();
     char *text = NULL;
     size_t n = 0;
@@ -126,8 +126,8 @@ static wick_status run_run(const wick_args *a, wick_err *err)
         }
     }
     WICK_TRY_GOTO(wick_session_open(&c.e, a, false, err));
-    if (!wick_engine_template(c.e))
-        wick_notice("wick: this model has no chat template: it continues the text as it is");
+    WICK_TRY_GOTO(wick_chat_open(&c.chat, c.e, a->chat_template, err));
+    if (!wick_chat_usable(c.chat)) wick_notice("wick: this model has no chat template: it continues the text as it is");
     if (a->system) add_message(messages, "system", json_string(a->system));
     if (text) {
         add_message(messages, "user", wick_json_text(text, n));
@@ -136,6 +136,7 @@ static wick_status run_run(const wick_args *a, wick_err *err)
         WICK_TRY_GOTO(wick_chat_loop(a, messages, chat_turn, &c, err));
     }
 done:
+    wick_chat_close(c.chat);
     wick_engine_close(c.e);
     json_decref(messages);
     json_decref(c.vars);

@@ -75,7 +75,7 @@ static void override_models(wick_server_config *c, const wick_engine_opts *plain
 #undef OVER
         if (!same(f->device.device, plain->device.device)) o->device.device = f->device.device;
         if (!same(f->device.isa, plain->device.isa)) o->device.isa = f->device.isa;
-        if (!same(f->chat_template, plain->chat_template)) o->chat_template = f->chat_template;
+        if (c->chat_template) c->model[i].chat_template = c->chat_template;
     }
 }
 
@@ -95,6 +95,7 @@ static wick_status make_config(wick_server_config *c, const wick_args *a, wick_e
     wick_model_config *m;
     WICK_TRY(wick_engine_opts_from(&c->engine_defaults, a, err));
     wick_discover_opts_from(&c->discover, a);
+    c->chat_template = a->chat_template;
     if (a->mlx_device) c->engine_defaults.device.device = a->mlx_device;
     if (a->config) WICK_TRY(load_file(c, a->config, err));
     if (a->host) c->host = a->host;

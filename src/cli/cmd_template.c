@@ -7,6 +7,8 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/term.h"
+#include "chat/prompt.h"
+#include "chat/source.h"
 #include "model/vocab.h"
 
 /* Of the model's folder or GGUF, or of --chat-template alone. */
@@ -34,7 +36,7 @@ static wick_status open_template(wick_chat_template **t, const wick_args *a, wic
     if (st == WICK_OK && !*t) {
         WICK_TRY_GOTO(wick_model_open_meta(&m, path, err));
         if (wick_tokenizer_open_path(&tok, path, NULL) != WICK_OK) tok = NULL;
-        WICK_TRY_GOTO(wick_model_chat_template(&m, tok, a->chat_template, t, err));
+        WICK_TRY_GOTO(wick_chat_template_open_model(&m, tok, a->chat_template, t, err));
         if (!*t)
             st = WICK_FAIL(err, WICK_E_TEMPLATE, path,
                            "%s: the model has no chat template: give one with --chat-template", path);
@@ -69,42 +71,52 @@ static bool flag_var(const json_t *vars, const char *name, bool def)
     return json_is_boolean(v) ? json_is_true(v) : def;
 }
 
+static wick_status ending_of(const json_t *vars, wick_chat_ending *out, wick_err *err)
+{
+    const bool resume = flag_var(vars, "continue_final_message", false);
+    const bool begin = flag_var(vars, "add_generation_prompt", !resume);
+    if (resume && begin)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "continue_final_message",
+                         "continue_final_message and add_generation_prompt exclude each other");
+    *out = resume ? WICK_CHAT_CONTINUE : begin ? WICK_CHAT_ANSWER : WICK_CHAT_CLOSED;
+    return WICK_OK;
+}
+
 static wick_status run_template(const wick_args *a, wick_err *err)
 {
     wick_chat_template *t = NULL;
+    wick_chat *c = NULL;
+    wick_chat_prompt prompt = {0};
     json_t *messages = NULL, *tools = NULL, *vars = NULL;
-    wick_jinja_limits limits = {0};
-    wick_buf out = WICK_BUF_INIT;
     wick_status st = WICK_OK;
     if (!a->messages)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages",
                          "--messages FILE is needed: a JSON array of {\"role\", \"content\"}");
     WICK_TRY_GOTO(open_template(&t, a, err));
+    WICK_TRY_GOTO(wick_chat_of_template(&c, t, NULL, err));
     WICK_TRY_GOTO(load_json("--messages", a->messages, &messages, err));
     WICK_TRY_GOTO(load_json("--tools", a->tools, &tools, err));
     WICK_TRY_GOTO(load_json("--vars", a->template_vars, &vars, err));
-    wick_chat_input in = {.messages = json_is_object(messages) ? json_object_get(messages, "messages") : messages,
-                          .tools = tools,
-                          .vars = vars};
-    in.add_generation_prompt = flag_var(vars, "add_generation_prompt", true);
-    in.continue_final_message = flag_var(vars, "continue_final_message", false);
-    if (in.continue_final_message && !json_object_get(vars, "add_generation_prompt")) in.add_generation_prompt = false;
-    if (json_is_number(json_object_get(vars, "now")))
-        limits.now_unix_s = (int64_t)json_number_value(json_object_get(vars, "now"));
-    WICK_TRY_GOTO(wick_chat_render(t, &in, &limits, &out, err));
+    wick_chat_request in = {.messages = json_is_object(messages) ? json_object_get(messages, "messages") : messages,
+                            .tools = tools,
+                            .vars = vars,
+                            .no_ids = true,
+                            .raw = true};
+    WICK_TRY_GOTO(ending_of(vars, &in.ending, err));
+    WICK_TRY_GOTO(wick_chat_prompt_build(c, &in, &prompt, err));
     if (a->json) {
         json_t *o = json_object();
-        json_object_set_new(o, "prompt", wick_json_text(out.data, out.n));
+        json_object_set_new(o, "prompt", wick_json_text(prompt.text.data, prompt.text.n));
         WICK_TRY_GOTO(wick_print_json(o, err));
     } else {
-        wick_term_text(wick_buf_str(&out), out.n);
+        wick_term_text(wick_buf_str(&prompt.text), prompt.text.n);
     }
 done:
-    wick_buf_release(&out);
+    wick_chat_prompt_release(&prompt);
+    wick_chat_close(c);
     json_decref(messages);
     json_decref(tools);
     json_decref(vars);
-    wick_chat_template_free(t);
     return st;
 }
 

@@ -152,7 +152,7 @@ wick_status wick_engine_start(wick_engine **out, const wick_engine_parts *parts,
     return st;
 }
 
-/* Tokenizer and template; a model without them, or with a template that does not compile, still completes raw text. */
+/* A model without a tokenizer still takes token ids. */
 static wick_status open_text(wick_engine *e, wick_err *err)
 {
     if (e->opt.no_tokenizer) return WICK_OK;
@@ -167,15 +167,6 @@ static wick_status open_text(wick_engine *e, wick_err *err)
         wick_log(WICK_LOG_WARN, "%s", why.message);
     }
     e->parts.tokenizer = e->tokenizer;
-    st = wick_model_chat_template(&e->model, e->tokenizer, e->opt.chat_template, &e->chat, &e->template_error);
-    if (st == WICK_OK) return WICK_OK;
-    e->chat = NULL;
-    if (st != WICK_E_TEMPLATE || e->opt.chat_template) {
-        if (err) *err = e->template_error;
-        return st;
-    }
-    e->template_broken = true;
-    wick_log(WICK_LOG_WARN, "the chat template cannot be used: %s", e->template_error.message);
     return WICK_OK;
 }
 
@@ -204,7 +195,7 @@ wick_status wick_engine_open(wick_engine **out, const char *path, const wick_eng
         wick_engine_close(e);
         return st;
     }
-    e->opt.chat_template = e->opt.backend = NULL; /* the caller's; not needed any more */
+    e->opt.backend = NULL; /* the caller's; not needed any more */
     *out = e;
     return WICK_OK;
 }
@@ -224,7 +215,6 @@ void wick_engine_close(wick_engine *e)
     wick_free(e->loop.mask);
     wick_free(e->loop.embedding);
     wick_free(e->loop.user);
-    wick_chat_template_free(e->chat);
     wick_tokenizer_free(e->tokenizer);
     if (e->has_model) wick_model_close(&e->model);
     wick_lock_release(&e->breakers_lock);
@@ -240,16 +230,6 @@ const wick_model *wick_engine_model(const wick_engine *e)
 const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e)
 {
     return e->parts.tokenizer;
-}
-
-const wick_chat_template *wick_engine_template(const wick_engine *e)
-{
-    return e->chat;
-}
-
-const wick_err *wick_engine_template_error(const wick_engine *e)
-{
-    return e->template_broken ? &e->template_error : NULL;
 }
 
 uint32_t wick_engine_ctx(const wick_engine *e)

@@ -8,25 +8,23 @@
 #include "backend/backend.h"
 #include "engine/sample.h"
 #include "model/model.h"
-#include "template/chat.h"
 #include "text/tokenizer.h"
 
 typedef struct wick_engine wick_engine;
 typedef struct wick_request wick_request;
 
 typedef struct wick_engine_opts {
-    const char *backend;       /* "auto", "cpu", "mlx" */
-    wick_backend_opts device;  /* passed on */
-    uint32_t n_ctx;            /* tokens a sequence may hold; 0: the model's, capped by memory */
-    uint32_t prefill_chunk;    /* 0: what the backend does best with, 512 or more */
-    uint32_t max_seqs;         /* sequences that decode together; 0: 16 */
-    uint32_t max_queue;        /* 0: 256 */
-    uint64_t kv_limit_bytes;   /* 0: what memory allows */
-    bool prefix_cache;         /* keep finished sequences for reuse, where the backend has kv_prefix_copy */
-    const char *chat_template; /* literal or path; NULL: the model's */
-    bool prefer_mlx;           /* "auto" takes mlx where it is available */
-    bool no_tokenizer;         /* do not even look for one (`wick logits`) */
-    wick_progress progress;    /* called from the engine's thread while wick_engine_open waits */
+    const char *backend;      /* "auto", "cpu", "mlx" */
+    wick_backend_opts device; /* passed on */
+    uint32_t n_ctx;           /* tokens a sequence may hold; 0: the model's, capped by memory */
+    uint32_t prefill_chunk;   /* 0: what the backend does best with, 512 or more */
+    uint32_t max_seqs;        /* sequences that decode together; 0: 16 */
+    uint32_t max_queue;       /* 0: 256 */
+    uint64_t kv_limit_bytes;  /* 0: what memory allows */
+    bool prefix_cache;        /* keep finished sequences for reuse, where the backend has kv_prefix_copy */
+    bool prefer_mlx;          /* "auto" takes mlx where it is available */
+    bool no_tokenizer;        /* do not even look for one (`wick logits`) */
+    wick_progress progress;   /* called from the engine's thread while wick_engine_open waits */
 } wick_engine_opts;
 
 void wick_engine_opts_init(wick_engine_opts *o);
@@ -36,11 +34,8 @@ wick_status wick_engine_open(wick_engine **out, const char *path, const wick_eng
 void wick_engine_close(wick_engine *e); /* cancels what runs, joins the thread */
 
 const wick_model *wick_engine_model(const wick_engine *e);
-const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e);    /* NULL: it has none */
-const wick_chat_template *wick_engine_template(const wick_engine *e); /* NULL: it has none, or a broken one */
-const wick_err *
-wick_engine_template_error(const wick_engine *e); /* why the model's own template cannot be used, or NULL */
-uint32_t wick_engine_ctx(const wick_engine *e);   /* tokens */
+const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e); /* NULL: it has none */
+uint32_t wick_engine_ctx(const wick_engine *e);                    /* tokens */
 uint32_t wick_engine_caps(const wick_engine *e);
 const char *wick_engine_backend_name(const wick_engine *e);
 const char *wick_engine_device_label(const wick_engine *e);

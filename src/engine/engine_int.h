@@ -190,9 +190,6 @@ struct wick_engine {
     wick_model model;
     bool has_model;
     wick_tokenizer *tokenizer; /* owned, or NULL */
-    wick_chat_template *chat;
-    wick_err template_error;
-    bool template_broken;
     wick_thread thread;
     uint32_t caps, n_vocab, step_tokens;
     char device_label[160];

@@ -1,7 +1,6 @@
-/* model/vocab.h - the tokenizer and the chat template that belong to an opened model. */
+/* model/vocab.h - the tokenizer that belongs to an opened model. */
 #pragma once
 #include "model/model.h"
-#include "template/chat.h"
 #include "text/tokenizer.h"
 
 /* From the model's folder, or from the GGUF file itself. WICK_E_TOKENIZER_MISMATCH where ids could exceed the
@@ -9,9 +8,5 @@
 wick_status wick_model_tokenizer(const wick_model *m, wick_tokenizer **out, wick_err *err) WICK_MUST_CHECK;
 /* From a GGUF that may hold a vocabulary only, or from a folder or file with a tokenizer; needs no weights. */
 wick_status wick_tokenizer_open_path(wick_tokenizer **out, const char *path, wick_err *err) WICK_MUST_CHECK;
-/* The chat template. `override`: NULL, a template text, or the path of a file with one. Without: the folder's, or
- * GGUF's tokenizer.chat_template. *out = NULL and WICK_OK where there is none. `t` gives bos and eos; may be NULL. */
-wick_status wick_model_chat_template(const wick_model *m, const wick_tokenizer *t, const char *override,
-                                     wick_chat_template **out, wick_err *err) WICK_MUST_CHECK;
 /* The folder that config.json, tokenizer.json and the like of this model are in. Caller wick_free()s; NULL: out of memory. */
 char *wick_model_folder(const char *path);

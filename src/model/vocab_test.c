@@ -79,34 +79,9 @@ static void opens_by_path(void **state)
     wick_tokenizer_free(t);
 }
 
-static void takes_the_template_from(void **state)
-{
-    fixture *f = *state;
-    wick_model m = {.path = f->dir};
-    wick_chat_template *t = NULL;
-    char path[128];
-    assert_int_equal(wick_model_chat_template(&m, NULL, NULL, &t, NULL), WICK_OK);
-    assert_null(t); /* the folder has none */
-    assert_int_equal(wick_model_chat_template(&m, NULL, "{{ 'text' }}", &t, NULL), WICK_OK);
-    assert_string_equal(wick_chat_template_source(t), "{{ 'text' }}");
-    wick_chat_template_free(t);
-    test_write_text(f->dir, "chat_template.jinja", "from the folder");
-    assert_int_equal(wick_model_chat_template(&m, NULL, NULL, &t, NULL), WICK_OK);
-    assert_string_equal(wick_chat_template_source(t), "from the folder");
-    wick_chat_template_free(t);
-    test_write_text(f->dir, "mine.txt", "from {{ 'a file' }}");
-    snprintf(path, sizeof path, "%s/mine.txt", f->dir);
-    assert_int_equal(wick_model_chat_template(&m, NULL, path, &t, NULL), WICK_OK);
-    assert_string_equal(wick_chat_template_source(t), "from {{ 'a file' }}");
-    wick_chat_template_free(t);
-    t = NULL;
-    assert_int_equal(wick_model_chat_template(&m, NULL, "{% broken", &t, NULL), WICK_E_TEMPLATE);
-    assert_null(t);
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    const struct CMUnitTest tests[] = {T(checks_the_size), T(opens_by_path), T(takes_the_template_from)};
+    const struct CMUnitTest tests[] = {T(checks_the_size), T(opens_by_path)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,10 @@ static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
                                    : "context",
                          "model \"%.100s\" is known already; unload it with forget first", name);
     if (known) return WICK_OK;
-    wick_model_config m = {.id = name, .path = path ? path : name, .engine = s->config->engine_defaults};
+    wick_model_config m = {.id = name,
+                           .path = path ? path : name,
+                           .engine = s->config->engine_defaults,
+                           .chat_template = s->config->chat_template};
     id = m.id;
     if (!*id || strlen(id) > 200)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "model: must have 1 to 200 characters");
@@ -277,19 +280,17 @@ static wick_status warm_prepare(wick_gen *g, wick_err *err)
 {
     const wick_engine *e = g->model->engine;
     wick_gen_prompt *q = &g->prompt[0];
-    wick_buf text = WICK_BUF_INIT;
     if (!(wick_engine_caps(e) & WICK_CAP_KV_PREFIX_COPY) || !g->model->c.engine.prefix_cache)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "model \"%.100s\" has no prefix cache", g->model->c.id);
     g->base.prompt_only = true;
     if (!g->p.messages) return wick_prompt_item(e, g->p.prompt, 0, "prompt", &q->ids, &q->n, &q->text, &q->n_text, err);
-    wick_status st = wick_prompt_render(e, &g->p, &text, err);
-    if (st == WICK_OK)
-        st = wick_prompt_encode(e, text.data ? text.data : "", text.n, WICK_ENC_NO_SPECIAL, "messages", &q->ids, &q->n,
-                                err);
-    wick_buf_release(&text);
-    if (st == WICK_OK && q->n == 0)
-        st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: the prompt is empty");
-    return st;
+    wick_chat_prompt prompt;
+    WICK_TRY(wick_prompt_build(g->model->chat, &g->p, false, &prompt, err));
+    q->ids = prompt.ids;
+    q->n = prompt.n_ids;
+    prompt.ids = NULL;
+    wick_chat_prompt_release(&prompt);
+    return q->n > 0 ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: the prompt is empty");
 }
 
 static const wick_gen_format warm_format = {

@@ -59,14 +59,13 @@ static json_t *finish_list(json_list *l)
     return NULL;
 }
 
-static json_t *capabilities(const wick_engine *e)
+static json_t *capabilities(const wick_engine *e, const wick_chat *c)
 {
     json_list l = new_list();
     const uint32_t caps = wick_engine_caps(e);
-    const wick_chat_template *t = wick_engine_template(e);
     add(&l, json_string("completion"));
-    if (t) add(&l, json_string("chat"));
-    if (t && wick_chat_template_traits(t)->takes_tools) add(&l, json_string("tools"));
+    if (wick_chat_usable(c)) add(&l, json_string("chat"));
+    if (wick_chat_get_caps(c)->tools) add(&l, json_string("tools"));
     if (caps & WICK_CAP_EMBEDDINGS) add(&l, json_string("embeddings"));
     if (caps & WICK_CAP_KV_PREFIX_COPY) add(&l, json_string("prefix_cache"));
     if (caps & WICK_CAP_BATCH_INVARIANT) add(&l, json_string("batch_invariant"));
@@ -101,7 +100,7 @@ static json_t *model_json(const wick_entry *e, bool is_default)
     if (g)
         o = with(o, json_pack("{s:o, s:I, s:I, s:o}", "device", text(wick_engine_device_label(g)), "max_model_len",
                               (json_int_t)wick_engine_ctx(g), "context", (json_int_t)wick_engine_ctx(g), "capabilities",
-                              capabilities(g)));
+                              capabilities(g, e->chat)));
     if (e->state == WICK_ENTRY_FAILED) o = with(o, json_pack("{s:o}", "error", text(e->error.message)));
     return o;
 }

@@ -263,18 +263,16 @@ static wick_status chat_count(const wick_params *p, const wick_server_limits *l,
 static wick_status chat_prepare(wick_gen *g, wick_err *err)
 {
     const wick_engine *e = g->model->engine;
-    const wick_chat_template *t = wick_engine_template(e);
+    const wick_chat_template *t = wick_chat_get_template(g->model->chat);
     wick_params *p = &g->p;
-    wick_buf text = WICK_BUF_INIT;
-    wick_status st = wick_prompt_render(e, p, &text, err);
-    if (st == WICK_OK)
-        st = wick_prompt_encode(e, text.data ? text.data : "", text.n, WICK_ENC_NO_SPECIAL, "messages",
-                                &g->prompt[0].ids, &g->prompt[0].n, err);
-    if (st == WICK_OK)
-        wick_reasoning_init(&g->split, wick_think_syntax_by_open(wick_chat_template_traits(t)->think_open), text.data,
-                            text.n);
-    wick_buf_release(&text);
-    WICK_TRY(st);
+    wick_chat_prompt prompt;
+    WICK_TRY(wick_prompt_build(g->model->chat, p, false, &prompt, err));
+    wick_reasoning_init(&g->split, wick_think_syntax_by_open(wick_chat_template_traits(t)->think_open),
+                        prompt.text.data, prompt.text.n);
+    g->prompt[0].ids = prompt.ids;
+    g->prompt[0].n = prompt.n_ids;
+    prompt.ids = NULL;
+    wick_chat_prompt_release(&prompt);
     if (g->prompt[0].n == 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: the prompt is empty");
     WICK_TRY(wick_params_sampling(p, e, &g->base.sampling, err));
     g->base.max_tokens = p->max_tokens;

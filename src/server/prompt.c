@@ -6,69 +6,27 @@
 
 #define BAD(name, ...) WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, __VA_ARGS__)
 
-/* A variable that the template never names would be ignored: say so instead. */
-static wick_status check_vars(const char *source, const wick_params *p, wick_err *err)
+wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_ids, wick_chat_prompt *out,
+                              wick_err *err)
 {
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)p->template_vars, key, v)
-    {
-        if (!strstr(source, key) && strcmp(key, "now") != 0)
-            return BAD("chat_template_kwargs", "chat_template_kwargs: this model's template has no variable \"%.60s\"",
-                       key);
-    }
-    if (p->documents && !strstr(source, "documents"))
-        return BAD("documents", "documents: this model's template takes none");
-    return WICK_OK;
-}
-
-static wick_status make_vars(const char *source, const wick_params *p, json_t **out, wick_err *err)
-{
-    json_t *vars = p->template_vars ? json_copy((json_t *)(uintptr_t)p->template_vars) : json_object();
-    *out = vars;
-    if (!vars) return wick_err_oom(err, "variables of the template", 0, 0);
-    const char *effort = p->reasoning_effort;
-    if (!effort) return WICK_OK;
-    if (strstr(source, "reasoning_effort"))
-        json_object_set_new(vars, "reasoning_effort", json_string(effort));
-    else if (strcmp(effort, "none") == 0 && strstr(source, "enable_thinking"))
-        json_object_set_new(vars, "enable_thinking", json_false());
-    else
-        return BAD("reasoning_effort", "reasoning_effort: this model's template does not take it");
-    return WICK_OK;
-}
-
-wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_buf *out, wick_err *err)
-{
-    const wick_chat_template *t = wick_engine_template(e);
-    const wick_err *broken = wick_engine_template_error(e);
-    json_t *vars = NULL;
+    const wick_err *why = wick_chat_why(c);
     if (!p->messages) return BAD("messages", "messages: is missing");
-    if (json_array_size(p->messages) == 0) return BAD("messages", "messages: is empty");
-    if (!t)
+    if (!wick_chat_usable(c))
         return BAD("messages",
                    "this model has no chat template that works%s%.200s; use /v1/completions, or start the server with "
                    "--chat-template",
-                   broken ? ": " : "", broken ? broken->message : "");
-    const wick_chat_traits *traits = wick_chat_template_traits(t);
-    const char *source = wick_chat_template_source(t);
-    WICK_TRY(check_vars(source, p, err));
-    if (p->tools && !traits->takes_tools) return BAD("tools", "tools: this model's template takes none");
-    wick_status st = make_vars(source, p, &vars, err);
-    const wick_chat_input in = {.messages = p->messages,
-                                .tools = p->tool_choice_none ? NULL : p->tools,
-                                .documents = p->documents,
-                                .vars = vars,
-                                .add_generation_prompt = p->add_generation_prompt,
-                                .continue_final_message = p->continue_final_message};
-    if (st == WICK_OK) {
-        st = wick_chat_render(t, &in, NULL, out, err);
-        if ((st == WICK_E_BAD_PARAMETER || st == WICK_E_TEMPLATE) && err)
-            memcpy(err->subject, "messages", sizeof "messages");
-    }
-    json_decref(vars);
-    WICK_TRY(st);
-    return out->failed ? wick_err_oom(err, "the prompt", 0, 0) : WICK_OK;
+                   why ? ": " : "", why ? why->message : "");
+    if (p->tools && !wick_chat_get_caps(c)->tools) return BAD("tools", "tools: this model's template takes none");
+    const wick_chat_request in = {.messages = p->messages,
+                                  .tools = p->tool_choice_none ? NULL : p->tools,
+                                  .documents = p->documents,
+                                  .vars = p->template_vars,
+                                  .reasoning_effort = p->reasoning_effort,
+                                  .ending = p->continue_final_message  ? WICK_CHAT_CONTINUE
+                                            : p->add_generation_prompt ? WICK_CHAT_ANSWER
+                                                                       : WICK_CHAT_CLOSED,
+                                  .no_ids = no_ids};
+    return wick_chat_prompt_build(c, &in, out, err);
 }
 
 wick_status wick_prompt_encode(const wick_engine *e, const char *text, size_t n, unsigned flags, const char *name,

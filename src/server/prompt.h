@@ -1,10 +1,11 @@
 /* server/prompt.h - messages, texts and ids of a request to prompt tokens. */
 #pragma once
+#include "chat/prompt.h"
 #include "server/params.h"
 
-/* Appends the prompt's text. */
-wick_status wick_prompt_render(const wick_engine *e, const wick_params *p, wick_buf *out,
-                               wick_err *err) WICK_MUST_CHECK;
+/* The prompt of the messages of a request; release it with wick_chat_prompt_release. */
+wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_ids, wick_chat_prompt *out,
+                              wick_err *err) WICK_MUST_CHECK;
 /* Text to ids; `name` is the parameter in messages. */
 wick_status wick_prompt_encode(const wick_engine *e, const char *text, size_t n, unsigned flags, const char *name,
                                int32_t **ids, size_t *n_ids, wick_err *err) WICK_MUST_CHECK;

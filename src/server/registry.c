@@ -32,7 +32,7 @@ static wick_status copy_config(wick_entry *e, const wick_model_config *c, wick_e
     e->c.path = wick_arena_strdup(a, c->path);
     e->c.alias = wick_arena_array(a, c->n_alias ? c->n_alias : 1, sizeof *e->c.alias);
     for (uint32_t i = 0; e->c.alias && i < c->n_alias; i++) e->c.alias[i] = wick_arena_strdup(a, c->alias[i]);
-    const char **str[] = {&e->c.engine.backend, &e->c.engine.chat_template, &e->c.engine.device.device,
+    const char **str[] = {&e->c.engine.backend, &e->c.chat_template, &e->c.engine.device.device,
                           &e->c.engine.device.isa, &e->c.engine.device.cache_dir};
     for (size_t i = 0; i < sizeof str / sizeof *str; i++)
         if (*str[i]) *str[i] = wick_arena_strdup(a, *str[i]);
@@ -135,13 +135,16 @@ static void remove_entry(wick_registry *g, wick_entry *e)
 static void close_engine(wick_registry *g, wick_entry *e)
 {
     wick_engine *engine = e->engine;
+    wick_chat *chat = e->chat;
     e->engine = NULL;
+    e->chat = NULL;
     e->state = WICK_ENTRY_COLD;
     e->unload_asked = false;
     e->bytes = 0;
     e->refs++;
     wick_lock_drop(&g->lock);
     wick_log(WICK_LOG_INFO, "unloading model %s", e->c.id);
+    wick_chat_close(chat);
     wick_engine_close(engine);
     wick_lock_take(&g->lock);
     if (e->gone) remove_entry(g, e);
@@ -162,7 +165,8 @@ static uint64_t engine_bytes(wick_engine *engine)
     return s.backend.weight_bytes + s.backend.scratch_bytes + s.kv.bytes;
 }
 
-static wick_status open_engine(wick_registry *g, const wick_entry *e, uint64_t used, wick_engine **out, wick_err *err)
+static wick_status open_engine(wick_registry *g, const wick_entry *e, uint64_t used, wick_engine **out,
+                               wick_chat **chat, wick_err *err)
 {
     wick_engine_opts o = e->c.engine;
     const uint64_t limit = g->config->memory_limit_bytes;
@@ -176,6 +180,11 @@ static wick_status open_engine(wick_registry *g, const wick_entry *e, uint64_t u
         o.device.memory_limit_bytes = limit - used;
     o.max_queue = (uint32_t)g->config->limits.queue;
     wick_status st = wick_engine_open(out, path, &o, err);
+    if (st == WICK_OK) st = wick_chat_open(chat, *out, e->c.chat_template, err);
+    if (st != WICK_OK) {
+        wick_engine_close(*out);
+        *out = NULL;
+    }
     wick_free(path);
     return st;
 }
@@ -185,6 +194,7 @@ static void load_entry(wick_registry *g, wick_entry *e)
 {
     wick_status st;
     wick_engine *engine = NULL;
+    wick_chat *chat = NULL;
     e->refs++;
     for (;;) {
         uint64_t used = used_bytes(g);
@@ -192,7 +202,7 @@ static void load_entry(wick_registry *g, wick_entry *e)
         wick_lock_drop(&g->lock);
         double t0 = wick_time_ms();
         wick_log(WICK_LOG_INFO, "loading model %s", e->c.id);
-        st = open_engine(g, e, used, &engine, &err);
+        st = open_engine(g, e, used, &engine, &chat, &err);
         if (st == WICK_OK)
             wick_log(WICK_LOG_INFO, "model %s is ready after %.0f ms on %s", e->c.id, wick_time_ms() - t0,
                      wick_engine_device_label(engine));
@@ -207,6 +217,7 @@ static void load_entry(wick_registry *g, wick_entry *e)
         close_engine(g, victim);
     }
     e->engine = engine;
+    e->chat = chat;
     e->state = st == WICK_OK ? WICK_ENTRY_READY : WICK_ENTRY_FAILED;
     e->t_loaded_ms = e->t_used_ms = wick_time_ms();
     post_waiting(g, e);
@@ -402,6 +413,7 @@ void wick_registry_close(wick_registry *g)
 void wick_registry_release(wick_registry *g)
 {
     for (uint32_t i = 0; i < g->n; i++) {
+        wick_chat_close(g->entry[i]->chat);
         wick_engine_close(g->entry[i]->engine);
         entry_unref(g->entry[i]);
     }

@@ -42,6 +42,7 @@ wick_status wick_server_config_add_model(wick_server_config *c, const char *path
     wick_model_config *m = &grown[c->n_model];
     memset(m, 0, sizeof *m);
     m->engine = c->engine_defaults;
+    m->chat_template = c->chat_template;
     m->path = wick_arena_strdup(&c->arena, path);
     if (!id) { /* the last part of the path, or the whole of an "org/name" */
         size_t n = strlen(path);

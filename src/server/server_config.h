@@ -31,6 +31,7 @@ typedef struct wick_model_config {
     const char **alias;
     uint32_t n_alias;
     wick_engine_opts engine;
+    const char *chat_template; /* a text or a path, instead of the model's own; NULL: none */
     bool preload;
 } wick_model_config;
 
@@ -53,6 +54,7 @@ typedef struct wick_server_config {
     uint64_t idle_unload_s;      /* models not used for so long are unloaded; 0: never */
     wick_server_limits limits;
     wick_engine_opts engine_defaults; /* of models that say nothing else */
+    const char *chat_template;        /* likewise */
     wick_discover_opts discover;      /* borrowed */
 } wick_server_config;
 

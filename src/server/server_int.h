@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/thread.h"
+#include "chat/chat.h"
 #include "server/server.h"
 
 typedef struct wick_exchange wick_exchange;
@@ -88,6 +89,7 @@ struct wick_entry {
     wick_arena arena;
     wick_entry_state state;
     wick_engine *engine;
+    wick_chat *chat;  /* of engine; opened and closed with it */
     uint32_t refs;    /* requests that use it, plus 1 while it is in the list */
     uint32_t n_users; /* requests that use the engine */
     bool gone;        /* forgotten: not found any more, and out of the list once it is unloaded */

@@ -318,9 +318,8 @@ static wick_status read_kv_type(const place *p, const char *path, const json_t *
         {"prefill_chunk", F_U32, OPT(prefill_chunk), 0, 65536, NULL, NULL},                                 \
         {"max_seqs", F_U32, OPT(max_seqs), 0, 4096, NULL, NULL},                                            \
         {"kv_limit", F_BYTES, OPT(kv_limit_bytes), 0, 1e18, NULL, NULL},                                    \
-        {"prefix_cache", F_BOOL, OPT(prefix_cache), 0, 0, NULL, NULL},                                      \
     {                                                                                                       \
-        "chat_template", F_STR, OPT(chat_template), 0, 0, NULL, NULL                                        \
+        "prefix_cache", F_BOOL, OPT(prefix_cache), 0, 0, NULL, NULL                                         \
     }
 
 static const field backend_fields[] = {{"name", F_STR, OPT(backend), 0, 0, "auto|cpu|mlx", NULL}, ENGINE_FIELDS};
@@ -385,6 +384,7 @@ static wick_status read_model(const place *p, const json_t *root, const char *pa
     static const field own[] = {{"path", F_STR, offsetof(wick_model_config, path), 0, 0, NULL, NULL},
                                 {"id", F_STR, offsetof(wick_model_config, id), 0, 0, NULL, NULL},
                                 {"aliases", F_LIST, offsetof(wick_model_config, alias), 0, 0, NULL, NULL},
+                                {"chat_template", F_STR, offsetof(wick_model_config, chat_template), 0, 0, NULL, NULL},
                                 {"preload", F_BOOL, offsetof(wick_model_config, preload), 0, 0, NULL, NULL}};
     wick_model_config mine = {.preload = true}, *m;
     wick_engine_opts o = p->c->engine_defaults;
@@ -416,6 +416,7 @@ static wick_status read_model(const place *p, const json_t *root, const char *pa
     m->engine = o;
     m->alias = mine.alias;
     m->n_alias = mine.n_alias;
+    if (mine.chat_template) m->chat_template = mine.chat_template;
     m->preload = mine.preload;
     return WICK_OK;
 }

@@ -2,7 +2,7 @@
 #include <string.h>
 #include "server/prompt.h"
 
-typedef wick_status (*token_fn)(wick_exchange *x, const wick_engine *e, wick_params *p, wick_err *err);
+typedef wick_status (*token_fn)(wick_exchange *x, const wick_entry *model, wick_params *p, wick_err *err);
 
 static bool with_model(wick_exchange *x, unsigned route, token_fn fn)
 {
@@ -16,7 +16,7 @@ static bool with_model(wick_exchange *x, unsigned route, token_fn fn)
         wick_params_release(&p);
         return false;
     }
-    if (st == WICK_OK) st = fn(x, model->engine, &p, &err);
+    if (st == WICK_OK) st = fn(x, model, &p, &err);
     if (st != WICK_OK) wick_problem_err(x, &err);
     if (model) wick_registry_give(&x->s->registry, model);
     wick_params_release(&p);
@@ -40,25 +40,31 @@ static void write_pieces(const wick_engine *e, const int32_t *ids, size_t n, wic
     wick_buf_release(&text);
 }
 
-static wick_status tokenize(wick_exchange *x, const wick_engine *e, wick_params *p, wick_err *err)
+static wick_status tokenize(wick_exchange *x, const wick_entry *model, wick_params *p, wick_err *err)
 {
+    const wick_engine *e = model->engine;
     int32_t *ids = NULL;
     size_t n = 0;
-    wick_buf text = WICK_BUF_INIT, *b = &x->out;
+    wick_chat_prompt prompt = {0};
+    const char *text = "";
+    size_t n_text = 0;
+    wick_buf *b = &x->out;
     unsigned flags = (p->add_special ? 0 : WICK_ENC_NO_SPECIAL) | (p->parse_special ? 0 : WICK_ENC_PLAIN_TEXT);
-    wick_status st;
+    wick_status st = WICK_OK;
     if (p->messages && p->prompt)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: not together with prompt or content");
     if (p->messages) {
-        st = wick_prompt_render(e, p, &text, err);
+        st = wick_prompt_build(model->chat, p, true, &prompt, err);
+        text = wick_buf_str(&prompt.text);
+        n_text = prompt.text.n;
     } else if (!json_is_string(p->prompt)) {
         st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "prompt (or content): must be a string");
     } else {
-        wick_buf_add(&text, json_string_value(p->prompt), json_string_length(p->prompt));
-        st = text.failed ? wick_err_oom(err, "prompt", 0, 0) : WICK_OK;
+        text = json_string_value(p->prompt);
+        n_text = json_string_length(p->prompt);
     }
-    if (st == WICK_OK) st = wick_prompt_encode(e, text.data ? text.data : "", text.n, flags, "prompt", &ids, &n, err);
-    wick_buf_release(&text);
+    if (st == WICK_OK) st = wick_prompt_encode(e, text, n_text, flags, "prompt", &ids, &n, err);
+    wick_chat_prompt_release(&prompt);
     WICK_TRY(st);
     wick_buf_reset(b);
     wick_buf_printf(b, "{\"count\":%zu,\"max_model_len\":%u,\"tokens\":[", n, wick_engine_ctx(e));
@@ -71,8 +77,9 @@ static wick_status tokenize(wick_exchange *x, const wick_engine *e, wick_params 
     return WICK_OK;
 }
 
-static wick_status detokenize(wick_exchange *x, const wick_engine *e, wick_params *p, wick_err *err)
+static wick_status detokenize(wick_exchange *x, const wick_entry *model, wick_params *p, wick_err *err)
 {
+    const wick_engine *e = model->engine;
     const wick_tokenizer *t = wick_engine_tokenizer(e);
     int32_t *ids;
     size_t n;
@@ -96,19 +103,18 @@ static wick_status detokenize(wick_exchange *x, const wick_engine *e, wick_param
     return st;
 }
 
-static wick_status apply_template(wick_exchange *x, const wick_engine *e, wick_params *p, wick_err *err)
+static wick_status apply_template(wick_exchange *x, const wick_entry *model, wick_params *p, wick_err *err)
 {
-    wick_buf text = WICK_BUF_INIT, *b = &x->out;
-    wick_status st = wick_prompt_render(e, p, &text, err);
-    if (st == WICK_OK) {
-        wick_buf_reset(b);
-        wick_buf_puts(b, "{\"prompt\":");
-        wick_json_write_str(b, text.data ? text.data : "", text.n);
-        wick_buf_puts(b, "}\n");
-        wick_x_text(x, 200, "application/json");
-    }
-    wick_buf_release(&text);
-    return st;
+    wick_chat_prompt prompt;
+    wick_buf *b = &x->out;
+    WICK_TRY(wick_prompt_build(model->chat, p, true, &prompt, err));
+    wick_buf_reset(b);
+    wick_buf_puts(b, "{\"prompt\":");
+    wick_json_write_str(b, wick_buf_str(&prompt.text), prompt.text.n);
+    wick_buf_puts(b, "}\n");
+    wick_x_text(x, 200, "application/json");
+    wick_chat_prompt_release(&prompt);
+    return WICK_OK;
 }
 
 bool wick_route_tokenize(wick_exchange *x)

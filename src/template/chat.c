@@ -261,7 +261,8 @@ wick_status wick_chat_template_open_dir(wick_chat_template **out, const char *di
         text = json_string_value(json_object_get(file, "chat_template"));
         n = text ? strlen(text) : 0;
     }
-    st = wick_chat_template_from_config(out, config, special, text, n, text == src && src ? path : dir, err);
+    /* no path in it: the server shows these messages to clients */
+    st = wick_chat_template_from_config(out, config, special, text, n, "chat template", err);
 done:
     json_decref(config);
     json_decref(special);

@@ -87,7 +87,7 @@ WRONG = {
     "tool_choice": ["required", {"type": "function", "function": {"name": "f"}}, 1, "x"], "parallel_tool_calls": [False, 1],
     "functions": [[]], "function_call": ["auto"], "user": [1, [], {}], "metadata": ["x", 1], "store": [True, "x"], "service_tier": ["flex", 1],
     "modalities": [["audio"], "text", []], "audio": [{}], "prediction": [{}], "verbosity": ["low"], "web_search_options": [{}],
-    "reasoning_effort": ["high", 1], "chat_template_kwargs": [1, [], {"nope_var": 1}], "documents": [1, [{}]], "chat_template": ["{{ 1 }}"],
+    "reasoning_effort": [1], "chat_template_kwargs": [1, []], "documents": [1], "chat_template": ["{{ 1 }}"],
     "add_generation_prompt": ["x"], "continue_final_message": [1, True], "ignore_eos": ["x"], "skip_special_tokens": [1],
     "grammar": ["root ::= x"], "guided_json": [{}], "nope": [None], "Temperature": [1], "": [1], "temperature ": [1],
 }
@@ -103,6 +103,14 @@ def test_wrong_parameter(server, name, value):
     error = is_problem(server.post("/v1/chat/completions", body), 400, 404)
     if name not in ("model", "", "messages"):
         assert error["param"] in (name, name.strip()), error
+
+
+@pytest.mark.parametrize("extra", [{"reasoning_effort": "high"}, {"reasoning_effort": "none"}, {"chat_template_kwargs": {"nope_var": 1}}, {"documents": [{"text": "x"}]}], ids=lambda v: repr(v)[:32])
+def test_what_the_template_does_not_use(server, extra):
+    plain = server.post("/apply-template", {"messages": MESSAGES})[2]["prompt"]
+    if "reasoning_effort" not in extra:
+        assert server.post("/apply-template", {"messages": MESSAGES} | extra)[2]["prompt"] == plain
+    assert server.post("/v1/chat/completions", {"messages": MESSAGES, "max_tokens": 2} | extra)[0] == 200
 
 
 TEXT_WRONG = [{"prompt": 1}, {"prompt": {}}, {"prompt": []}, {"prompt": [[]]}, {"prompt": [1.5]}, {"prompt": [-1]}, {"prompt": [10**9]}, {"prompt": [[1], "x", 2]}, {"prompt": None},
