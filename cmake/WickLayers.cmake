@@ -24,7 +24,8 @@ endfunction()
 macro(wick_add_layers)
   foreach(layer IN LISTS WICK_LAYERS)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*.c ${PROJECT_SOURCE_DIR}/src/${layer}/archs/*.c
-         ${PROJECT_SOURCE_DIR}/src/${layer}/kernels/*.c ${PROJECT_SOURCE_DIR}/src/${layer}/format/*.c)
+         ${PROJECT_SOURCE_DIR}/src/${layer}/kernels/*.c ${PROJECT_SOURCE_DIR}/src/${layer}/format/*.c
+         ${PROJECT_SOURCE_DIR}/src/${layer}/dialect/*.c)
     list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.c$") # main.c is the program's: tests of its layer have their own
     set(keep "")
     foreach(s IN LISTS sources)

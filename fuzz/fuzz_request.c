@@ -3,11 +3,12 @@
 #include <string.h>
 #include "base/json.h"
 #include "fuzz.h"
+#include "server/dialect/dialect.h"
 #include "server/params.h"
 #include "server/prompt.h"
 
-static const unsigned routes[] = {WICK_P_CHAT,     WICK_P_TEXT,       WICK_P_EMBED,
-                                  WICK_P_TOKENIZE, WICK_P_DETOKENIZE, WICK_P_TEMPLATE};
+static const unsigned routes[] = {WICK_P_CHAT,       WICK_P_TEXT,     WICK_P_EMBED,     WICK_P_TOKENIZE,
+                                  WICK_P_DETOKENIZE, WICK_P_TEMPLATE, WICK_P_LLAMA_TEXT};
 
 /* The refusal as a client sees it. */
 static void check_problem(const wick_err *err)
@@ -17,7 +18,9 @@ static void check_problem(const wick_err *err)
     const unsigned status = wick_problem_status(err, &code);
     if (status != 400 && status != 503) abort();
     if (!err->message[0] || strchr(err->message, '\n')) abort();
-    wick_problem_write(&text, status, err->subject[0] ? err->subject : NULL, code, err->message);
+    const wick_problem_text p = {
+        .status = status, .param = err->subject[0] ? err->subject : NULL, .code = code, .message = err->message};
+    wick_dialect_openai_problem(&text, &p);
     json_t *shown = json_loads(wick_buf_str(&text), JSON_REJECT_DUPLICATES, NULL);
     if (!shown || !json_is_string(json_object_get(json_object_get(shown, "error"), "message"))) abort();
     json_decref(shown);

@@ -270,7 +270,7 @@ static void warm_answer(wick_gen *g)
     wick_buf_puts(&g->x->out, "}\n");
 }
 
-static wick_status warm_count(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+static wick_status warm_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
     (void)l;
     return p->messages ? WICK_OK : wick_prompt_count(p->prompt, "prompt", 1, n, err);

@@ -237,6 +237,7 @@ bool wick_gate_check(wick_exchange *x, const char *method, const char *url)
     MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, one_header, &h);
     if (!check_framing(x, &h) || !check_sizes(x, &h) || !check_source(x, &h, method)) return false;
     x->route = x->bad_uri ? NULL : wick_route_find(method, url, x->path_arg, sizeof x->path_arg, &x->allow);
+    if (x->route) x->dialect = x->route->dialect;
     if (!x->route && x->allow) {
         wick_problem(x, 405, NULL, "method_not_allowed", "%.20s is not for this path; it takes %s", method, x->allow);
         return false;

@@ -5,6 +5,8 @@
 #include <time.h>
 #include "base/json_memory.h"
 #include "base/sys.h"
+#include "server/dialect/dialect.h"
+#include "server/turn.h"
 
 enum { WINDOW = 32 /* requests of one exchange in the engine at once */, HIGH_WATER = 128 * 1024 };
 
@@ -37,10 +39,9 @@ void wick_gen_free(wick_gen *g)
     for (uint32_t i = 0; i < g->n; i++) {
         wick_choice *c = &g->choice[i];
         wick_request_free(c->req);
-        wick_toolcall_parser_free(c->tools);
-        json_decref(c->calls);
-        wick_buf *const bufs[] = {&c->raw,       &c->text,   &c->reasoning, &c->lp_tokens,
-                                  &c->lp_values, &c->lp_top, &c->lp_offset};
+        wick_answer_free(c->answer);
+        json_decref(c->ids);
+        wick_buf *const bufs[] = {&c->text, &c->lp_tokens, &c->lp_values, &c->lp_top, &c->lp_offset};
         for (size_t b = 0; b < sizeof bufs / sizeof *bufs; b++) wick_buf_release(bufs[b]);
     }
     for (uint32_t i = 0; i < g->n_prompt; i++) wick_free(g->prompt[i].ids);
@@ -48,6 +49,8 @@ void wick_gen_free(wick_gen *g)
     wick_free(g->choice);
     wick_params_release(&g->p);
     wick_buf_release(&g->head);
+    wick_buf_release(&g->prompt_text);
+    json_decref(g->state);
     wick_lock_release(&g->lock);
     wick_registry_give(&g->x->s->registry, g->model);
     wick_free(g);
@@ -76,6 +79,7 @@ static wick_status submit_next(wick_gen *g, wick_err *err)
     }
     wick_lock_take(&g->lock);
     c->req = r;
+    c->t_submit = wick_time_ms();
     if (g->cancelled) wick_request_cancel(r);
     wick_lock_drop(&g->lock);
     g->n_next++;
@@ -97,7 +101,6 @@ static wick_status start(wick_gen *g, wick_err *err)
         c->g = g;
         c->index = i;
         c->prompt = i / g->per_prompt;
-        c->split = g->split;
     }
     g->base.user_key = x->key ? x->key->serial : 0;
     if (g->p.user) g->base.user_key ^= g->p.user << 1 | 1ull << 63;
@@ -141,6 +144,10 @@ bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
     if (st == WICK_OK && wick_json_n_failed() != before) st = wick_err_oom(&err, "the prompt", 0, 0);
     if (st == WICK_OK) st = start(g, &err);
     if (st != WICK_OK) {
+        if (st == WICK_E_LIMIT && strcmp(err.subject, "prompt") == 0) {
+            x->n_prompt_tokens = (uint32_t)g->prompt[g->n_next].n;
+            x->n_ctx = wick_engine_ctx(model->engine);
+        }
         wick_problem_err(x, &err);
         wick_gen_free(g);
         return true;
@@ -149,7 +156,7 @@ bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
     if (g->p.stream) {
         x->stream = true;
         x->status = 200;
-        x->content_type = "text/event-stream; charset=utf-8";
+        x->content_type = x->dialect->stream_type;
         x->t_write = wick_time_ms();
     }
     return true;
@@ -201,14 +208,15 @@ static void on_done(wick_choice *c, const wick_event *ev)
 {
     wick_gen *g = c->g;
     c->done = true;
-    c->finish = ev->finish;
+    c->finish = ev->finish == WICK_FINISH_CANCELLED && c->stopped ? WICK_FINISH_STOP : ev->finish;
+    c->stop_string = ev->stop_string;
     c->usage = ev->usage;
     g->n_live--;
     g->n_done++;
     count_end(c);
-    if (ev->finish == WICK_FINISH_ERROR) {
+    if (c->finish == WICK_FINISH_ERROR) {
         wick_gen_fail(g, &ev->error);
-    } else if (ev->finish == WICK_FINISH_CANCELLED) {
+    } else if (c->finish == WICK_FINISH_CANCELLED) {
         wick_err err = {0};
         (void)wick_err_set(&err, WICK_E_CANCELLED, NULL, "the request was cancelled: the server is stopping");
         wick_gen_fail(g, &err);
@@ -217,10 +225,30 @@ static void on_done(wick_choice *c, const wick_event *ev)
     }
 }
 
+void wick_choice_stop(wick_choice *c)
+{
+    if (c->stopped || c->done) return;
+    c->stopped = true;
+    wick_request_cancel(c->req);
+}
+
+static bool is_stop_id(const wick_params *p, int32_t id)
+{
+    for (uint32_t i = 0; i < p->n_stop_ids; i++)
+        if (p->stop_ids[i] == id) return true;
+    return false;
+}
+
 static void on_token(wick_choice *c, const wick_event *ev)
 {
     const double now = wick_time_ms();
+    if (c->stopped) return; /* what was on its way when it was stopped */
     if (!ev->is_prompt) {
+        if (c->n_logprob == 0) c->t_first = now;
+        if (is_stop_id(&c->g->p, ev->token)) {
+            wick_choice_stop(c);
+            return;
+        }
         if (c->t_last > 0) wick_hist_add(&c->g->model->metrics->itl, now - c->t_last);
         c->t_last = now;
         c->sum_logprob += (double)ev->logprob;
@@ -229,12 +257,17 @@ static void on_token(wick_choice *c, const wick_event *ev)
     if (!c->g->failed && c->g->format->token) c->g->format->token(c, ev);
 }
 
-static void on_prefill(wick_gen *g, const wick_event *ev)
+static void on_prefill(wick_choice *c, const wick_event *ev)
 {
+    wick_gen *g = c->g;
     const double now = wick_time_ms();
+    c->n_prompt_done = ev->n_done;
+    if (g->p.stream && !g->failed && g->format->progress) g->format->progress(c, ev);
     if (!g->p.stream || g->failed || now - g->t_comment < 1000 || now - g->x->t_write < 1000) return;
     g->t_comment = now;
-    wick_sse_comment(&g->x->out, "prompt %u of %u tokens", ev->n_done, ev->n_total);
+    char text[64];
+    snprintf(text, sizeof text, "prompt %u of %u tokens", ev->n_done, ev->n_total);
+    if (g->x->dialect->comment) g->x->dialect->comment(&g->x->out, text);
 }
 
 /* True: there may be more, but enough text is waiting to be sent. */
@@ -249,7 +282,7 @@ static bool pump_choice(wick_choice *c)
             if (g->format->begin) g->format->begin(c);
         }
         switch (ev->kind) {
-        case WICK_EVENT_PREFILL: on_prefill(g, ev); break;
+        case WICK_EVENT_PREFILL: on_prefill(c, ev); break;
         case WICK_EVENT_TOKEN: on_token(c, ev); break;
         case WICK_EVENT_LOGITS:
             if (!g->failed && g->format->token) g->format->token(c, ev);
@@ -263,19 +296,15 @@ static bool pump_choice(wick_choice *c)
 
 static void end_stream(wick_gen *g)
 {
-    wick_buf *b = &g->x->out;
+    const wick_dialect *d = g->x->dialect;
     if (g->failed) {
-        const char *code;
-        unsigned status = wick_problem_status(&g->error, &code);
-        wick_sse_begin(b);
-        wick_problem_write(b, status, NULL, code, g->error.message);
-        wick_sse_end(b);
+        wick_problem_text p = {.message = g->error.message};
+        p.status = wick_problem_status(&g->error, &p.code);
+        d->stream_problem(g, &p);
     } else if (g->format->usage) {
         g->format->usage(g);
     }
-    wick_sse_begin(b);
-    wick_buf_puts(b, "[DONE]");
-    wick_sse_end(b);
+    if (d->stream_end) d->stream_end(g);
 }
 
 bool wick_gen_pump(wick_gen *g)
@@ -291,8 +320,8 @@ bool wick_gen_pump(wick_gen *g)
         break;
     }
     g->ended = g->n_live == 0 && (g->failed || g->n_done == g->n);
-    if (!g->ended && atomic_exchange(&g->want_comment, false) && g->x->out.n == 0)
-        wick_sse_comment(&g->x->out, "waiting");
+    if (!g->ended && atomic_exchange(&g->want_comment, false) && g->x->out.n == 0 && g->x->dialect->comment)
+        g->x->dialect->comment(&g->x->out, "waiting");
     if (g->ended && g->p.stream) end_stream(g);
     return g->ended;
 }
@@ -310,12 +339,26 @@ void wick_gen_answer(wick_gen *g)
     g->format->answer(g);
     for (uint32_t i = 0; i < g->n; i++) {
         const wick_choice *c = &g->choice[i];
-        const wick_buf *const bufs[] = {&c->text,      &c->reasoning, &c->lp_tokens,
-                                        &c->lp_values, &c->lp_top,    &c->lp_offset};
+        const wick_buf *const bufs[] = {&c->text, &c->lp_tokens, &c->lp_values, &c->lp_top, &c->lp_offset};
         for (size_t b = 0; b < sizeof bufs / sizeof *bufs; b++)
             if (bufs[b]->failed) x->out.failed = true;
     }
     if (x->out.failed) wick_problem(x, 503, NULL, "out_of_memory", "out of memory while the answer was written");
+}
+
+wick_status wick_gen_base(wick_gen *g, wick_err *err)
+{
+    wick_params *p = &g->p;
+    wick_request_opts *o = &g->base;
+    WICK_TRY(wick_params_sampling(p, g->model->engine, &o->sampling, err));
+    o->max_tokens = p->max_tokens;
+    o->min_tokens = p->min_tokens;
+    o->stop = p->stop;
+    o->n_stop = p->n_stop;
+    o->ignore_eos = p->ignore_eos;
+    o->no_prefix_cache = p->no_cache;
+    o->n_top_logprobs = p->logprobs ? p->top_logprobs : 0;
+    return WICK_OK;
 }
 
 /* --- parts that the formats share ------------------------------------------------------------------------------------------ */
@@ -327,19 +370,14 @@ void wick_gen_token_text(const wick_gen *g, int32_t id, wick_buf *out)
 
 void wick_gen_usage_json(const wick_gen *g, wick_buf *out)
 {
-    uint64_t n_prompt = 0, n_cached = 0, n_gen = 0;
-    for (uint32_t i = 0; i < g->n; i++) {
-        const wick_usage *u = &g->choice[i].usage;
-        n_gen += u->n_gen;
-        if (i % g->per_prompt != 0) continue; /* the prompt counts once */
-        n_prompt += u->n_prompt;
-        n_cached += u->n_cached;
-    }
+    const wick_turn_usage u = wick_turn_count(g);
     wick_buf_printf(out,
                     "{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
-                    "\"prompt_tokens_details\":{\"cached_tokens\":%llu}}",
-                    (unsigned long long)n_prompt, (unsigned long long)n_gen, (unsigned long long)n_prompt + n_gen,
-                    (unsigned long long)n_cached);
+                    "\"prompt_tokens_details\":{\"cached_tokens\":%llu}",
+                    u.prompt, u.generated, u.prompt + u.generated, u.cached);
+    if (g->format->delta)
+        wick_buf_printf(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":%llu}", u.reasoning);
+    wick_buf_putc(out, '}');
 }
 
 const char *wick_gen_finish_name(wick_finish f)

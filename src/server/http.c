@@ -63,6 +63,7 @@ static wick_exchange *new_exchange(wick_server *s, struct MHD_Connection *mhd, c
     x->mhd = mhd;
     x->conn = info ? info->socket_context : NULL;
     x->uri_bytes = strlen(uri);
+    x->dialect = wick_route_dialect(uri);
     x->t_start = wick_time_ms();
     x->job.ctx = x->reap.ctx = x;
     x->reap.fn = reap;

@@ -45,8 +45,29 @@ static void refusals_name_the_parameter(void **state)
         {WICK_P_CHAT, "{\"stream\": true, \"stream_options\": {\"x\": 1}}", "stream_options"},
         {WICK_P_CHAT, "{\"response_format\": {\"type\": \"json_object\"}}", "response_format"},
         {WICK_P_CHAT, "{\"tool_choice\": \"required\"}", "tool_choice"},
-        {WICK_P_CHAT, "{\"parallel_tool_calls\": false}", "parallel_tool_calls"},
-        {WICK_P_CHAT, "{\"store\": true}", "store"},
+        {WICK_P_CHAT, "{\"parallel_tool_calls\": 1}", "parallel_tool_calls"},
+        {WICK_P_CHAT, "{\"store\": 1}", "store"},
+        {WICK_P_CHAT, "{\"id_slot\": \"x\"}", "id_slot"},
+        {WICK_P_CHAT, "{\"keep_alive\": true}", "keep_alive"},
+        {WICK_P_CHAT, "{\"max_tokens\": -2}", "max_tokens"},
+        {WICK_P_CHAT, "{\"max_tokens\": -1, \"n_predict\": 4}", "n_predict"},
+        {WICK_P_CHAT, "{\"stop_token_ids\": [-1]}", "stop_token_ids"},
+        {WICK_P_CHAT, "{\"stop_token_ids\": 7}", "stop_token_ids"},
+        {WICK_P_CHAT, "{\"logit_bias\": [[1]]}", "logit_bias"},
+        {WICK_P_CHAT, "{\"logit_bias\": [[1, true]]}", "logit_bias"},
+        {WICK_P_CHAT, "{\"reasoning_effort\": \"very\"}", "reasoning_effort"},
+        {WICK_P_CHAT, "{\"reasoning\": {\"depth\": 1}}", "reasoning"},
+        {WICK_P_CHAT, "{\"service_tier\": \"gold\"}", "service_tier"},
+        {WICK_P_CHAT, "{\"samplers\": [\"top_p\", \"top_k\"]}", "samplers"},
+        {WICK_P_CHAT, "{\"samplers\": [\"best\"]}", "samplers"},
+        {WICK_P_CHAT, "{\"mirostat\": 1}", "mirostat"},
+        {WICK_P_CHAT, "{\"dynatemp_range\": 0.5}", "dynatemp_range"},
+        {WICK_P_CHAT, "{\"top_n_sigma\": 1}", "top_n_sigma"},
+        {WICK_P_CHAT, "{\"repeat_last_n\": -2}", "repeat_last_n"},
+        {WICK_P_CHAT, "{\"n_predict\": 1.5}", "n_predict"},
+        {WICK_P_LLAMA_TEXT, "{\"n_probs\": 21}", "n_probs"},
+        {WICK_P_LLAMA_TEXT, "{\"response_fields\": 1}", "response_fields"},
+        {WICK_P_LLAMA_TEXT, "{\"post_sampling_probs\": true}", "post_sampling_probs"},
         {WICK_P_CHAT, "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}", "messages"},
         {WICK_P_CHAT, "{\"something\": null}", "something"},
         {WICK_P_EMBED, "{\"dimensions\": 8}", "dimensions"},
@@ -92,6 +113,50 @@ static void values_arrive(void **state)
     json_decref(body);
 }
 
+static void what_clients_send(void **state)
+{
+    static const char *const taken[] = {
+        "{\"max_tokens\": -1}",
+        "{\"n_predict\": -1, \"max_tokens\": -1}",
+        "{\"repeat_penalty\": 1.1, \"repetition_penalty\": 1.1, \"typical_p\": 1, \"min_p\": 0.1, \"top_k\": 3}",
+        "{\"cache_prompt\": true, \"keep_alive\": \"5m\", \"id_slot\": -1, \"enable_thinking\": false}",
+        "{\"stop_token_ids\": [1, 2], \"store\": true, \"metadata\": {}, \"prediction\": {}, \"service_tier\": "
+        "\"flex\"}",
+        "{\"verbosity\": \"low\", \"safety_identifier\": \"a\", \"prompt_cache_key\": \"b\", \"parallel_tool_calls\": "
+        "false}",
+        "{\"samplers\": [\"penalties\", \"dry\", \"top_n_sigma\", \"top_k\", \"typ_p\", \"top_p\", \"min_p\", \"xtc\", "
+        "\"temperature\"], \"mirostat\": 0, \"dynatemp_range\": 0, \"lora\": [], \"timings_per_token\": true}",
+        "{\"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"f\", \"strict\": true}}]}",
+        "{\"messages\": [{\"role\": \"assistant\", \"content\": null, \"tool_calls\": []}, {\"role\": \"assistant\"}]}",
+        "{\"logit_bias\": [[5, 1.5], [\"x\", false]], \"reasoning\": {\"effort\": \"low\"}, \"reasoning_format\": "
+        "\"none\"}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        wick_params p;
+        wick_err err = {0};
+        json_t *body;
+        if (parse(taken[i], WICK_P_CHAT, &p, &body, &err) != WICK_OK) fail_msg("%s: %s", taken[i], err.message);
+        wick_params_release(&p);
+        json_decref(body);
+    }
+}
+
+static void unknown_names_get_the_nearest(void **state)
+{
+    wick_params p;
+    wick_err err = {0};
+    json_t *body;
+    (void)state;
+    assert_int_equal(parse("{\"temprature\": 1}", WICK_P_CHAT, &p, &body, &err), WICK_E_BAD_PARAMETER);
+    assert_non_null(strstr(err.message, "did you mean \"temperature\"?"));
+    wick_params_release(&p);
+    json_decref(body);
+    assert_int_equal(parse("{\"colour_of_the_sky\": 1}", WICK_P_CHAT, &p, &body, &err), WICK_E_BAD_PARAMETER);
+    assert_null(strstr(err.message, "did you mean"));
+    wick_params_release(&p);
+    json_decref(body);
+}
+
 static void users_differ(void **state)
 {
     uint64_t user[2];
@@ -126,7 +191,11 @@ static void every_allocation_may_fail(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(refusals_name_the_parameter), cmocka_unit_test(values_arrive),
-                                       cmocka_unit_test(users_differ), cmocka_unit_test(every_allocation_may_fail)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(refusals_name_the_parameter),
+                                       cmocka_unit_test(values_arrive),
+                                       cmocka_unit_test(users_differ),
+                                       cmocka_unit_test(what_clients_send),
+                                       cmocka_unit_test(unknown_names_get_the_nearest),
+                                       cmocka_unit_test(every_allocation_may_fail)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

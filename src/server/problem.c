@@ -1,36 +1,9 @@
-/* server/problem.c - errors as OpenAI's JSON: {"error": {"message", "type", "param", "code"}}. */
+/* server/problem.c - errors become answers: which status, and the text, in the form of the exchange's dialect. */
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
+#include "server/dialect/dialect.h"
 #include "server/server_int.h"
-
-static const char *type_of(unsigned status)
-{
-    switch (status) {
-    case 401: return "authentication_error";
-    case 403: return "permission_error";
-    case 404: return "not_found_error";
-    case 429: return "rate_limit_error";
-    default: return status >= 500 ? "server_error" : "invalid_request_error";
-    }
-}
-
-void wick_problem_write(wick_buf *out, unsigned status, const char *param, const char *code, const char *message)
-{
-    wick_buf_puts(out, "{\"error\":{\"message\":");
-    wick_json_write_str(out, message, strlen(message));
-    wick_buf_printf(out, ",\"type\":\"%s\",\"param\":", type_of(status));
-    if (param)
-        wick_json_write_str(out, param, strlen(param));
-    else
-        wick_buf_puts(out, "null");
-    wick_buf_puts(out, ",\"code\":");
-    if (code)
-        wick_json_write_str(out, code, strlen(code));
-    else
-        wick_buf_puts(out, "null");
-    wick_buf_puts(out, "}}");
-}
 
 void wick_problem(wick_exchange *x, unsigned status, const char *param, const char *code, const char *fmt, ...)
 {
@@ -41,7 +14,8 @@ void wick_problem(wick_exchange *x, unsigned status, const char *param, const ch
     va_end(ap);
     wick_escape_line(line, sizeof line, raw, strlen(raw));
     wick_buf_reset(&x->out);
-    wick_problem_write(&x->out, status, param, code, line);
+    const wick_problem_text text = {status, param, code, line, x->n_prompt_tokens, x->n_ctx};
+    x->dialect->problem(&x->out, &text);
     wick_buf_putc(&x->out, '\n');
     x->status = status;
     x->content_type = "application/json";

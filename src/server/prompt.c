@@ -22,7 +22,9 @@ wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_
                                   .documents = p->documents,
                                   .vars = p->template_vars,
                                   .reasoning_effort = p->reasoning_effort,
+                                  .thinking = p->thinking,
                                   .ending = p->continue_final_message  ? WICK_CHAT_CONTINUE
+                                            : p->prefill               ? WICK_CHAT_PREFILL
                                             : p->add_generation_prompt ? WICK_CHAT_ANSWER
                                                                        : WICK_CHAT_CLOSED,
                                   .no_ids = no_ids};

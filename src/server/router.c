@@ -1,70 +1,116 @@
 /* server/router.c - the one table of routes; docs/API.md has the same table and a test compares them. */
 #include <string.h>
+#include "server/dialect/dialect.h"
 #include "server/server_int.h"
 
 #define INFER WICK_SCOPE_INFER
 #define ADMIN WICK_SCOPE_ADMIN
+#define OPENAI &wick_dialect_openai
 
 const wick_route wick_routes[] = {
-    {"POST", "/v1/chat/completions", INFER, WICK_ROUTE_COUNTED, wick_route_chat, "chat; streams with `stream: true`"},
-    {"POST", "/v1/completions", INFER, WICK_ROUTE_COUNTED, wick_route_completions,
+    {"POST", "/v1/chat/completions", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_chat,
+     "chat; streams with `stream: true`"},
+    {"POST", "/v1/completions", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_completions,
      "text completion, echo, prompt log probabilities"},
-    {"POST", "/v1/embeddings", INFER, WICK_ROUTE_COUNTED, wick_route_embeddings, "embeddings, float or base64"},
-    {"GET", "/v1/models", INFER, WICK_ROUTE_QUICK, wick_route_models, "the models of this server"},
-    {"GET", "/v1/models/{id}", INFER, WICK_ROUTE_QUICK, wick_route_model,
+    {"POST", "/v1/embeddings", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_embeddings, "embeddings, float or base64"},
+    {"GET", "/v1/models", OPENAI, INFER, WICK_ROUTE_QUICK, wick_route_models, "the models of this server"},
+    {"GET", "/v1/models/{id}", OPENAI, INFER, WICK_ROUTE_QUICK, wick_route_model,
      "one model: backend, device, ready, context, capabilities"},
-    {"POST", "/tokenize", INFER, WICK_ROUTE_COUNTED, wick_route_tokenize, "text or messages to token ids"},
-    {"POST", "/detokenize", INFER, WICK_ROUTE_COUNTED, wick_route_detokenize, "token ids to text"},
-    {"POST", "/apply-template", INFER, WICK_ROUTE_COUNTED, wick_route_apply_template, "messages to the prompt text"},
-    {"GET", "/livez", 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_livez, "200 while the process serves"},
-    {"GET", "/readyz", 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz,
+    {"POST", "/tokenize", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_tokenize, "text or messages to token ids"},
+    {"POST", "/detokenize", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_detokenize, "token ids to text"},
+    {"POST", "/apply-template", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_apply_template,
+     "messages to the prompt text"},
+    {"GET", "/livez", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_livez, "200 while the process serves"},
+    {"GET", "/readyz", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz,
      "200 when requests are taken; 503 while loading or draining"},
-    {"GET", "/healthz", 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz, "the same as /readyz"},
-    {"GET", "/health", 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz, "the same as /readyz"},
-    {"GET", "/metrics", WICK_SCOPE_METRICS, WICK_ROUTE_QUICK, wick_route_metrics, "Prometheus text format"},
-    {"GET", "/status", WICK_SCOPE_METRICS, WICK_ROUTE_QUICK, wick_route_status, "the server at a glance, JSON"},
-    {"GET", "/admin/models", ADMIN, WICK_ROUTE_QUICK, wick_route_admin_models, "all models with state, memory, errors"},
-    {"POST", "/admin/models/load", ADMIN, 0, wick_route_admin_load, "load a model (known, or a new path)"},
-    {"POST", "/admin/models/unload", ADMIN, 0, wick_route_admin_unload, "unload when its last request has ended"},
-    {"POST", "/admin/models/default", ADMIN, 0, wick_route_admin_default, "the model of requests that name none"},
-    {"GET", "/admin/keys", ADMIN, WICK_ROUTE_QUICK, wick_route_admin_keys, "names, scopes, limits and use of the keys"},
-    {"POST", "/admin/keys", ADMIN, 0, wick_route_admin_key_add, "make a key; it is shown once"},
-    {"DELETE", "/admin/keys/{id}", ADMIN, 0, wick_route_admin_key_remove, "remove a key and the prompts cached for it"},
-    {"POST", "/admin/keys/limits", ADMIN, 0, wick_route_admin_key_limits, "set the rate limits of a key"},
-    {"POST", "/admin/cache/clear", ADMIN, 0, wick_route_admin_cache_clear, "forget cached prompts"},
-    {"POST", "/admin/cache/warm", ADMIN, 0, wick_route_admin_cache_warm, "compute a prompt so that it is cached"},
-    {"POST", "/admin/drain", ADMIN, 0, wick_route_admin_drain, "finish what runs, then exit"},
+    {"GET", "/healthz", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz, "the same as /readyz"},
+    {"GET", "/health", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz, "the same as /readyz"},
+    {"GET", "/metrics", OPENAI, WICK_SCOPE_METRICS, WICK_ROUTE_QUICK, wick_route_metrics, "Prometheus text format"},
+    {"GET", "/status", OPENAI, WICK_SCOPE_METRICS, WICK_ROUTE_QUICK, wick_route_status, "the server at a glance, JSON"},
+    {"GET", "/admin/models", OPENAI, ADMIN, WICK_ROUTE_QUICK, wick_route_admin_models,
+     "all models with state, memory, errors"},
+    {"POST", "/admin/models/load", OPENAI, ADMIN, 0, wick_route_admin_load, "load a model (known, or a new path)"},
+    {"POST", "/admin/models/unload", OPENAI, ADMIN, 0, wick_route_admin_unload,
+     "unload when its last request has ended"},
+    {"POST", "/admin/models/default", OPENAI, ADMIN, 0, wick_route_admin_default,
+     "the model of requests that name none"},
+    {"GET", "/admin/keys", OPENAI, ADMIN, WICK_ROUTE_QUICK, wick_route_admin_keys,
+     "names, scopes, limits and use of the keys"},
+    {"POST", "/admin/keys", OPENAI, ADMIN, 0, wick_route_admin_key_add, "make a key; it is shown once"},
+    {"DELETE", "/admin/keys/{id}", OPENAI, ADMIN, 0, wick_route_admin_key_remove,
+     "remove a key and the prompts cached for it"},
+    {"POST", "/admin/keys/limits", OPENAI, ADMIN, 0, wick_route_admin_key_limits, "set the rate limits of a key"},
+    {"POST", "/admin/cache/clear", OPENAI, ADMIN, 0, wick_route_admin_cache_clear, "forget cached prompts"},
+    {"POST", "/admin/cache/warm", OPENAI, ADMIN, 0, wick_route_admin_cache_warm,
+     "compute a prompt so that it is cached"},
+    {"POST", "/admin/drain", OPENAI, ADMIN, 0, wick_route_admin_drain, "finish what runs, then exit"},
 };
 const unsigned wick_n_routes = sizeof wick_routes / sizeof *wick_routes;
 
-/* Does path fit the pattern? The rest after a {id} goes to arg. */
+/* Does path fit the pattern? What stands for its {id}, slashes included, goes to arg. */
 static bool fits(const char *pattern, const char *path, char *arg, size_t cap)
 {
     const char *brace = strchr(pattern, '{');
     if (!brace) return strcmp(pattern, path) == 0;
-    size_t n = (size_t)(brace - pattern), rest;
-    if (strncmp(pattern, path, n) != 0) return false;
-    rest = strlen(path + n);
-    if (rest == 0 || rest >= cap) return false;
-    memcpy(arg, path + n, rest + 1);
+    const char *suffix = strchr(brace, '}') + 1;
+    const size_t n = (size_t)(brace - pattern), n_path = strlen(path), n_suffix = strlen(suffix);
+    if (n_path <= n + n_suffix || strncmp(pattern, path, n) != 0) return false;
+    if (strcmp(path + n_path - n_suffix, suffix) != 0 || n_path - n - n_suffix >= cap) return false;
+    memcpy(arg, path + n, n_path - n - n_suffix);
+    arg[n_path - n - n_suffix] = '\0';
     return true;
+}
+
+/* Bases that clients are given are joined with paths in every way: slashes at both sides, at the end, or none. */
+static bool normalise(const char *path, char *out, size_t cap)
+{
+    size_t n = 0;
+    for (const char *c = path; *c; c++) {
+        if (n + 1 >= cap) return false;
+        if (*c != '/' || n == 0 || out[n - 1] != '/') out[n++] = *c;
+    }
+    if (n > 1 && out[n - 1] == '/') n--;
+    out[n] = '\0';
+    return n > 0;
+}
+
+static unsigned method_bit(const char *method)
+{
+    static const char *const names[] = {"GET", "POST", "DELETE"};
+    for (unsigned i = 0; i < 3; i++)
+        if (strcmp(names[i], method) == 0) return 1u << i;
+    return 0;
+}
+
+static const wick_route *find(const char *method, const char *path, char *arg, size_t cap, unsigned *methods)
+{
+    for (unsigned i = 0; i < wick_n_routes; i++) {
+        if (!fits(wick_routes[i].path, path, arg, cap)) continue;
+        if (strcmp(wick_routes[i].method, method) == 0) return &wick_routes[i];
+        *methods |= method_bit(wick_routes[i].method);
+    }
+    return NULL;
 }
 
 const wick_route *wick_route_find(const char *method, const char *path, char *arg, size_t cap, const char **allow)
 {
-    const wick_route *other = NULL;
+    static const char *const sets[] = {NULL,     "GET, HEAD",         "POST",         "GET, HEAD, POST",
+                                       "DELETE", "GET, HEAD, DELETE", "POST, DELETE", "GET, HEAD, POST, DELETE"};
+    char whole[1024] = "/v1", *short_path = whole + 3;
+    unsigned methods = 0;
     *allow = NULL;
+    if (!normalise(path, short_path, sizeof whole - 3)) return NULL;
     if (strcmp(method, "HEAD") == 0) method = "GET";
-    for (unsigned i = 0; i < wick_n_routes; i++) {
-        if (!fits(wick_routes[i].path, path, arg, cap)) continue;
-        if (strcmp(wick_routes[i].method, method) == 0) return &wick_routes[i];
-        other = other ? other : &wick_routes[i];
-        if (strcmp(path, "/admin/keys") == 0)
-            *allow = "GET, HEAD, POST";
-        else if (!*allow)
-            *allow = strcmp(other->method, "GET") == 0 ? "GET, HEAD" : other->method;
-    }
-    return NULL;
+    const wick_route *r = find(method, short_path, arg, cap, &methods);
+    if (!r && methods == 0) r = find(method, whole, arg, cap, &methods); /* a base without /v1 */
+    if (!r) *allow = sets[methods];
+    return r;
+}
+
+const wick_dialect *wick_route_dialect(const char *path)
+{
+    (void)path;
+    return OPENAI;
 }
 
 static const char *scope_name(const wick_route *r)

@@ -17,6 +17,7 @@
 typedef struct wick_exchange wick_exchange;
 typedef struct wick_gen wick_gen;
 typedef struct wick_entry wick_entry;
+typedef struct wick_dialect wick_dialect; /* server/dialect/dialect.h */
 
 /* --- workers (work.c) ---------------------------------------------------------------------------------------------- */
 typedef struct wick_job {
@@ -165,7 +166,8 @@ struct wick_exchange {
     struct MHD_Connection *mhd;
     wick_conn *conn;
     const wick_route *route;
-    char id[32]; /* "5f3a..." */
+    const wick_dialect *dialect; /* never NULL; a guess from the path until the route is known */
+    char id[32];                 /* "5f3a..." */
     char path_arg[512];
     wick_key *key;
     bool key_counted;
@@ -195,7 +197,8 @@ struct wick_exchange {
     bool stream, stream_done;
     _Atomic double t_write; /* last byte queued; 0 before the first call */
     wick_gen *gen;
-    uint64_t n_tokens; /* prompt and answer, for the key's budget */
+    uint64_t n_tokens;               /* prompt and answer, for the key's budget */
+    uint32_t n_prompt_tokens, n_ctx; /* of a prompt that was too long: dialects may say so; else 0 */
 };
 
 /* Any thread: its connection is looked at again. */
@@ -203,11 +206,10 @@ void wick_x_wake(wick_exchange *x);
 /* Takes an answer: complete, in x->out. */
 void wick_x_json(wick_exchange *x, unsigned status, json_t *v); /* frees v; NULL: out of memory */
 void wick_x_text(wick_exchange *x, unsigned status, const char *content_type);
-/* problem.c: OpenAI's {"error": {...}}. param and code may be NULL. */
+/* problem.c: an error in the form of x's dialect. param and code may be NULL. */
 void wick_problem(wick_exchange *x, unsigned status, const char *param, const char *code, const char *fmt, ...)
     WICK_PRINTF(5, 6);
 void wick_problem_err(wick_exchange *x, const wick_err *err); /* status from the kind */
-void wick_problem_write(wick_buf *out, unsigned status, const char *param, const char *code, const char *message);
 unsigned wick_problem_status(const wick_err *err, const char **code);
 
 /* --- routes (router.c) --------------------------------------------------------------------------------------------- */
@@ -218,6 +220,7 @@ enum wick_route_flags {
 };
 struct wick_route {
     const char *method, *path; /* "/v1/models/{id}": the rest of the path */
+    const wick_dialect *dialect;
     unsigned scope, flags;
     bool (*run)(wick_exchange *x); /* false: it waits for a model and is run again; x is not ours any more */
     const char *about;
@@ -225,6 +228,8 @@ struct wick_route {
 extern const wick_route wick_routes[];
 extern const unsigned wick_n_routes;
 /* NULL: no such path (allow NULL) or not with this method (allow: the methods it has). */
+/* Whose errors a client expects that asked for this path, whether there is such a route or not. */
+const wick_dialect *wick_route_dialect(const char *path);
 const wick_route *wick_route_find(const char *method, const char *path, char *arg, size_t cap, const char **allow);
 
 bool wick_route_livez(wick_exchange *x);
@@ -309,4 +314,3 @@ void wick_json_write_str(wick_buf *b, const char *p, size_t n); /* with the quot
 void wick_json_write_float(wick_buf *b, double v);              /* null where it is not finite */
 void wick_sse_begin(wick_buf *b);                               /* "data: " */
 void wick_sse_end(wick_buf *b);
-void wick_sse_comment(wick_buf *b, const char *fmt, ...) WICK_PRINTF(2, 3);

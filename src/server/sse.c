@@ -55,15 +55,3 @@ void wick_sse_end(wick_buf *b)
 {
     wick_buf_puts(b, "\n\n");
 }
-
-void wick_sse_comment(wick_buf *b, const char *fmt, ...)
-{
-    char text[160];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    wick_buf_puts(b, ": ");
-    wick_buf_puts(b, text);
-    wick_buf_puts(b, "\n\n");
-}

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <math.h>
 #include <string.h>
+#include "server/dialect/dialect.h"
 #include "server/server_int.h"
 
 static void strings_read_back(void **state)
@@ -62,7 +63,7 @@ static void problems_are_json(void **state)
 {
     wick_buf b = WICK_BUF_INIT;
     (void)state;
-    wick_problem_write(&b, 429, "a\"b", NULL, "line\nbreak");
+    wick_dialect_openai_problem(&b, &(wick_problem_text){.status = 429, .param = "a\"b", .message = "line\nbreak"});
     json_t *v = json_loadb(b.data, b.n, 0, NULL);
     const json_t *e = json_object_get(v, "error");
     assert_string_equal(json_string_value(json_object_get(e, "type")), "rate_limit_error");
@@ -81,7 +82,13 @@ static void routes(void **state)
     assert_non_null(wick_route_find("HEAD", "/livez", arg, sizeof arg, &allow));
     assert_non_null(wick_route_find("GET", "/v1/models/org/name", arg, sizeof arg, &allow));
     assert_string_equal(arg, "org/name");
-    assert_null(wick_route_find("GET", "/v1/models/", arg, sizeof arg, &allow));
+    static const char *const same[] = {"/v1/models/", "//v1/models", "/v1//models//",
+                                       "/models",     "/models/",    "//models"};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        const wick_route *r = wick_route_find("GET", same[i], arg, sizeof arg, &allow);
+        assert_non_null(r);
+        assert_string_equal(r->path, "/v1/models");
+    }
     assert_null(wick_route_find("POST", "/v1/models", arg, sizeof arg, &allow));
     assert_string_equal(allow, "GET, HEAD");
     assert_null(wick_route_find("GET", "/", arg, sizeof arg, &allow));

@@ -1,4 +1,4 @@
-/* server/oai_embed.c - /v1/embeddings: pooled hidden states of any loaded model, as numbers or base64. */
+/* server/dialect/openai_embed.c - /v1/embeddings: pooled hidden states of any loaded model, as numbers or base64. */
 #include <math.h>
 #include <nettle/base64.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static void embed_answer(wick_gen *g)
     wick_buf_printf(b, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}\n", n, n);
 }
 
-static wick_status embed_count(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+static wick_status embed_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
     return wick_prompt_count(p->input, "input", l->prompts, n, err);
 }

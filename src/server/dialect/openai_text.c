@@ -1,4 +1,4 @@
-/* server/oai_text.c - /v1/completions: raw text in, text_completion out; echo and log probabilities of the prompt. */
+/* server/dialect/openai_text.c - /v1/completions: raw text in, text_completion out; echo and log probabilities of the prompt. */
 #include <string.h>
 #include "base/str.h"
 #include "server/gen.h"
@@ -237,7 +237,7 @@ static void text_answer(wick_gen *g)
     wick_buf_puts(b, "}\n");
 }
 
-static wick_status text_count(const wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+static wick_status text_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
     return wick_prompt_count(p->prompt, "prompt", l->prompts, n, err);
 }
@@ -250,15 +250,9 @@ static wick_status text_prepare(wick_gen *g, wick_err *err)
         wick_gen_prompt *q = &g->prompt[i];
         WICK_TRY(wick_prompt_item(e, p->prompt, i, "prompt", &q->ids, &q->n, &q->text, &q->n_text, err));
     }
-    WICK_TRY(wick_params_sampling(p, e, &g->base.sampling, err));
-    g->base.max_tokens = p->max_tokens;
-    g->base.prompt_only = p->max_tokens == 0;
-    g->base.min_tokens = p->min_tokens;
-    g->base.stop = p->stop;
-    g->base.n_stop = p->n_stop;
-    g->base.ignore_eos = p->ignore_eos;
+    WICK_TRY(wick_gen_base(g, err));
+    g->base.prompt_only = p->max_tokens == 0 && !p->unbounded;
     g->base.show_special = p->show_special;
-    g->base.n_top_logprobs = p->logprobs ? p->top_logprobs : 0;
     g->base.prompt_logprobs = p->logprobs && p->echo;
     return WICK_OK;
 }
