@@ -129,8 +129,8 @@ typedef struct wick_generate_options {
     size_t size;
     uint32_t max_tokens, min_tokens; /* max 0: until the context is full */
     /* Sampling; ranges and order: docs/SAMPLING.md. The _init macro sets the library's defaults; with `use_model_defaults`
-     * the fields temperature, top_k, top_p, min_p and repetition_penalty are taken from the model's generation_config.json
-     * where it names them. */
+     * (true after it) temperature, top_k, top_p, min_p and repetition_penalty come from the model's generation_config.json
+     * where it names them and the caller changed neither the field nor its bit in `set`. */
     bool use_model_defaults;
     bool has_seed; /* false: another answer each time */
     uint64_t seed;
@@ -157,7 +157,19 @@ typedef struct wick_generate_options {
     const char *tools_json;     /* OpenAI tools: an array */
     const char *variables_json; /* an object: variables for the template, such as enable_thinking */
     bool continue_last;         /* the last message is the beginning of the answer */
+    /* Sampling again (added later). */
+    uint32_t min_keep;               /* filters keep at least so many tokens */
+    const char *const *dry_breakers; /* texts that a repeat never crosses; NULL: the usual ones */
+    size_t n_dry_breakers;           /* 0 with dry_breakers not NULL: none */
+    uint64_t set; /* WICK_SET_ bits: these fields are meant even where they equal the library's defaults */
 } wick_generate_options;
+/* With `use_model_defaults`, a field that still has the library's default is taken to be unset and gets the model's value.
+ * The bits say that it is meant: o.temperature = 0.8f; o.set |= WICK_SET_TEMPERATURE; */
+#define WICK_SET_TEMPERATURE ((uint64_t)1 << 0)
+#define WICK_SET_TOP_K ((uint64_t)1 << 1)
+#define WICK_SET_TOP_P ((uint64_t)1 << 2)
+#define WICK_SET_MIN_P ((uint64_t)1 << 3)
+#define WICK_SET_REPETITION_PENALTY ((uint64_t)1 << 4)
 WICK_API void wick_generate_options_init_sized(wick_generate_options *o, size_t size);
 #define wick_generate_options_init(o) wick_generate_options_init_sized((o), sizeof *(o))
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/buf.h"
 #include "chat/chat.h"
+#include "chat/options.h"
 #include "wick/wick.h"
 
 struct wick_llm {
@@ -15,7 +16,7 @@ wick_status wick_capi_result(wick_status st, const wick_err *err, wick_error *ou
 
 /* The caller's options (NULL: defaults), whatever size of struct it knows, as the engine's. `bias` holds the converted
  * biases and must be freed by the caller with wick_free. */
-wick_status wick_capi_options(const wick_llm *llm, const wick_generate_options *given, wick_generate_options *full,
+wick_status wick_capi_options(const wick_llm *llm, const wick_generate_options *options, wick_generate_options *full,
                               wick_request_opts *o, wick_logit_bias **bias, wick_err *err);
 /* Runs a request of `ids`, streams and collects. */
 wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const wick_generate_options *options,

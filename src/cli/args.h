@@ -2,7 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "engine/sample.h"
+#include "chat/options.h"
 
 enum { WICK_MAX_OPERANDS = 64 };
 
@@ -25,14 +25,10 @@ typedef struct wick_args {
     uint64_t pack_cache_limit;
     char *own_cache_dir;
     const char *mlx_compile, *mlx_lazy_eval;
-    /* sampling; `seen` says which were given, so that a model's own defaults fill the rest */
-    float temperature, top_p, min_p, typical_p, xtc_probability, xtc_threshold, dry_multiplier, dry_base, mirostat_tau,
-        mirostat_eta, repetition_penalty, presence_penalty, frequency_penalty;
-    uint32_t top_k, dry_allowed_length, dry_range, penalty_range, min_keep;
-    int64_t seed;
-    bool seen_temperature, seen_top_p, seen_top_k, seen_min_p, seen_repetition_penalty, seen_seed;
+    wick_sampling sampling;    /* as given, else the library's defaults; lists and the order are below */
+    wick_sampling_given given; /* which were given: the model's own defaults fill the rest */
     const char *sampler_order;
-    wick_str_list logit_bias, stop;
+    wick_str_list logit_bias, dry_breakers, stop;
     uint32_t max_tokens;
     int64_t logprobs;
     bool ignore_eos, show_special;

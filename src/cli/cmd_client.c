@@ -10,20 +10,53 @@
 #include "cli/session.h"
 #include "cli/term.h"
 
+static json_t *text_list(const wick_str_list *l)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < l->n; i++) json_array_append_new(list, json_string(l->item[i]));
+    return list;
+}
+
+/* {"15": -100}; what is no ID=NUMBER goes as it is, for the server to refuse. */
+static json_t *bias_object(const wick_str_list *l)
+{
+    json_t *o = json_object();
+    for (uint32_t i = 0; i < l->n; i++) {
+        char id[32] = "";
+        double x = 0;
+        size_t n = strcspn(l->item[i], "=:");
+        if (n < sizeof id) memcpy(id, l->item[i], n);
+        const bool ok = l->item[i][n] && wick_parse_f64(l->item[i] + n + 1, &x);
+        json_object_set_new(o, ok ? id : l->item[i], json_real(x));
+    }
+    return o;
+}
+
+/* The options of chat/sampling.def that were given, under the names of OpenAI's dialect. */
+static void add_sampling(json_t *b, const wick_args *a)
+{
+    for (uint32_t i = 0; i < wick_sampling_n_options; i++) {
+        const wick_sampling_option *o = &wick_sampling_options[i];
+        if (!wick_sampling_is_given(&a->given, o)) continue;
+        if (o->kind == WICK_SAMPLING_IS_F32)
+            json_object_set_new(b, o->name, wick_json_float((float)wick_sampling_value(&a->sampling, o)));
+        else if (o->kind == WICK_SAMPLING_IS_U32)
+            json_object_set_new(b, o->name, json_integer((json_int_t)wick_sampling_value(&a->sampling, o)));
+    }
+    if (a->given.seed) json_object_set_new(b, "seed", json_integer((json_int_t)a->sampling.seed));
+    if (a->given.order) json_object_set_new(b, "sampler_order", json_string(a->sampler_order));
+    if (a->given.bias) json_object_set_new(b, "logit_bias", bias_object(&a->logit_bias));
+    if (a->given.dry_breakers) json_object_set_new(b, "dry_sequence_breakers", text_list(&a->dry_breakers));
+}
+
 /* What was said of sampling; the rest is the server's choice. */
 static json_t *request_body(const wick_args *a, bool stream)
 {
     json_t *b = json_object();
     if (a->model) json_object_set_new(b, "model", json_string(a->model));
-    if (a->seen_temperature) json_object_set_new(b, "temperature", json_real((double)a->temperature));
-    if (a->seen_top_p) json_object_set_new(b, "top_p", json_real((double)a->top_p));
-    if (a->seen_seed) json_object_set_new(b, "seed", json_integer(a->seed));
+    add_sampling(b, a);
     if (a->max_tokens) json_object_set_new(b, "max_tokens", json_integer(a->max_tokens));
-    if (a->stop.n) {
-        json_t *stop = json_array();
-        for (uint32_t i = 0; i < a->stop.n; i++) json_array_append_new(stop, json_string(a->stop.item[i]));
-        json_object_set_new(b, "stop", stop);
-    }
+    if (a->stop.n) json_object_set_new(b, "stop", text_list(&a->stop));
     if (stream) json_object_set_new(b, "stream", json_true());
     return b;
 }
@@ -261,11 +294,6 @@ static wick_status run_admin(const wick_args *a, wick_err *err)
 static const wick_opt ask_opts[] = {
     {"system", 0, WICK_OPT_STR, "TEXT", "system prompt (chat)", AT(system), 0, 0, NULL, NULL, 0},
     {"max-tokens", 'n', WICK_OPT_U32, "N", "stop after N tokens", AT(max_tokens), 0, 0, NULL, NULL, 0},
-    {"temp", 0, WICK_OPT_F32, "T", "temperature (default: the server's)", AT(temperature), 0, 100, NULL, NULL,
-     AT(seen_temperature)},
-    {"top-p", 0, WICK_OPT_F32, "P", "keep the likeliest tokens that make up P", AT(top_p), 0, 1, NULL, NULL,
-     AT(seen_top_p)},
-    {"seed", 's', WICK_OPT_I64, "N", "seed of the random numbers", AT(seed), 0, 0, NULL, NULL, AT(seen_seed)},
     {"stop", 0, WICK_OPT_LIST, "TEXT", "stop before this text; may be repeated", AT(stop), 0, 0, NULL, NULL, 0},
 };
 static const wick_opt_group ask_group = {"Request", ask_opts, sizeof ask_opts / sizeof *ask_opts};
@@ -289,7 +317,7 @@ const wick_command wick_cmd_chat = {
     .examples =
         "wick chat --url http://127.0.0.1:11535\ta conversation\nwick chat \"Why is the sky blue?\" --json\tone "
         "answer",
-    .group = {&ask_group, &wick_opts_client, &wick_opts_common},
+    .group = {&ask_group, &wick_opts_sampler, &wick_opts_client, &wick_opts_common},
     .run = run_chat,
 };
 
@@ -300,7 +328,7 @@ const wick_command wick_cmd_complete = {
     .summary = "continue a text with a model of a running server",
     .about = "The prompt is the operand, or standard input.",
     .examples = "wick complete \"Once upon a time\" -n 100\ton the default server",
-    .group = {&ask_group, &wick_opts_client, &wick_opts_common},
+    .group = {&ask_group, &wick_opts_sampler, &wick_opts_client, &wick_opts_common},
     .run = run_complete,
 };
 

@@ -242,32 +242,13 @@ wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_ar
 
 void wick_args_init(wick_args *a)
 {
-    wick_sampling s;
-    wick_sampling_defaults(&s);
     memset(a, 0, sizeof *a);
     a->backend = "auto";
     a->device = "auto";
     a->precision = NULL;
     a->mlx_compile = "on";
     a->mlx_lazy_eval = "true";
-    a->temperature = s.temperature;
-    a->top_k = s.top_k;
-    a->top_p = s.top_p;
-    a->min_p = s.min_p;
-    a->typical_p = s.typical_p;
-    a->xtc_probability = s.xtc_probability;
-    a->xtc_threshold = s.xtc_threshold;
-    a->dry_multiplier = s.dry_multiplier;
-    a->dry_base = s.dry_base;
-    a->dry_allowed_length = s.dry_allowed_length;
-    a->dry_range = s.dry_range;
-    a->mirostat_tau = s.mirostat_tau;
-    a->mirostat_eta = s.mirostat_eta;
-    a->repetition_penalty = s.repetition_penalty;
-    a->presence_penalty = s.presence_penalty;
-    a->frequency_penalty = s.frequency_penalty;
-    a->penalty_range = s.penalty_range;
-    a->min_keep = s.min_keep;
+    wick_sampling_defaults(&a->sampling);
     a->sampler_order = "default";
     a->logprobs = -1;
     a->repetitions = 5;
@@ -276,8 +257,8 @@ void wick_args_init(wick_args *a)
 
 void wick_args_release(wick_args *a)
 {
-    wick_str_list *const lists[] = {&a->logit_bias,  &a->stop,  &a->bench_prompt, &a->bench_gen,
-                                    &a->bench_batch, &a->paths, &a->allow_host,   &a->cors_origin};
+    wick_str_list *const lists[] = {&a->logit_bias,  &a->dry_breakers, &a->stop,       &a->bench_prompt, &a->bench_gen,
+                                    &a->bench_batch, &a->paths,        &a->allow_host, &a->cors_origin};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
     wick_free(a->own_cache_dir);
     wick_free(a->installed_models);

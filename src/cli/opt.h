@@ -59,7 +59,8 @@ const char *wick_command_nearest(const char *name); /* for "did you mean"; NULL:
 extern const wick_opt_group wick_opts_common;   /* --json, --verbose, --quiet, --help */
 extern const wick_opt_group wick_opts_model;    /* backend, device, threads, precision, context, KV */
 extern const wick_opt_group wick_opts_cache;    /* of packed weights */
-extern const wick_opt_group wick_opts_sampling; /* temperature ... sampler order, stop, max tokens, logprobs */
+extern const wick_opt_group wick_opts_sampling; /* all of chat/sampling.def; stop, max tokens, logprobs */
+extern const wick_opt_group wick_opts_sampler;  /* chat/sampling.def alone */
 
 void wick_args_init(wick_args *a); /* defaults */
 void wick_args_release(wick_args *a);

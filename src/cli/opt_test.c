@@ -15,8 +15,8 @@ static const wick_opt opts[] = {
     {"quiet", 'q', WICK_OPT_FLAG, NULL, "", AT(quiet), 0, 0, NULL, NULL, 0},
     {"help", 'h', WICK_OPT_FLAG, NULL, "", AT(help), 0, 0, NULL, NULL, 0},
     {"max-tokens", 'n', WICK_OPT_U32, "N", "", AT(max_tokens), 0, 0, NULL, NULL, 0},
-    {"temp", 't', WICK_OPT_F32, "T", "", AT(temperature), 0, 100, NULL, NULL, AT(seen_temperature)},
-    {"seed", 's', WICK_OPT_I64, "N", "", AT(seed), 0, 0, NULL, NULL, AT(seen_seed)},
+    {"temp", 't', WICK_OPT_F32, "T", "", AT(sampling.temperature), 0, 100, NULL, NULL, AT(given.temperature)},
+    {"seed", 's', WICK_OPT_I64, "N", "", AT(sampling.seed), 0, 0, NULL, NULL, AT(given.seed)},
     {"precision", 0, WICK_OPT_STR, "P", "", AT(precision), 0, 0, "fast|fine|exact", "WICK_TEST_PRECISION", 0},
     {"file", 'f', WICK_OPT_STR, "FILE", "", AT(file), 0, 0, NULL, NULL, 0},
     {"memory-limit", 0, WICK_OPT_BYTES, "SIZE", "", AT(memory_limit), 0, 0, NULL, NULL, 0},
@@ -59,7 +59,7 @@ static void test_spellings(void **state)
         wick_err err;
         assert_int_equal(parse(rows[i], &a, &err), WICK_OK);
         assert_int_equal(a.max_tokens, 7);
-        assert_true(a.verbose && a.quiet && !a.help && !a.seen_temperature);
+        assert_true(a.verbose && a.quiet && !a.help && !a.given.temperature);
         assert_int_equal(a.n_operands, 1);
         assert_string_equal(a.operand[0], "m");
         wick_args_release(&a);
@@ -75,9 +75,9 @@ static void test_values(void **state)
     wick_err err;
     (void)state;
     assert_int_equal(parse(words, &a, &err), WICK_OK);
-    assert_true(a.seen_temperature && a.seen_seed);
-    assert_float_equal(a.temperature, 0.25, 0);
-    assert_int_equal(a.seed, -5);
+    assert_true(a.given.temperature && a.given.seed);
+    assert_float_equal(a.sampling.temperature, 0.25, 0);
+    assert_int_equal(a.sampling.seed, -5);
     assert_int_equal(a.memory_limit, (uint64_t)2 << 30);
     assert_string_equal(a.operand[1], "-");
     assert_int_equal(a.stop.n, 2); /* a value may look like an option */

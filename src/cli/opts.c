@@ -55,48 +55,32 @@ static const wick_opt cache[] = {
 };
 const wick_opt_group wick_opts_cache = {"Packed weights", cache, COUNT(cache)};
 
+/* One option for each row of chat/sampling.def. */
+#define NUMBER(kind, f, lo, hi, cli, letter, arg, help) \
+    {cli, letter, kind, arg, help, AT(sampling.f), lo, hi, NULL, NULL, AT(given.f)},
+#define WICK_SAMPLING_F32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_OPT_F32, f, lo, hi, cli, letter, arg, help " (default " #preset ")")
+#define WICK_SAMPLING_U32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_OPT_U32, f, lo, hi, cli, letter, arg, help " (default " #preset ")")
+#define WICK_SAMPLING_MODEL_F32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_OPT_F32, f, lo, hi, cli, letter, arg, help " (default: the model's, else " #preset ")")
+#define WICK_SAMPLING_MODEL_U32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_OPT_U32, f, lo, hi, cli, letter, arg, help " (default: the model's, else " #preset ")")
+#define SPECIAL_order(cli, letter, arg, help) \
+    {cli, letter, WICK_OPT_STR, arg, help, AT(sampler_order), 0, 0, "default|mlx|llama", NULL, AT(given.order)},
+#define SPECIAL_bias(cli, letter, arg, help) \
+    {cli, letter, WICK_OPT_LIST, arg, help, AT(logit_bias), 0, 0, NULL, NULL, AT(given.bias)},
+#define SPECIAL_dry_breakers(cli, letter, arg, help) \
+    {cli, letter, WICK_OPT_LIST, arg, help, AT(dry_breakers), 0, 0, NULL, NULL, AT(given.dry_breakers)},
+#define SPECIAL_seed(cli, letter, arg, help) \
+    {cli, letter, WICK_OPT_I64, arg, help, AT(sampling.seed), 0, 0, NULL, NULL, AT(given.seed)},
+#define WICK_SAMPLING_SPECIAL(f, name, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    SPECIAL_##f(cli, letter, arg, help)
+
 static const wick_opt sampling[] = {
     {"max-tokens", 'n', WICK_OPT_U32, "N", "stop after N tokens (default: until the model ends or the context is full)",
      AT(max_tokens), 0, 0, NULL, NULL, 0},
-    {"temp", 0, WICK_OPT_F32, "T", "temperature; 0 always takes the likeliest token (default 0.8, or the model's)",
-     AT(temperature), 0, 100, NULL, NULL, AT(seen_temperature)},
-    {"top-k", 0, WICK_OPT_U32, "K", "keep the K likeliest tokens; 0: all (default 40)", AT(top_k), 0, 0, NULL, NULL,
-     AT(seen_top_k)},
-    {"top-p", 0, WICK_OPT_F32, "P", "keep the likeliest tokens that make up P (default 0.95)", AT(top_p), 0, 1, NULL,
-     NULL, AT(seen_top_p)},
-    {"min-p", 0, WICK_OPT_F32, "P", "drop tokens less likely than P times the likeliest (default 0.05)", AT(min_p), 0,
-     1, NULL, NULL, AT(seen_min_p)},
-    {"typical-p", 0, WICK_OPT_F32, "P", "locally typical sampling; 1: off", AT(typical_p), 0, 1, NULL, NULL, 0},
-    {"xtc-probability", 0, WICK_OPT_F32, "P", "chance to drop the top choices; 0: off", AT(xtc_probability), 0, 1, NULL,
-     NULL, 0},
-    {"xtc-threshold", 0, WICK_OPT_F32, "P", "what counts as a top choice for it (default 0.1)", AT(xtc_threshold), 0, 1,
-     NULL, NULL, 0},
-    {"dry-multiplier", 0, WICK_OPT_F32, "X", "penalty on repeating a sequence; 0: off", AT(dry_multiplier), 0, 1000,
-     NULL, NULL, 0},
-    {"dry-base", 0, WICK_OPT_F32, "X", "its growth per repeated token (default 1.75)", AT(dry_base), 0, 100, NULL, NULL,
-     0},
-    {"dry-allowed-length", 0, WICK_OPT_U32, "N", "repeats up to this long are free (default 2)", AT(dry_allowed_length),
-     0, 0, NULL, NULL, 0},
-    {"dry-range", 0, WICK_OPT_U32, "N", "tokens it looks back; 0: all", AT(dry_range), 0, 0, NULL, NULL, 0},
-    {"mirostat-tau", 0, WICK_OPT_F32, "X", "mirostat 2 with this target surprise instead of the filters; 0: off",
-     AT(mirostat_tau), 0, 100, NULL, NULL, 0},
-    {"mirostat-eta", 0, WICK_OPT_F32, "X", "its learning rate (default 0.1)", AT(mirostat_eta), 0, 10, NULL, NULL, 0},
-    {"repetition-penalty", 0, WICK_OPT_F32, "X", "divide the logits of recent tokens by X; 1: off",
-     AT(repetition_penalty), 0, 100, NULL, NULL, AT(seen_repetition_penalty)},
-    {"presence-penalty", 0, WICK_OPT_F32, "X", "subtract X from tokens that occurred; 0: off", AT(presence_penalty),
-     -100, 100, NULL, NULL, 0},
-    {"frequency-penalty", 0, WICK_OPT_F32, "X", "subtract X for each occurrence; 0: off", AT(frequency_penalty), -100,
-     100, NULL, NULL, 0},
-    {"penalty-range", 0, WICK_OPT_U32, "N", "recent tokens that the three penalties look at (default 64)",
-     AT(penalty_range), 0, 0, NULL, NULL, 0},
-    {"min-keep", 0, WICK_OPT_U32, "N", "filters keep at least N tokens (default 1)", AT(min_keep), 1, 1000, NULL, NULL,
-     0},
-    {"logit-bias", 0, WICK_OPT_LIST, "ID=X", "add X to the logit of token ID; may be repeated", AT(logit_bias), 0, 0,
-     NULL, NULL, 0},
-    {"seed", 's', WICK_OPT_I64, "N", "seed of the random numbers (default: a new one each time)", AT(seed), 0, 0, NULL,
-     NULL, AT(seen_seed)},
-    {"sampler-order", 0, WICK_OPT_STR, "NAME", "order of the filters: default, mlx or llama; see docs/SAMPLING.md",
-     AT(sampler_order), 0, 0, "default|mlx|llama", NULL, 0},
+#include "chat/sampling.def"
     {"stop", 0, WICK_OPT_LIST, "TEXT", "stop before this text; may be repeated", AT(stop), 0, 0, NULL, NULL, 0},
     {"ignore-eos", 0, WICK_OPT_FLAG, NULL, "go on after the end-of-text token", AT(ignore_eos), 0, 0, NULL, NULL, 0},
     {"special", 0, WICK_OPT_FLAG, NULL, "show control tokens in the text", AT(show_special), 0, 0, NULL, NULL, 0},
@@ -104,6 +88,7 @@ static const wick_opt sampling[] = {
      AT(logprobs), 0, 20, NULL, NULL, 0},
 };
 const wick_opt_group wick_opts_sampling = {"Sampling", sampling, COUNT(sampling)};
+const wick_opt_group wick_opts_sampler = {"Sampling", sampling + 1, sizeof(wick_sampling_given) / sizeof(bool)};
 
 const wick_command *const wick_commands[] = {
     &wick_cmd_run,

@@ -94,25 +94,6 @@ wick_status wick_session_open(wick_engine **e, const wick_args *a, bool no_token
     return st;
 }
 
-static void model_default(const json_t *g, const char *key, bool seen, float *out)
-{
-    const json_t *v = json_object_get(g, key);
-    if (!seen && json_is_number(v)) *out = (float)json_number_value(v);
-}
-
-/* generation_config.json: do_sample false or temperature 0 is greedy; filters only where it names them. */
-static void sampling_from_model(wick_sampling *s, const wick_args *a, const json_t *g)
-{
-    const json_t *k = json_object_get(g, "top_k");
-    model_default(g, "temperature", a->seen_temperature, &s->temperature);
-    model_default(g, "top_p", a->seen_top_p, &s->top_p);
-    model_default(g, "min_p", a->seen_min_p, &s->min_p);
-    model_default(g, "repetition_penalty", a->seen_repetition_penalty, &s->repetition_penalty);
-    if (!a->seen_top_k && json_is_integer(k) && json_integer_value(k) >= 0 && json_integer_value(k) <= INT32_MAX)
-        s->top_k = (uint32_t)json_integer_value(k);
-    if (!a->seen_temperature && json_is_false(json_object_get(g, "do_sample"))) s->temperature = 0;
-}
-
 static wick_status parse_bias(const wick_str_list *l, wick_sampling *s, wick_err *err)
 {
     wick_logit_bias *b = wick_alloc_zero(l->n, sizeof *b);
@@ -143,33 +124,20 @@ static wick_status parse_bias(const wick_str_list *l, wick_sampling *s, wick_err
 
 wick_status wick_sampling_from(wick_sampling *s, const wick_args *a, const wick_engine *e, wick_err *err)
 {
-    wick_sampling_defaults(s);
-    s->temperature = a->temperature;
-    s->top_k = a->top_k;
-    s->top_p = a->top_p;
-    s->min_p = a->min_p;
-    s->typical_p = a->typical_p;
-    s->xtc_probability = a->xtc_probability;
-    s->xtc_threshold = a->xtc_threshold;
-    s->dry_multiplier = a->dry_multiplier;
-    s->dry_base = a->dry_base;
-    s->dry_allowed_length = a->dry_allowed_length;
-    s->dry_range = a->dry_range;
-    s->mirostat_tau = a->mirostat_tau;
-    s->mirostat_eta = a->mirostat_eta;
-    s->repetition_penalty = a->repetition_penalty;
-    s->presence_penalty = a->presence_penalty;
-    s->frequency_penalty = a->frequency_penalty;
-    s->penalty_range = a->penalty_range;
-    s->min_keep = a->min_keep;
-    s->seed = (uint64_t)a->seed;
-    s->has_seed = a->seen_seed;
-    s->order = strcmp(a->sampler_order, "mlx") == 0     ? WICK_ORDER_MLX
-               : strcmp(a->sampler_order, "llama") == 0 ? WICK_ORDER_LLAMA
-                                                        : WICK_ORDER_DEFAULT;
-    const wick_model *m = wick_engine_model(e);
-    if (json_is_object(m->generation)) sampling_from_model(s, a, m->generation);
-    return a->logit_bias.n ? parse_bias(&a->logit_bias, s, err) : WICK_OK;
+    *s = a->sampling;
+    s->has_seed = a->given.seed;
+    if (a->given.dry_breakers) {
+        s->dry_breakers = a->dry_breakers.item;
+        s->n_dry_breakers = a->dry_breakers.n == 1 && a->dry_breakers.item[0][0] == '\0' ? 0 : a->dry_breakers.n;
+    }
+    WICK_TRY(wick_sampler_order_parse(a->sampler_order, &s->order, err));
+    if (a->logit_bias.n) WICK_TRY(parse_bias(&a->logit_bias, s, err));
+    wick_status st = wick_sampling_resolve(s, &a->given, e, err);
+    if (st != WICK_OK) {
+        wick_free((void *)(uintptr_t)s->bias);
+        s->bias = NULL;
+    }
+    return st;
 }
 
 void wick_answer_init(wick_answer *r)

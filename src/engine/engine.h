@@ -40,10 +40,6 @@ uint32_t wick_engine_caps(const wick_engine *e);
 const char *wick_engine_backend_name(const wick_engine *e);
 const char *wick_engine_device_label(const wick_engine *e);
 
-/* The defaults, with what the model's generation_config.json names (temperature, top_k, top_p, min_p,
- * repetition_penalty; do_sample false: greedy). Values out of range are left out. */
-void wick_sampling_from_model(wick_sampling *s, const wick_engine *e);
-
 typedef struct wick_engine_stats {
     wick_backend_stats backend;
     wick_kv_usage kv;

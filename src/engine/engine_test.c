@@ -180,9 +180,9 @@ static void test_bad_requests(void **state)
     p[1] = 5;
     o.n_top_logprobs = 21;
     assert_int_equal(wick_request_new(&r, e, &o, &err), WICK_E_BAD_PARAMETER);
-    o.n_top_logprobs = 0, o.sampling.top_p = 3;
+    o.n_top_logprobs = 0, o.sampling.temperature = -1;
     assert_int_equal(wick_request_new(&r, e, &o, &err), WICK_E_BAD_PARAMETER);
-    assert_string_equal(err.subject, "top_p");
+    assert_string_equal(err.subject, "temperature");
     wick_engine_close(e);
 }
 

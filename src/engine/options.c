@@ -159,24 +159,3 @@ wick_status wick_engine_plan_memory(const wick_engine_opts *o, const wick_plan *
     if (parts->prefix_limit_bytes < one && one <= parts->kv_limit_bytes) parts->prefix_limit_bytes = one;
     return WICK_OK;
 }
-
-static void take_number(const json_t *g, const char *key, double lo, double hi, float *out)
-{
-    const json_t *v = json_object_get(g, key);
-    double x = json_number_value(v);
-    if (json_is_number(v) && x >= lo && x <= hi) *out = (float)x;
-}
-
-void wick_sampling_from_model(wick_sampling *s, const wick_engine *e)
-{
-    wick_sampling_defaults(s);
-    const json_t *g = e->has_model ? e->model.generation : NULL;
-    const json_t *k = json_object_get(g, "top_k");
-    take_number(g, "temperature", 0, 100, &s->temperature);
-    take_number(g, "top_p", 0, 1, &s->top_p);
-    take_number(g, "min_p", 0, 1, &s->min_p);
-    take_number(g, "repetition_penalty", 0.01, 100, &s->repetition_penalty);
-    if (json_is_integer(k) && json_integer_value(k) >= 0 && json_integer_value(k) <= INT32_MAX)
-        s->top_k = (uint32_t)json_integer_value(k);
-    if (json_is_false(json_object_get(g, "do_sample"))) s->temperature = 0;
-}

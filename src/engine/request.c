@@ -12,7 +12,7 @@
 void wick_request_opts_init(wick_request_opts *o)
 {
     *o = (wick_request_opts){.kind = WICK_REQ_GENERATE};
-    wick_sampling_defaults(&o->sampling);
+    wick_sampling_init(&o->sampling);
 }
 
 static wick_status check_opts(const wick_engine *e, const wick_request_opts *o, wick_err *err)

@@ -45,8 +45,9 @@ typedef struct wick_sampling {
     uint32_t n_xtc_keep;
 } wick_sampling;
 
-void wick_sampling_defaults(wick_sampling *s); /* temperature 0.8, top_k 40, top_p 0.95, min_p 0.05, the rest off */
-/* Ranges of every field; WICK_E_BAD_PARAMETER names the field as the CLI and the API call it. */
+void wick_sampling_init(wick_sampling *s); /* greedy, everything off; users' defaults are in chat/options.h */
+/* What the sampler relies on: finite numbers, an order that there is, biases of the vocabulary's tokens. The ranges that
+ * users are held to are in chat/sampling.def. WICK_E_BAD_PARAMETER names the option. */
 wick_status wick_sampling_check(const wick_sampling *s, uint32_t n_vocab, wick_err *err) WICK_MUST_CHECK;
 
 typedef struct wick_logprob {

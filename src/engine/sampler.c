@@ -9,50 +9,14 @@
 
 #define BAN_BIAS (-100.0f) /* OpenAI: -100 "should result in a ban" */
 
-void wick_sampling_defaults(wick_sampling *s)
+void wick_sampling_init(wick_sampling *s)
 {
-    *s = (wick_sampling){.temperature = 0.8f,
-                         .top_k = 40,
-                         .top_p = 0.95f,
-                         .min_p = 0.05f,
-                         .typical_p = 1,
-                         .xtc_threshold = 0.1f,
-                         .dry_base = 1.75f,
-                         .dry_allowed_length = 2,
-                         .mirostat_eta = 0.1f,
-                         .repetition_penalty = 1,
-                         .penalty_range = 64,
-                         .min_keep = 1};
+    *s = (wick_sampling){
+        .top_p = 1, .typical_p = 1, .dry_base = 1, .repetition_penalty = 1, .penalty_range = UINT32_MAX, .min_keep = 1};
 }
 
-wick_status wick_sampling_check(const wick_sampling *s, uint32_t n_vocab, wick_err *err)
+static wick_status check_bias(const wick_sampling *s, uint32_t n_vocab, wick_err *err)
 {
-    const struct {
-        const char *name;
-        float value, lo, hi;
-    } range[] = {
-        {"temperature", s->temperature, 0, 100},
-        {"top_p", s->top_p, 0, 1},
-        {"min_p", s->min_p, 0, 1},
-        {"typical_p", s->typical_p, 0, 1},
-        {"xtc_probability", s->xtc_probability, 0, 1},
-        {"xtc_threshold", s->xtc_threshold, 0, 1},
-        {"dry_multiplier", s->dry_multiplier, 0, 100},
-        {"dry_base", s->dry_base, s->dry_multiplier > 0 ? 1 : 0, 100},
-        {"mirostat_tau", s->mirostat_tau, 0, 100},
-        {"mirostat_eta", s->mirostat_eta, 0, 100},
-        {"repetition_penalty", s->repetition_penalty, 0, 100},
-        {"presence_penalty", s->presence_penalty, -100, 100},
-        {"frequency_penalty", s->frequency_penalty, -100, 100},
-    };
-    for (size_t i = 0; i < sizeof range / sizeof range[0]; i++) {
-        if (!(range[i].value >= range[i].lo && range[i].value <= range[i].hi))
-            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, range[i].name, "%s: must be from %g to %g, got %g",
-                             range[i].name, (double)range[i].lo, (double)range[i].hi, (double)range[i].value);
-    }
-    if ((unsigned)s->order > WICK_ORDER_LLAMA)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "sampler_order", "sampler_order: no such order (%d)",
-                         (int)s->order);
     if (s->n_bias > 0 && !s->bias)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "logit_bias", "logit_bias: array missing");
     for (uint32_t i = 0; i < s->n_bias; i++) {
@@ -64,6 +28,24 @@ wick_status wick_sampling_check(const wick_sampling *s, uint32_t n_vocab, wick_e
                              (int)s->bias[i].id, (double)s->bias[i].bias);
     }
     return WICK_OK;
+}
+
+wick_status wick_sampling_check(const wick_sampling *s, uint32_t n_vocab, wick_err *err)
+{
+    const float numbers[] = {
+        s->temperature,      s->top_p,    s->min_p,        s->typical_p,    s->xtc_probability,    s->xtc_threshold,
+        s->dry_multiplier,   s->dry_base, s->mirostat_tau, s->mirostat_eta, s->repetition_penalty, s->presence_penalty,
+        s->frequency_penalty};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (!isfinite(numbers[i]))
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "sampling", "a number of the sampling options is not finite");
+    if (s->temperature < 0)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "temperature", "temperature: must not be negative, got %g",
+                         (double)s->temperature);
+    if ((unsigned)s->order > WICK_ORDER_LLAMA)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "sampler_order", "sampler_order: no such order (%d)",
+                         (int)s->order);
+    return check_bias(s, n_vocab, err);
 }
 
 wick_status wick_sample_scratch_new(wick_sample_scratch **out, uint32_t n_vocab, wick_err *err)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/thread.h"
 #include "chat/chat.h"
+#include "chat/options.h"
 #include "server/server.h"
 
 typedef struct wick_exchange wick_exchange;

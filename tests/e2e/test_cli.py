@@ -71,7 +71,7 @@ def test_did_you_mean(wick):
     (["--kv-type", "q3"], "q8_0"), (["--sampler-order", "random"], "default|mlx|llama"), (["--backend", "cuda"], "auto|cpu|mlx"),
     (["--memory-limit", "lots"], "512M"), (["--logprobs", "21"], "20"), (["--json=1"], "takes no value"), (["--temp"], "needs a value"),
     (["--logit-bias", "x=1"], "ID=NUMBER"), (["--logit-bias", "5"], "ID=NUMBER"), (["--stop", ""], "stop"), (["--threads", "0x2"], "--threads"),
-    (["--min-keep", "0"], "--min-keep"), (["--cpu-isa", "mmx"], "portable"), (["extra"], "too many"),
+    (["--min-keep", "1001"], "--min-keep"), (["--cpu-isa", "mmx"], "portable"), (["extra"], "too many"),
 ])
 def test_bad_parameter(wick, cycle, args, name):
     assert name in wick.fails(2, "generate", cycle("ab"), "a", *args)

@@ -84,16 +84,9 @@ int main(int argc, char **argv)
     const char *history = NULL;
     if (argc < 3) return 2;
     uint32_t n = (uint32_t)strtoul(argv[1], NULL, 10), n_draws = (uint32_t)strtoul(argv[2], NULL, 10);
-    wick_sampling_defaults(&s);
-    s = (wick_sampling){.temperature = 1,
-                        .top_p = 1,
-                        .typical_p = 1,
-                        .xtc_threshold = s.xtc_threshold,
-                        .dry_base = s.dry_base,
-                        .repetition_penalty = 1,
-                        .penalty_range = 20,
-                        .min_keep = 1,
-                        .has_seed = true};
+    wick_sampling_init(&s);
+    s.temperature = 1, s.has_seed = true;
+    s.xtc_threshold = 0.1f, s.dry_base = 1.75f, s.penalty_range = 20; /* mlx-lm's */
     for (int i = 3; i < argc; i++) {
         char *eq = strchr(argv[i], '=');
         if (!eq) return 2;
