@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <zlib.h>
 #include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
@@ -16,7 +17,8 @@ typedef struct gate_head {
     unsigned n_host, n_length, n_encoding, n_auth, n_origin;
     size_t bytes;
     bool bad_name, bad_value;
-    const char *host, *length, *encoding, *auth, *origin, *type;
+    bool cut_value; /* a NUL byte inside a value: what follows it is not seen */
+    const char *host, *length, *encoding, *auth, *origin, *type, *coding, *api_key;
 } gate_head;
 
 static bool is_token(const char *s, size_t n)
@@ -35,6 +37,9 @@ static enum MHD_Result one_header(void *cls, enum MHD_ValueKind kind, const char
     (void)kind;
     h->bytes += n_name + n_value + 4;
     if (!is_token(name, n_name)) h->bad_name = true;
+    /* libmicrohttpd puts two NUL bytes over the line's end and hands out the text before the first NUL. Another byte after it
+     * is of a value that holds one itself (or of a line that ends with a bare line feed, which is no better). */
+    if (n_value > 0 && value[n_value + 1] != '\0') h->cut_value = true;
     for (size_t i = 0; i < n_value; i++)
         if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f) h->bad_value = true;
     const struct {
@@ -43,7 +48,8 @@ static enum MHD_Result one_header(void *cls, enum MHD_ValueKind kind, const char
         const char **value;
     } known[] = {{"host", &h->n_host, &h->host},          {"content-length", &h->n_length, &h->length},
                  {"authorization", &h->n_auth, &h->auth}, {"transfer-encoding", &h->n_encoding, &h->encoding},
-                 {"origin", &h->n_origin, &h->origin},    {"content-type", NULL, &h->type}};
+                 {"origin", &h->n_origin, &h->origin},    {"content-type", NULL, &h->type},
+                 {"content-encoding", NULL, &h->coding},  {"x-api-key", NULL, &h->api_key}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcasecmp(known[i].name, name) != 0) continue;
         if (known[i].n) ++*known[i].n;
@@ -95,13 +101,26 @@ static bool host_allowed(const wick_server *s, const char *host)
     if (!host_name(host, name, sizeof name)) return false;
     if (wick_host_is_loopback(name)) return true;
     if (!s->loopback && (is_address(name) || strcasecmp(name, s->config->host) == 0)) return true;
+    /* Who must show a key is no web page that a rebound name has led here: any name will do (host.docker.internal). */
+    if (s->config->n_key > 0) return true;
     for (uint32_t i = 0; i < s->config->n_allow_host; i++)
         if (strcasecmp(name, s->config->allow_host[i]) == 0) return true;
     return false;
 }
 
+/* http://localhost:3000 and the like */
+static bool is_local_origin(const char *origin)
+{
+    char name[256];
+    const char *host = strstr(origin, "://");
+    if (!host || (strncasecmp(origin, "http://", 7) != 0 && strncasecmp(origin, "https://", 8) != 0)) return false;
+    return host_name(host + 3, name, sizeof name) && wick_host_is_loopback(name);
+}
+
 bool wick_gate_origin_listed(const wick_server_config *c, const char *origin)
 {
+    for (uint32_t i = 0; i < c->n_cors_origin; i++)
+        if (strcmp(c->cors_origin[i], "localhost") == 0 && is_local_origin(origin)) return true;
     for (uint32_t i = 0; i < c->n_cors_origin; i++)
         if (strcmp(c->cors_origin[i], "*") == 0 || strcasecmp(c->cors_origin[i], origin) == 0) return true;
     return false;
@@ -127,6 +146,7 @@ static bool check_framing(wick_exchange *x, const gate_head *h)
 {
     uint64_t n = 0;
     if (h->bad_name) return bad_framing(x, "a header's name has a character that does not belong there");
+    if (h->cut_value) return bad_framing(x, "a header's value has a NUL character, or its line no CR LF");
     if (h->bad_value) return bad_framing(x, "a header's value has a control character");
     if (h->n_length > 1) return bad_framing(x, "Content-Length is given more than once");
     if (h->n_encoding > 1) return bad_framing(x, "Transfer-Encoding is given more than once");
@@ -180,7 +200,7 @@ static bool check_source(wick_exchange *x, const gate_head *h, const char *metho
     }
     if (strcmp(method, "OPTIONS") == 0 && h->origin) { /* a preflight: add_headers says what is allowed */
         wick_buf_reset(&x->out);
-        wick_x_text(x, 204, "text/plain");
+        wick_x_text(x, 200, "text/plain");
         return false;
     }
     return true;
@@ -196,13 +216,14 @@ static bool check_key(wick_exchange *x, const gate_head *h)
         wick_problem(x, 403, NULL, "key_needed", "administration beyond loopback needs a key");
         return false;
     }
+    const char *secret = h->api_key; /* as Anthropic's clients and llama.cpp's send it */
     if (h->auth && strncasecmp(h->auth, "Bearer ", 7) == 0) {
-        const char *secret = h->auth + 7;
+        secret = h->auth + 7;
         while (*secret == ' ') secret++;
-        x->key = wick_keys_find(&s->keys, secret, strlen(secret));
     }
+    if (secret) x->key = wick_keys_find(&s->keys, secret, strlen(secret));
     if (!x->key) {
-        wick_problem(x, 401, NULL, h->auth ? "invalid_api_key" : "missing_api_key", "%s",
+        wick_problem(x, 401, NULL, h->auth || h->api_key ? "invalid_api_key" : "missing_api_key", "%s",
                      h->auth ? "this API key is not known" : "an API key is needed: Authorization: Bearer KEY");
         return false;
     }
@@ -238,6 +259,12 @@ bool wick_gate_check(wick_exchange *x, const char *method, const char *url)
     if (!check_framing(x, &h) || !check_sizes(x, &h) || !check_source(x, &h, method)) return false;
     x->route = x->bad_uri ? NULL : wick_route_find(method, url, x->path_arg, sizeof x->path_arg, &x->allow);
     if (x->route) x->dialect = x->route->dialect;
+    if (!x->route && x->allow &&
+        strcmp(method, "OPTIONS") == 0) { /* what may be asked here: the header Allow says it */
+        wick_buf_reset(&x->out);
+        wick_x_text(x, 204, "text/plain");
+        return false;
+    }
     if (!x->route && x->allow) {
         wick_problem(x, 405, NULL, "method_not_allowed", "%.20s is not for this path; it takes %s", method, x->allow);
         return false;
@@ -251,12 +278,57 @@ bool wick_gate_check(wick_exchange *x, const char *method, const char *url)
         wick_problem(x, 415, NULL, "content_type", "the body must be JSON, with Content-Type: application/json");
         return false;
     }
+    if (h.coding && x->content_length > 0 && strcasecmp(h.coding, "identity") != 0) {
+        x->gzip = strcasecmp(h.coding, "gzip") == 0 || strcasecmp(h.coding, "x-gzip") == 0;
+        if (!x->gzip) {
+            wick_problem(x, 415, NULL, "content_encoding", "Content-Encoding: only gzip is known");
+            return false;
+        }
+    }
     return check_rate(x);
+}
+
+/* x->body unpacked, into a buffer of the same limit. false: x holds the problem. */
+static bool unpack(wick_exchange *x)
+{
+    wick_buf out = WICK_BUF_INIT;
+    const uint64_t limit = x->s->config->limits.body_bytes;
+    z_stream z = {.next_in = (Bytef *)x->body.data, .avail_in = (uInt)x->body.n};
+    int r = inflateInit2(&z, 16 + MAX_WBITS);
+    wick_buf_init(&out, limit + 1);
+    while (r == Z_OK && out.n <= limit) {
+        if (!wick_buf_reserve(&out, 65536 < limit + 1 - out.n ? 65536 : limit + 1 - out.n)) break;
+        z.next_out = (Bytef *)out.data + out.n;
+        const size_t room = out.cap - out.n - 1 < limit + 1 - out.n ? out.cap - out.n - 1 : limit + 1 - out.n;
+        z.avail_out = (uInt)room;
+        r = room > 0 ? inflate(&z, Z_NO_FLUSH) : Z_BUF_ERROR;
+        out.n += room - z.avail_out;
+        if (r == Z_OK && z.avail_in == 0 && z.avail_out > 0) r = Z_BUF_ERROR; /* it ends before its end */
+    }
+    const bool rest = z.avail_in > 0;
+    inflateEnd(&z);
+    wick_buf_release(&x->body);
+    x->body = out;
+    x->body_charged += out.n;
+    const bool crowded = atomic_fetch_add(&x->s->buffered_bytes, out.n) + out.n > x->s->config->limits.buffered_bytes;
+    if (out.n > limit)
+        wick_problem(x, 413, NULL, "body_too_large", "the unpacked body is longer than %llu bytes",
+                     (unsigned long long)limit);
+    else if (out.failed || r == Z_MEM_ERROR)
+        wick_problem(x, 503, NULL, "out_of_memory", "out of memory for the body");
+    else if (crowded)
+        wick_problem(x, 503, NULL, "overloaded", "the server holds too many request bodies; try again");
+    else if (r != Z_STREAM_END || rest)
+        wick_problem(x, 400, NULL, "bad_gzip", "the body is no whole gzip file");
+    else
+        return true;
+    return false;
 }
 
 bool wick_gate_body(wick_exchange *x)
 {
     wick_err err = {0};
+    if (x->gzip && x->body.n > 0 && !unpack(x)) return false;
     if (x->body.n == 0) {
         x->json = json_object();
         if (x->json) return true;

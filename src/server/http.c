@@ -149,6 +149,7 @@ static void add_headers(wick_exchange *x, struct MHD_Response *r)
     MHD_add_response_header(r, "X-Request-Id", x->id);
     MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(r, "Cache-Control", "no-store");
+    if (x->stream) MHD_add_response_header(r, "X-Accel-Buffering", "no"); /* nginx would hold it back */
     if (x->close) MHD_add_response_header(r, "Connection", "close");
     if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"wick\"");
     if (x->allow) MHD_add_response_header(r, "Allow", x->allow);
@@ -159,9 +160,11 @@ static void add_headers(wick_exchange *x, struct MHD_Response *r)
     const char *origin = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, "Origin");
     if (origin && wick_gate_origin_listed(c, origin)) {
         MHD_add_response_header(r, "Access-Control-Allow-Origin", origin);
+        const char *wanted = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, "Access-Control-Request-Headers");
         MHD_add_response_header(r, "Vary", "Origin");
-        MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET, POST, DELETE");
-        MHD_add_response_header(r, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+        MHD_add_response_header(r, "Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
+        MHD_add_response_header(r, "Access-Control-Allow-Headers", wanted ? wanted : "Authorization, Content-Type");
+        MHD_add_response_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
         MHD_add_response_header(r, "Access-Control-Max-Age", "600");
     }
 }

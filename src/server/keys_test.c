@@ -90,16 +90,17 @@ static void buckets_empty_and_fill(void **state)
 static void looking_up_takes_the_same_time(void **state)
 {
     keyring k;
-    double t[2] = {0, 0};
+    double t[2] = {1e9, 1e9}; /* the fastest of many rounds: a busy machine makes single ones slow */
     (void)state;
     make(&k);
     for (int round = 0; round < 400; round++)
         for (int kind = 0; kind < 2; kind++) {
             double t0 = wick_time_ms();
             for (int i = 0; i < 20; i++) assert_null(wick_keys_find(&k.keys, kind ? "secret-x" : "xecret-a", 8));
-            t[kind] += wick_time_ms() - t0;
+            const double took = wick_time_ms() - t0;
+            if (took < t[kind]) t[kind] = took;
         }
-    assert_true(t[0] < t[1] * 1.5 + 5 && t[1] < t[0] * 1.5 + 5);
+    assert_true(t[0] < t[1] * 1.5 + 0.01 && t[1] < t[0] * 1.5 + 0.01);
     drop(&k);
 }
 

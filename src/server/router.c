@@ -25,6 +25,7 @@ const wick_route wick_routes[] = {
      "200 when requests are taken; 503 while loading or draining"},
     {"GET", "/healthz", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz, "the same as /readyz"},
     {"GET", "/health", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz, "the same as /readyz"},
+    {"GET", "/v1/health", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz, "the same as /readyz"},
     {"GET", "/metrics", OPENAI, WICK_SCOPE_METRICS, WICK_ROUTE_QUICK, wick_route_metrics, "Prometheus text format"},
     {"GET", "/status", OPENAI, WICK_SCOPE_METRICS, WICK_ROUTE_QUICK, wick_route_status, "the server at a glance, JSON"},
     {"GET", "/admin/models", OPENAI, ADMIN, WICK_ROUTE_QUICK, wick_route_admin_models,

@@ -175,6 +175,7 @@ struct wick_exchange {
     bool close;      /* the connection cannot be used after this answer */
     bool answer_now; /* the rest of the body is not read */
     bool bad_uri, http_1_0;
+    bool gzip;    /* the body is packed */
     bool counted; /* in s->n_active */
     size_t uri_bytes;
     uint64_t content_length, n_discarded;

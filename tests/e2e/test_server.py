@@ -384,10 +384,11 @@ def test_keys_at_run_time(keyed):
 def test_cors_and_hosts_when_configured(keyed):
     origin = {"Origin": "https://app.example"}
     status, h, _ = keyed.request("OPTIONS", "/v1/models", headers=origin | {"Access-Control-Request-Method": "GET"})
-    assert status == 204 and h["access-control-allow-origin"] == origin["Origin"]
+    assert status == 200 and h["access-control-allow-origin"] == origin["Origin"]
     assert keyed.get("/v1/models", headers=origin | auth(KEY))[1]["access-control-allow-origin"] == origin["Origin"]
     assert keyed.get("/v1/models", headers=auth(KEY) | {"Origin": "https://other.example"})[0] == 403
-    assert keyed.get("/livez", headers={"Host": "wick.internal:80"})[0] == 200 and keyed.get("/livez", headers={"Host": "evil"})[0] == 403
+    for host in ("wick.internal:80", "host.docker.internal"):  # who must show a key may come by any name
+        assert keyed.get("/livez", headers={"Host": host})[0] == 200
 
 
 # --- models
