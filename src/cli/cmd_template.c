@@ -35,7 +35,7 @@ static wick_status open_template(wick_chat_template **t, const wick_args *a, wic
     wick_status st = wick_path_is_dir(path) && !a->chat_template ? wick_chat_template_open_dir(t, path, err) : WICK_OK;
     if (st == WICK_OK && !*t) {
         WICK_TRY_GOTO(wick_model_open_meta(&m, path, err));
-        if (wick_tokenizer_open_path(&tok, path, NULL) != WICK_OK) tok = NULL;
+        if (wick_tokenizer_open_path(&tok, path, a->pre, NULL) != WICK_OK) tok = NULL;
         WICK_TRY_GOTO(wick_chat_template_open_model(&m, tok, a->chat_template, t, err));
         if (!*t)
             st = WICK_FAIL(err, WICK_E_TEMPLATE, path,
@@ -129,6 +129,8 @@ static const wick_opt opts[] = {
      offsetof(wick_args, template_vars), 0, 0, NULL, NULL, 0},
     {"chat-template", 0, WICK_OPT_STR, "TEXT|FILE", "a template instead of the model's",
      offsetof(wick_args, chat_template), 0, 0, NULL, NULL, 0},
+    {"pre", 0, WICK_OPT_STR, "NAME", "GGUF: cut words as tokenizer.ggml.pre NAME does, whatever the file says",
+     offsetof(wick_args, pre), 0, 0, NULL, NULL, 0},
 };
 static const wick_opt_group group = {"Options", opts, sizeof opts / sizeof *opts};
 

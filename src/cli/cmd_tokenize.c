@@ -14,7 +14,7 @@ static wick_status open_tokenizer(wick_tokenizer **t, const wick_args *a, wick_e
     char *path;
     wick_discover_opts_from(&d, a);
     WICK_TRY(wick_resolve_model(&path, a->operand[0], &d, err));
-    wick_status st = wick_tokenizer_open_path(t, path, err);
+    wick_status st = wick_tokenizer_open_path(t, path, a->pre, err);
     wick_free(path);
     return st;
 }
@@ -76,6 +76,8 @@ static const wick_opt tok_opts[] = {
      NULL, NULL, 0},
     {"plain", 0, WICK_OPT_FLAG, NULL, "special tokens in the text are ordinary text", offsetof(wick_args, plain_text),
      0, 0, NULL, NULL, 0},
+    {"pre", 0, WICK_OPT_STR, "NAME", "GGUF: cut words as tokenizer.ggml.pre NAME does, whatever the file says",
+     offsetof(wick_args, pre), 0, 0, NULL, NULL, 0},
 };
 static const wick_opt_group tok_group = {"Options", tok_opts, sizeof tok_opts / sizeof *tok_opts};
 
@@ -127,6 +129,8 @@ static const wick_opt detok_opts[] = {
      offsetof(wick_args, tokens), 0, 0, NULL, NULL, 0},
     {"no-special", 0, WICK_OPT_FLAG, NULL, "leave out control tokens", offsetof(wick_args, no_special), 0, 0, NULL,
      NULL, 0},
+    {"pre", 0, WICK_OPT_STR, "NAME", "GGUF: cut words as tokenizer.ggml.pre NAME does, whatever the file says",
+     offsetof(wick_args, pre), 0, 0, NULL, NULL, 0},
 };
 static const wick_opt_group detok_group = {"Options", detok_opts, sizeof detok_opts / sizeof *detok_opts};
 

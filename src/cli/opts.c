@@ -35,6 +35,8 @@ static const wick_opt model[] = {
      0, 0, NULL, NULL, 0},
     {"chat-template", 0, WICK_OPT_STR, "TEXT|FILE", "a chat template instead of the model's own", AT(chat_template), 0,
      0, NULL, NULL, 0},
+    {"pre", 0, WICK_OPT_STR, "NAME", "GGUF: cut words as tokenizer.ggml.pre NAME does, whatever the file says", AT(pre),
+     0, 0, NULL, NULL, 0},
     {"cpu-isa", 0, WICK_OPT_STR, "NAME", "cpu: portable, avx2, avx512, neon, ... instead of the best one", AT(isa), 0,
      0, NULL, "WICK_CPU", 0},
     {"mlx-compile", 0, WICK_OPT_STR, "on|off",

@@ -71,6 +71,7 @@ wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_
     o->prefill_chunk = a->prefill_chunk;
     o->max_seqs = a->max_seqs;
     o->prefix_cache = !a->no_prefix_cache;
+    o->pre = a->pre;
     o->progress = wick_term_progress();
     (void)err;
     return WICK_OK;

@@ -177,11 +177,14 @@ static wick_status open_model(wick_engine *e, const char *path, wick_err *err)
     e->has_model = true;
     e->model.plan.load_once = true; /* nobody else has it */
     e->parts.plan = &e->model.plan;
-    e->parts.eos = e->model.eos;
-    e->parts.n_eos = e->model.n_eos;
+    e->model.pre = e->opt.pre;
     WICK_TRY(wick_engine_choose_backend(&e->opt, e->parts.plan, &e->parts.backend, &have_bytes, err));
     WICK_TRY(wick_engine_plan_memory(&e->opt, e->parts.plan, have_bytes, &e->parts, err));
     WICK_TRY(open_text(e, err));
+    e->model.pre = NULL; /* the caller's */
+    wick_model_add_ends(&e->model, e->tokenizer);
+    e->parts.eos = e->model.eos;
+    e->parts.n_eos = e->model.n_eos;
     return start_parts(e, err);
 }
 
@@ -195,7 +198,7 @@ wick_status wick_engine_open(wick_engine **out, const char *path, const wick_eng
         wick_engine_close(e);
         return st;
     }
-    e->opt.backend = NULL; /* the caller's; not needed any more */
+    e->opt.pre = e->opt.backend = NULL; /* the caller's; not needed any more */
     *out = e;
     return WICK_OK;
 }

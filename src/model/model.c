@@ -47,18 +47,6 @@ static wick_status eos_from(wick_model *m, const json_t *v, const char *where, w
     return WICK_OK;
 }
 
-/* Texts of control tokens that end a turn, for GGUF files that name one end only. */
-static bool ends_turn(wick_str s)
-{
-    static const char *const text[] = {"<|eot_id|>",    "<|im_end|>", "<|end|>",    "<end_of_turn>",
-                                       "<|endoftext|>", "<|eom_id|>", "<|return|>", "<|call|>",
-                                       "<turn|>",       "[/s]",       "</s>"};
-    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
-        if (wick_str_eq(s, wick_str_of(text[i]))) return true;
-    }
-    return false;
-}
-
 static wick_status ids_from_gguf(wick_model *m, wick_err *err)
 {
     static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
@@ -69,14 +57,10 @@ static wick_status ids_from_gguf(wick_model *m, wick_err *err)
         WICK_TRY(wick_gguf_i64(g, keys[i], INT64_MIN, INT64_MAX, -1, &id, err));
         add_eos(m, id);
     }
-    const wick_gguf_value *tok = wick_gguf_get(g, "tokenizer.ggml.tokens"),
-                          *type = wick_gguf_get(g, "tokenizer.ggml.token_type");
-    bool usable = tok && type && tok->type == WICK_GGUF_ARRAY && tok->elem == WICK_GGUF_STRING &&
-                  type->type == WICK_GGUF_ARRAY && type->elem != WICK_GGUF_STRING && type->elem != WICK_GGUF_ARRAY &&
-                  type->n == tok->n;
-    for (uint64_t i = 0; usable && i < tok->n; i++) {
-        if (ends_turn(tok->strings[i]) && wick_gguf_elem_i64(type, i) == 3) add_eos(m, (int64_t)i);
-    }
+    const wick_gguf_value *more = wick_gguf_get(g, "tokenizer.ggml.eos_token_ids");
+    bool list =
+        more && more->type == WICK_GGUF_ARRAY && more->elem != WICK_GGUF_STRING && more->elem != WICK_GGUF_ARRAY;
+    for (uint64_t i = 0; list && i < more->n && i < MAX_EOS; i++) add_eos(m, wick_gguf_elem_i64(more, i));
     WICK_TRY(wick_gguf_i64(g, "tokenizer.ggml.bos_token_id", INT64_MIN, INT64_MAX, -1, &id, err));
     if (id >= 0 && id < WICK_MAX_VOCAB) m->bos = (int32_t)id;
     return WICK_OK;
@@ -107,7 +91,19 @@ static wick_status ids_from_json(wick_model *m, wick_err *err)
     const json_t *bos = wick_config_get(&m->config, "bos_token_id");
     if (json_is_integer(bos) && json_integer_value(bos) >= 0 && json_integer_value(bos) < WICK_MAX_VOCAB)
         m->bos = (int32_t)json_integer_value(bos);
-    return m->n_eos ? WICK_OK : eos_from(m, wick_config_get(&m->config, "eos_token_id"), m->config.where, err);
+    return eos_from(m, wick_config_get(&m->config, "eos_token_id"), m->config.where, err);
+}
+
+void wick_model_add_ends(wick_model *m, const wick_tokenizer *t)
+{
+    int32_t ends[MAX_EOS];
+    uint32_t n = t ? wick_tokenizer_ends(t, ends, MAX_EOS) : 0;
+    int32_t message = t ? wick_tokenizer_message_end(t) : -1;
+    for (uint32_t i = 0; i < n; i++) add_eos(m, ends[i]);
+    n = m->n_eos;
+    m->n_eos = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (m->eos[i] != message) m->eos[m->n_eos++] = m->eos[i];
 }
 
 /* The last part of the path; "org/name" inside a Hugging Face cache; GGUF's general.name. */

@@ -7,6 +7,7 @@
 #include "format/tensor_dir.h"
 #include "model/config.h"
 #include "model/plan.h"
+#include "text/tokenizer.h"
 
 typedef struct wick_model {
     char *path; /* as resolved */
@@ -14,9 +15,11 @@ typedef struct wick_model {
     wick_tensor_dir tensors;
     wick_config config;
     wick_plan plan;
-    int32_t eos[16]; /* generation_config.json, else config.json, else the tokenizer's / GGUF's; EOT, EOM of GGUF too */
+    int32_t
+        eos[64]; /* the union of config.json, generation_config.json and GGUF's keys; wick_model_add_ends adds more */
     uint32_t n_eos;
     int32_t bos;        /* -1: none said */
+    const char *pre;    /* a name for tokenizer.ggml.pre in place of the file's, or NULL; set by the owner, borrowed */
     json_t *generation; /* generation_config.json or NULL: default sampling values */
 } wick_model;
 
@@ -24,4 +27,6 @@ typedef struct wick_model {
 wick_status wick_model_open(wick_model *m, const char *path, wick_err *err) WICK_MUST_CHECK;
 /* Only the tensor directory and the configuration, for `inspect` of what cannot run; m->plan stays empty. */
 wick_status wick_model_open_meta(wick_model *m, const char *path, wick_err *err) WICK_MUST_CHECK;
+/* Adds the ends that the tokenizer knows (text/tokenizer.h), and takes out what ends messages only. t may be NULL. */
+void wick_model_add_ends(wick_model *m, const wick_tokenizer *t);
 void wick_model_close(wick_model *m);

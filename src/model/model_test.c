@@ -84,9 +84,12 @@ static void generation_config_names_the_ends(void **state)
     test_write_config(f->dir, LLAMA "}");
     test_write_text(f->dir, "generation_config.json", "{\"eos_token_id\":[9,9,31,32,-1],\"temperature\":0.5}");
     assert_int_equal(wick_model_open(&m, f->dir, NULL), WICK_OK);
-    assert_int_equal(m.n_eos, 2); /* doubles and ids outside the vocabulary are left out */
+    assert_int_equal(m.n_eos, 4); /* doubles and ids outside the vocabulary are left out; config.json's own two */
     assert_int_equal(m.eos[0], 9);
     assert_int_equal(m.eos[1], 31);
+    assert_int_equal(m.eos[2], 2);
+    wick_model_add_ends(&m, NULL);
+    assert_int_equal(m.n_eos, 4);
     assert_non_null(m.generation);
     wick_model_close(&m);
     test_write_text(f->dir, "generation_config.json", "{broken");

@@ -20,7 +20,7 @@ static void release(vocab_arrays *a)
 
 static bool number_array(const wick_gguf_value *v, uint64_t n)
 {
-    return v && v->type == WICK_GGUF_ARRAY && v->elem != WICK_GGUF_STRING && v->elem != WICK_GGUF_ARRAY && v->n == n;
+    return v && v->type == WICK_GGUF_ARRAY && v->elem != WICK_GGUF_STRING && v->elem != WICK_GGUF_ARRAY && v->n >= n;
 }
 
 static wick_status copy_string(const struct wick_gguf *g, const char *key, char **out, wick_err *err)
@@ -47,7 +47,7 @@ static wick_status copy_arrays(const struct wick_gguf *g, uint64_t n, vocab_arra
         if (!a->types) return wick_err_oom(err, "the vocabulary", n * sizeof *a->types, 0);
         for (uint64_t i = 0; i < n; i++) {
             int64_t x = wick_gguf_elem_i64(t, i);
-            a->types[i] = x >= 0 && x <= 6 ? (int32_t)x : 1;
+            a->types[i] = x >= 0 && x <= 6 ? (int32_t)x : 0;
         }
     }
     return WICK_OK;
@@ -76,7 +76,8 @@ static int flag(const struct wick_gguf *g, const char *key)
     return v && v->type == WICK_GGUF_BOOL ? v->i != 0 : -1;
 }
 
-static wick_status from_gguf(wick_tokenizer **out, const struct wick_gguf *g, const char *where, wick_err *err)
+static wick_status from_gguf(wick_tokenizer **out, const struct wick_gguf *g, const char *pre, const char *where,
+                             wick_err *err)
 {
     vocab_arrays a = {0};
     wick_vocab_source v = {0};
@@ -91,7 +92,7 @@ static wick_status from_gguf(wick_tokenizer **out, const struct wick_gguf *g, co
     WICK_TRY_GOTO(copy_string(g, "tokenizer.ggml.pre", &a.pre, err));
     WICK_TRY_GOTO(copy_arrays(g, tok->n, &a, err));
     v = (wick_vocab_source){.model = a.model ? a.model : "llama",
-                            .pre = a.pre,
+                            .pre = pre ? pre : a.pre,
                             .tokens = tok->strings,
                             .n = (uint32_t)tok->n,
                             .scores = a.scores,
@@ -99,6 +100,14 @@ static wick_status from_gguf(wick_tokenizer **out, const struct wick_gguf *g, co
     if (merges && merges->type == WICK_GGUF_ARRAY && merges->elem == WICK_GGUF_STRING && merges->n <= UINT32_MAX) {
         v.merges = merges->strings;
         v.n_merges = (uint32_t)merges->n;
+    }
+    if (!v.n_merges && strcmp(v.model, "gpt2") == 0) {
+        st = WICK_FAIL(
+            err, WICK_E_BAD_FILE, where,
+            "%s: a \"gpt2\" vocabulary without tokenizer.ggml.merges would take every character alone; convert "
+            "the model again",
+            where);
+        goto done;
     }
     WICK_TRY_GOTO(token_id(g, "tokenizer.ggml.bos_token_id", tok->n, &v.bos, err));
     WICK_TRY_GOTO(token_id(g, "tokenizer.ggml.eos_token_id", tok->n, &v.eos, err));
@@ -153,7 +162,7 @@ wick_status wick_model_tokenizer(const wick_model *m, wick_tokenizer **out, wick
     wick_tokenizer *t = NULL;
     uint32_t n = m->plan.n_vocab ? m->plan.n_vocab : m->config.n_vocab;
     if (m->tensors.gguf)
-        WICK_TRY(from_gguf(&t, m->tensors.gguf, m->path, err));
+        WICK_TRY(from_gguf(&t, m->tensors.gguf, m->pre, m->path, err));
     else
         WICK_TRY(from_folder(&t, m->path, err));
     if (n && outgrows(t, n)) {
@@ -195,7 +204,7 @@ static wick_status unknown_file(const char *path, wick_status st, wick_err *err)
     return wick_err_format(err, path, "tokenizer.json, tokenizer.model or GGUF", why.got, NULL);
 }
 
-wick_status wick_tokenizer_open_path(wick_tokenizer **out, const char *path, wick_err *err)
+wick_status wick_tokenizer_open_path(wick_tokenizer **out, const char *path, const char *pre, wick_err *err)
 {
     bool file = is_gguf(path);
     if (!file) {
@@ -205,7 +214,7 @@ wick_status wick_tokenizer_open_path(wick_tokenizer **out, const char *path, wic
     }
     wick_tensor_dir d = {0};
     WICK_TRY(file ? wick_gguf_open(&d, path, err) : wick_tensor_dir_open(&d, path, err));
-    wick_status st = from_gguf(out, d.gguf, path, err);
+    wick_status st = from_gguf(out, d.gguf, pre, path, err);
     wick_tensor_dir_close(&d);
     return st;
 }

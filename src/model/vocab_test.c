@@ -69,13 +69,13 @@ static void opens_by_path(void **state)
     fixture *f = *state;
     wick_tokenizer *t = NULL;
     char path[128];
-    assert_int_equal(wick_tokenizer_open_path(&t, f->dir, NULL), WICK_E_MODEL_NOT_FOUND);
+    assert_int_equal(wick_tokenizer_open_path(&t, f->dir, NULL, NULL), WICK_E_MODEL_NOT_FOUND);
     write_tokenizer(f->dir, 3);
-    assert_int_equal(wick_tokenizer_open_path(&t, f->dir, NULL), WICK_OK);
+    assert_int_equal(wick_tokenizer_open_path(&t, f->dir, NULL, NULL), WICK_OK);
     assert_int_equal(wick_tokenizer_size(t), 4);
     wick_tokenizer_free(t);
     snprintf(path, sizeof path, "%s/tokenizer.json", f->dir);
-    assert_int_equal(wick_tokenizer_open_path(&t, path, NULL), WICK_OK);
+    assert_int_equal(wick_tokenizer_open_path(&t, path, NULL, NULL), WICK_OK);
     wick_tokenizer_free(t);
 }
 

@@ -318,8 +318,9 @@ static wick_status read_kv_type(const place *p, const char *path, const json_t *
         {"prefill_chunk", F_U32, OPT(prefill_chunk), 0, 65536, NULL, NULL},                                 \
         {"max_seqs", F_U32, OPT(max_seqs), 0, 4096, NULL, NULL},                                            \
         {"kv_limit", F_BYTES, OPT(kv_limit_bytes), 0, 1e18, NULL, NULL},                                    \
+        {"prefix_cache", F_BOOL, OPT(prefix_cache), 0, 0, NULL, NULL},                                      \
     {                                                                                                       \
-        "prefix_cache", F_BOOL, OPT(prefix_cache), 0, 0, NULL, NULL                                         \
+        "pre", F_STR, OPT(pre), 0, 0, NULL, NULL                                                            \
     }
 
 static const field backend_fields[] = {{"name", F_STR, OPT(backend), 0, 0, "auto|cpu|mlx", NULL}, ENGINE_FIELDS};

@@ -14,6 +14,28 @@
 static const wick_token_type types[] = {WICK_TOKEN_NORMAL, WICK_TOKEN_NORMAL, WICK_TOKEN_UNKNOWN, WICK_TOKEN_CONTROL,
                                         WICK_TOKEN_USER,   WICK_TOKEN_UNUSED, WICK_TOKEN_BYTE};
 
+/* "<bos>", "[CLS]", "<|im_end|>": what nobody means as text. */
+static bool bracketed(wick_str p)
+{
+    return p.n > 2 && ((p.p[0] == '<' && p.p[p.n - 1] == '>') || (p.p[0] == '[' && p.p[p.n - 1] == ']'));
+}
+
+/* The type of a token by the file, or by what it is where the file does not say (type 0, or no list): the tokens that the
+ * file names are control tokens, those that are called like bytes are bytes. A text that ends a generation is a control
+ * token whatever the file says; some converters call it text. */
+static wick_token_type type_of(const wick_vocab_source *v, uint32_t id, wick_str p)
+{
+    int32_t said = v->types && v->types[id] >= 1 && v->types[id] <= 6 ? v->types[id] : 0;
+    wick_token_type type = types[said];
+    if (wick_tok_end_text(p) && (type == WICK_TOKEN_NORMAL || type == WICK_TOKEN_USER)) return WICK_TOKEN_CONTROL;
+    bool byte = p.n == 6 && memcmp(p.p, "<0x", 3) == 0 && p.p[5] == '>' && !v->n_merges;
+    if (type == WICK_TOKEN_NORMAL && byte) return WICK_TOKEN_BYTE;
+    if (said) return type;
+    if (v->unk == id) return WICK_TOKEN_UNKNOWN;
+    bool named = v->bos == id || v->eos == id || v->pad == id;
+    return named && bracketed(p) ? WICK_TOKEN_CONTROL : WICK_TOKEN_NORMAL;
+}
+
 static wick_status read_pieces(wick_tokenizer *t, const wick_vocab_source *v, const char *where, wick_err *err)
 {
     wick_vocab *o = &t->vocab;
@@ -24,14 +46,14 @@ static wick_status read_pieces(wick_tokenizer *t, const wick_vocab_source *v, co
         return wick_err_oom(err, "the vocabulary", v->n, 0);
     for (uint32_t id = 0; id < v->n; id++) {
         wick_str p = v->tokens[id];
-        int32_t type = v->types ? v->types[id] : 1;
         if (p.n > WICK_TOK_MAX_PIECE)
             return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: token %u has %zu bytes", where, id, p.n);
         p = wick_tok_keep(t, p.p, p.n);
         if (!p.p) return wick_err_oom(err, "the vocabulary", v->n, 0);
         o->piece[id] = p;
-        o->type[id] = (uint8_t)types[type >= 1 && type <= 6 ? type : 1];
-        o->score[id] = v->scores ? (double)v->scores[id] : 0;
+        o->type[id] = (uint8_t)type_of(v, id, p);
+        o->score[id] =
+            v->scores ? (double)v->scores[id] : -(double)id; /* pieces are written in the order they were learnt */
         /* padding entries repeat; the first one is found */
         if (wick_map_add(&o->map, p, id) == WICK_MAP_NONE) return wick_err_oom(err, "the vocabulary", v->n, 0);
     }
@@ -94,8 +116,11 @@ static wick_status gpt2(wick_tokenizer *t, const wick_vocab_source *v, const cha
     bool known;
     wick_pattern p = wick_pattern_of(v->pre, &known);
     if (!known)
-        wick_log(WICK_LOG_WARN, "%s: tokenizer.ggml.pre \"%s\" is not known, the default pattern is used", where,
-                 v->pre);
+        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, where,
+                         "%s: tokenizer.ggml.pre \"%.80s\" is not known, so the text would be cut in the wrong places; "
+                         "--pre NAME takes another one's rule",
+                         where, v->pre);
+    if (!v->pre) wick_log(WICK_LOG_WARN, "%s: tokenizer.ggml.pre is missing, the default pattern is used", where);
     t->model.kind = MODEL_BPE;
     t->model.whole_first = p.whole_first;
     if (p.nfc && !wick_tok_add_norm(t, NORM_NFC)) return wick_tok_op_failed(t->n_norm, where, err);
@@ -110,11 +135,25 @@ static wick_status gpt2(wick_tokenizer *t, const wick_vocab_source *v, const cha
         for (size_t i = 0; p.regex[i]; i++) WICK_TRY(split_by(t, p.regex[i], where, err));
         return WICK_OK;
     }
+    if (p.words) return wick_tok_add_pre(t, PRE_WHITESPACE_SPLIT) ? WICK_OK : wick_tok_op_failed(t->n_pre, where, err);
     for (size_t i = 0; p.regex[i]; i++) WICK_TRY(split_by(t, p.regex[i], where, err));
     wick_pre *op = wick_tok_add_pre(t, PRE_BYTE_LEVEL);
     if (!op || !wick_tok_add_dec(t, DEC_BYTE_LEVEL)) return wick_tok_op_failed(t->n_pre, where, err);
     op->flag = v->add_space_prefix == 1;
     return WICK_OK;
+}
+
+/* The unknown token: what the key names, else the first of that type, else by its text. One that is found in text (control
+ * or user-defined, as Gemma's) stays so. */
+static void set_unknown(wick_tokenizer *t, const wick_vocab_source *v)
+{
+    wick_vocab *o = &t->vocab;
+    int32_t id = v->unk >= 0 && v->unk < o->n ? (int32_t)v->unk : -1;
+    for (uint32_t i = 0; i < o->n && id < 0; i++)
+        if (o->type[i] == WICK_TOKEN_UNKNOWN) id = (int32_t)i;
+    if (id < 0) id = wick_vocab_find(o, "<unk>", 5);
+    t->model.unk = id;
+    if (id >= 0 && o->type[id] == WICK_TOKEN_NORMAL) o->type[id] = WICK_TOKEN_UNKNOWN;
 }
 
 static wick_status spaced(wick_tokenizer *t, const wick_vocab_source *v, bool unigram, const char *where, wick_err *err)
@@ -126,8 +165,7 @@ static wick_status spaced(wick_tokenizer *t, const wick_vocab_source *v, bool un
     t->model.kind = unigram ? MODEL_UNIGRAM : MODEL_SCORED_BPE;
     n->dummy_prefix = d->flag = prefix;
     t->model.byte_fallback = true;
-    if (v->unk >= 0 && v->unk < t->vocab.n && t->vocab.type[v->unk] == WICK_TOKEN_NORMAL)
-        t->vocab.type[v->unk] = WICK_TOKEN_UNKNOWN;
+    set_unknown(t, v);
     if (unigram) {
         n->escape = true;
         n->squeeze = d->squeeze = v->remove_extra_whitespaces > 0;
@@ -137,7 +175,7 @@ static wick_status spaced(wick_tokenizer *t, const wick_vocab_source *v, bool un
             WICK_TRY(wick_charsmap_init(&n->map, kept.p, kept.n, where, err));
         }
     }
-    wick_status st = wick_spm_prepare(t, where, err);
+    wick_status st = wick_spm_prepare(t, unigram, where, err);
     t->model.has_user = false; /* added.c finds them */
     t->prefix_first_only = t->prefix_after_special = true;
     return st;
@@ -194,8 +232,6 @@ static wick_status build(wick_tokenizer *t, const wick_vocab_source *v, const ch
     t->eos = valid(t, v->eos);
     t->pad = valid(t, v->pad);
     if (strcmp(m, "llama") == 0 || strcmp(m, "gemma") == 0) {
-        if (!v->scores)
-            return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: a \"%s\" vocabulary without scores", where, m);
         add_bos = true;
         WICK_TRY(spaced(t, v, false, where, err));
     } else if (strcmp(m, "t5") == 0) {

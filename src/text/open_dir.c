@@ -40,6 +40,14 @@ static int32_t token_id(const wick_tokenizer *t, const json_t *config, const jso
     return id >= 0 ? id : def;
 }
 
+/* Both files may name an end, and not the same one: generation stops at either. */
+static void name_ends(wick_tokenizer *t, const json_t *config, const json_t *map)
+{
+    const int32_t id[] = {token_id(t, config, NULL, "eos_token", -1), token_id(t, map, NULL, "eos_token", -1)};
+    for (int i = 0; i < 2; i++)
+        if (id[i] >= 0) t->named_end[t->n_named_ends++] = id[i];
+}
+
 /* added_tokens_decoder: {"32000": {"content": ..., "special": ...}}; tokens that the file itself lacks. */
 static wick_status more_tokens(wick_tokenizer *t, const json_t *config, bool spm, const char *where, wick_err *err)
 {
@@ -128,6 +136,7 @@ wick_status wick_tok_dress(wick_tokenizer *t, const char *dir, wick_dress how, w
     if (st == WICK_OK) {
         t->bos = token_id(t, config, map, "bos_token", t->bos);
         t->eos = token_id(t, config, map, "eos_token", t->eos);
+        name_ends(t, config, map);
         st = how == WICK_DRESS_SPM ? dress_spm(t, config, dir, err) : bos_eos(t, config, false, false, false, dir, err);
     }
     if (st == WICK_OK) {

@@ -9,6 +9,7 @@ typedef struct wick_pattern {
     bool add_bos;             /* unless the file says otherwise */
     bool spaced;              /* no byte alphabet: spaces as U+2581, merges over text (gemma 4) */
     bool nfc;
+    bool words; /* no byte alphabet either: words between spaces, which are dropped */
 } wick_pattern;
 
 /* By tokenizer.ggml.pre; NULL or unknown names give the default (the second with *known false). */

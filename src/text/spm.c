@@ -88,7 +88,7 @@ static wick_status read_piece(wick_tokenizer *t, wick_str msg, const char *where
     return WICK_OK;
 }
 
-wick_status wick_spm_prepare(wick_tokenizer *t, const char *where, wick_err *err)
+wick_status wick_spm_prepare(wick_tokenizer *t, bool needs_unk, const char *where, wick_err *err)
 {
     wick_tok_model *m = &t->model;
     wick_vocab *v = &t->vocab;
@@ -121,7 +121,7 @@ wick_status wick_spm_prepare(wick_tokenizer *t, const char *where, wick_err *err
         for (int b = 0; b < 256; b++)
             if (m->bytes[b] >= 0 && v->type[m->bytes[b]] != WICK_TOKEN_BYTE) m->bytes[b] = -1;
     }
-    if (m->unk < 0) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: no piece of type unknown", where);
+    if (m->unk < 0 && needs_unk) return WICK_FAIL(err, WICK_E_BAD_FILE, where, "%s: no piece of type unknown", where);
     return WICK_OK;
 }
 
@@ -224,7 +224,7 @@ static wick_status read_model(wick_tokenizer *t, const void *proto, size_t n, co
     t->vocab.n_model = t->vocab.n;
     t->model.kind = s.model_type == 2 ? MODEL_SCORED_BPE : MODEL_UNIGRAM;
     t->model.byte_fallback = s.byte_fallback != 0;
-    WICK_TRY(wick_spm_prepare(t, where, err));
+    WICK_TRY(wick_spm_prepare(t, true, where, err));
     t->bos = usable(t, s.bos);
     t->eos = usable(t, s.eos);
     t->pad = usable(t, s.pad);

@@ -229,6 +229,8 @@ struct wick_tokenizer {
     bool prefix_first_only; /* SPM normalizer and GGUF_SPACE: a prefix only at the start, or after a special token */
     bool prefix_after_special;
     int32_t bos, eos, pad;
+    int32_t named_end[4]; /* what the files beside the tokenizer call eos_token, where they disagree */
+    uint32_t n_named_ends;
     const char *kind;
 };
 
@@ -330,6 +332,8 @@ const wick_merge *wick_merges_find(const wick_tok_model *m, int32_t a, int32_t b
 wick_status wick_added_put(wick_tokenizer *t, const wick_added *a, const char *where, wick_err *err) WICK_MUST_CHECK;
 /* Builds the two tries; call once after the normalizers are there. */
 wick_status wick_added_build(wick_tokenizer *t, const char *where, wick_err *err) WICK_MUST_CHECK;
+/* A text that ends a generation whatever the type of its token is (ends.c). */
+bool wick_tok_end_text(wick_str s);
 /* Parts of text: token spans carry their id in ids[] (-1 for text). */
 typedef struct wick_part {
     uint32_t off, len;

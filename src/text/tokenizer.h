@@ -24,7 +24,7 @@ typedef enum wick_token_type {
 /* A vocabulary as arrays, for GGUF and for tests. Everything is borrowed during the call only. */
 typedef struct wick_vocab_source {
     const char *model;      /* tokenizer.ggml.model: "gpt2", "llama", "bert", "t5", ... */
-    const char *pre;        /* tokenizer.ggml.pre: "llama-bpe", "qwen2", ... or NULL */
+    const char *pre;        /* tokenizer.ggml.pre: "llama-bpe", "qwen2", ... or NULL; an unknown name is an error */
     const wick_str *tokens; /* [n] */
     const float *scores;    /* [n] or NULL */
     const int32_t *types;   /* [n] GGUF token types (1 normal .. 6 byte) or NULL */
@@ -72,6 +72,10 @@ void wick_tokenizer_bytes(const wick_tokenizer *t, int32_t id, wick_buf *out);
 int32_t wick_tokenizer_find(const wick_tokenizer *t, const char *piece, size_t n); /* -1 if absent */
 int32_t wick_tokenizer_bos(const wick_tokenizer *t);                               /* -1: none */
 int32_t wick_tokenizer_eos(const wick_tokenizer *t);
+/* Ids that end a generation: what the files name and what is known by its text, each once; how many. cap >= 64. */
+uint32_t wick_tokenizer_ends(const wick_tokenizer *t, int32_t *out, uint32_t cap);
+/* The token that ends a message but not the answer, in vocabularies that have tokens for both (harmony); -1: none. */
+int32_t wick_tokenizer_message_end(const wick_tokenizer *t);
 const char *wick_tokenizer_kind(const wick_tokenizer *t); /* "bpe (byte-level)", "spm bpe", "unigram", ... */
 
 /* Streaming: tokens in, text out, never part of a character. Not thread-safe; one per stream. */

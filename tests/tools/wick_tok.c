@@ -76,7 +76,7 @@ static wick_status load(wick_tokenizer **t, const char *path, wick_err *err)
 {
     char *data = NULL;
     size_t n = 0;
-    if (wick_ends_with(path, ".gguf")) return wick_tokenizer_open_path(t, path, err);
+    if (wick_ends_with(path, ".gguf")) return wick_tokenizer_open_path(t, path, NULL, err);
     if (wick_path_is_dir(path)) return wick_tokenizer_open_dir(t, path, err);
     WICK_TRY(wick_file_read(path, 1u << 30, &data, &n, err));
     wick_status st = wick_ends_with(path, ".vocab")  ? load_vocab(t, data, n, path, err)
