@@ -23,17 +23,17 @@ typedef struct kept_call {
 struct wick_answer {
     wick_reasoning think;
     wick_toolcall_parser *calls; /* NULL: calls are text */
-    json_t *found;
-    bool one_call, raw_reasoning, keep, quiet; /* quiet: the prefill is read */
-    bool dropped;                              /* the call that comes is not wanted */
+    bool one_call, keep;
+    bool quiet;   /* the prefill is read */
+    bool dropped; /* the call that comes is not wanted */
     wick_answer_end how;
     uint32_t n_calls, n_reasoning_tokens;
     wick_buf store, pieces; /* what this feed gave: bytes, and struct piece */
     size_t next;            /* the piece that wick_answer_next gives */
     wick_delta delta;
-    wick_buf thought, content, raw; /* between the stages */
-    wick_buf text, reasoning;       /* kept */
-    wick_buf kept;                  /* struct kept_call */
+    wick_buf pending; /* the end of the prefill that may still be the beginning of a tag: not to come out as text */
+    wick_buf text, reasoning; /* kept */
+    wick_buf kept;            /* struct kept_call */
 };
 
 /* --- pieces ---------------------------------------------------------------------------------------------------------- */
@@ -68,16 +68,26 @@ static void put_text(wick_answer *a, wick_delta_kind kind, uint32_t call, const 
     wick_buf_add(&a->pieces, &p, sizeof p);
 }
 
-static void put_answer(wick_answer *a, const char *s, size_t n)
+/* From the splitter of reasoning. */
+static void plain(void *user, bool reasoning, const char *s, size_t n)
 {
-    put_text(a, WICK_DELTA_TEXT, 0, s, n);
-    if (a->keep && !a->quiet) wick_buf_add(&a->text, s, n);
-}
-
-static void put_reasoning(wick_answer *a, const char *s, size_t n)
-{
-    put_text(a, WICK_DELTA_REASONING, 0, s, n);
-    if (a->keep && !a->quiet) wick_buf_add(&a->reasoning, s, n);
+    wick_answer *a = user;
+    if (a->quiet) return;
+    if (a->pending.n > 0) {
+        /* Bytes of the prefill come first, unless they became a tag. */
+        const size_t had = a->pending.n < n ? a->pending.n : n;
+        const bool same = memcmp(a->pending.data, s, had) == 0;
+        if (same) {
+            memmove(a->pending.data, a->pending.data + had, a->pending.n - had);
+            a->pending.n -= had;
+            s += had;
+            n -= had;
+        } else {
+            a->pending.n = 0;
+        }
+    }
+    put_text(a, reasoning ? WICK_DELTA_REASONING : WICK_DELTA_TEXT, 0, s, n);
+    if (a->keep) wick_buf_add(reasoning ? &a->reasoning : &a->text, s, n);
 }
 
 static kept_call *kept_at(const wick_answer *a, uint32_t i)
@@ -95,9 +105,12 @@ static void make_id(char out[ID_CHARS + 1])
     out[ID_CHARS] = 0;
 }
 
-static wick_status call_begins(wick_answer *a, const char *id, const char *name, wick_err *err)
+static wick_status call_begins(void *user, const char *id, const char *name, wick_err *err)
 {
+    wick_answer *a = user;
     char made[ID_CHARS + 1];
+    wick_reasoning_interrupt(&a->think);
+    a->pending.n = 0;
     a->dropped = a->one_call && a->n_calls > 0;
     if (a->dropped) return WICK_OK;
     if (!id || !*id) {
@@ -121,15 +134,17 @@ static wick_status call_begins(wick_answer *a, const char *id, const char *name,
     return WICK_OK;
 }
 
-static void call_arguments(wick_answer *a, const char *s, size_t n)
+static void call_arguments(void *user, const char *s, size_t n)
 {
+    wick_answer *a = user;
     if (a->dropped) return;
     put_text(a, WICK_DELTA_ARGUMENTS, a->n_calls - 1, s, n);
     if (a->keep) wick_buf_add(&kept_at(a, a->n_calls - 1)->arguments, s, n);
 }
 
-static void call_ends(wick_answer *a)
+static void call_ends(void *user)
 {
+    wick_answer *a = user;
     if (a->dropped) return;
     const piece p = {.kind = WICK_DELTA_CALL_END, .call = a->n_calls - 1, .text = store(a, "", 0)};
     wick_buf_add(&a->pieces, &p, sizeof p);
@@ -137,41 +152,49 @@ static void call_ends(wick_answer *a)
 
 static wick_status check(wick_answer *a, wick_err *err)
 {
-    bool bad = a->store.failed || a->pieces.failed || a->text.failed || a->reasoning.failed || a->raw.failed ||
-               a->thought.failed || a->content.failed;
+    bool bad = a->store.failed || a->pieces.failed || a->text.failed || a->reasoning.failed || a->pending.failed;
     if (a->keep && a->n_calls > 0) bad = bad || kept_at(a, a->n_calls - 1)->arguments.failed;
     return bad ? wick_err_oom(err, "the answer", 0, 0) : WICK_OK;
 }
 
 /* --- reading --------------------------------------------------------------------------------------------------------- */
 
-static wick_status drain(wick_answer *a, wick_err *err)
+/* From the finder of calls: text that is in no call. */
+static void outside(void *user, const char *s, size_t n)
 {
-    put_reasoning(a, wick_buf_str(&a->thought), a->thought.n);
-    put_answer(a, wick_buf_str(&a->content), a->content.n);
-    a->thought.n = a->content.n = 0;
-    for (size_t i = 0; i < json_array_size(a->found); i++) {
-        const json_t *c = json_array_get(a->found, i), *args = json_object_get(c, "arguments");
-        WICK_TRY(call_begins(a, json_string_value(json_object_get(c, "id")),
-                             json_string_value(json_object_get(c, "name")), err));
-        call_arguments(a, json_string_value(args), json_string_length(args));
-        call_ends(a);
-    }
-    if (a->found) json_array_clear(a->found);
+    wick_answer *a = user;
+    wick_reasoning_feed(&a->think, s, n);
+}
+
+static wick_toolcall_place place(void *user)
+{
+    const wick_answer *a = user;
+    if (a->think.state == WICK_REASONING_IN) return WICK_PLACE_REASONING;
+    return a->n_calls == 0 && wick_reasoning_at_start(&a->think) ? WICK_PLACE_START : WICK_PLACE_TEXT;
+}
+
+static wick_status read_text(wick_answer *a, const char *text, size_t n, wick_err *err)
+{
+    if (a->calls)
+        WICK_TRY(wick_toolcall_feed(a->calls, text, n, err));
+    else
+        wick_reasoning_feed(&a->think, text, n);
     return check(a, err);
 }
 
-static wick_status read_text(wick_answer *a, const char *text, size_t n, bool end, wick_err *err)
+/* What the prompt already has of the answer. White space at its end is part of it; what may be the beginning of a tag
+ * waits for the model's text. */
+static wick_status read_prefill(wick_answer *a, const char *text, size_t n, wick_err *err)
 {
-    wick_buf *plain = a->calls ? &a->raw : &a->content;
-    wick_reasoning_feed(&a->think, text, n, &a->thought, plain);
-    if (end) wick_reasoning_end(&a->think, &a->thought, plain);
-    WICK_TRY(check(a, err));
-    if (a->calls && a->raw.n > 0)
-        WICK_TRY(wick_toolcall_feed(a->calls, a->raw.data, a->raw.n, &a->content, a->found, err));
-    a->raw.n = 0;
-    if (a->calls && end) WICK_TRY(wick_toolcall_end(a->calls, &a->content, a->found, err));
-    return drain(a, err);
+    size_t held = 0;
+    const char *s = a->calls ? NULL : "";
+    a->quiet = true;
+    WICK_TRY(read_text(a, text, n, err));
+    a->quiet = false;
+    wick_buf_add(&a->pending, a->think.held, a->think.n_held);
+    if (a->calls) s = wick_toolcall_held(a->calls, &held);
+    if (a->n_calls == 0) wick_buf_add(&a->pending, s, held);
+    return check(a, err);
 }
 
 wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_err *err)
@@ -181,17 +204,14 @@ wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_e
     if (!a) return wick_err_oom(err, "the answer", sizeof *a, 0);
     a->one_call = o->one_call;
     a->keep = o->keep;
+    a->think.out = plain;
+    a->think.user = a;
     wick_reasoning_begin(&a->think, o->raw_reasoning ? NULL : o->format.think, o->inside_reasoning);
     if (o->format.calls && o->tools && !o->ignore_calls) {
-        a->found = json_array();
-        if (!a->found) st = wick_err_oom(err, "tool calls", 0, 0);
-        if (st == WICK_OK) st = wick_toolcall_parser_new(&a->calls, o->format.calls, o->tools, NULL, err);
+        const wick_toolcall_sink sink = {a, place, outside, call_begins, call_arguments, call_ends};
+        st = wick_toolcall_parser_new(&a->calls, o->format.calls, o->tools, NULL, &sink, err);
     }
-    if (st == WICK_OK && o->n_prefill > 0) {
-        a->quiet = true;
-        st = read_text(a, o->prefill, o->n_prefill, false, err);
-        a->quiet = false;
-    }
+    if (st == WICK_OK && o->n_prefill > 0) st = read_prefill(a, o->prefill, o->n_prefill, err);
     if (st == WICK_OK)
         *out = a;
     else
@@ -208,12 +228,9 @@ void wick_answer_free(wick_answer *a)
         wick_buf_release(&kept_at(a, i)->arguments);
     }
     wick_toolcall_parser_free(a->calls);
-    json_decref(a->found);
     wick_buf_release(&a->store);
     wick_buf_release(&a->pieces);
-    wick_buf_release(&a->thought);
-    wick_buf_release(&a->content);
-    wick_buf_release(&a->raw);
+    wick_buf_release(&a->pending);
     wick_buf_release(&a->text);
     wick_buf_release(&a->reasoning);
     wick_buf_release(&a->kept);
@@ -231,7 +248,7 @@ static void begin_feed(wick_answer *a)
 wick_status wick_answer_feed(wick_answer *a, const char *text, size_t n, wick_err *err)
 {
     begin_feed(a);
-    return n > 0 ? read_text(a, text, n, false, err) : WICK_OK;
+    return n > 0 ? read_text(a, text, n, err) : WICK_OK;
 }
 
 static wick_answer_end end_of(const wick_answer *a, wick_finish how)
@@ -250,7 +267,8 @@ static wick_answer_end end_of(const wick_answer *a, wick_finish how)
 wick_status wick_answer_finish(wick_answer *a, wick_finish how, wick_err *err)
 {
     begin_feed(a);
-    WICK_TRY(read_text(a, "", 0, true, err));
+    if (a->calls) WICK_TRY(wick_toolcall_end(a->calls, how != WICK_FINISH_EOS && how != WICK_FINISH_STOP, err));
+    wick_reasoning_end(&a->think);
     a->how = end_of(a, how);
     const piece p = {.kind = WICK_DELTA_END, .text = store(a, "", 0)};
     wick_buf_add(&a->pieces, &p, sizeof p);
@@ -262,7 +280,7 @@ wick_status wick_answer_event(wick_answer *a, const wick_event *ev, wick_err *er
     if ((ev->kind != WICK_EVENT_TOKEN || ev->is_prompt) && ev->kind != WICK_EVENT_DONE) return WICK_OK;
     const bool inside = a->think.state == WICK_REASONING_IN;
     begin_feed(a);
-    if (ev->n_text > 0) WICK_TRY(read_text(a, ev->text, ev->n_text, false, err));
+    if (ev->n_text > 0) WICK_TRY(read_text(a, ev->text, ev->n_text, err));
     if (ev->kind == WICK_EVENT_TOKEN && (inside || a->think.state == WICK_REASONING_IN)) a->n_reasoning_tokens++;
     return ev->kind == WICK_EVENT_DONE ? wick_answer_finish(a, ev->finish, err) : WICK_OK;
 }

@@ -2,6 +2,7 @@
  * reasoning; and what the engine must show for it. */
 #include <string.h>
 #include "chat/answer.h"
+#include "chat/format/think.h"
 #include "chat/format/toolcall.h"
 
 static bool is_control(const wick_tokenizer *t, const char *tag)
@@ -16,7 +17,7 @@ static bool is_control(const wick_tokenizer *t, const char *tag)
 bool wick_chat_format_needs_special(const wick_chat_format *f, const wick_tokenizer *t, bool with_calls)
 {
     return (f->think && is_control(t, wick_think_open(f->think))) ||
-           (with_calls && f->calls && is_control(t, wick_toolcall_open(f->calls)));
+           (with_calls && f->calls && is_control(t, wick_call_syntax_open(f->calls)));
 }
 
 /* --- probes ---------------------------------------------------------------------------------------------------------- */
@@ -86,33 +87,100 @@ static const char *turn(prober *p)
     return p->text.data + i;
 }
 
+/* What a syntax read: the first call. */
+typedef struct reading {
+    wick_buf name, arguments;
+    unsigned n;
+} reading;
+
+static wick_toolcall_place at_start(void *user)
+{
+    (void)user;
+    return WICK_PLACE_START;
+}
+
+static void no_text(void *user, const char *s, size_t n)
+{
+    (void)user, (void)s, (void)n;
+}
+
+static wick_status call(void *user, const char *id, const char *name, wick_err *err)
+{
+    reading *r = user;
+    (void)id, (void)err;
+    if (r->n++ == 0) wick_buf_puts(&r->name, name);
+    return WICK_OK;
+}
+
+static void arguments(void *user, const char *s, size_t n)
+{
+    reading *r = user;
+    if (r->n == 1) wick_buf_add(&r->arguments, s, n);
+}
+
+static void call_end(void *user)
+{
+    (void)user;
+}
+
 /* Does the syntax read the sentinel call in text? */
 static bool reads(const wick_call_syntax *f, json_t *tools, const char *text)
 {
-    wick_buf content = WICK_BUF_INIT;
-    json_t *calls = json_array();
-    bool ok = calls && wick_toolcall_parse(f, tools, text, strlen(text), &content, calls, NULL) == WICK_OK &&
-              json_array_size(calls) > 0;
-    const json_t *c = json_array_get(calls, 0);
-    const char *name = json_string_value(json_object_get(c, "name"));
-    const char *args = json_string_value(json_object_get(c, "arguments"));
-    ok = ok && name && strcmp(name, NAME) == 0 && args && strstr(args, "\"" KEY "\"") && strstr(args, "\"" VALUE "\"");
-    json_decref(calls);
-    wick_buf_release(&content);
+    reading r = {0};
+    const wick_toolcall_sink sink = {&r, at_start, no_text, call, arguments, call_end};
+    wick_toolcall_parser *p = NULL;
+    wick_status st = wick_toolcall_parser_new(&p, f, tools, NULL, &sink, NULL);
+    if (st == WICK_OK) st = wick_toolcall_feed(p, text, strlen(text), NULL);
+    if (st == WICK_OK) st = wick_toolcall_end(p, false, NULL);
+    wick_toolcall_parser_free(p);
+    const bool ok = st == WICK_OK && strcmp(wick_buf_str(&r.name), NAME) == 0 && has(&r.arguments, "\"" KEY "\"") &&
+                    has(&r.arguments, "\"" VALUE "\"");
+    wick_buf_release(&r.name);
+    wick_buf_release(&r.arguments);
     return ok;
+}
+
+/* s without white space, up to a place that is filled in. */
+static void squeeze(wick_buf *b, const char *s)
+{
+    for (; s && *s && *s != '%'; s++)
+        if (!strchr(" \t\r\n", *s)) wick_buf_putc(b, *s);
+}
+
+/* Is the call written as the row's shape says? Rows that read the same differ in what they write. */
+static bool writes(const wick_call_syntax *f, const char *text)
+{
+    const wick_call_shape *s = wick_call_syntax_shape(f);
+    wick_buf want = WICK_BUF_INIT, have = WICK_BUF_INIT;
+    squeeze(&want, s->before);
+    squeeze(&want, s->quote_name ? "\"" NAME "\"" : NAME);
+    squeeze(&want, s->after);
+    for (; *text; text++)
+        if (!strchr(" \t\r\n", *text)) wick_buf_putc(&have, *text);
+    const bool same = strstr(wick_buf_str(&have), wick_buf_str(&want)) != NULL;
+    wick_buf_release(&want);
+    wick_buf_release(&have);
+    return same;
+}
+
+static const wick_call_syntax *matching(prober *p, const char *text)
+{
+    const wick_call_syntax *f, *first = NULL;
+    for (size_t i = 0; (f = wick_call_syntax_at(i)) != NULL; i++) {
+        if (!reads(f, p->tools, text)) continue;
+        if (writes(f, text)) return f;
+        if (!first) first = f;
+    }
+    return first;
 }
 
 static void choose_calls(prober *p, wick_chat_format *out)
 {
     const bool shows_tools = probe(p, json_pack("[o]", user_message()), true, true, &p->text) && has(&p->text, NAME);
-    if (probe(p, call_messages(false), true, false, &p->text) && has(&p->text, VALUE)) {
-        const char *text = turn(p);
-        for (size_t i = 0; wick_call_syntax_at(i) && !out->calls; i++)
-            if (reads(wick_call_syntax_at(i), p->tools, text)) out->calls = wick_call_syntax_at(i);
-    }
-    if (shows_tools && !out->calls) out->calls = wick_call_syntax_by_name("hermes");
+    if (probe(p, call_messages(false), true, false, &p->text) && has(&p->text, VALUE))
+        out->calls = matching(p, turn(p));
     out->describe = !shows_tools;
-    if (!out->calls) out->calls = wick_call_syntax_by_name("hermes");
+    if (!out->calls || out->describe) out->calls = wick_call_syntax_by_name("hermes");
 }
 
 static bool tag_before(const wick_buf *b, const char *tag, const char *what)
@@ -127,25 +195,39 @@ static bool tag_before(const wick_buf *b, const char *tag, const char *what)
 /* An earlier answer whose text holds reasoning: does the template take the reasoning out? */
 static bool strips(prober *p, const wick_think_syntax *t)
 {
-    json_t *text = json_sprintf("%s\n" THOUGHT "\n%s\n\n" ANSWER, wick_think_open(t), wick_think_close(t));
+    json_t *text = json_sprintf("%s\n" THOUGHT "\n%s\n\n" ANSWER, t->open, t->close);
     json_t *m = json_pack("[o, {s:s, s:o}, o]", user_message(), "role", "assistant", "content", text, user_message());
     return probe(p, m, false, true, &p->text) && has(&p->text, ANSWER) && !has(&p->text, THOUGHT);
 }
 
-static void choose_think(prober *p, wick_chat_format *out)
+/* Among rows with the same tags: the one whose wrapper around the answer is seen in the render. */
+static const wick_think_syntax *prefer(prober *p, const wick_think_syntax *t)
+{
+    const wick_think_syntax *o;
+    if (!t ||
+        !probe(p,
+               json_pack("[o, {s:s, s:s}, o]", user_message(), "role", "assistant", "content", ANSWER, user_message()),
+               false, true, &p->text))
+        return t;
+    for (size_t i = 0; (o = wick_think_syntax_at(i)) != NULL; i++)
+        if (o != t && o->wrap[0] && strcmp(o->open, t->open) == 0 && has(&p->text, o->wrap[0])) return o;
+    return t;
+}
+
+static const wick_think_syntax *find_think(prober *p)
 {
     const wick_think_syntax *t;
     if (probe(p, call_messages(true), true, false, &p->text) && has(&p->text, THOUGHT))
-        for (size_t i = 0; (t = wick_think_syntax_at(i)) && !out->think; i++)
-            if (tag_before(&p->text, wick_think_open(t), THOUGHT)) out->think = t;
-    if (out->think) return;
+        for (size_t i = 0; (t = wick_think_syntax_at(i)) != NULL; i++)
+            if (tag_before(&p->text, t->open, THOUGHT)) return t;
     if (probe(p, json_pack("[o]", user_message()), false, true, &p->text))
-        for (size_t i = 0; (t = wick_think_syntax_at(i)) && !out->think; i++)
+        for (size_t i = 0; (t = wick_think_syntax_at(i)) != NULL; i++)
             if (wick_think_begins_inside(t, p->text.data, p->text.n) ||
-                (has(&p->text, wick_think_open(t)) && has(&p->text, wick_think_close(t))))
-                out->think = t;
-    for (size_t i = 0; (t = wick_think_syntax_at(i)) && !out->think; i++)
-        if (strips(p, t)) out->think = t;
+                (has(&p->text, t->open) && has(&p->text, t->close)))
+                return t;
+    for (size_t i = 0; (t = wick_think_syntax_at(i)) != NULL; i++)
+        if (strips(p, t)) return t;
+    return NULL;
 }
 
 wick_status wick_chat_format_choose(wick_chat_format *out, wick_format_render render, void *user, wick_err *err)
@@ -157,7 +239,7 @@ wick_status wick_chat_format_choose(wick_chat_format *out, wick_format_render re
     wick_buf_init(&p.prompt, 4 << 20);
     if (probe(&p, json_pack("[o]", user_message()), false, true, &p.text)) {
         choose_calls(&p, out);
-        choose_think(&p, out);
+        out->think = prefer(&p, find_think(&p));
     }
     json_decref(p.tools);
     wick_buf_release(&p.text);

@@ -35,9 +35,10 @@ wick_status wick_chat_format_choose(wick_chat_format *out, wick_format_render re
 const wick_call_syntax *wick_call_syntax_by_name(const char *name); /* NULL: unknown */
 const wick_call_syntax *wick_call_syntax_at(size_t i);              /* in turn; NULL past the last */
 const char *wick_call_syntax_name(const wick_call_syntax *f);
+/* The marker before calls; NULL where the syntax has none. */
+const char *wick_call_syntax_open(const wick_call_syntax *f);
 const wick_think_syntax *wick_think_syntax_by_name(const char *name);
 const wick_think_syntax *wick_think_syntax_at(size_t i);
-const wick_think_syntax *wick_think_syntax_by_open(const char *open); /* NULL gives NULL */
 const char *wick_think_syntax_name(const wick_think_syntax *t);
 const char *wick_think_open(const wick_think_syntax *t);  /* "<think>" */
 const char *wick_think_close(const wick_think_syntax *t); /* "</think>" */
@@ -55,11 +56,13 @@ wick_status wick_call_describe(const json_t *tools, wick_buf *out, wick_err *err
  *   begin (call (between call)*) end            call = before NAME after ARGUMENTS close
  *
  * NAME is a tool's name as it stands, or a JSON string where quote_name. ARGUMENTS by `style`. Strings hold the layout
- * that models write; white space at their ends may be left out or doubled by a model. "%d" in before: the number of the
- * call, from 0; "%s" in before or after: an id of nine letters and digits. NULL is an empty string. */
+ * that models write; white space at their ends may be left out or doubled by a model. Places that are filled in: %d the
+ * number of the call, from 0; %s an id of nine letters and digits; %k the parameter's name; %t the JSON type of its value
+ * ("string", "number", "boolean", "null", "object", "array"). NULL is an empty string. */
 typedef enum wick_call_style {
     WICK_STYLE_JSON, /* a JSON object */
-    WICK_STYLE_PARAMS, /* for each member param_open KEY param_mid VALUE param_close; VALUE a string as it stands, else JSON */
+    WICK_STYLE_PARAMS, /* for each member param_open KEY param_mid VALUE param_close; VALUE: a string as it stands, and for
+                        * other types JSON (after param_mid_json, where that is there) */
     WICK_STYLE_PYTHON, /* key=value, ... with Python literals */
     WICK_STYLE_GEMMA   /* {key:value, ...} with strings between `quote` */
 } wick_call_style;
@@ -70,7 +73,8 @@ typedef struct wick_call_shape {
     const char *begin, *before, *after, *close, *between, *end;
     bool quote_name;
     wick_call_style style;
-    const char *param_open, *param_mid, *param_close; /* PARAMS */
-    const char *quote;                                /* GEMMA */
-    bool parallel;                                    /* more than one call may be written */
+    const char *param_open, *param_mid, *param_mid_json, *param_close; /* PARAMS */
+    const char *quote;                                                 /* GEMMA */
+    bool parallel;                                                     /* more than one call may be written */
 } wick_call_shape;
+const wick_call_shape *wick_call_syntax_shape(const wick_call_syntax *f);

@@ -5,7 +5,6 @@
  * harmony header; both are bounded, and what passes the bound is text. */
 #include "chat/format/reasoning.h"
 #include <string.h>
-
 enum { SPACE_MAX = 256 };
 
 static const wick_think_syntax plain_family = {.open = ""};
@@ -42,17 +41,12 @@ static bool tag_ok(const char *tag)
 
 static void set(wick_reasoning *r, const wick_think_syntax *t, bool inside)
 {
-    *r = (wick_reasoning){.family = t ? t : &plain_family, .state = WICK_REASONING_OUT};
+    *r = (wick_reasoning){.family = t ? t : &plain_family, .state = WICK_REASONING_OUT, .out = r->out, .user = r->user};
     if (!t) return;
     r->open = t->open;
     r->close = t->close;
     r->state = inside ? WICK_REASONING_IN : WICK_REASONING_START;
     r->trim = r->dup = inside;
-}
-
-void wick_reasoning_init(wick_reasoning *r, const wick_think_syntax *t, const char *prompt, size_t n)
-{
-    set(r, t, wick_think_begins_inside(t, prompt, n));
 }
 
 void wick_reasoning_begin(wick_reasoning *r, const wick_think_syntax *t, bool inside)
@@ -74,22 +68,12 @@ wick_status wick_reasoning_init_tags(wick_reasoning *r, const char *open, const 
     return WICK_OK;
 }
 
-void wick_reasoning_also_ends(wick_reasoning *r, const char *marker)
-{
-    if (r->open && tag_ok(marker)) r->also = marker;
-}
-
-typedef struct sinks {
-    wick_buf *reasoning, *content;
-} sinks;
-
-static void emit(wick_reasoning *r, const sinks *to, const char *s, size_t n)
+static void emit(wick_reasoning *r, const char *s, size_t n)
 {
     const bool in = r->state == WICK_REASONING_IN;
-    wick_buf *b = in ? to->reasoning : to->content;
     if (n == 0) return;
-    if (in ? r->trim && r->any_thought : r->fresh && r->any_content) wick_buf_putc(b, '\n');
-    wick_buf_add(b, s, n);
+    if (in ? r->trim && r->any_thought : r->fresh && r->any_content) r->out(r->user, in, "\n", 1);
+    r->out(r->user, in, s, n);
     *(in ? &r->any_thought : &r->any_content) = true;
     r->trim = r->dup = r->fresh = false;
 }
@@ -100,9 +84,9 @@ static void drop_held(wick_reasoning *r, size_t n)
     memmove(r->held, r->held + n, r->n_held);
 }
 
-static void emit_held(wick_reasoning *r, const sinks *to, size_t n)
+static void emit_held(wick_reasoning *r, size_t n)
 {
-    emit(r, to, r->held, n);
+    emit(r, r->held, n);
     drop_held(r, n);
 }
 
@@ -132,6 +116,20 @@ static match harmony_tags(wick_reasoning *r, size_t at)
     return m;
 }
 
+/* May the tag that ends the answer come? */
+static bool wrapped(const wick_reasoning *r)
+{
+    return r->family->wrap[1] && (r->wrapped || (!r->family->wrap[0] && r->any_thought));
+}
+
+static match wrapper(wick_reasoning *r, size_t at, bool begins)
+{
+    match m = begins ? take(r, r->family->wrap[0], at, false, WICK_REASONING_OUT) : NO;
+    if (m == YES) r->wrapped = r->trim = true;
+    if (m != YES && wrapped(r)) m = either(m, take(r, r->family->wrap[1], at, false, WICK_REASONING_OUT));
+    return m;
+}
+
 /* Tags that count in the present state, at `at`. */
 static match any_tag(wick_reasoning *r, size_t at)
 {
@@ -143,18 +141,21 @@ static match any_tag(wick_reasoning *r, size_t at)
         return m;
     }
     if (in) m = take(r, r->close, at, false, WICK_REASONING_OUT);
-    if (in && m != YES && r->also) m = either(m, take(r, r->also, at, true, WICK_REASONING_OUT));
-    if (m != YES && (r->dup || start || (!in && r->family->anywhere)))
+    if (!in && !start && r->stray) {
+        m = take(r, r->close, at, false, WICK_REASONING_OUT);
+        r->stray = m != YES;
+    }
+    if (m != YES && (r->dup || start || (!in && (r->family->anywhere || r->trim))))
         m = either(m, take(r, r->open, at, false, WICK_REASONING_IN));
     for (size_t i = 0; i < WICK_THINK_MAX_DROP && !in && m != YES && r->family->drop[i]; i++) {
         m = either(m, take(r, r->family->drop[i], at, false, WICK_REASONING_OUT));
-        if (m == YES) r->trim = true;
+        if (m == YES && strcmp(r->family->drop[i], r->close) != 0) r->trim = true;
     }
-    return m;
+    return in || m == YES ? m : either(m, wrapper(r, at, start || r->trim));
 }
 
 /* START, IN and OUT: false when more text is needed. */
-static bool step_text(wick_reasoning *r, const sinks *to)
+static bool step_text(wick_reasoning *r)
 {
     const size_t space = n_space(r->held, r->n_held);
     const bool start = r->state == WICK_REASONING_START;
@@ -162,7 +163,7 @@ static bool step_text(wick_reasoning *r, const sinks *to)
         if (r->trim)
             drop_held(r, space);
         else
-            emit_held(r, to, space);
+            emit_held(r, space);
         return true;
     }
     if (space == r->n_held) {
@@ -171,7 +172,7 @@ static bool step_text(wick_reasoning *r, const sinks *to)
         if (r->trim)
             drop_held(r, space);
         else
-            emit_held(r, to, space);
+            emit_held(r, space);
         return true;
     }
     const match m = any_tag(r, space);
@@ -179,7 +180,7 @@ static bool step_text(wick_reasoning *r, const sinks *to)
     if (m == YES) return true;
     if (start) r->state = WICK_REASONING_OUT;
     if (r->trim) drop_held(r, space);
-    emit_held(r, to, r->trim ? 1 : space + 1);
+    emit_held(r, r->trim ? 1 : space + 1);
     return true;
 }
 
@@ -190,23 +191,23 @@ static bool ends_with(const char *s, size_t n, const char *tail)
 }
 
 /* HEADER: held is <|start|>... or <|channel|>... or to=... up to <|message|>. */
-static bool step_header(wick_reasoning *r, const sinks *to)
+static bool step_header(wick_reasoning *r)
 {
     static const char analysis[] = "analysis";
     const char *h = r->held, *ch;
     if (!ends_with(h, r->n_held, h_message)) {
         if (r->n_held < WICK_REASONING_HELD_MAX) return false;
         r->state = WICK_REASONING_OUT;
-        emit_held(r, to, r->n_held);
+        emit_held(r, r->n_held);
         return true;
     }
     if (memmem(h, r->n_held, h_to, sizeof h_to - 1)) {
         r->state = WICK_REASONING_RAW;
         r->fresh = false;
         if (h[0] != '<') {
-            emit(r, to, "<|start|>assistant ", 19);
+            emit(r, "<|start|>assistant ", 19);
         }
-        emit_held(r, to, r->n_held);
+        emit_held(r, r->n_held);
         return true;
     }
     ch = memmem(h, r->n_held, h_channel, sizeof h_channel - 1);
@@ -221,7 +222,7 @@ static bool step_header(wick_reasoning *r, const sinks *to)
 }
 
 /* RAW: a message to a tool, up to and with the marker that ends it. */
-static bool step_raw(wick_reasoning *r, const sinks *to)
+static bool step_raw(wick_reasoning *r)
 {
     match m = match_tag(r->held, r->n_held, h_start);
     if (m == YES) {
@@ -231,7 +232,7 @@ static bool step_raw(wick_reasoning *r, const sinks *to)
     for (size_t i = 0; i < sizeof h_ends / sizeof *h_ends; i++) {
         const match e = match_tag(r->held, r->n_held, h_ends[i]);
         if (e == YES) {
-            emit_held(r, to, strlen(h_ends[i]));
+            emit_held(r, strlen(h_ends[i]));
             r->state = WICK_REASONING_OUT;
             r->trim = true;
             return true;
@@ -239,20 +240,20 @@ static bool step_raw(wick_reasoning *r, const sinks *to)
         m = either(m, e);
     }
     if (m == PART) return false;
-    emit_held(r, to, 1);
+    emit_held(r, 1);
     return true;
 }
 
-static void run(wick_reasoning *r, const sinks *to)
+static void run(wick_reasoning *r)
 {
     bool more = true;
     while (more && r->n_held > 0) {
         if (r->state == WICK_REASONING_HEADER)
-            more = step_header(r, to);
+            more = step_header(r);
         else if (r->state == WICK_REASONING_RAW)
-            more = step_raw(r, to);
+            more = step_raw(r);
         else
-            more = step_text(r, to);
+            more = step_text(r);
     }
 }
 
@@ -261,39 +262,58 @@ static size_t n_plain(const wick_reasoning *r, const char *text, size_t n)
 {
     size_t i = 0;
     if (r->n_held > 0 || r->trim || r->state == WICK_REASONING_START || r->state == WICK_REASONING_HEADER) return 0;
-    if (r->state == WICK_REASONING_OUT && !r->family->anywhere) return n;
+    if (r->state == WICK_REASONING_OUT && !r->family->anywhere && !r->stray && !wrapped(r)) return n;
     const bool in = r->state == WICK_REASONING_IN;
-    const char close = in ? *r->close : '<', also = in && r->also ? *r->also : '<';
-    while (i < n && text[i] != '<' && text[i] != *r->open && text[i] != close && text[i] != also &&
-           !(in && is_space(text[i])))
-        i++;
+    const char close = in || r->stray ? *r->close : wrapped(r) ? *r->family->wrap[1] : '<';
+    while (i < n && text[i] != '<' && text[i] != *r->open && text[i] != close && !(in && is_space(text[i]))) i++;
     return i;
 }
 
-void wick_reasoning_feed(wick_reasoning *r, const char *text, size_t n, wick_buf *reasoning, wick_buf *content)
+void wick_reasoning_feed(wick_reasoning *r, const char *text, size_t n)
 {
-    const sinks to = {reasoning, content};
     for (size_t i = 0; i < n;) {
         const size_t plain = n_plain(r, text + i, n - i);
         if (plain > 0) {
-            emit(r, &to, text + i, plain);
+            emit(r, text + i, plain);
             i += plain;
             continue;
         }
         r->held[r->n_held++] = text[i++];
-        run(r, &to);
+        run(r);
     }
 }
 
-void wick_reasoning_end(wick_reasoning *r, wick_buf *reasoning, wick_buf *content)
+void wick_reasoning_end(wick_reasoning *r)
 {
-    const sinks to = {reasoning, content};
     const size_t space = n_space(r->held, r->n_held);
     /* A header without its message has no text. */
     if (r->state != WICK_REASONING_HEADER || r->held[0] != '<') {
         if (r->state == WICK_REASONING_HEADER) r->state = WICK_REASONING_OUT;
         if (r->trim) drop_held(r, space);
-        emit_held(r, &to, r->n_held);
+        emit_held(r, r->n_held);
     }
     r->n_held = 0;
+}
+
+void wick_reasoning_interrupt(wick_reasoning *r)
+{
+    size_t n = r->n_held;
+    if (r->state == WICK_REASONING_RAW || r->state == WICK_REASONING_HEADER || r->family->harmony) return;
+    while (n > 0 && is_space(r->held[n - 1])) n--;
+    if (r->state == WICK_REASONING_IN) {
+        if (n > 0) emit(r, r->held, n);
+        r->stray = true;
+    } else if (n > 0) {
+        r->state = WICK_REASONING_OUT;
+        emit(r, r->held, n);
+    }
+    r->n_held = 0;
+    if (r->open) r->state = r->state == WICK_REASONING_IN ? WICK_REASONING_OUT : r->state;
+    r->dup = false;
+    r->trim = r->trim || r->stray;
+}
+
+bool wick_reasoning_at_start(const wick_reasoning *r)
+{
+    return (r->state == WICK_REASONING_START || r->state == WICK_REASONING_OUT) && !r->any_content && r->n_held == 0;
 }

@@ -2,7 +2,7 @@
  *
  * Knows a tag pair (<think>...</think> and the like) and gpt-oss's harmony messages. No part of a tag ever comes out,
  * wherever the deltas are cut; how the text was cut never changes what comes out in total. The struct owns no memory:
- * nothing to release, no failure of its own (the wick_bufs may fail; check them).
+ * nothing to release, no failure of its own.
  *
  *   - Tags that are plain text (<think>) open only at the start of the text, blanks aside; tags that are special tokens
  *     of their family ([THINK], <|channel>thought, ...) open anywhere.
@@ -19,8 +19,12 @@
 
 enum { WICK_REASONING_TAG_MAX = 64, WICK_REASONING_HELD_MAX = 512 };
 
+typedef void wick_reasoning_out(void *user, bool reasoning, const char *s, size_t n);
+
 typedef struct wick_reasoning {
-    const char *open, *close, *also; /* borrowed; open NULL: all text is content */
+    wick_reasoning_out *out; /* where the text goes, with `user`: set by the caller before wick_reasoning_begin */
+    void *user;
+    const char *open, *close; /* borrowed; open NULL: all text is content */
     const wick_think_syntax *family;
     enum {
         WICK_REASONING_START,
@@ -33,22 +37,23 @@ typedef struct wick_reasoning {
     bool trim;        /* the next text follows a tag: white space is dropped, a separator may be due */
     bool any_thought; /* reasoning came out */
     bool any_content;
-    bool fresh; /* harmony: the next content begins a message */
+    bool fresh;   /* harmony: the next content begins a message */
+    bool stray;   /* a call ended reasoning: the closing tag may still come, and is no text */
+    bool wrapped; /* the marker that begins the answer came */
     size_t n_held;
     char held[WICK_REASONING_HELD_MAX]; /* what may be the start of a tag, and white space before it */
 } wick_reasoning;
 
-/* prompt: the rendered prompt or its last bytes; t NULL: all text is content. */
-void wick_reasoning_init(wick_reasoning *r, const wick_think_syntax *t, const char *prompt, size_t n);
-/* The same where it is known whether the text begins inside of reasoning. */
+/* t NULL: all text is content. inside: the text begins inside of reasoning. */
 void wick_reasoning_begin(wick_reasoning *r, const wick_think_syntax *t, bool inside);
 /* Explicit tags, borrowed; either NULL: no reasoning. WICK_E_BAD_PARAMETER: empty, or above WICK_REASONING_TAG_MAX. */
 wick_status wick_reasoning_init_tags(wick_reasoning *r, const char *open, const char *close, bool inside,
                                      wick_err *err) WICK_MUST_CHECK;
-/* A marker that ends reasoning too and stays in content: the opening of a tool call that a model may write before its
- * closing tag. For special tokens only; borrowed; ignored if empty or too long. */
-void wick_reasoning_also_ends(wick_reasoning *r, const char *marker);
-/* Appends what is certain by now. */
-void wick_reasoning_feed(wick_reasoning *r, const char *text, size_t n, wick_buf *reasoning, wick_buf *content);
-/* Nothing follows: appends what was held. */
-void wick_reasoning_end(wick_reasoning *r, wick_buf *reasoning, wick_buf *content);
+/* Gives out what is certain. */
+void wick_reasoning_feed(wick_reasoning *r, const char *text, size_t n);
+/* Nothing follows: gives out what was held. */
+void wick_reasoning_end(wick_reasoning *r);
+/* A tool call begins here: reasoning that is open ends; a closing tag that comes later is dropped. */
+void wick_reasoning_interrupt(wick_reasoning *r);
+/* Did nothing but reasoning and white space come so far? */
+bool wick_reasoning_at_start(const wick_reasoning *r);

@@ -10,13 +10,28 @@ static const wick_think_syntax rows[] = {
      .close = "<|end|>",
      .anywhere = true,
      .harmony = true},
-    {.name = "gemma4", .open = "<|channel>thought", .close = "<channel|>", .anywhere = true},
+    {.name = "gemma4", .open = "<|channel>thought", .close = "<channel|>", .anywhere = true, .drop = {"<channel|>"}},
     {.name = "seed", .open = "<seed:think>", .close = "</seed:think>"},
     {.name = "cohere",
      .open = "<|START_THINKING|>",
      .close = "<|END_THINKING|>",
      .anywhere = true,
      .drop = {"<|START_RESPONSE|>", "<|END_RESPONSE|>", "<|START_TEXT|>", "<|END_TEXT|>"}},
+    {.name = "granite", .open = "<think>", .close = "</think>", .wrap = {"<response>", "</response>"}},
+    {.name = "thinking", .open = "<thinking>", .close = "</thinking>"},
+    {.name = "apriel",
+     .open = "Here are my reasoning steps:",
+     .close = "[BEGIN FINAL RESPONSE]",
+     .wrap = {NULL, "[END FINAL RESPONSE]"}},
+    {.name = "apertus", .open = "<|inner_prefix|>", .close = "<|inner_suffix|>", .anywhere = true},
+    {.name = "kimi-k3",
+     .open = "<|open|>think<|sep|>",
+     .close = "<|close|>think<|sep|>",
+     .anywhere = true,
+     .drop = {"<|open|>response<|sep|>", "<|close|>response<|sep|>", "<|close|>message<|sep|>", "<|end_of_msg|>"}},
+    {.name = "minimax-m3", .open = "<mm:think>", .close = "</mm:think>"},
+    {.name = "kimi", .open = "\xe2\x97\x81think\xe2\x96\xb7", .close = "\xe2\x97\x81/think\xe2\x96\xb7"},
+    {.name = "hunyuan", .open = "<think>", .close = "</think>", .wrap = {"<answer>", "</answer>"}},
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };
 
@@ -24,13 +39,6 @@ const wick_think_syntax *wick_think_syntax_by_name(const char *name)
 {
     for (size_t i = 0; i < N_ROWS; i++)
         if (strcmp(rows[i].name, name) == 0) return &rows[i];
-    return NULL;
-}
-
-const wick_think_syntax *wick_think_syntax_by_open(const char *open)
-{
-    for (size_t i = 0; open && i < N_ROWS; i++)
-        if (strcmp(rows[i].open, open) == 0) return &rows[i];
     return NULL;
 }
 

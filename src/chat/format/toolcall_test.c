@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "chat/format/format.h"
 #include "chat/format/toolcall.h"
 
 #define BAR "\xef\xbd\x9c"
@@ -68,9 +69,9 @@ static const struct {
      "", "f(){\"e\":\"1\",\"u\":7,\"x\":null,\"l\":[\"a\",1],\"n\":\"abc\",\"new\":7}\n"},
     {"qwen3-coder", "<tool_call><function=g></function></tool_call><tool_call>\n{\"name\":\"f\"}\n</tool_call>", "",
      "g(){}\nf(){}\n"},
-    {"qwen3-coder", "<tool_call><function=f><parameter=s>cut", "<tool_call><function=f><parameter=s>cut", ""},
-    {"qwen3-coder", "<function=f><parameter=n>1</parameter><parameter=n>2</parameter></function>",
-     "<function=f><parameter=n>1</parameter><parameter=n>2</parameter></function>", ""},
+    {"qwen3-coder", "<tool_call><function=f><parameter=s>no tag", "", "f(){\"s\":\"no tag\"}\n"},
+    {"qwen3-coder", "<function=f><parameter=n>1</parameter><parameter=n>2</parameter></function>", "",
+     "f(){\"n\":1}\n"},
     {"seed-oss", "<seed:tool_call>\n<function=f>\n<parameter=s>v</parameter>\n</function>\n</seed:tool_call>", "",
      "f(){\"s\":\"v\"}\n"},
     {"glm4",
@@ -165,7 +166,7 @@ static const struct {
 
 typedef struct run {
     wick_toolcall_parser *p;
-    wick_buf content;
+    wick_buf content, arguments; /* arguments: of the call that is read */
     json_t *calls;
 } run;
 
@@ -185,29 +186,72 @@ static int drop_tools(void **state)
     return 0;
 }
 
+/* The sink: text to content, each call to an object of the list. */
+static wick_toolcall_place place(void *user)
+{
+    const run *x = user;
+    size_t k = 0;
+    while (k < x->content.n && strchr(" \t\r\n", x->content.data[k])) k++;
+    return k == x->content.n && json_array_size(x->calls) == 0 ? WICK_PLACE_START : WICK_PLACE_TEXT;
+}
+
+static void text(void *user, const char *s, size_t n)
+{
+    wick_buf_add(&((run *)user)->content, s, n);
+}
+
+static wick_status call_begins(void *user, const char *id, const char *name, wick_err *err)
+{
+    run *x = user;
+    json_t *c = json_pack("{s:s?, s:s}", "id", id, "name", name);
+    if (!c || json_array_append_new(x->calls, c) != 0) return wick_err_oom(err, "test", 0, 0);
+    wick_buf_reset(&x->arguments);
+    return WICK_OK;
+}
+
+static void call_arguments(void *user, const char *s, size_t n)
+{
+    wick_buf_add(&((run *)user)->arguments, s, n);
+}
+
+static void call_ends(void *user)
+{
+    run *x = user;
+    json_t *c = json_array_get(x->calls, json_array_size(x->calls) - 1);
+    (void)json_object_set_new(c, "arguments", json_stringn(wick_buf_str(&x->arguments), x->arguments.n));
+}
+
+static wick_status start(run *x, const char *format, json_t *with_tools, const wick_toolcall_limits *limits)
+{
+    const wick_toolcall_sink sink = {x, place, text, call_begins, call_arguments, call_ends};
+    memset(x, 0, sizeof *x);
+    const wick_toolcall_format *f = wick_call_syntax_by_name(format);
+    assert_non_null(f);
+    x->calls = json_array();
+    return wick_toolcall_parser_new(&x->p, f, with_tools, limits, &sink, NULL);
+}
+
 static void open_run(run *x, const char *format, const wick_toolcall_limits *limits)
 {
-    memset(x, 0, sizeof *x);
-    const wick_toolcall_format *f = wick_toolcall_by_name(format);
-    assert_non_null(f);
-    assert_int_equal(wick_toolcall_parser_new(&x->p, f, tools, limits, NULL), WICK_OK);
-    x->calls = json_array();
+    assert_int_equal(start(x, format, tools, limits), WICK_OK);
+    assert_non_null(x->calls);
 }
 
 static void feed(run *x, const char *s, size_t n)
 {
-    assert_int_equal(wick_toolcall_feed(x->p, s, n, &x->content, x->calls, NULL), WICK_OK);
+    assert_int_equal(wick_toolcall_feed(x->p, s, n, NULL), WICK_OK);
 }
 
 static void end(run *x)
 {
-    assert_int_equal(wick_toolcall_end(x->p, &x->content, x->calls, NULL), WICK_OK);
+    assert_int_equal(wick_toolcall_end(x->p, false, NULL), WICK_OK);
 }
 
 static void drop(run *x)
 {
     wick_toolcall_parser_free(x->p);
     wick_buf_release(&x->content);
+    wick_buf_release(&x->arguments);
     json_decref(x->calls);
 }
 
@@ -299,34 +343,17 @@ static void test_at_once(void **state)
     }
 }
 
-static void test_detect(void **state)
+static void test_rows(void **state)
 {
     (void)state;
-    static const struct {
-        const char *source, *name;
-    } at[] = {
-        {"{{ '<tool_call>' }}", "hermes"},
-        {"<tool_call>\n<function=example>", "qwen3-coder"},
-        {"<tool_call>{name}<arg_key>", "glm4"},
-        {"'<|tool_call>call:'", "gemma4"},
-        {"'<|tool_call|>'", "granite3"},
-        {"[TOOL_CALLS]", "mistral"},
-        {"<seed:tool_call><function=", "seed-oss"},
-        {CALLS, "deepseek"},
-        {"<|channel|>x<|message|>", "harmony"},
-        {"<|start_header_id|>", "llama"},
-        {"{{ tools | tojson }}", "hermes"},
-    };
-    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        const wick_toolcall_format *f = wick_toolcall_detect(at[i].source, true);
-        assert_string_equal(wick_toolcall_name(f), at[i].name);
+    for (size_t i = 0; wick_call_syntax_at(i); i++) {
+        const wick_call_syntax *f = wick_call_syntax_at(i);
+        assert_ptr_equal(wick_call_syntax_by_name(wick_call_syntax_name(f)), f);
+        assert_true(wick_call_syntax_shape(f)->style != WICK_STYLE_PARAMS || wick_call_syntax_shape(f)->param_close);
     }
-    assert_null(wick_toolcall_detect("<tool_call>", false));
-    for (size_t i = 0; wick_toolcall_at(i); i++)
-        assert_ptr_equal(wick_toolcall_by_name(wick_toolcall_name(wick_toolcall_at(i))), wick_toolcall_at(i));
-    assert_null(wick_toolcall_by_name("?"));
-    assert_string_equal(wick_toolcall_open(wick_toolcall_by_name("hermes")), "<tool_call>");
-    assert_null(wick_toolcall_open(wick_toolcall_by_name("llama")));
+    assert_null(wick_call_syntax_by_name("?"));
+    assert_string_equal(wick_call_syntax_open(wick_call_syntax_by_name("hermes")), "<tool_call>");
+    assert_null(wick_call_syntax_open(wick_call_syntax_by_name("llama")));
 }
 
 static void many(wick_buf *b, const char *s, size_t times)
@@ -338,7 +365,7 @@ static void test_limits(void **state)
 {
     (void)state;
     static const char call[] = "<tool_call>{\"name\":\"f\"}</tool_call>";
-    const wick_toolcall_limits three = {.max_calls = 3}, small = {.max_call_bytes = 40};
+    const wick_toolcall_limits three = {.max_calls = 3}, small = {.max_call_bytes = 20};
     run x;
     wick_buf t = WICK_BUF_INIT;
     open_run(&x, "hermes", &three);
@@ -354,8 +381,19 @@ static void test_limits(void **state)
         for (size_t i = 0; i < sizeof long_call - 1; i += step)
             feed(&x, long_call + i, sizeof long_call - 1 - i < step ? sizeof long_call - 1 - i : step);
         close_run(&x, long_call, "");
+        /* Arguments that pass the limit end there; the rest is text. */
+        static const char head[] = "<tool_call>f<arg_key>s</arg_key><arg_value>";
+        static char value[91], kept[80], rest[40];
+        const wick_toolcall_limits some = {.max_call_bytes = 60};
+        memset(value, 'x', 90);
+        snprintf(kept, sizeof kept, "f(){\"s\":\"%.55s\n", value);
+        snprintf(rest, sizeof rest, "%s", value + 55);
+        open_run(&x, "glm4", &some);
+        feed(&x, head, sizeof head - 1);
+        for (size_t i = 0; i < 90; i += step) feed(&x, value + i, 90 - i < step ? 90 - i : step);
+        close_run(&x, rest, kept);
     }
-    /* Nesting: at the limit it is a call, past it content. */
+    /* Nesting: past the limit arguments are passed on as they are. */
     for (int depth = 62; depth < 66; depth++) {
         wick_buf_reset(&t);
         many(&t, "<tool_call>{\"name\":\"f\",\"arguments\":{\"l\":", 1);
@@ -365,7 +403,11 @@ static void test_limits(void **state)
         open_run(&x, "hermes", NULL);
         feed(&x, t.data, t.n);
         end(&x);
-        assert_int_equal(json_array_size(x.calls), depth <= 62);
+        assert_int_equal(json_array_size(x.calls), 1);
+        const json_t *args = json_object_get(json_array_get(x.calls, 0), "arguments");
+        json_t *v = json_loads(json_string_value(args), 0, NULL);
+        assert_int_equal(v != NULL, depth <= 63);
+        json_decref(v);
         drop(&x);
     }
     wick_buf_release(&t);
@@ -391,12 +433,12 @@ static void test_hostile(void **state)
                                          "\xff\0x",
                                          "<tool_call>f<arg_key>a</arg_key>",
                                          "<|channel|>"};
-    for (size_t f = 0; wick_toolcall_at(f); f++)
+    for (size_t f = 0; wick_call_syntax_at(f); f++)
         for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
             wick_buf t = WICK_BUF_INIT;
             run x;
             many(&t, pieces[i], 3000);
-            open_run(&x, wick_toolcall_name(wick_toolcall_at(f)), NULL);
+            open_run(&x, wick_call_syntax_name(wick_call_syntax_at(f)), NULL);
             for (size_t k = 0; k < t.n; k += 997) feed(&x, t.data + k, t.n - k < 997 ? t.n - k : 997);
             end(&x);
             if (json_array_size(x.calls) == 0) {
@@ -414,14 +456,15 @@ static void test_long(void **state)
     (void)state;
     static const struct {
         const char *format, *head, *rest;
+        size_t calls;
     } at[] = {
-        {"hermes", "a", " \n"},
-        {"hermes", "<tool_call>", " \n"},
-        {"hermes", "<tool_call>{\"name\":\"", "}]\\\""},
-        {"qwen3-coder", "<tool_call><function=f><parameter=s>v</parameter>", " \n"},
-        {"qwen3-coder", "<tool_call><function=f><parameter=s>", "</paramete"},
-        {"mistral", "[TOOL_CALLS]f", " \n"},
-        {"gemma4", "<|tool_call>call:f{s:<|\"|>", "<|\"|"},
+        {"hermes", "a", " \n", 0},
+        {"hermes", "<tool_call>", " \n", 0},
+        {"hermes", "<tool_call>{\"name\":\"", "}]\\\"", 0},
+        {"qwen3-coder", "<tool_call><function=f><parameter=s>v</parameter>", " \n", 1},
+        {"qwen3-coder", "<tool_call><function=f><parameter=s>", "</paramete", 1},
+        {"mistral", "[TOOL_CALLS]f", " \n", 0},
+        {"gemma4", "<|tool_call>call:f{s:<|\"|>", "<|\"|", 1},
     };
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         run x;
@@ -432,9 +475,11 @@ static void test_long(void **state)
         for (size_t k = 0; k < t.n; k += 2) feed(&x, t.data + k, t.n - k < 2 ? t.n - k : 2);
         if (i == 0) assert_true(x.content.n > t.n - 2000);
         end(&x);
-        assert_int_equal(json_array_size(x.calls), 0);
-        assert_int_equal(x.content.n, t.n);
-        assert_memory_equal(x.content.data, t.data, t.n);
+        assert_int_equal(json_array_size(x.calls), at[i].calls);
+        if (at[i].calls == 0) {
+            assert_int_equal(x.content.n, t.n);
+            assert_memory_equal(x.content.data, t.data, t.n);
+        }
         drop(&x);
         wick_buf_release(&t);
     }
@@ -443,18 +488,11 @@ static void test_long(void **state)
 static void test_no_tools(void **state)
 {
     (void)state;
-    wick_buf content = WICK_BUF_INIT, b = WICK_BUF_INIT;
-    json_t *calls = json_array();
-    static const char text[] = "{\"name\": \"anything\", \"parameters\": {}}";
-    assert_int_equal(
-        wick_toolcall_parse(wick_toolcall_by_name("llama"), NULL, text, sizeof text - 1, &content, calls, NULL),
-        WICK_OK);
-    print_calls(calls, &b);
-    assert_string_equal(wick_buf_str(&b), "anything(){}\n");
-    assert_int_equal(content.n, 0);
-    wick_buf_release(&content);
-    wick_buf_release(&b);
-    json_decref(calls);
+    run x;
+    static const char call[] = "{\"name\": \"anything\", \"parameters\": {}}";
+    assert_int_equal(start(&x, "llama", NULL, NULL), WICK_OK);
+    feed(&x, call, sizeof call - 1);
+    close_run(&x, "", "anything(){}\n");
 }
 
 /* Every allocation fails once, jansson's too: an error, no leak, no wrong success. */
@@ -464,15 +502,14 @@ static void test_no_memory(void **state)
     json_set_alloc_funcs(wick_alloc, wick_free);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (uint64_t k = 1;; k++) {
-            wick_buf content = WICK_BUF_INIT, b = WICK_BUF_INIT;
-            json_t *calls = json_array();
+            run x;
             wick_alloc_fail_at(k, k % 2);
-            const wick_status st = wick_toolcall_parse(wick_toolcall_by_name(cases[i].format), NULL, cases[i].text,
-                                                       strlen(cases[i].text), &content, calls, NULL);
+            wick_status st = start(&x, cases[i].format, NULL, NULL);
+            if (st == WICK_OK && !x.calls) st = WICK_E_OUT_OF_MEMORY;
+            if (st == WICK_OK) st = wick_toolcall_feed(x.p, cases[i].text, strlen(cases[i].text), NULL);
+            if (st == WICK_OK) st = wick_toolcall_end(x.p, false, NULL);
             wick_alloc_fail_at(0, false);
-            wick_buf_release(&content);
-            wick_buf_release(&b);
-            json_decref(calls);
+            drop(&x);
             if (st == WICK_OK) break;
             assert_int_equal(st, WICK_E_OUT_OF_MEMORY);
             assert_true(k < 10000);
@@ -484,7 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_and_cut), cmocka_unit_test(test_prefixes), cmocka_unit_test(test_at_once),
-        cmocka_unit_test(test_detect),        cmocka_unit_test(test_limits),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_rows),          cmocka_unit_test(test_limits),   cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_long),          cmocka_unit_test(test_no_tools), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, load_tools, drop_tools);
