@@ -8,12 +8,25 @@ struct wick_chat {
     wick_chat_template *template;
     const wick_tokenizer *tokenizer;
     wick_chat_caps caps;
+    wick_chat_format format;
     wick_err why;
     bool broken;
 };
 
+/* For wick_chat_format_choose. */
+static bool render_probe(void *ctx, const json_t *messages, const json_t *tools, const json_t *vars,
+                         bool generation_prompt, wick_buf *out)
+{
+    static const wick_jinja_limits limits = {.max_steps = 500 * 1000, .max_heap_bytes = 4 << 20, .now_unix_s = 1};
+    const wick_chat *c = ctx;
+    const wick_chat_input in = {
+        .messages = messages, .tools = tools, .vars = vars, .add_generation_prompt = generation_prompt};
+    return wick_chat_render(c->template, &in, &limits, out, NULL) == WICK_OK;
+}
+
 wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const wick_tokenizer *tok, wick_err *err)
 {
+    wick_status st = WICK_OK;
     wick_chat *c = wick_alloc_zero(1, sizeof *c);
     if (!c) {
         wick_chat_template_free(t);
@@ -28,9 +41,13 @@ wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const 
                                    .opens_think = traits->generation_prompt_opens_think,
                                    .think_open = traits->think_open,
                                    .think_close = traits->think_close};
+        st = wick_chat_format_choose(&c->format, render_probe, c, err);
     }
-    *out = c;
-    return WICK_OK;
+    if (st == WICK_OK)
+        *out = c;
+    else
+        wick_chat_close(c);
+    return st;
 }
 
 wick_status wick_chat_open(wick_chat **out, const wick_engine *e, const char *override, wick_err *err)
@@ -72,6 +89,11 @@ const wick_err *wick_chat_why(const wick_chat *c)
 const wick_chat_caps *wick_chat_get_caps(const wick_chat *c)
 {
     return &c->caps;
+}
+
+const wick_chat_format *wick_chat_get_format(const wick_chat *c)
+{
+    return &c->format;
 }
 
 const wick_tokenizer *wick_chat_tokenizer(const wick_chat *c)

@@ -5,6 +5,7 @@
  * prompts with it. */
 #pragma once
 #include "chat/caps.h"
+#include "chat/format/format.h"
 #include "engine/engine.h"
 #include "template/chat.h"
 
@@ -23,7 +24,8 @@ void wick_chat_close(wick_chat *c); /* NULL is fine */
 bool wick_chat_usable(const wick_chat *c);
 /* Why it cannot, or NULL where the model simply has no template. */
 const wick_err *wick_chat_why(const wick_chat *c);
-/* Never NULL; all false without a template. */
+/* Neither is ever NULL; without a template the caps are all false and the format is {0}: all is text. */
 const wick_chat_caps *wick_chat_get_caps(const wick_chat *c);
+const wick_chat_format *wick_chat_get_format(const wick_chat *c);
 const wick_tokenizer *wick_chat_tokenizer(const wick_chat *c);        /* NULL: it has none */
 const wick_chat_template *wick_chat_get_template(const wick_chat *c); /* NULL: it has none */

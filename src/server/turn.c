@@ -1,16 +1,7 @@
 /* server/turn.c - see turn.h. */
 #include "server/turn.h"
 #include <string.h>
-#include "chat/format/toolcall.h"
 #include "server/prompt.h"
-
-/* What the model's template teaches: the syntax of its calls and that of its reasoning. */
-static wick_chat_format format_of(const wick_chat_template *t)
-{
-    const wick_chat_traits *traits = wick_chat_template_traits(t);
-    return (wick_chat_format){.calls = wick_toolcall_detect(wick_chat_template_source(t), traits->takes_tools),
-                              .think = wick_think_syntax_by_open(traits->think_open)};
-}
 
 wick_status wick_turn_prepare(wick_gen *g, wick_err *err)
 {
@@ -18,7 +9,7 @@ wick_status wick_turn_prepare(wick_gen *g, wick_err *err)
     wick_params *p = &g->p;
     wick_chat_prompt prompt;
     WICK_TRY(wick_prompt_build(chat, p, false, &prompt, err));
-    const wick_chat_format f = format_of(wick_chat_get_template(chat));
+    const wick_chat_format f = *wick_chat_get_format(chat);
     const bool calls = p->tools && !p->tool_choice_none;
     g->answer = (wick_answer_opts){.format = f,
                                    .tools = calls ? (json_t *)(uintptr_t)p->tools : NULL,

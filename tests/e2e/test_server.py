@@ -237,9 +237,10 @@ CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Köln", "days": 
 THOUGHT = "<think>\nhmm\n</think>\n\n"
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}}}]
 TOOL_TEMPLATE = ("{% if tools %}<|start|>system\nTools:\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}Answer with <tool_call>\n{\"name\": ..., \"arguments\": ...}\n</tool_call>"
-                 "<|end|>\n{% endif %}{% for m in messages %}<|start|>{{ m.role }}\n{% if m.content %}{{ m.content }}{% endif %}{% if m.tool_calls %}{% for c in m.tool_calls %}"
+                 "<|end|>\n{% endif %}{% for m in messages %}<|start|>{{ m.role }}\n{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}"
+                 "{% if m.content %}{{ m.content }}{% endif %}{% if m.tool_calls %}{% for c in m.tool_calls %}"
                  "<tool_call>\n{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments | tojson }}}\n</tool_call>{% endfor %}{% endif %}"
-                 "<|end|>\n{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}{# <think> </think> #}")
+                 "<|end|>\n{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}")
 
 
 @pytest.fixture(scope="module")
