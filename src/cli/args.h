@@ -45,6 +45,8 @@ typedef struct wick_args {
     uint32_t port, max_queue, drain_timeout, rpm, tpm, concurrent;
     bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, force;
     wick_str_list allow_host, cors_origin;
+    /* wick sh */
+    const char *check, *batch, *policy;
     /* environment only */
     const char *home, *hf_home, *hf_hub_cache, *hub_cache_old, *ollama_models, *no_color, *state_home, *cache_home,
         *api_key;

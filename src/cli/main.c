@@ -36,7 +36,7 @@ static int run_command(const wick_command *c, int argc, char **argv)
         if (st == WICK_OK) st = WICK_FAIL(&err, WICK_E_IO, "standard output", "standard output: write failed");
     }
     if (st != WICK_OK) fprintf(stderr, "wick: %s\n", err.message[0] ? err.message : wick_status_name(st));
-    return (int)st;
+    return st != WICK_OK ? (int)st : wick_exit_code();
 }
 
 int main(int argc, char **argv)

@@ -160,3 +160,15 @@ bool wick_stdin_is_tty(void)
 {
     return isatty(STDIN_FILENO);
 }
+
+static int exit_code;
+
+void wick_exit_with(int code)
+{
+    exit_code = code;
+}
+
+int wick_exit_code(void)
+{
+    return exit_code;
+}

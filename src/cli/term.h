@@ -19,5 +19,8 @@ void wick_term_text(const char *p, size_t n);
 bool wick_interrupted(void); /* Ctrl-C since the last clear */
 void wick_interrupt_clear(void);
 bool wick_stdin_is_tty(void);
+/* The exit code of a command that ended well; without a call it is 0. */
+void wick_exit_with(int code);
+int wick_exit_code(void);
 /* Around reads of standard input: between true and false Ctrl-C ends a blocking read. */
 void wick_stdin_reading(bool on);

