@@ -7,7 +7,7 @@ pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 pkg_check_modules(MICROHTTPD IMPORTED_TARGET libmicrohttpd)
-pkg_check_modules(CURL IMPORTED_TARGET libcurl)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(YAML IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(EDIT IMPORTED_TARGET libedit)
 

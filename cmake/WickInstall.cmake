@@ -9,6 +9,8 @@ install(TARGETS wick wick_static wick_shared
 install(DIRECTORY include/wick DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 set(WICK_PC_REQUIRES "jansson libpcre2-8 libutf8proc zlib nettle")
+# libcurl stays a shared library also where libwick is linked statically: its own static needs are a dozen libraries, which few have.
+list(JOIN CURL_LDFLAGS " " WICK_PC_CURL)
 # Both files find their prefix from where they lie, so that a moved installation stays whole.
 file(RELATIVE_PATH WICK_PC_UP ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 file(RELATIVE_PATH WICK_CONFIG_UP ${CMAKE_INSTALL_FULL_LIBDIR}/cmake/wick ${CMAKE_INSTALL_PREFIX})

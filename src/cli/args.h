@@ -47,8 +47,16 @@ typedef struct wick_args {
     wick_str_list allow_host, cors_origin;
     /* wick sh */
     const char *check, *batch, *policy;
+    /* the hub */
+    const char *revision, *token;
+    uint32_t connections, stall_timeout, retry_ms;
+    uint64_t segment_bytes;
     /* environment only */
     const char *home, *hf_home, *hf_hub_cache, *hub_cache_old, *ollama_models, *no_color, *state_home, *cache_home,
         *api_key;
+    const char *hf_endpoint, *hf_token, *hf_token_path, *http_proxy, *https_proxy, *no_proxy, *ca_file;
+    bool hf_offline, modelscope;
+    char *token_file_path,
+        *token_read;        /* where wick login keeps the token; what stands there, if HF_TOKEN is not set */
     char *installed_models; /* beside this program: PREFIX/share/wick/models, or NULL */
 } wick_args;

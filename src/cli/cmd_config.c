@@ -41,6 +41,7 @@ static wick_status check_file(const wick_args *a, const char *path, wick_err *er
     wick_server_config c;
     wick_server_config_init(&c);
     wick_discover_opts_from(&c.discover, a);
+    c.discover.hub = NULL; /* it says what is there, and fetches nothing */
     wick_status st = wick_server_config_load(&c, path, err);
     if (st == WICK_OK && a->api_key && *a->api_key)
         st = wick_server_config_add_key(&c, "WICK_API_KEY", a->api_key, WICK_SCOPE_ALL, NULL, err);

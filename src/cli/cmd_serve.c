@@ -9,9 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "cli/commands.h"
+#include "cli/hubs.h"
 #include "cli/session.h"
 #include "cli/term.h"
 #include "server/server.h"
@@ -91,11 +93,41 @@ static wick_status load_file(wick_server_config *c, const char *path, wick_err *
     return WICK_OK;
 }
 
+static bool signalled(void *ctx)
+{
+    (void)ctx;
+    return n_signals > 0;
+}
+
+/* Models that the server loads later are downloaded without a bar, on the loader's thread. */
+static const wick_hub *quiet_hub(const wick_args *a)
+{
+    static wick_hub hub;
+    hub = *wick_hub_from_args(a);
+    hub.progress = NULL;
+    hub.cancelled = signalled;
+    return &hub;
+}
+
+/* What the command line names and this disk has not is downloaded before the server starts, with a bar. */
+static wick_status fetch_named(const wick_args *a, const char *name, wick_err *err)
+{
+    wick_discover_opts o;
+    wick_model_ref ref;
+    char *path;
+    if (wick_path_exists(name) || !wick_model_ref_parse(&ref, name)) return WICK_OK;
+    wick_discover_opts_from(&o, a);
+    WICK_TRY(wick_resolve_model(&path, name, &o, err));
+    wick_free(path);
+    return WICK_OK;
+}
+
 static wick_status make_config(wick_server_config *c, const wick_args *a, wick_err *err)
 {
     wick_model_config *m;
     WICK_TRY(wick_engine_opts_from(&c->engine_defaults, a, err));
     wick_discover_opts_from(&c->discover, a);
+    c->discover.hub = quiet_hub(a);
     c->chat_template = a->chat_template;
     if (a->mlx_device) c->engine_defaults.device.device = a->mlx_device;
     if (a->config) WICK_TRY(load_file(c, a->config, err));
@@ -113,6 +145,7 @@ static wick_status make_config(wick_server_config *c, const wick_args *a, wick_e
     if (a->api_key_file) WICK_TRY(wick_server_config_key_file(c, a->api_key_file, WICK_SCOPE_ALL, err));
     for (uint32_t i = 0; i < a->n_operands + (a->model != NULL); i++) {
         const char *path = i < a->n_operands ? a->operand[i] : a->model;
+        WICK_TRY(fetch_named(a, path, err));
         WICK_TRY(wick_server_config_add_model(c, path, i == 0 ? a->id : NULL, &m, err));
         m->preload = true;
     }

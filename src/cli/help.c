@@ -15,8 +15,9 @@ void wick_help_overview(FILE *out)
     fprintf(out, "wick %s - %s\n\nUsage: wick COMMAND [options]\n\n", WICK_VERSION, synopsis);
     for (size_t i = 0; wick_commands[i]; i++)
         fprintf(out, "  %-12s %s\n", wick_commands[i]->name, wick_commands[i]->summary);
-    fputs("\nMODEL is a folder (config.json + *.safetensors or *.npz), a .gguf file, or a name that `wick discover` "
-          "lists.\n"
+    fputs("\nMODEL is a folder (config.json + *.safetensors or *.npz), a .gguf file, a name that `wick discover` "
+          "lists,\nor ORG/NAME[@REVISION][:QUANTIZATION] of the Hugging Face hub, which is downloaded if it is not "
+          "there.\n"
           "wick COMMAND --help teaches a command. Exit codes: ",
           out);
     fprintf(out, "%s\n", exit_codes);

@@ -93,12 +93,10 @@ const wick_opt_group wick_opts_sampling = {"Sampling", sampling, COUNT(sampling)
 const wick_opt_group wick_opts_sampler = {"Sampling", sampling + 1, sizeof(wick_sampling_given) / sizeof(bool)};
 
 const wick_command *const wick_commands[] = {
-    &wick_cmd_run,        &wick_cmd_generate,    &wick_cmd_serve,    &wick_cmd_mlx,
-    &wick_cmd_quickstart, &wick_cmd_config,      &wick_cmd_chat,     &wick_cmd_complete,
-    &wick_cmd_models,     &wick_cmd_status,      &wick_cmd_admin,    &wick_cmd_logits,
-    &wick_cmd_tokenize,   &wick_cmd_detokenize,  &wick_cmd_template, &wick_cmd_inspect,
-    &wick_cmd_discover,   &wick_cmd_gpu_info,    &wick_cmd_bench,    &wick_cmd_cache,
-    &wick_cmd_sh,         &wick_cmd_completions, &wick_cmd_help,     NULL,
+#define COMMAND(name) &wick_cmd_##name,
+#include "cli/commands.def"
+#undef COMMAND
+    NULL,
 };
 
 const wick_command *wick_command_find(const char *name)

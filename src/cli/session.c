@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "cli/hubs.h"
 #include "cli/term.h"
 
 #define PACK_CACHE_MIN_BYTES (64ull << 20) /* less is packed in a few hundredths of a second */
@@ -28,6 +29,7 @@ void wick_discover_opts_from(wick_discover_opts *o, const wick_args *a)
     installed[1] = a->installed_models;
     o->installed = installed;
     o->n_installed = a->installed_models ? 2 : 1;
+    o->hub = wick_hub_from_args(a);
     o->ollama_models = a->ollama_models;
 }
 

@@ -97,27 +97,62 @@ void wick_verbose(const char *fmt, ...)
     va_end(ap);
 }
 
-/* Redrawn at most 20 times a second; work of under 200 ms never shows one. */
-static void draw_bar(void *ctx, const char *what, uint64_t done, uint64_t total)
+/* "0:07", "12:30", "3 h 05" */
+static void format_time(char *dst, size_t cap, double seconds)
+{
+    const unsigned long s = seconds < 1e6 ? (unsigned long)(seconds + 0.5) : 1000000;
+    if (s < 3600)
+        snprintf(dst, cap, "%lu:%02lu", s / 60, s % 60);
+    else
+        snprintf(dst, cap, "%lu h %02lu", s / 3600, s / 60 % 60);
+}
+
+/* Redrawn at most 20 times a second; work of under 200 ms never shows one. The rate is that since the bar began. */
+static void draw(const char *what, uint64_t done, uint64_t total, uint64_t had, bool bytes)
 {
     static double first_ms;
-    char bar[33];
-    (void)ctx;
-    double now = wick_time_ms();
-    if (done == 0 || first_ms == 0) first_ms = now;
+    static uint64_t first_done;
+    char bar[25], name[24], left[16] = "", rate[32] = "", of[64] = "";
+    const double now = wick_time_ms();
+    if (done <= had || first_ms == 0) {
+        first_ms = now;
+        first_done = done;
+    }
     if (done >= total) {
         bar_clear();
         first_ms = 0;
         return;
     }
-    if (now - first_ms < 200 || now - term.bar_ms < 50) return;
+    const double seconds = (now - first_ms) / 1000;
+    if (seconds < 0.2 || now - term.bar_ms < 50) return;
     term.bar_ms = now;
-    unsigned full = (unsigned)(done * 32 / total);
-    for (unsigned i = 0; i < 32; i++) bar[i] = i < full ? '#' : '.';
-    bar[32] = '\0';
-    fprintf(stderr, "\r%-20.20s [%s] %3u %%", what, bar, (unsigned)(done * 100 / total));
+    const unsigned full = (unsigned)((double)done / (double)total * 24);
+    for (unsigned i = 0; i < 24; i++) bar[i] = i < full ? '#' : '.';
+    bar[24] = '\0';
+    const double per_s = (double)(done - first_done) / seconds;
+    if (per_s > 0 && seconds >= 0.5) format_time(left, sizeof left, (double)(total - done) / per_s);
+    if (bytes) {
+        char a[24], b[24];
+        wick_format_bytes(b, sizeof b, total);
+        snprintf(of, sizeof of, " of %s", b);
+        snprintf(rate, sizeof rate, "%s/s ", wick_format_bytes(a, sizeof a, (uint64_t)per_s));
+    }
+    wick_escape_line(name, sizeof name, what, strlen(what));
+    fprintf(stderr, "\r\033[K%-18.18s [%s] %3u %%%s %s%s%s", name, bar, (unsigned)((double)done / (double)total * 100),
+            of, rate, left, *left ? " left" : "");
     fflush(stderr);
     term.bar_shown = true;
+}
+
+static void draw_bar(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+    (void)ctx;
+    draw(what, done, total, 0, false);
+}
+
+void wick_term_bytes(const char *what, uint64_t done, uint64_t total, uint64_t had)
+{
+    if (term.err_tty && !term.quiet) draw(what, done, total, had, true);
 }
 
 wick_progress wick_term_progress(void)

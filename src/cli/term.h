@@ -12,6 +12,8 @@ void wick_notice(const char *fmt, ...) WICK_PRINTF(1, 2);  /* standard error, un
 void wick_verbose(const char *fmt, ...) WICK_PRINTF(1, 2); /* standard error, with --verbose only */
 /* A bar on standard error where that is a terminal; nothing else. */
 wick_progress wick_term_progress(void);
+/* The same bar for bytes of which `had` were there before it began: with the rate and the time that is left. done == total ends it. */
+void wick_term_bytes(const char *what, uint64_t done, uint64_t total, uint64_t had);
 /* Model text to standard output: escape sequences and other control bytes but \n and \t are made visible when it is a
  * terminal, and left alone in a pipe. */
 void wick_term_text(const char *p, size_t n);

@@ -2,6 +2,7 @@
 #include "hub/cache.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -139,4 +140,25 @@ wick_model_folder_kind wick_model_folder_look(const char *dir)
     wick_dir_list_free(&l);
     if (!config || !weights) return WICK_FOLDER_NO_MODEL;
     return whole ? WICK_FOLDER_COMPLETE : WICK_FOLDER_PARTIAL;
+}
+
+wick_status wick_config_has_pick(const char *config_path, const char *pick, const char *place, wick_err *err)
+{
+    json_t *config = NULL;
+    char have[32] = "no quantization", asked[32];
+    if (wick_json_load(config_path, 16u << 20, &config, NULL) != WICK_OK) config = NULL;
+    const json_t *q = json_object_get(config, "quantization");
+    if (!q) q = json_object_get(config, "quantization_config");
+    const json_t *bits = json_object_get(q, "bits"), *mode = json_object_get(q, "mode");
+    const int n = json_is_integer(bits) ? (int)json_integer_value(bits) : 0;
+    if (n) snprintf(have, sizeof have, "%dbit", n);
+    snprintf(asked, sizeof asked, "%.31s", pick);
+    for (char *p = asked; (p = strchr(p, '-'));) memmove(p, p + 1, strlen(p));
+    const bool float_asked = strcasecmp(asked, "bf16") == 0 || strcasecmp(asked, "fp16") == 0 ||
+                             strcasecmp(asked, "f16") == 0 || strcasecmp(asked, "16bit") == 0;
+    const bool same = strcasecmp(asked, have) == 0 || (!q && float_asked) ||
+                      (json_is_string(mode) && strcasecmp(asked, json_string_value(mode)) == 0);
+    json_decref(config);
+    if (same) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, place, "%s: no \"%.80s\": the weights have %s", place, pick, have);
 }

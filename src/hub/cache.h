@@ -26,3 +26,7 @@ typedef enum wick_model_folder_kind {
 } wick_model_folder_kind;
 /* What a folder is that should hold config.json and weights in safetensors or NPZ. */
 wick_model_folder_kind wick_model_folder_look(const char *dir);
+/* Whether a config.json has the quantization that was asked for: "4bit" and "8bit" by its bits, "mxfp4" by its mode, "bf16" where there is
+ * none. WICK_E_MODEL_NOT_FOUND says what it has; `place` is what the message calls it. */
+wick_status wick_config_has_pick(const char *config_path, const char *pick, const char *place,
+                                 wick_err *err) WICK_MUST_CHECK;

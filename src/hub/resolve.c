@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "hub/cache.h"
+#include "hub/hub.h"
 #include "hub/pick.h"
 #include "hub/ref.h"
 
@@ -67,27 +67,12 @@ static uint64_t memory_for(const wick_discover_opts *o)
     return o->memory_bytes ? o->memory_bytes : wick_memory_available_bytes();
 }
 
-/* "4bit", "8bit" against config.json's quantization; "bf16" and the like against none. */
 static wick_status check_folder_pick(const char *dir, const char *pick, const char *place, wick_err *err)
 {
-    json_t *config = NULL;
-    char *path = wick_path_join(dir, "config.json"), have[32] = "no quantization", asked[32];
-    if (!path || wick_json_load(path, 16u << 20, &config, NULL) != WICK_OK) config = NULL;
+    char *path = wick_path_join(dir, "config.json");
+    wick_status st = path ? wick_config_has_pick(path, pick, place, err) : wick_err_oom(err, "a path", 0, 0);
     wick_free(path);
-    const json_t *q = json_object_get(config, "quantization");
-    if (!q) q = json_object_get(config, "quantization_config");
-    const json_t *bits = json_object_get(q, "bits"), *mode = json_object_get(q, "mode");
-    const int n = json_is_integer(bits) ? (int)json_integer_value(bits) : 0;
-    if (n) snprintf(have, sizeof have, "%dbit", n);
-    snprintf(asked, sizeof asked, "%.31s", pick);
-    for (char *p = asked; (p = strchr(p, '-'));) memmove(p, p + 1, strlen(p));
-    const bool float_asked = strcasecmp(asked, "bf16") == 0 || strcasecmp(asked, "fp16") == 0 ||
-                             strcasecmp(asked, "f16") == 0 || strcasecmp(asked, "16bit") == 0;
-    const bool same = strcasecmp(asked, have) == 0 || (!q && float_asked) ||
-                      (json_is_string(mode) && strcasecmp(asked, json_string_value(mode)) == 0);
-    json_decref(config);
-    if (same) return WICK_OK;
-    return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, place, "%s: no \"%.80s\": the weights have %s", place, pick, have);
+    return st;
 }
 
 /* What to open in a folder. *path stays NULL (and the status is WICK_OK) where the folder holds no model. */
@@ -249,15 +234,19 @@ static void list_near(const wick_found_list *l, const char *asked, char *near, s
         }
 }
 
-static wick_status not_found(const wick_found_list *l, const char *asked, wick_err *err)
+static wick_status not_found(const wick_found_list *l, const char *asked, const wick_model_ref *ref,
+                             const wick_discover_opts *o, wick_err *err)
 {
     char near[240];
     list_near(l, asked, near, sizeof near);
     if (*near)
         return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, asked, "%s: model not found: did you mean %s?", asked, near);
-    return WICK_FAIL(
-        err, WICK_E_MODEL_NOT_FOUND, asked,
-        "%s: model not found: give the path of a model folder or file, or a name that `wick discover` lists", asked);
+    const char *remedy =
+        ref && o->hub && o->hub->offline ? "it is not on this disk, and HF_HUB_OFFLINE forbids to download it"
+        : ref                            ? "`wick pull` downloads models of this form of name"
+              : "give the path of a model folder or file, a name that `wick discover` lists, or ORG/NAME of "
+                "the Hugging Face hub";
+    return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, asked, "%s: model not found: %s", asked, remedy);
 }
 
 /* --- all together --------------------------------------------------------------------------------------------------------- */
@@ -275,6 +264,36 @@ static wick_status as_path(wick_resolved *out, const char *name, const wick_disc
     return pick && wick_path_is_dir(base) ? pick_in_folder(out, base, pick, name, o, err) : WICK_OK;
 }
 
+static wick_status download(wick_resolved *out, const wick_model_ref *ref, const wick_discover_opts *o, wick_err *err)
+{
+    wick_pulled p;
+    WICK_TRY(wick_hub_pull(&p, o, o->hub, ref, err));
+    out->path = p.path;
+    p.path = NULL;
+    memcpy(out->why, p.why, sizeof out->why);
+    wick_pulled_release(&p);
+    return WICK_OK;
+}
+
+/* "models/x" where ./models is a folder is meant as a path, and nobody is asked over the network. */
+static bool is_local_folder(const char *name)
+{
+    char org[128];
+    snprintf(org, sizeof org, "%.*s", (int)strcspn(name, "/"), name);
+    return wick_path_is_dir(org);
+}
+
+/* The hub did not give it: perhaps something on this disk was meant. */
+static void add_near(const wick_found_list *l, const char *asked, wick_err *err)
+{
+    char near[160];
+    list_near(l, asked, near, sizeof near);
+    if (!err || !*near) return;
+    const size_t n = strlen(err->message);
+    if (n + strlen(near) + 24 < sizeof err->message)
+        snprintf(err->message + n, sizeof err->message - n, "; on this disk there is %s", near);
+}
+
 wick_status wick_resolve(wick_resolved *out, const char *name, const wick_discover_opts *o, wick_err *err)
 {
     wick_discover_opts all = *o;
@@ -285,6 +304,7 @@ wick_status wick_resolve(wick_resolved *out, const char *name, const wick_discov
     memset(out, 0, sizeof *out);
     if (!*name) return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, "", "no model given: a path or a name is needed");
     const bool is_ref = wick_model_ref_parse(&ref, name);
+    const bool may_fetch = is_ref && o->hub && !o->hub->offline;
     WICK_TRY_GOTO(as_path(out, name, o, err));
     if (!out->path && is_ref) {
         partial = in_hub_cache(out, &ref, name, o, &why);
@@ -296,11 +316,14 @@ wick_status wick_resolve(wick_resolved *out, const char *name, const wick_discov
     WICK_TRY_GOTO(wick_discover(&l, &all, err));
     if (partial == WICK_OK && !ref.revision[0]) WICK_TRY_GOTO(among_found(out, &l, name, o, err));
     if (out->path) goto done;
-    if (partial != WICK_OK) {
+    if (may_fetch && !is_local_folder(name)) {
+        st = download(out, &ref, o, err);
+        if (st == WICK_E_MODEL_NOT_FOUND || st == WICK_E_IO) add_near(&l, name, err);
+    } else if (partial != WICK_OK) {
         st = partial;
         if (err) *err = why;
     } else {
-        st = not_found(&l, name, err);
+        st = not_found(&l, name, is_ref ? &ref : NULL, o, err);
     }
 done:
     wick_found_list_free(&l);

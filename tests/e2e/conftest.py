@@ -26,8 +26,9 @@ def find_wick():
 
 def clean_env(home, **extra):
     """An environment in which nothing of the user's shows through."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("WICK_", "HF_", "OLLAMA_", "XDG_"))}
-    env.update(HOME=str(home), LC_ALL="C.UTF-8", TERM="xterm", **{k: str(v) for k, v in extra.items()})
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("WICK_", "HF_", "OLLAMA_", "XDG_", "MODELSCOPE_")) and not k.lower().endswith("_proxy")}
+    env.update(HOME=str(home), LC_ALL="C.UTF-8", TERM="xterm", HF_HUB_OFFLINE="1")
+    env.update(**{k: str(v) for k, v in extra.items()})
     return env
 
 
