@@ -53,7 +53,7 @@ function(wick_embed_cuda)
   add_custom_command(OUTPUT ${out} DEPENDS ${dir}/decode.cuh ${dir}/decode.cu ${script}
     COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DFILES=${dir}/decode.cuh,${dir}/decode.cu -P ${script})
   add_custom_target(wick_cuda_text DEPENDS ${out})
-  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/mlx/decode.c PROPERTIES
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/backend/mlx/fused.c PROPERTIES
     INCLUDE_DIRECTORIES ${PROJECT_BINARY_DIR}/generated OBJECT_DEPENDS ${out})
 endfunction()
 

@@ -35,7 +35,7 @@ A build with MLX runs these on the MLX backend without being asked for more (`te
 OTHER = """
 ## Checkpoints of other quantizers
 
-Read as they are, without conversion; integer codes are kept exactly (`src/model/repack.c`).
+Read as they are, without conversion; integer codes are kept exactly (`src/model/foreign.c`).
 
 """
 NOT = """

@@ -30,6 +30,7 @@ scripts() { git ls-files -co --exclude-standard '*.sh' '.ci/run' | xargs shellch
 step layers python3 tools/check_layers.py
 step sizes python3 tools/check_sizes.py
 step "sampling table" python3 tools/gen_sampling_md.py --check
+step "one name a thing" python3 tools/check_names.py
 step symbols python3 tools/check_symbols.py
 step "headers alone" headers_alone
 step format format

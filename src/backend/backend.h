@@ -75,7 +75,7 @@ typedef struct wick_progress {
     void *ctx;
 } wick_progress;
 
-enum wick_out_flags {
+enum wick_row_output {
     WICK_OUT_NONE = 0,
     WICK_OUT_LAST = 1,   /* logits of the row's last token */
     WICK_OUT_ALL = 2,    /* logits of every token of the row */
@@ -88,7 +88,7 @@ typedef struct wick_row {
     wick_seq *seq;
     const int32_t *tokens; /* NULL with n_tokens 1: what this sequence picked in the step submitted before this one */
     uint32_t n_tokens;
-    uint32_t out; /* wick_out_flags */
+    uint32_t out; /* wick_row_output */
 } wick_row;
 
 typedef struct wick_batch {

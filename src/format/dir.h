@@ -36,11 +36,11 @@ wick_status wick_dir_add(wick_tensor_dir *d, wick_str name, const wick_tensor *t
 wick_status wick_dir_own(wick_tensor_dir *d, void *p, wick_err *err) WICK_MUST_CHECK;
 
 /* A range of bytes of one file and the index of what lies there. */
-typedef struct wick_span {
+typedef struct wick_extent {
     uint64_t begin, end;
     uint32_t index;
-} wick_span;
+} wick_extent;
 /* Sorts by begin, then end. Returns the position of the first span that begins before the previous one ends, or n. */
-uint32_t wick_spans_overlap(wick_span *s, uint32_t n);
+uint32_t wick_extents_overlap(wick_extent *s, uint32_t n);
 /* Spans of the tensors [first, d->n_tensors); wick_free() it. NULL when out of memory. */
-wick_span *wick_dir_spans(const wick_tensor_dir *d, uint32_t first);
+wick_extent *wick_dir_extents(const wick_tensor_dir *d, uint32_t first);

@@ -123,9 +123,9 @@ static wick_status check_layout(const wick_tensor_dir *d, uint32_t first, uint64
                                 const wick_file *f, wick_err *err)
 {
     uint32_t n = d->n_tensors - first;
-    wick_span *s = wick_dir_spans(d, first);
+    wick_extent *s = wick_dir_extents(d, first);
     if (!s) return wick_err_oom(err, "checking a GGUF file", (uint64_t)n * sizeof *s, 0);
-    uint32_t bad = wick_spans_overlap(s, n);
+    uint32_t bad = wick_extents_overlap(s, n);
     wick_status st = WICK_OK;
     uint64_t at = data_at;
     if (bad < n)

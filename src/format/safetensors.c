@@ -8,9 +8,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include "base/json_scan.h"
 #include "base/json.h"
 #include "base/reader.h"
-#include "format/json_scan.h"
 
 #define MAX_HEADER 100000000u /* the reference reader's limit */
 #define MAX_INDEX (32u << 20) /* ten times the largest index on the hub */
@@ -25,70 +25,73 @@ static bool dtype_of(wick_str name, wick_dtype *out)
     return wick_dtype_from_name(text, out) && wick_dtype_block_elems(*out) == 1;
 }
 
-static bool scan_shape(wick_scan *s, wick_tensor *t)
+static bool scan_shape(wick_json_scan *s, wick_tensor *t)
 {
-    if (!wick_scan_expect(s, '[')) return false;
-    if (wick_scan_try(s, ']')) return true;
+    if (!wick_json_scan_expect(s, '[')) return false;
+    if (wick_json_scan_try(s, ']')) return true;
     do {
-        if (t->n_dim == WICK_MAX_DIMS) return wick_scan_fail(s, "more than 6 dimensions");
-        if (!wick_scan_u64(s, &t->shape[t->n_dim])) return false;
+        if (t->n_dim == WICK_MAX_DIMS) return wick_json_scan_fail(s, "more than 6 dimensions");
+        if (!wick_json_scan_u64(s, &t->shape[t->n_dim])) return false;
         t->n_dim++;
-    } while (wick_scan_try(s, ','));
-    return wick_scan_expect(s, ']');
+    } while (wick_json_scan_try(s, ','));
+    return wick_json_scan_expect(s, ']');
 }
 
-static bool scan_offsets(wick_scan *s, uint64_t span[2])
+static bool scan_offsets(wick_json_scan *s, uint64_t span[2])
 {
-    return wick_scan_expect(s, '[') && wick_scan_u64(s, &span[0]) &&
-           (wick_scan_try(s, ',') || wick_scan_fail(s, "two data_offsets expected")) && wick_scan_u64(s, &span[1]) &&
-           (wick_scan_try(s, ']') || wick_scan_fail(s, "two data_offsets expected"));
+    return wick_json_scan_expect(s, '[') && wick_json_scan_u64(s, &span[0]) &&
+           (wick_json_scan_try(s, ',') || wick_json_scan_fail(s, "two data_offsets expected")) &&
+           wick_json_scan_u64(s, &span[1]) &&
+           (wick_json_scan_try(s, ']') || wick_json_scan_fail(s, "two data_offsets expected"));
 }
 
 /* {"dtype": D, "shape": [..], "data_offsets": [begin, end]}; other keys are skipped, as the reference reader does. */
-static bool scan_entry(wick_scan *s, wick_tensor *t, wick_str *dtype, uint64_t span[2])
+static bool scan_entry(wick_json_scan *s, wick_tensor *t, wick_str *dtype, uint64_t span[2])
 {
     static const char *const keys[] = {"dtype", "shape", "data_offsets"};
     unsigned seen = 0;
     *t = (wick_tensor){0};
-    if (!wick_scan_expect(s, '{')) return false;
-    if (wick_scan_try(s, '}')) return wick_scan_fail(s, "dtype, shape and data_offsets expected");
+    if (!wick_json_scan_expect(s, '{')) return false;
+    if (wick_json_scan_try(s, '}')) return wick_json_scan_fail(s, "dtype, shape and data_offsets expected");
     do {
         wick_str key;
-        if (!wick_scan_string(s, &key) || !wick_scan_expect(s, ':')) return false;
+        if (!wick_json_scan_string(s, &key) || !wick_json_scan_expect(s, ':')) return false;
         unsigned k = 0;
         while (k < 3 && !wick_str_eq(key, wick_str_of(keys[k]))) k++;
-        if (k < 3 && (seen & 1u << k)) return wick_scan_fail(s, "a key of the entry is there twice");
+        if (k < 3 && (seen & 1u << k)) return wick_json_scan_fail(s, "a key of the entry is there twice");
         seen |= 1u << k;
-        bool ok = k == 0   ? wick_scan_string(s, dtype)
+        bool ok = k == 0   ? wick_json_scan_string(s, dtype)
                   : k == 1 ? scan_shape(s, t)
                   : k == 2 ? scan_offsets(s, span)
-                           : wick_scan_skip(s);
+                           : wick_json_scan_skip(s);
         if (!ok) return false;
-    } while (wick_scan_try(s, ','));
-    if ((seen & 7) != 7) return wick_scan_fail(s, "dtype, shape and data_offsets expected");
-    return wick_scan_expect(s, '}');
+    } while (wick_json_scan_try(s, ','));
+    if ((seen & 7) != 7) return wick_json_scan_fail(s, "dtype, shape and data_offsets expected");
+    return wick_json_scan_expect(s, '}');
 }
 
 /* Strings by name, or null, which MLX writes where there are none. */
-static bool scan_metadata(wick_scan *s)
+static bool scan_metadata(wick_json_scan *s)
 {
     wick_str ignored;
-    if (wick_scan_null(s)) return true;
-    if (!wick_scan_expect(s, '{')) return false;
-    if (wick_scan_try(s, '}')) return true;
+    if (wick_json_scan_null(s)) return true;
+    if (!wick_json_scan_expect(s, '{')) return false;
+    if (wick_json_scan_try(s, '}')) return true;
     do {
-        if (!wick_scan_string(s, &ignored) || !wick_scan_expect(s, ':') || !wick_scan_string(s, &ignored)) return false;
-    } while (wick_scan_try(s, ','));
-    return wick_scan_expect(s, '}');
+        if (!wick_json_scan_string(s, &ignored) || !wick_json_scan_expect(s, ':') ||
+            !wick_json_scan_string(s, &ignored))
+            return false;
+    } while (wick_json_scan_try(s, ','));
+    return wick_json_scan_expect(s, '}');
 }
 
-static wick_status scan_failed(const wick_scan *s, const char *path, wick_err *err)
+static wick_status scan_failed(const wick_json_scan *s, const char *path, wick_err *err)
 {
     if (s->arena->failed) return wick_err_oom(err, "the header of a safetensors file", s->n, 0);
     return WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: header, byte %" PRIu64 ": %s", path, s->pos + 8, s->what);
 }
 
-static wick_status add_entry(wick_tensor_dir *d, uint32_t file, uint64_t data_at, wick_str name, wick_scan *s,
+static wick_status add_entry(wick_tensor_dir *d, uint32_t file, uint64_t data_at, wick_str name, wick_json_scan *s,
                              wick_err *err)
 {
     const wick_file *f = &d->file[file];
@@ -120,10 +123,10 @@ static wick_status check_tiling(const wick_tensor_dir *d, uint32_t first, uint64
                                 wick_err *err)
 {
     uint32_t n = d->n_tensors - first;
-    wick_span *s = wick_dir_spans(d, first);
+    wick_extent *s = wick_dir_extents(d, first);
     if (!s) return wick_err_oom(err, "checking a safetensors file", (uint64_t)n * sizeof *s, 0);
     wick_status st = WICK_OK;
-    uint32_t bad = wick_spans_overlap(s, n);
+    uint32_t bad = wick_extents_overlap(s, n);
     if (bad < n) {
         st = WICK_FAIL(err, WICK_E_BAD_FILE, f->path, "%s: tensors \"%.80s\" and \"%.80s\" overlap at byte %" PRIu64,
                        f->path, d->tensor[s[bad - 1].index].name, d->tensor[s[bad].index].name, s[bad].begin);
@@ -169,25 +172,25 @@ static wick_status read_file(wick_tensor_dir *d, const char *path, wick_err *err
     if (n < 2 || text[0] != '{')
         return WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: byte 8: the header does not start with '{'", path);
 
-    wick_scan s;
-    wick_scan_init(&s, text, n, &d->arena);
+    wick_json_scan s;
+    wick_json_scan_init(&s, text, n, &d->arena);
     bool metadata = false;
-    wick_scan_expect(&s, '{');
-    bool more = !wick_scan_try(&s, '}');
+    wick_json_scan_expect(&s, '{');
+    bool more = !wick_json_scan_try(&s, '}');
     while (more) {
         wick_str name;
-        if (!wick_scan_string(&s, &name) || !wick_scan_expect(&s, ':')) return scan_failed(&s, path, err);
+        if (!wick_json_scan_string(&s, &name) || !wick_json_scan_expect(&s, ':')) return scan_failed(&s, path, err);
         if (wick_str_eq(name, wick_str_of("__metadata__"))) {
-            if (metadata) wick_scan_fail(&s, "__metadata__ is there twice");
+            if (metadata) wick_json_scan_fail(&s, "__metadata__ is there twice");
             metadata = true;
             if (!scan_metadata(&s)) return scan_failed(&s, path, err);
         } else {
             WICK_TRY(add_entry(d, file, 8 + n, name, &s, err));
         }
-        more = wick_scan_try(&s, ',');
-        if (!more && !wick_scan_expect(&s, '}')) return scan_failed(&s, path, err);
+        more = wick_json_scan_try(&s, ',');
+        if (!more && !wick_json_scan_expect(&s, '}')) return scan_failed(&s, path, err);
     }
-    if (!wick_scan_end(&s)) return scan_failed(&s, path, err);
+    if (!wick_json_scan_end(&s)) return scan_failed(&s, path, err);
     return check_tiling(d, first, 8 + n, f, err);
 }
 

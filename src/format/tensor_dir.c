@@ -155,12 +155,12 @@ wick_status wick_dir_own(wick_tensor_dir *d, void *p, wick_err *err)
 
 static int span_order(const void *pa, const void *pb)
 {
-    const wick_span *a = pa, *b = pb;
+    const wick_extent *a = pa, *b = pb;
     if (a->begin != b->begin) return a->begin < b->begin ? -1 : 1;
     return a->end < b->end ? -1 : a->end > b->end;
 }
 
-uint32_t wick_spans_overlap(wick_span *s, uint32_t n)
+uint32_t wick_extents_overlap(wick_extent *s, uint32_t n)
 {
     qsort(s, n, sizeof *s, span_order);
     for (uint32_t i = 1; i < n; i++)
@@ -168,10 +168,10 @@ uint32_t wick_spans_overlap(wick_span *s, uint32_t n)
     return n;
 }
 
-wick_span *wick_dir_spans(const wick_tensor_dir *d, uint32_t first)
+wick_extent *wick_dir_extents(const wick_tensor_dir *d, uint32_t first)
 {
-    wick_span *s = wick_alloc_zero((size_t)(d->n_tensors - first) + 1, sizeof *s);
+    wick_extent *s = wick_alloc_zero((size_t)(d->n_tensors - first) + 1, sizeof *s);
     for (uint32_t i = first; s && i < d->n_tensors; i++)
-        s[i - first] = (wick_span){d->tensor[i].offset_bytes, d->tensor[i].offset_bytes + d->tensor[i].n_bytes, i};
+        s[i - first] = (wick_extent){d->tensor[i].offset_bytes, d->tensor[i].offset_bytes + d->tensor[i].n_bytes, i};
     return s;
 }

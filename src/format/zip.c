@@ -209,10 +209,10 @@ static wick_status read_central(const wick_file *f, const zip_end *e, wick_reade
 
 static wick_status check_apart(const wick_file *f, const wick_zip_member *m, uint32_t n, wick_err *err)
 {
-    wick_span *s = wick_alloc_zero((size_t)n + 1, sizeof *s);
+    wick_extent *s = wick_alloc_zero((size_t)n + 1, sizeof *s);
     if (!s) return wick_err_oom(err, "checking a ZIP archive", (uint64_t)n * sizeof *s, 0);
-    for (uint32_t i = 0; i < n; i++) s[i] = (wick_span){m[i].header_at, m[i].data_at + m[i].n_packed, i};
-    uint32_t bad = wick_spans_overlap(s, n);
+    for (uint32_t i = 0; i < n; i++) s[i] = (wick_extent){m[i].header_at, m[i].data_at + m[i].n_packed, i};
+    uint32_t bad = wick_extents_overlap(s, n);
     uint64_t at = bad < n ? s[bad].begin : 0;
     wick_free(s);
     return bad < n ? BAD(at, "two members overlap") : WICK_OK;

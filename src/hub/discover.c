@@ -8,7 +8,7 @@
 #include "hub/ollama.h"
 #include "hub/scan.h"
 
-static wick_status scan_below_home(wick_scan *s, const wick_discover_opts *o, const char *sub, const char *source,
+static wick_status scan_below_home(wick_model_scan *s, const wick_discover_opts *o, const char *sub, const char *source,
                                    const char *name)
 {
     if (!o->home || !*o->home) return WICK_OK;
@@ -19,7 +19,7 @@ static wick_status scan_below_home(wick_scan *s, const wick_discover_opts *o, co
     return st;
 }
 
-static wick_status scan_hub(wick_scan *s, const wick_discover_opts *o)
+static wick_status scan_hub(wick_model_scan *s, const wick_discover_opts *o)
 {
     wick_dir_list l;
     wick_status st = WICK_OK;
@@ -50,7 +50,7 @@ static int by_name(const void *a, const void *b)
 
 wick_status wick_discover(wick_found_list *out, const wick_discover_opts *o, wick_err *err)
 {
-    wick_scan s = {.out = out, .format = o->format, .err = err};
+    wick_model_scan s = {.out = out, .format = o->format, .err = err};
     wick_status st = WICK_OK;
     memset(out, 0, sizeof *out);
     for (uint32_t i = 0; i < o->n_extra; i++) WICK_TRY_GOTO(wick_scan_tree(&s, o->extra[i], "path", NULL, 0));

@@ -28,7 +28,7 @@ static bool is_layer(const json_t *layer, const char *kind)
 }
 
 /* One manifest: the layer of type ...image.model names the blob, which is a GGUF file. */
-static wick_status scan_manifest(wick_scan *s, const char *root, const char *path, const char *name)
+static wick_status scan_manifest(wick_model_scan *s, const char *root, const char *path, const char *name)
 {
     json_t *m = NULL;
     const json_t *layer;
@@ -47,12 +47,12 @@ static wick_status scan_manifest(wick_scan *s, const char *root, const char *pat
 }
 
 /* manifests/<registry>/<namespace>/<model>/<tag>; `name` grows as model, then model:tag. */
-static wick_status scan_level(wick_scan *s, const char *root, const char *dir, const char *name, unsigned level)
+static wick_status scan_level(wick_model_scan *s, const char *root, const char *dir, const char *name, unsigned level)
 {
     wick_dir_list l;
     wick_status st = WICK_OK;
     if (wick_dir_list_read(&l, dir, NULL) != WICK_OK) return WICK_OK;
-    for (size_t i = 0; i < l.n && st == WICK_OK && s->n_entries < WICK_SCAN_MAX_ENTRIES; i++) {
+    for (size_t i = 0; i < l.n && st == WICK_OK && s->n_entries < WICK_MODEL_SCAN_MAX_ENTRIES; i++) {
         char *path = wick_path_join(dir, l.name[i]), label[512];
         s->n_entries++;
         if (!path) {
@@ -74,7 +74,7 @@ static wick_status scan_level(wick_scan *s, const char *root, const char *dir, c
     return st;
 }
 
-wick_status wick_ollama_scan(wick_scan *s, const wick_discover_opts *o)
+wick_status wick_ollama_scan(wick_model_scan *s, const wick_discover_opts *o)
 {
     char *root = o->ollama_models && *o->ollama_models ? wick_strdup(o->ollama_models)
                  : o->home && *o->home                 ? wick_path_join(o->home, ".ollama/models")

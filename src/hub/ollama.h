@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include "hub/scan.h"
 
-wick_status wick_ollama_scan(wick_scan *s, const wick_discover_opts *o) WICK_MUST_CHECK;
+wick_status wick_ollama_scan(wick_model_scan *s, const wick_discover_opts *o) WICK_MUST_CHECK;
 
 typedef struct wick_ollama_settings {
     char *system, *go_template; /* NULL: none */

@@ -28,7 +28,7 @@ static int64_t last_use(const char *path)
     return sb.st_atime > sb.st_mtime ? (int64_t)sb.st_atime : (int64_t)sb.st_mtime;
 }
 
-static wick_status add(wick_scan *s, const wick_found *f)
+static wick_status add(wick_model_scan *s, const wick_found *f)
 {
     wick_found_list *l = s->out;
     if (s->format && strcmp(s->format, f->format) != 0) return WICK_OK;
@@ -61,7 +61,7 @@ static wick_status add(wick_scan *s, const wick_found *f)
 }
 
 /* True the first time a folder is seen. */
-static bool first_visit(wick_scan *s, const char *dir)
+static bool first_visit(wick_model_scan *s, const char *dir)
 {
     struct stat sb;
     if (stat(dir, &sb) != 0) return false;
@@ -160,7 +160,8 @@ static void gguf_skim(const wick_file *f, char **arch, const char **quant)
     }
 }
 
-wick_status wick_scan_gguf(wick_scan *s, const char *path, const char *source, const char *name, const char *manifest)
+wick_status wick_scan_gguf(wick_model_scan *s, const char *path, const char *source, const char *name,
+                           const char *manifest)
 {
     wick_file f = {0};
     wick_found m = {0};
@@ -204,7 +205,7 @@ static bool written_by_mlx(const char *path)
     return yes;
 }
 
-static wick_status scan_folder_model(wick_scan *s, const char *dir, const wick_dir_list *l, const char *source,
+static wick_status scan_folder_model(wick_model_scan *s, const char *dir, const wick_dir_list *l, const char *source,
                                      const char *name, const char *format)
 {
     wick_found m = {0};
@@ -264,11 +265,11 @@ static bool is_link(const char *path)
 }
 
 /* The links of a folder, or all else in it; `prefix`: of their names, or NULL. */
-static wick_status scan_entries(wick_scan *s, const char *dir, const wick_dir_list *l, const char *source,
+static wick_status scan_entries(wick_model_scan *s, const char *dir, const wick_dir_list *l, const char *source,
                                 const char *prefix, unsigned depth, bool links)
 {
     wick_status st = WICK_OK;
-    for (size_t i = 0; i < l->n && s->n_entries < WICK_SCAN_MAX_ENTRIES && st == WICK_OK; i++) {
+    for (size_t i = 0; i < l->n && s->n_entries < WICK_MODEL_SCAN_MAX_ENTRIES && st == WICK_OK; i++) {
         char label[512];
         if (l->name[i][0] == '.') continue;
         char *path = wick_path_join(dir, l->name[i]);
@@ -291,11 +292,11 @@ static wick_status scan_entries(wick_scan *s, const char *dir, const wick_dir_li
     return st;
 }
 
-wick_status wick_scan_tree(wick_scan *s, const char *dir, const char *source, const char *name, unsigned depth)
+wick_status wick_scan_tree(wick_model_scan *s, const char *dir, const char *source, const char *name, unsigned depth)
 {
     wick_dir_list l;
     wick_status st = WICK_OK;
-    if (depth > WICK_SCAN_MAX_DEPTH || !first_visit(s, dir) || wick_dir_list_read(&l, dir, NULL) != WICK_OK)
+    if (depth > WICK_MODEL_SCAN_MAX_DEPTH || !first_visit(s, dir) || wick_dir_list_read(&l, dir, NULL) != WICK_OK)
         return WICK_OK;
     const char *own = name ? name : wick_path_base(dir);
     bool config = has(&l, "config.json", true);

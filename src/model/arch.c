@@ -8,48 +8,48 @@
 #define H WICK_R_H
 #define A WICK_R_A
 
-const wick_step wick_block_prenorm[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
-                                        {WICK_STEP_MIX, H, H, 0},
-                                        {WICK_STEP_ADD, X, H, 0},
-                                        {WICK_STEP_NORM, H, X, WICK_ROLE_MLP_NORM},
-                                        {WICK_STEP_FFN, H, H, 0},
-                                        {WICK_STEP_ADD, X, H, 0},
-                                        {WICK_STEP_END, X, X, 0}};
+const wick_block_step wick_block_prenorm[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
+                                              {WICK_STEP_MIX, H, H, 0},
+                                              {WICK_STEP_ADD, X, H, 0},
+                                              {WICK_STEP_NORM, H, X, WICK_ROLE_MLP_NORM},
+                                              {WICK_STEP_FFN, H, H, 0},
+                                              {WICK_STEP_ADD, X, H, 0},
+                                              {WICK_STEP_END, X, X, 0}};
 
-const wick_step wick_block_sandwich[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
-                                         {WICK_STEP_MIX, H, H, 0},
-                                         {WICK_STEP_NORM, H, H, WICK_ROLE_ATTN_POST_NORM},
-                                         {WICK_STEP_ADD, X, H, 0},
-                                         {WICK_STEP_NORM, H, X, WICK_ROLE_MLP_NORM},
-                                         {WICK_STEP_FFN, H, H, 0},
-                                         {WICK_STEP_NORM, H, H, WICK_ROLE_MLP_POST_NORM},
-                                         {WICK_STEP_ADD, X, H, 0},
-                                         {WICK_STEP_END, X, X, 0}};
+const wick_block_step wick_block_sandwich[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
+                                               {WICK_STEP_MIX, H, H, 0},
+                                               {WICK_STEP_NORM, H, H, WICK_ROLE_ATTN_POST_NORM},
+                                               {WICK_STEP_ADD, X, H, 0},
+                                               {WICK_STEP_NORM, H, X, WICK_ROLE_MLP_NORM},
+                                               {WICK_STEP_FFN, H, H, 0},
+                                               {WICK_STEP_NORM, H, H, WICK_ROLE_MLP_POST_NORM},
+                                               {WICK_STEP_ADD, X, H, 0},
+                                               {WICK_STEP_END, X, X, 0}};
 
-const wick_step wick_block_postnorm[] = {
+const wick_block_step wick_block_postnorm[] = {
     {WICK_STEP_MIX, H, X, 0}, {WICK_STEP_NORM, H, H, WICK_ROLE_ATTN_POST_NORM}, {WICK_STEP_ADD, X, H, 0},
     {WICK_STEP_FFN, H, X, 0}, {WICK_STEP_NORM, H, H, WICK_ROLE_MLP_POST_NORM},  {WICK_STEP_ADD, X, H, 0},
     {WICK_STEP_END, X, X, 0}};
 
-const wick_step wick_block_parallel[] = {{WICK_STEP_NORM, A, X, WICK_ROLE_ATTN_NORM},
-                                         {WICK_STEP_MIX, H, A, 0},
-                                         {WICK_STEP_FFN, A, A, 0},
-                                         {WICK_STEP_ADD, X, H, 0},
-                                         {WICK_STEP_ADD, X, A, 0},
-                                         {WICK_STEP_END, X, X, 0}};
+const wick_block_step wick_block_parallel[] = {{WICK_STEP_NORM, A, X, WICK_ROLE_ATTN_NORM},
+                                               {WICK_STEP_MIX, H, A, 0},
+                                               {WICK_STEP_FFN, A, A, 0},
+                                               {WICK_STEP_ADD, X, H, 0},
+                                               {WICK_STEP_ADD, X, A, 0},
+                                               {WICK_STEP_END, X, X, 0}};
 
-const wick_step wick_block_parallel2[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
-                                          {WICK_STEP_MIX, H, H, 0},
-                                          {WICK_STEP_NORM, A, X, WICK_ROLE_MLP_NORM},
-                                          {WICK_STEP_FFN, A, A, 0},
-                                          {WICK_STEP_ADD, X, H, 0},
-                                          {WICK_STEP_ADD, X, A, 0},
-                                          {WICK_STEP_END, X, X, 0}};
+const wick_block_step wick_block_parallel2[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
+                                                {WICK_STEP_MIX, H, H, 0},
+                                                {WICK_STEP_NORM, A, X, WICK_ROLE_MLP_NORM},
+                                                {WICK_STEP_FFN, A, A, 0},
+                                                {WICK_STEP_ADD, X, H, 0},
+                                                {WICK_STEP_ADD, X, A, 0},
+                                                {WICK_STEP_END, X, X, 0}};
 
-const wick_step wick_block_mixer[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
-                                      {WICK_STEP_MIX, H, H, 0},
-                                      {WICK_STEP_ADD, X, H, 0},
-                                      {WICK_STEP_END, X, X, 0}};
+const wick_block_step wick_block_mixer[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
+                                            {WICK_STEP_MIX, H, H, 0},
+                                            {WICK_STEP_ADD, X, H, 0},
+                                            {WICK_STEP_END, X, X, 0}};
 #undef X
 #undef H
 #undef A

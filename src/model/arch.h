@@ -26,24 +26,24 @@ typedef enum wick_step_kind {
     WICK_STEP_COPY    /* dst = src */
 } wick_step_kind;
 
-typedef struct wick_step {
+typedef struct wick_block_step {
     wick_step_kind kind;
     wick_reg dst, src;
     wick_role role;
-} wick_step;
+} wick_block_step;
 
 /* x += mix(norm(x)); x += ffn(norm(x)) */
-extern const wick_step wick_block_prenorm[];
+extern const wick_block_step wick_block_prenorm[];
 /* x += norm(mix(norm(x))); x += norm(ffn(norm(x))) */
-extern const wick_step wick_block_sandwich[];
+extern const wick_block_step wick_block_sandwich[];
 /* x += norm(mix(x)); x += norm(ffn(x)) */
-extern const wick_step wick_block_postnorm[];
+extern const wick_block_step wick_block_postnorm[];
 /* x += mix(norm(x)) + ffn(norm(x)), one norm */
-extern const wick_step wick_block_parallel[];
+extern const wick_block_step wick_block_parallel[];
 /* the same with a norm for each branch */
-extern const wick_step wick_block_parallel2[];
+extern const wick_block_step wick_block_parallel2[];
 /* x += mix(norm(x)) */
-extern const wick_step wick_block_mixer[];
+extern const wick_block_step wick_block_mixer[];
 
 typedef enum wick_head_rule {
     WICK_HEAD_AUTO, /* tie_word_embeddings if said, else its own where the file has one */
@@ -77,7 +77,7 @@ typedef struct wick_arch {
     const char *name;
     const char *hf[8], *gguf[4]; /* model_type and general.architecture values */
     const char *variant_of;      /* shown by inspect, or NULL */
-    const wick_step *block;
+    const wick_block_step *block;
     wick_norm_kind norm;
     bool torch_plus_one; /* only HF's files do (known by the order of the convolution): MLX added the 1 */
     bool norm_plus_one;  /* files of MLX and HF store w of (1 + w) */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "base/sys.h"
-#include "model/repack.h"
+#include "model/foreign.h"
 
 #define USUAL_ROOTS "model.|language_model.model.|model.language_model.|language_model.|transformer.|"
 
@@ -77,8 +77,8 @@ wick_status wick_checkpoint_init(wick_checkpoint *k, const wick_tensor_dir *dir,
 {
     *k = (wick_checkpoint){.dir = dir, .cfg = cfg, .arena = arena, .where = where, .root = ""};
     if (cfg->from_gguf) return WICK_OK;
-    WICK_TRY(wick_pack_of(cfg, &k->pack, err));
-    if (k->pack.method == WICK_PACK_MLX) WICK_TRY(wick_quant_map(cfg, &k->quant, err));
+    WICK_TRY(wick_foreign_packing(cfg, &k->pack, err));
+    if (k->pack.method == WICK_PACKING_MLX) WICK_TRY(wick_quant_map(cfg, &k->quant, err));
     WICK_TRY(find_root(k, err));
     k->raw = cfg->raw_role_mul && wick_ck_torch_conv(k);
     k->plus_one = cfg->arch->norm_plus_one || (cfg->arch->torch_plus_one && wick_ck_torch_conv(k));

@@ -10,15 +10,20 @@
 #define WICK_PATH_MAX 256 /* of a module path in a checkpoint */
 
 /* Who packed the matrices. OTHER: by the type of each tensor. */
-typedef enum wick_pack_method { WICK_PACK_MLX, WICK_PACK_AWQ, WICK_PACK_GPTQ, WICK_PACK_OTHER } wick_pack_method;
+typedef enum wick_packing_method {
+    WICK_PACKING_MLX,
+    WICK_PACKING_AWQ,
+    WICK_PACKING_GPTQ,
+    WICK_PACKING_OTHER
+} wick_packing_method;
 
-typedef struct wick_pack {
-    wick_pack_method method;
+typedef struct wick_packing {
+    wick_packing_method method;
     const char *suffix;              /* what a packed matrix has in place of ".weight", or NULL */
     uint32_t bits;                   /* awq, gptq */
     bool zeros_less_one;             /* gptq's first format stores zero - 1 */
     uint32_t block_rows, block_cols; /* of fp8's scales */
-} wick_pack;
+} wick_packing;
 
 typedef struct wick_checkpoint {
     const wick_tensor_dir *dir;
@@ -27,7 +32,7 @@ typedef struct wick_checkpoint {
     const char *root;    /* what `@` stands for in this file */
     const char *where;   /* the model's path, for messages */
     const json_t *quant; /* config.json's quantization map, or NULL */
-    wick_pack pack;
+    wick_packing pack;
     bool transposed; /* matrices are [in][out] */
     bool plus_one;   /* norms store w of (1 + w) */
     bool raw;        /* the configuration's raw_ multipliers are not in the weights yet */

@@ -64,10 +64,10 @@ typedef struct wick_config {
     const struct wick_gguf *gguf; /* or NULL; borrowed from the tensor directory */
     wick_arena arena;
 
-    const char *where;             /* the file, for messages */
-    const json_t *text;            /* text_config of a wrapper, else json */
-    int8_t tie;                    /* tie_word_embeddings: 1, 0, -1 not said */
-    const struct wick_step *block; /* NULL: the arch table's */
+    const char *where;                   /* the file, for messages */
+    const json_t *text;                  /* text_config of a wrapper, else json */
+    int8_t tie;                          /* tie_word_embeddings: 1, 0, -1 not said */
+    const struct wick_block_step *block; /* NULL: the arch table's */
     wick_rope_params rope;
     bool rope_interleaved;
     bool no_windows;                                /* the file's way of saying that every layer is global */

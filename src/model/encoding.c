@@ -10,7 +10,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/str.h"
-#include "model/repack.h"
+#include "model/foreign.h"
 
 wick_status wick_quant_map(const wick_config *c, const json_t **out, wick_err *err)
 {
@@ -221,7 +221,7 @@ static wick_status read_global(const wick_checkpoint *k, const wick_matrix_ref *
 
 wick_status wick_encoding_read(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *out, wick_err *err)
 {
-    if (wick_repack_wants(k, m)) return wick_repack_read(k, m, out, err);
+    if (wick_foreign_wants(k, m)) return wick_foreign_read(k, m, out, err);
     WICK_TRY(read_any(k, m, out, err));
     return read_global(k, m, out, 1, err);
 }

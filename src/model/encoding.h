@@ -15,7 +15,7 @@ const wick_tensor *wick_ck_beside(const wick_checkpoint *k, const char *path, co
 /* "2, 3" into buf. */
 void wick_ck_shape_text(const wick_tensor *t, char *buf, size_t cap);
 /* The quantization map of config.json: "quantization", else an MLX "quantization_config"; NULL if it has none,
- * or one of another tool (repack.h). */
+ * or one of another tool (foreign.h). */
 wick_status wick_quant_map(const wick_config *c, const json_t **out, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_encoding_read(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *out,
                                wick_err *err) WICK_MUST_CHECK;

@@ -25,7 +25,7 @@ void wick_plan_release(wick_plan *p)
     memset(p, 0, sizeof *p);
 }
 
-wick_op *wick_build_op(wick_builder *b, wick_op_kind kind, wick_reg dst, wick_reg src, int32_t layer)
+wick_op *wick_build_op(wick_plan_builder *b, wick_op_kind kind, wick_reg dst, wick_reg src, int32_t layer)
 {
     if (b->plan->n_ops == b->op_cap) return NULL;
     wick_op *op = &b->plan->op[b->plan->n_ops++];
@@ -36,7 +36,7 @@ wick_op *wick_build_op(wick_builder *b, wick_op_kind kind, wick_reg dst, wick_re
     return op;
 }
 
-uint32_t wick_build_cache(wick_builder *b, const wick_cache_spec *spec)
+uint32_t wick_build_cache(wick_plan_builder *b, const wick_cache_spec *spec)
 {
     if (b->plan->n_caches == b->cache_cap) return UINT32_MAX;
     b->plan->cache[b->plan->n_caches] = *spec;
@@ -49,7 +49,7 @@ static wick_status no_memory(wick_err *err)
 }
 
 /* The router's scale is a bare vector, to be divided by the root of the width. */
-static wick_status router_norm(wick_builder *b, wick_op_norm *n, uint32_t layer, wick_err *err)
+static wick_status router_norm(wick_plan_builder *b, wick_op_norm *n, uint32_t layer, wick_err *err)
 {
     const float *scale;
     uint32_t width = b->cfg->n_embd;
@@ -61,7 +61,7 @@ static wick_status router_norm(wick_builder *b, wick_op_norm *n, uint32_t layer,
     return WICK_OK;
 }
 
-static wick_status build_norm(wick_builder *b, wick_role role, wick_reg dst, wick_reg src, uint32_t layer,
+static wick_status build_norm(wick_plan_builder *b, wick_role role, wick_reg dst, wick_reg src, uint32_t layer,
                               int32_t op_layer, wick_err *err)
 {
     const wick_arch *a = b->cfg->arch;
@@ -84,7 +84,7 @@ static float or_one(float x)
     return x != 0 ? x : 1;
 }
 
-static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
+static wick_status build_step(wick_plan_builder *b, const wick_block_step *s, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     wick_op *op;
@@ -115,7 +115,7 @@ static wick_status build_step(wick_builder *b, const wick_step *s, uint32_t laye
 }
 
 /* A factor of the whole residual stream after a layer goes into the layer's last addition. */
-static wick_status scale_layer(wick_builder *b, uint32_t layer, wick_err *err)
+static wick_status scale_layer(wick_plan_builder *b, uint32_t layer, wick_err *err)
 {
     const float *s;
     const char *suffix = b->cfg->from_gguf ? ".weight" : "";
@@ -127,7 +127,7 @@ static wick_status scale_layer(wick_builder *b, uint32_t layer, wick_err *err)
     return WICK_OK;
 }
 
-static wick_status build_embed(wick_builder *b, uint32_t n_vocab, wick_err *err)
+static wick_status build_embed(wick_plan_builder *b, uint32_t n_vocab, wick_err *err)
 {
     const wick_config *c = b->cfg;
     wick_op *op = wick_build_op(b, WICK_OP_EMBED, WICK_R_X, WICK_R_X, -1);
@@ -138,7 +138,7 @@ static wick_status build_embed(wick_builder *b, uint32_t n_vocab, wick_err *err)
     return wick_ck_matrix(&b->ck, WICK_ROLE_POS_EMBED, 0, c->n_ctx, c->n_embd, &op->u.embed.w_pos, err);
 }
 
-static wick_status build_head(wick_builder *b, const wick_weight *embed, wick_err *err)
+static wick_status build_head(wick_plan_builder *b, const wick_weight *embed, wick_err *err)
 {
     const wick_config *c = b->cfg;
     wick_head_rule rule = c->arch->head;
@@ -159,7 +159,7 @@ static wick_status build_head(wick_builder *b, const wick_weight *embed, wick_er
 }
 
 /* llama.cpp keeps llama3's and longrope's factors as tensors. */
-static wick_status gguf_rope_factors(wick_builder *b, wick_rope_params *p, wick_err *err)
+static wick_status gguf_rope_factors(wick_plan_builder *b, wick_rope_params *p, wick_err *err)
 {
     const wick_tensor *t = wick_tensor_find(b->ck.dir, "rope_freqs.weight");
     if (!t) t = wick_tensor_find(b->ck.dir, "rope_factors_long.weight");
@@ -183,7 +183,7 @@ static wick_status gguf_rope_factors(wick_builder *b, wick_rope_params *p, wick_
     return WICK_OK;
 }
 
-static wick_status build_ropes(wick_builder *b, wick_err *err)
+static wick_status build_ropes(wick_plan_builder *b, wick_err *err)
 {
     const wick_config *c = b->cfg;
     if (c->arch->no_rope) return WICK_OK;
@@ -213,7 +213,7 @@ static wick_dtype act_dtype(const wick_weight *embed)
 }
 
 /* vocab_size, or the rows of the embedding where the file does not say. */
-static wick_status vocab_size(wick_builder *b, uint32_t *out, wick_err *err)
+static wick_status vocab_size(wick_plan_builder *b, uint32_t *out, wick_err *err)
 {
     *out = b->cfg->n_vocab;
     if (*out) return WICK_OK;
@@ -225,11 +225,11 @@ static wick_status vocab_size(wick_builder *b, uint32_t *out, wick_err *err)
     return WICK_FAIL(err, WICK_E_BAD_FILE, b->cfg->where, "%s: the size of the vocabulary is missing", b->cfg->where);
 }
 
-static wick_status build_all(wick_builder *b, wick_err *err)
+static wick_status build_all(wick_plan_builder *b, wick_err *err)
 {
     const wick_config *c = b->cfg;
     wick_plan *p = b->plan;
-    const wick_step *block = c->block ? c->block : c->arch->block;
+    const wick_block_step *block = c->block ? c->block : c->arch->block;
     uint32_t n_steps = 0, n_vocab = 0;
     while (block[n_steps].kind != WICK_STEP_END) n_steps++;
     b->op_cap = c->n_layer * n_steps + 4;
@@ -265,7 +265,7 @@ wick_status wick_plan_build(wick_plan *plan, const wick_config *cfg, const wick_
 {
     memset(plan, 0, sizeof *plan);
     wick_arena_init(&plan->arena, 0);
-    wick_builder b = {.plan = plan, .cfg = cfg};
+    wick_plan_builder b = {.plan = plan, .cfg = cfg};
     wick_status st = wick_checkpoint_init(&b.ck, dir, cfg, &plan->arena, where, err);
     if (st == WICK_OK) st = build_all(&b, err);
     if (st != WICK_OK) wick_plan_release(plan);

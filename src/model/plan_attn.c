@@ -4,8 +4,8 @@
 #include "model/build.h"
 
 /* q, k, v as row ranges of one fused matrix, and of its bias. */
-static wick_status split_fused(wick_builder *b, wick_op_attn *a, const wick_weight *w, const float *bias, uint64_t nq,
-                               uint64_t nk, uint64_t nv, wick_err *err)
+static wick_status split_fused(wick_plan_builder *b, wick_op_attn *a, const wick_weight *w, const float *bias,
+                               uint64_t nq, uint64_t nk, uint64_t nv, wick_err *err)
 {
     a->wq = wick_ck_rows(&b->ck, w, 0, nq, 1);
     a->wk = wick_ck_rows(&b->ck, w, nq, nk, 1);
@@ -20,7 +20,7 @@ static wick_status split_fused(wick_builder *b, wick_op_attn *a, const wick_weig
 }
 
 /* Rows are [kv head][its queries, k, v][head_dim], in gpt_neox with a query each; gathered to three matrices. */
-static wick_status split_per_group(wick_builder *b, wick_op_attn *a, const wick_weight *w, const float *bias,
+static wick_status split_per_group(wick_plan_builder *b, wick_op_attn *a, const wick_weight *w, const float *bias,
                                    wick_err *err)
 {
     const wick_weight **dst[3] = {&a->wq, &a->wk, &a->wv};
@@ -39,8 +39,8 @@ static wick_status split_per_group(wick_builder *b, wick_op_attn *a, const wick_
     return WICK_OK;
 }
 
-static wick_status read_fused(wick_builder *b, wick_op_attn *a, uint32_t layer, uint64_t nq, uint64_t nk, uint64_t nv,
-                              wick_err *err)
+static wick_status read_fused(wick_plan_builder *b, wick_op_attn *a, uint32_t layer, uint64_t nq, uint64_t nk,
+                              uint64_t nv, wick_err *err)
 {
     const wick_weight *w;
     const float *bias;
@@ -54,7 +54,7 @@ static wick_status read_fused(wick_builder *b, wick_op_attn *a, uint32_t layer, 
     return split_fused(b, a, w, bias, nq, nk, nv, err);
 }
 
-static wick_status read_qkv(wick_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
+static wick_status read_qkv(wick_plan_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
 {
     wick_checkpoint *k = &b->ck;
     uint64_t n_embd = b->cfg->n_embd;
@@ -76,7 +76,7 @@ static wick_status read_qkv(wick_builder *b, wick_op_attn *a, uint32_t layer, wi
 }
 
 /* stablelm keeps one vector per head (PATH.norms.H.weight); others one [n_head][head_dim] tensor. */
-static wick_status per_head_norm(wick_builder *b, wick_role role, uint32_t layer, uint32_t n_head, uint32_t dim,
+static wick_status per_head_norm(wick_plan_builder *b, wick_role role, uint32_t layer, uint32_t n_head, uint32_t dim,
                                  const float **out, wick_err *err)
 {
     if (wick_ck_has(&b->ck, role, layer))
@@ -84,7 +84,7 @@ static wick_status per_head_norm(wick_builder *b, wick_role role, uint32_t layer
     return wick_ck_vector(&b->ck, role, layer, ".weight", (uint64_t)n_head * dim, 0, out, err);
 }
 
-static wick_status read_qk_norm(wick_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
+static wick_status read_qk_norm(wick_plan_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
 {
     const wick_arch *arch = b->cfg->arch;
     unsigned plus = b->ck.plus_one ? WICK_CK_PLUS_ONE : 0;
@@ -124,7 +124,7 @@ static wick_status read_qk_norm(wick_builder *b, wick_op_attn *a, uint32_t layer
 }
 
 /* A cache of its own, or for the last layers of some models that of the last layer before of the same kind. */
-static wick_status choose_cache(wick_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
+static wick_status choose_cache(wick_plan_builder *b, wick_op_attn *a, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     uint32_t first = c->n_layer - c->n_kv_shared;
@@ -149,7 +149,7 @@ static wick_status choose_cache(wick_builder *b, wick_op_attn *a, uint32_t layer
     return a->cache == UINT32_MAX ? wick_err_oom(err, "the plan", 0, 0) : WICK_OK;
 }
 
-wick_status wick_build_attn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
+wick_status wick_build_attn(wick_plan_builder *b, const wick_block_step *s, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     bool sliding = c->layer_window && c->layer_window[layer];

@@ -13,7 +13,7 @@ static const mlp_roles shared = {WICK_ROLE_SHARED_GATE, WICK_ROLE_SHARED_UP, WIC
                                  WICK_ROLE_SHARED_GATE_UP};
 
 /* gate and up as the two halves of one matrix. */
-static wick_status read_gate_up(wick_builder *b, wick_op_mlp *m, wick_role role, uint32_t layer, wick_err *err)
+static wick_status read_gate_up(wick_plan_builder *b, wick_op_mlp *m, wick_role role, uint32_t layer, wick_err *err)
 {
     const wick_weight *w;
     const float *bias;
@@ -29,7 +29,7 @@ static wick_status read_gate_up(wick_builder *b, wick_op_mlp *m, wick_role role,
 }
 
 /* One number of xIELU: a tensor of a single value; GGUF has one per layer under a key of its own. */
-static wick_status xielu_number(wick_builder *b, const char *name, uint32_t layer, float *out, wick_err *err)
+static wick_status xielu_number(wick_plan_builder *b, const char *name, uint32_t layer, float *out, wick_err *err)
 {
     char text[32];
     const float *v = NULL;
@@ -55,7 +55,7 @@ static float softplus(float x)
     return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
 }
 
-static wick_status read_xielu(wick_builder *b, wick_op_mlp *m, uint32_t layer, wick_err *err)
+static wick_status read_xielu(wick_plan_builder *b, wick_op_mlp *m, uint32_t layer, wick_err *err)
 {
     float p = 0, n = 0;
     WICK_TRY(xielu_number(b, "alpha_p", layer, &p, err));
@@ -65,7 +65,7 @@ static wick_status read_xielu(wick_builder *b, wick_op_mlp *m, uint32_t layer, w
     return WICK_OK;
 }
 
-static wick_status read_mlp(wick_builder *b, wick_op_mlp *m, const mlp_roles *r, uint32_t layer, uint32_t n_ff,
+static wick_status read_mlp(wick_plan_builder *b, wick_op_mlp *m, const mlp_roles *r, uint32_t layer, uint32_t n_ff,
                             wick_err *err)
 {
     const wick_config *c = b->cfg;
@@ -94,7 +94,7 @@ static wick_status read_mlp(wick_builder *b, wick_op_mlp *m, const mlp_roles *r,
 }
 
 /* Every second row of each expert's fused matrix, or its two halves, as gate and up. */
-static wick_status split_experts(wick_builder *b, wick_op_moe *m, const wick_weight *fused, const float *bias,
+static wick_status split_experts(wick_plan_builder *b, wick_op_moe *m, const wick_weight *fused, const float *bias,
                                  wick_err *err)
 {
     uint32_t n = m->n_expert, ff = m->n_ff;
@@ -134,14 +134,14 @@ static bool has_fused_experts(const wick_checkpoint *k, uint32_t layer)
            wick_ck_find(k, WICK_ROLE_EXP_GATE_UP, layer, "", NULL);
 }
 
-static wick_status expert_bias(wick_builder *b, wick_role role, uint32_t layer, uint64_t n, const float **out,
+static wick_status expert_bias(wick_plan_builder *b, wick_role role, uint32_t layer, uint64_t n, const float **out,
                                wick_err *err)
 {
     WICK_TRY(wick_ck_expert_vectors(&b->ck, role, layer, b->cfg->n_expert, n, ".bias", out, err));
     return *out ? WICK_OK : wick_ck_expert_vectors(&b->ck, role, layer, b->cfg->n_expert, n, "_bias", out, err);
 }
 
-static wick_status read_experts(wick_builder *b, wick_op_moe *m, uint32_t layer, wick_err *err)
+static wick_status read_experts(wick_plan_builder *b, wick_op_moe *m, uint32_t layer, wick_err *err)
 {
     wick_checkpoint *k = &b->ck;
     uint64_t ff = m->n_ff, d = b->cfg->n_embd;
@@ -162,7 +162,7 @@ static wick_status read_experts(wick_builder *b, wick_op_moe *m, uint32_t layer,
     return expert_bias(b, WICK_ROLE_EXP_DOWN, layer, d, &m->b_down, err);
 }
 
-static wick_status read_shared(wick_builder *b, wick_op_moe *m, uint32_t layer, wick_err *err)
+static wick_status read_shared(wick_plan_builder *b, wick_op_moe *m, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     if (!wick_ck_has(&b->ck, shared.up, layer) && !wick_ck_has(&b->ck, shared.gate_up, layer)) return WICK_OK;
@@ -175,7 +175,7 @@ static wick_status read_shared(wick_builder *b, wick_op_moe *m, uint32_t layer, 
     return wick_ck_matrix_opt(&b->ck, WICK_ROLE_SHARED_ROUTER, layer, 1, c->n_embd, &m->shared_gate, err);
 }
 
-static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wick_err *err)
+static wick_status read_moe(wick_plan_builder *b, wick_op_moe *m, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     m->n_expert = c->n_expert;
@@ -208,7 +208,7 @@ static wick_status read_moe(wick_builder *b, wick_op_moe *m, uint32_t layer, wic
     return read_shared(b, m, layer, err);
 }
 
-wick_status wick_build_ffn(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
+wick_status wick_build_ffn(wick_plan_builder *b, const wick_block_step *s, uint32_t layer, wick_err *err)
 {
     bool moe = b->cfg->n_expert > 0 && s->kind != WICK_STEP_MLP && wick_ck_has(&b->ck, WICK_ROLE_ROUTER, layer);
     wick_op *op = wick_build_op(b, moe ? WICK_OP_MOE : WICK_OP_MLP, s->dst, s->src, (int32_t)layer);

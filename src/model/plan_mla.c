@@ -12,7 +12,7 @@ static wick_status no_memory(wick_err *err)
     return wick_err_oom(err, "the plan", 0, 0);
 }
 
-static const wick_weight *const *pointers(wick_builder *b, const wick_weight *w, uint32_t n)
+static const wick_weight *const *pointers(wick_plan_builder *b, const wick_weight *w, uint32_t n)
 {
     const wick_weight **p = wick_arena_array(&b->plan->arena, n, sizeof *p);
     for (uint32_t i = 0; p && i < n; i++) p[i] = &w[i];
@@ -20,7 +20,7 @@ static const wick_weight *const *pointers(wick_builder *b, const wick_weight *w,
 }
 
 /* Rows [from, from + nope) of kv_b, transposed to [kv_rank][nope]: bytes moved where plain, decoded otherwise. */
-static wick_status transpose_keys(wick_builder *b, const wick_weight *kv_b, uint64_t from, wick_op_mla *m,
+static wick_status transpose_keys(wick_plan_builder *b, const wick_weight *kv_b, uint64_t from, wick_op_mla *m,
                                   wick_weight *out, wick_err *err)
 {
     bool plain = kv_b->enc == WICK_ENC_PLAIN;
@@ -50,7 +50,7 @@ static wick_status transpose_keys(wick_builder *b, const wick_weight *kv_b, uint
     return wick_weight_finish(out, err);
 }
 
-static wick_status split_kv_b(wick_builder *b, wick_op_mla *m, uint32_t layer, wick_err *err)
+static wick_status split_kv_b(wick_plan_builder *b, wick_op_mla *m, uint32_t layer, wick_err *err)
 {
     const wick_weight *kv_b;
     uint64_t per_head = (uint64_t)m->nope_dim + m->v_dim;
@@ -68,7 +68,7 @@ static wick_status split_kv_b(wick_builder *b, wick_op_mla *m, uint32_t layer, w
     return m->k_b ? WICK_OK : no_memory(err);
 }
 
-static wick_status read_heads(wick_builder *b, wick_op_mla *m, uint32_t layer, wick_err *err)
+static wick_status read_heads(wick_plan_builder *b, wick_op_mla *m, uint32_t layer, wick_err *err)
 {
     if (!wick_ck_has(&b->ck, WICK_ROLE_K_B, layer)) return split_kv_b(b, m, layer, err);
     const wick_weight *k, *v;
@@ -79,7 +79,7 @@ static wick_status read_heads(wick_builder *b, wick_op_mla *m, uint32_t layer, w
     return m->k_b && m->v_b ? WICK_OK : no_memory(err);
 }
 
-static wick_status read_query(wick_builder *b, wick_op_mla *m, uint32_t layer, wick_err *err)
+static wick_status read_query(wick_plan_builder *b, wick_op_mla *m, uint32_t layer, wick_err *err)
 {
     wick_checkpoint *k = &b->ck;
     uint64_t n_embd = b->cfg->n_embd, nq = (uint64_t)m->n_head * (m->nope_dim + m->rope_dim);
@@ -90,7 +90,7 @@ static wick_status read_query(wick_builder *b, wick_op_mla *m, uint32_t layer, w
     return wick_ck_matrix(k, WICK_ROLE_Q_B, layer, nq, m->q_rank, &m->q_b, err);
 }
 
-wick_status wick_build_mla(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
+wick_status wick_build_mla(wick_plan_builder *b, const wick_block_step *s, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     wick_checkpoint *k = &b->ck;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include "model/build.h"
 
-wick_status wick_build_ple(wick_builder *b, const wick_step *s, uint32_t layer, wick_err *err)
+wick_status wick_build_ple(wick_plan_builder *b, const wick_block_step *s, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     wick_checkpoint *k = &b->ck;

@@ -8,34 +8,34 @@ static wick_status no_memory(wick_err *err)
     return wick_err_oom(err, "the plan", 0, 0);
 }
 
-static wick_status add_state(wick_builder *b, uint64_t n_floats, uint32_t *cache, wick_err *err)
+static wick_status add_state(wick_plan_builder *b, uint64_t n_floats, uint32_t *cache, wick_err *err)
 {
     wick_cache_spec spec = {.kind = WICK_CACHE_STATE, .n_state = n_floats};
     *cache = wick_build_cache(b, &spec);
     return *cache == UINT32_MAX ? no_memory(err) : WICK_OK;
 }
 
-static wick_status incomplete(wick_builder *b, const char *keys, wick_err *err)
+static wick_status incomplete(wick_plan_builder *b, const char *keys, wick_err *err)
 {
     return WICK_FAIL(err, WICK_E_BAD_FILE, b->cfg->where,
                      "%s: the sizes of the state-keeping layers (%s) are incomplete", b->cfg->where, keys);
 }
 
-static wick_status read_conv(wick_builder *b, wick_role role, uint32_t layer, uint64_t n, uint32_t kernel,
+static wick_status read_conv(wick_plan_builder *b, wick_role role, uint32_t layer, uint64_t n, uint32_t kernel,
                              const float **w, const float **bias, wick_err *err)
 {
     WICK_TRY(wick_ck_vector(&b->ck, role, layer, ".weight", n * kernel, 0, w, err));
     return bias ? wick_ck_vector(&b->ck, role, layer, ".bias", n, WICK_CK_OPTIONAL, bias, err) : WICK_OK;
 }
 
-static wick_status read_linear(wick_builder *b, wick_role role, uint32_t layer, uint64_t n_out, uint64_t n_in,
+static wick_status read_linear(wick_plan_builder *b, wick_role role, uint32_t layer, uint64_t n_out, uint64_t n_in,
                                const wick_weight **w, const float **bias, wick_err *err)
 {
     WICK_TRY(wick_ck_matrix(&b->ck, role, layer, n_out, n_in, w, err));
     return bias ? wick_ck_vector(&b->ck, role, layer, ".bias", n_out, WICK_CK_OPTIONAL, bias, err) : WICK_OK;
 }
 
-static wick_status build_conv(wick_builder *b, wick_op_conv *o, uint32_t layer, wick_err *err)
+static wick_status build_conv(wick_plan_builder *b, wick_op_conv *o, uint32_t layer, wick_err *err)
 {
     uint32_t n = b->cfg->n_embd;
     o->kernel = b->cfg->conv_kernel;
@@ -48,7 +48,7 @@ static wick_status build_conv(wick_builder *b, wick_op_conv *o, uint32_t layer, 
 }
 
 /* a = -exp(A_log), which GGUF's converter has done already. */
-static wick_status read_decay(wick_builder *b, wick_role role, uint32_t layer, uint64_t n, const float **out,
+static wick_status read_decay(wick_plan_builder *b, wick_role role, uint32_t layer, uint64_t n, const float **out,
                               wick_err *err)
 {
     const float *log_a;
@@ -62,7 +62,7 @@ static wick_status read_decay(wick_builder *b, wick_role role, uint32_t layer, u
     return WICK_OK;
 }
 
-const float *wick_build_ones(wick_builder *b, uint32_t n)
+const float *wick_build_ones(wick_plan_builder *b, uint32_t n)
 {
     float *v = wick_arena_array(&b->plan->arena, n, sizeof *v);
     for (uint32_t i = 0; v && i < n; i++) v[i] = 1;
@@ -77,7 +77,7 @@ static void common_sizes(const wick_config *c, wick_op_mamba *o)
     o->norm_eps = c->norm_eps;
 }
 
-static wick_status build_mamba1(wick_builder *b, wick_op_mamba *o, uint32_t layer, wick_err *err)
+static wick_status build_mamba1(wick_plan_builder *b, wick_op_mamba *o, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     common_sizes(c, o);
@@ -102,7 +102,7 @@ static wick_status build_mamba1(wick_builder *b, wick_op_mamba *o, uint32_t laye
     return read_linear(b, WICK_ROLE_SSM_OUT, layer, c->n_embd, d, &o->out, &o->b_out, err);
 }
 
-static wick_status build_mamba2(wick_builder *b, wick_op_mamba *o, uint32_t layer, wick_err *err)
+static wick_status build_mamba2(wick_plan_builder *b, wick_op_mamba *o, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     common_sizes(c, o);
@@ -130,7 +130,7 @@ static wick_status build_mamba2(wick_builder *b, wick_op_mamba *o, uint32_t laye
 }
 
 /* Together and by key head (qwen3_next of HF and MLX), or one by one. */
-static wick_status read_delta_in(wick_builder *b, wick_op_delta *o, uint32_t layer, uint64_t keys, uint64_t values,
+static wick_status read_delta_in(wick_plan_builder *b, wick_op_delta *o, uint32_t layer, uint64_t keys, uint64_t values,
                                  wick_err *err)
 {
     uint32_t d = b->cfg->n_embd, n = o->n_v_head;
@@ -146,7 +146,7 @@ static wick_status read_delta_in(wick_builder *b, wick_op_delta *o, uint32_t lay
     return read_linear(b, WICK_ROLE_DELTA_ALPHA, layer, n, d, &o->in_a, NULL, err);
 }
 
-static wick_status build_delta(wick_builder *b, wick_op_delta *o, uint32_t layer, wick_err *err)
+static wick_status build_delta(wick_plan_builder *b, wick_op_delta *o, uint32_t layer, wick_err *err)
 {
     const wick_config *c = b->cfg;
     *o = (wick_op_delta){.kernel = c->conv_kernel,
@@ -172,7 +172,8 @@ static wick_status build_delta(wick_builder *b, wick_op_delta *o, uint32_t layer
     return read_linear(b, WICK_ROLE_DELTA_OUT, layer, c->n_embd, values, &o->out, NULL, err);
 }
 
-wick_status wick_build_state_mixer(wick_builder *b, const wick_step *s, uint32_t layer, wick_mixer kind, wick_err *err)
+wick_status wick_build_state_mixer(wick_plan_builder *b, const wick_block_step *s, uint32_t layer, wick_mixer kind,
+                                   wick_err *err)
 {
     static const wick_op_kind op_of[] = {[WICK_MIX_CONV] = WICK_OP_CONV,
                                          [WICK_MIX_MAMBA1] = WICK_OP_MAMBA1,

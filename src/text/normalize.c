@@ -63,7 +63,7 @@ static wick_status unicode_form(wick_enc *e, wick_str in, int options, wick_buf 
     return WICK_OK;
 }
 
-static int form_options(wick_norm_kind k)
+static int form_options(wick_normalizer_kind k)
 {
     int o = UTF8PROC_STABLE;
     o |= k == NORM_NFC || k == NORM_NFKC ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;

@@ -103,7 +103,7 @@ static wick_status each(wick_tokenizer *t, const json_t *v, const char *key, int
 
 static const struct {
     const char *name;
-    wick_norm_kind kind;
+    wick_normalizer_kind kind;
 } normalizer_names[] = {
     {"NFC", NORM_NFC},
     {"NFD", NORM_NFD},

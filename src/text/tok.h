@@ -63,7 +63,7 @@ void wick_spans_add(wick_spans *s, uint32_t off, uint32_t len, bool first); /* i
 void wick_spans_release(wick_spans *s);
 
 /* ---- normalizers ---- */
-typedef enum wick_norm_kind {
+typedef enum wick_normalizer_kind {
     NORM_NFC,
     NORM_NFD,
     NORM_NFKC,
@@ -79,10 +79,10 @@ typedef enum wick_norm_kind {
     NORM_BYTE_LEVEL,
     NORM_SPM,       /* sentencepiece's own normalizer, all of it */
     NORM_GGUF_SPACE /* llama.cpp: " " to U+2581, one in front */
-} wick_norm_kind;
+} wick_normalizer_kind;
 
 typedef struct wick_norm {
-    wick_norm_kind kind;
+    wick_normalizer_kind kind;
     wick_str find, with;                               /* REPLACE; PREPEND: with */
     wick_regex *regex;                                 /* REPLACE by pattern, else NULL */
     wick_charsmap map;                                 /* CHARSMAP, SPM */
@@ -314,7 +314,7 @@ wick_status wick_tok_add_piece(wick_tokenizer *t, uint32_t id, wick_str piece, w
 wick_status wick_tok_add_hashed(wick_tokenizer *t, uint32_t id, wick_str piece, uint32_t hash, wick_token_type type,
                                 const char *where, wick_err *err) WICK_MUST_CHECK; /* hash: wick_map_hash(piece) */
 /* Appends an op to a list of the tokenizer; NULL when out of memory or past WICK_TOK_MAX_OPS. */
-wick_norm *wick_tok_add_norm(wick_tokenizer *t, wick_norm_kind kind);
+wick_norm *wick_tok_add_norm(wick_tokenizer *t, wick_normalizer_kind kind);
 wick_pre *wick_tok_add_pre(wick_tokenizer *t, wick_pre_kind kind);
 wick_dec *wick_tok_add_dec(wick_tokenizer *t, wick_dec_kind kind);
 wick_status wick_tok_op_failed(uint32_t n_ops, const char *where, wick_err *err);

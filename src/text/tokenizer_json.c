@@ -5,7 +5,7 @@
  */
 #include <string.h>
 #include "base/json.h"
-#include "text/json_scan.h"
+#include "base/json_scan.h"
 #include "text/tj.h"
 
 enum { MAX_AFFIX = 256 }; /* bytes: put to every character of a word */
@@ -52,19 +52,20 @@ static wick_status put_pieces(wick_tokenizer *t, const vocab_item *item, uint32_
 /* {"piece": id, ...} */
 static wick_status read_vocab(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
 {
-    wick_json_scan s = {text.p, text.p + text.n, false};
+    wick_json_scan s;
+    wick_json_scan_init(&s, text.p, text.n, NULL);
     size_t count = 0;
     vocab_item item[BATCH];
     uint32_t n = 0;
     char *dst = t->blob;
     const double limit = (double)text.n + HOLES;
-    wick_json_take(&s, '{');
-    while (wick_json_peek(&s) != '}' && !s.failed) {
-        if (count && !wick_json_take(&s, ',')) s.failed = true;
-        wick_str piece = wick_json_string(&s, dst);
-        if (!wick_json_take(&s, ':')) s.failed = true;
-        double id = wick_json_number(&s);
-        if (s.failed) break;
+    wick_json_scan_try(&s, '{');
+    while (wick_json_scan_peek(&s) != '}' && !s.what) {
+        if (count) wick_json_scan_expect(&s, ',');
+        wick_str piece = wick_json_scan_text(&s, dst);
+        wick_json_scan_expect(&s, ':');
+        double id = wick_json_scan_number(&s);
+        if (s.what) break;
         if (id < 0 || id > WICK_TOK_MAX_ID || id != (double)(uint32_t)id || id > limit)
             return bad_list("model.vocab", count, "an id is not a whole number in range", where, err);
         item[n] = (vocab_item){piece, (uint32_t)id, wick_map_hash(piece)};
@@ -77,7 +78,7 @@ static wick_status read_vocab(wick_tokenizer *t, wick_str text, const char *wher
         count++;
     }
     WICK_TRY(put_pieces(t, item, n, where, err));
-    if (s.failed) return bad_list("model.vocab", count, "expected \"piece\": id", where, err);
+    if (s.what) return bad_list("model.vocab", count, "expected \"piece\": id", where, err);
     t->vocab.n_model = t->vocab.map.n;
     return WICK_OK;
 }
@@ -85,20 +86,21 @@ static wick_status read_vocab(wick_tokenizer *t, wick_str text, const char *wher
 /* [["piece", score], ...] */
 static wick_status read_scored_vocab(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
 {
-    wick_json_scan s = {text.p, text.p + text.n, false};
+    wick_json_scan s;
+    wick_json_scan_init(&s, text.p, text.n, NULL);
     wick_tok_model *m = &t->model;
     uint32_t count = 0;
     bool repeated = false;
     char *dst = t->blob;
-    wick_json_take(&s, '[');
-    while (wick_json_peek(&s) != ']' && !s.failed) {
-        if (count && !wick_json_take(&s, ',')) s.failed = true;
-        if (!wick_json_take(&s, '[')) s.failed = true;
-        wick_str piece = wick_json_string(&s, dst);
-        if (!wick_json_take(&s, ',')) s.failed = true;
-        double score = wick_json_number(&s);
-        if (!wick_json_take(&s, ']')) s.failed = true;
-        if (s.failed) break;
+    wick_json_scan_try(&s, '[');
+    while (wick_json_scan_peek(&s) != ']' && !s.what) {
+        if (count) wick_json_scan_expect(&s, ',');
+        wick_json_scan_expect(&s, '[');
+        wick_str piece = wick_json_scan_text(&s, dst);
+        wick_json_scan_expect(&s, ',');
+        double score = wick_json_scan_number(&s);
+        wick_json_scan_expect(&s, ']');
+        if (s.what) break;
         if (!wick_vocab_grow(&t->vocab, count + 1, true)) return wick_err_oom(err, "the vocabulary", text.n, 0);
         repeated |= wick_vocab_find(&t->vocab, piece.p, piece.n) >= 0;
         WICK_TRY(wick_tok_add_piece(t, count, piece, WICK_TOKEN_NORMAL, where, err));
@@ -109,7 +111,7 @@ static wick_status read_scored_vocab(wick_tokenizer *t, wick_str text, const cha
         dst += piece.n;
         count++;
     }
-    if (s.failed) return bad_list("model.vocab", count, "expected [\"piece\", score]", where, err);
+    if (s.what) return bad_list("model.vocab", count, "expected [\"piece\", score]", where, err);
     t->vocab.n_model = count;
     if (repeated) { /* of equal pieces the last one encodes, each decodes */
         wick_map_release(&t->vocab.map);
@@ -124,14 +126,14 @@ static wick_status read_scored_vocab(wick_tokenizer *t, wick_str text, const cha
 /* One merge into the two pieces; both stand in tmp one after the other when it is a pair. */
 static bool read_merge(wick_json_scan *s, char *tmp, wick_str *a, wick_str *b)
 {
-    if (wick_json_take(s, '[')) {
-        *a = wick_json_string(s, tmp);
-        if (s->failed || !wick_json_take(s, ',')) return false;
-        *b = wick_json_string(s, tmp + a->n);
-        return !s->failed && wick_json_take(s, ']');
+    if (wick_json_scan_try(s, '[')) {
+        *a = wick_json_scan_text(s, tmp);
+        if (s->what || !wick_json_scan_try(s, ',')) return false;
+        *b = wick_json_scan_text(s, tmp + a->n);
+        return !s->what && wick_json_scan_try(s, ']');
     }
-    wick_str line = wick_json_string(s, tmp);
-    if (s->failed) return false;
+    wick_str line = wick_json_scan_text(s, tmp);
+    if (s->what) return false;
     const char *space = memchr(line.p, ' ', line.n);
     if (!space || memchr(space + 1, ' ', (size_t)(line.p + line.n - space - 1))) return false;
     *a = (wick_str){line.p, (size_t)(space - line.p)};
@@ -184,10 +186,10 @@ static wick_status resolve_merge(const wick_tokenizer *t, const merge_text *in, 
 static uint32_t read_batch(wick_json_scan *s, const wick_map *map, char *tmp, bool first, merge_text *out)
 {
     uint32_t n = 0;
-    for (; n < BATCH && wick_json_peek(s) != ']'; n++) {
+    for (; n < BATCH && wick_json_scan_peek(s) != ']'; n++) {
         merge_text *m = &out[n];
-        if ((!(first && n == 0) && !wick_json_take(s, ',')) || !read_merge(s, tmp, &m->a, &m->b)) {
-            s->failed = true;
+        if ((!(first && n == 0) && !wick_json_scan_try(s, ',')) || !read_merge(s, tmp, &m->a, &m->b)) {
+            wick_json_scan_fail(s, "a merge expected");
             break;
         }
         tmp += m->a.n + m->b.n + 1; /* of "a b" the tail is moved, and takes one byte less than it did */
@@ -205,7 +207,8 @@ static uint32_t read_batch(wick_json_scan *s, const wick_map *map, char *tmp, bo
 
 static wick_status read_merges(wick_tokenizer *t, wick_str text, const char *where, wick_err *err)
 {
-    wick_json_scan s = {text.p, text.p + text.n, false};
+    wick_json_scan s;
+    wick_json_scan_init(&s, text.p, text.n, NULL);
     merge_text batch[BATCH];
     merge_item *items = NULL;
     size_t n = 0, cap = 0;
@@ -215,8 +218,8 @@ static wick_status read_merges(wick_tokenizer *t, wick_str text, const char *whe
         st = wick_err_oom(err, "the merges", text.n, 0);
         goto done;
     }
-    if (!wick_json_take(&s, '[')) s.failed = true;
-    while (!s.failed && wick_json_peek(&s) != ']') {
+    wick_json_scan_expect(&s, '[');
+    while (!s.what && wick_json_scan_peek(&s) != ']') {
         uint32_t got = read_batch(&s, &t->vocab.map, tmp, n == 0, batch);
         if (!wick_enc_room((void **)&items, &cap, n + got, sizeof *items)) {
             st = wick_err_oom(err, "the merges", text.n, 0);
@@ -225,7 +228,7 @@ static wick_status read_merges(wick_tokenizer *t, wick_str text, const char *whe
         for (uint32_t i = 0; i < got; i++, n++)
             WICK_TRY_GOTO(resolve_merge(t, &batch[i], n ? items[n - 1].id + 1 : 0, &items[n], n, where, err));
     }
-    if (s.failed) {
+    if (s.what) {
         st = bad_list("model.merges", n, "expected \"a b\" or [\"a\", \"b\"]", where, err);
         goto done;
     }
@@ -342,48 +345,49 @@ typedef struct outline {
 
 static wick_str value_span(wick_json_scan *s)
 {
-    wick_json_peek(s);
-    const char *from = s->p;
-    wick_json_skip(s);
-    return (wick_str){from, (size_t)(s->p - from)};
+    wick_json_scan_peek(s);
+    const uint64_t from = s->pos;
+    wick_json_scan_skip(s);
+    return (wick_str){s->p + from, (size_t)(s->pos - from)};
 }
 
 static void scan_model(wick_json_scan *s, outline *o, char *tmp)
 {
     memset(o, 0, sizeof *o);
-    if (wick_json_peek(s) != '{') {
-        wick_json_skip(s);
+    if (wick_json_scan_peek(s) != '{') {
+        wick_json_scan_skip(s);
         return;
     }
-    wick_json_take(s, '{');
-    for (bool first = true; !s->failed && wick_json_peek(s) != '}'; first = false) {
-        if (!first && !wick_json_take(s, ',')) s->failed = true;
-        wick_str key = wick_json_string(s, tmp);
-        if (s->failed || !wick_json_take(s, ':')) break;
+    wick_json_scan_try(s, '{');
+    for (bool first = true; !s->what && wick_json_scan_peek(s) != '}'; first = false) {
+        if (!first) wick_json_scan_expect(s, ',');
+        wick_str key = wick_json_scan_text(s, tmp);
+        if (s->what || !wick_json_scan_try(s, ':')) break;
         bool vocab = wick_str_eq(key, wick_str_of("vocab")), merges = wick_str_eq(key, wick_str_of("merges"));
         wick_str span = value_span(s);
-        if (s->failed || !span.n) break;
+        if (s->what || !span.n) break;
         if (vocab && (span.p[0] == '{' || span.p[0] == '[')) o->vocab = span;
         if (merges && span.p[0] == '[') o->merges = span;
     }
-    if (!wick_json_take(s, '}')) s->failed = true;
+    wick_json_scan_expect(s, '}');
 }
 
 /* Finds the two lists. A text that is not JSON is left to jansson, which says where. */
 static bool scan_outline(const char *text, size_t n, outline *o, char *tmp)
 {
-    wick_json_scan s = {text, text + n, false};
-    if (!wick_json_take(&s, '{')) return false;
-    for (bool first = true; !s.failed && wick_json_peek(&s) != '}'; first = false) {
-        if (!first && !wick_json_take(&s, ',')) return false;
-        wick_str key = wick_json_string(&s, tmp);
-        if (s.failed || !wick_json_take(&s, ':')) return false;
+    wick_json_scan s;
+    wick_json_scan_init(&s, text, n, NULL);
+    if (!wick_json_scan_try(&s, '{')) return false;
+    for (bool first = true; !s.what && wick_json_scan_peek(&s) != '}'; first = false) {
+        if (!first && !wick_json_scan_try(&s, ',')) return false;
+        wick_str key = wick_json_scan_text(&s, tmp);
+        if (s.what || !wick_json_scan_try(&s, ':')) return false;
         if (wick_str_eq(key, wick_str_of("model")))
             scan_model(&s, o, tmp);
         else
-            wick_json_skip(&s);
+            wick_json_scan_skip(&s);
     }
-    return !s.failed;
+    return !s.what;
 }
 
 static wick_status parse_rest(const char *text, size_t n, outline *o, json_t **root, const char *where, wick_err *err)

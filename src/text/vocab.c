@@ -175,7 +175,7 @@ static void *add_op(wick_tokenizer *t, void **list, uint32_t *n, size_t size)
     return (char *)*list + (*n)++ * size;
 }
 
-wick_norm *wick_tok_add_norm(wick_tokenizer *t, wick_norm_kind kind)
+wick_norm *wick_tok_add_norm(wick_tokenizer *t, wick_normalizer_kind kind)
 {
     wick_norm *op = add_op(t, (void **)&t->norm, &t->n_norm, sizeof *op);
     if (op) op->kind = kind;

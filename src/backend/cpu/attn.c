@@ -127,7 +127,7 @@ static void load_q(const wick_attn_job *j, const tile *o, bench *b)
 }
 
 /* K and V of a block as the kernel can read them. */
-static void load_block(const wick_step *s, const wick_attn_job *j, const tile *o, const bench *b, uint32_t pos,
+static void load_block(const wick_cpu_step *s, const wick_attn_job *j, const tile *o, const bench *b, uint32_t pos,
                        bool more, wick_attn_tile *a)
 {
     const wick_kv_layout *l = &j->cache->layout;
@@ -157,7 +157,7 @@ static uint8_t within(uint32_t pos, uint32_t base)
 }
 
 /* One chunk of the context for one tile, into fresh sums. */
-static void run_chunk(const wick_step *s, const wick_attn_job *j, const tile *o, const bench *b, uint32_t chunk,
+static void run_chunk(const wick_cpu_step *s, const wick_attn_job *j, const tile *o, const bench *b, uint32_t chunk,
                       float *acc, float *m, float *l)
 {
     wick_attn_tile a = {.n = o->n_tok * o->n_heads,
@@ -188,7 +188,7 @@ static void run_chunk(const wick_step *s, const wick_attn_job *j, const tile *o,
     }
 }
 
-static void finish(const wick_step *s, const wick_attn_job *j, const tile *o, uint32_t r, const float *acc, float m,
+static void finish(const wick_cpu_step *s, const wick_attn_job *j, const tile *o, uint32_t r, const float *acc, float m,
                    float l)
 {
     uint32_t h = o->head + r % o->n_heads, row = o->row + r / o->n_heads;
@@ -197,7 +197,7 @@ static void finish(const wick_step *s, const wick_attn_job *j, const tile *o, ui
     if (j->gate) s->m->row->sigmoid_mul(dst, j->gate + row * j->q_stride + h * j->q_head_stride, j->v_dim);
 }
 
-static void run_tile(const wick_step *s, const wick_attn_job *j, const tile *o, bench *b)
+static void run_tile(const wick_cpu_step *s, const wick_attn_job *j, const tile *o, bench *b)
 {
     uint32_t n = o->n_tok * o->n_heads, v_pad = pad16(j->v_dim);
     load_q(j, o, b);
@@ -212,7 +212,8 @@ static void run_tile(const wick_step *s, const wick_attn_job *j, const tile *o, 
 }
 
 /* Few tiles over long contexts: each chunk is a task of its own, then the rows are merged. */
-static void run_split(wick_step *s, wick_lane *t, const wick_attn_job *j, bench *b, uint32_t n_tiles, uint32_t n_chunks)
+static void run_split(wick_cpu_step *s, wick_lane *t, const wick_attn_job *j, bench *b, uint32_t n_tiles,
+                      uint32_t n_chunks)
 {
     uint32_t per = heads_per_tile(j->n_head, j->cache), v_pad = pad16(j->v_dim), from, to;
     uint64_t part = (uint64_t)per * (v_pad + 2);
@@ -243,7 +244,7 @@ static void run_split(wick_step *s, wick_lane *t, const wick_attn_job *j, bench 
     }
 }
 
-void wick_attn_run(wick_step *s, wick_lane *t, const wick_attn_job *j)
+void wick_attn_run(wick_cpu_step *s, wick_lane *t, const wick_attn_job *j)
 {
     bench b;
     uint32_t from, to, longest = 0, tokens = WICK_ATTN_ROWS / heads_per_tile(j->n_head, j->cache);

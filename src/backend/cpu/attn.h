@@ -20,4 +20,4 @@ typedef struct wick_attn_job {
 /* Says what memory such attention needs. */
 void wick_attn_need(wick_backend_model *m, const wick_kv_cache *c, uint32_t n_head, uint32_t k_dim, uint32_t v_dim);
 /* All rows of the lane; K and V of this step are in the blocks. Barrier behind. */
-void wick_attn_run(wick_step *s, wick_lane *t, const wick_attn_job *j);
+void wick_attn_run(wick_cpu_step *s, wick_lane *t, const wick_attn_job *j);

@@ -25,9 +25,9 @@ static inline uint32_t wick_row_stride(uint32_t width)
 }
 
 typedef struct wick_node wick_node;
-typedef struct wick_step wick_step;
+typedef struct wick_cpu_step wick_cpu_step;
 typedef struct wick_lane wick_lane;
-typedef void (*wick_node_fn)(wick_step *s, const wick_node *n, wick_lane *t);
+typedef void (*wick_node_fn)(wick_cpu_step *s, const wick_node *n, wick_lane *t);
 
 /* The forms in which a block of rows has to be prepared, one for each act_key of the products that read it. */
 typedef struct wick_input {
@@ -72,7 +72,7 @@ typedef struct wick_run { /* consecutive tokens of one sequence */
 
 /* One thread's memory. `n`, `tok`, `run` change together when rows are compacted: the same on all threads. */
 struct wick_lane {
-    wick_step *step;
+    wick_cpu_step *step;
     uint32_t id, phase;
     uint32_t n, n_runs;
     const wick_tok *tok;
@@ -88,7 +88,7 @@ typedef struct wick_rope_table {
     float *cos_sin; /* [max_tokens][n_dims]: cos of n_dims/2, sin of n_dims/2 */
 } wick_rope_table;
 
-struct wick_step {
+struct wick_cpu_step {
     wick_backend_model *m;
     uint32_t n, n_out; /* tokens of the batch, and how many of them have outputs */
     uint32_t n_runs, n_out_runs;
@@ -127,7 +127,7 @@ struct wick_backend_model {
     wick_rope_table *rope;
     uint32_t n_ropes;
     wick_lane *lane; /* [n_threads] */
-    wick_step step;
+    wick_cpu_step step;
     bool has_output;                                      /* a step was submitted and its result not yet replaced */
     uint64_t lane_norm, lane_act, lane_lin, lane_scratch; /* bytes per thread */
     uint64_t wide_bytes, act_bytes, route_words;
@@ -155,22 +155,22 @@ uint32_t wick_rope_index(wick_backend_model *m, const wick_rope *r);
 wick_status wick_step_buffers(wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
 void wick_step_release(wick_backend_model *m);
 wick_status wick_step_run(wick_backend_model *m, const wick_batch *b, wick_err *err) WICK_MUST_CHECK;
-void wick_lane_compact(wick_step *s, wick_lane *t, float *more, uint32_t more_stride, uint32_t more_width);
+void wick_lane_compact(wick_cpu_step *s, wick_lane *t, float *more, uint32_t more_stride, uint32_t more_width);
 
 /* work.c: the pieces that nodes are made of */
 bool wick_work(wick_lane *t, uint32_t n, uint32_t chunk, uint32_t *from,
                uint32_t *to); /* until false; then the phase is over */
 void wick_join(wick_lane *t); /* barrier */
 /* Row ops, norm and preparation of the node's source. On return the prepared rows may be read. */
-const void *wick_prepare_source(wick_step *s, const wick_node *n, wick_lane *t);
+const void *wick_prepare_source(wick_cpu_step *s, const wick_node *n, wick_lane *t);
 /* The same for inner rows that all threads have finished: x[m * stride] (a barrier lies before). */
-const void *wick_prepare(wick_step *s, wick_lane *t, const wick_input *in, const float *x, uint64_t stride);
+const void *wick_prepare(wick_cpu_step *s, wick_lane *t, const wick_input *in, const float *x, uint64_t stride);
 const void *wick_act_slot(const wick_input *in, uint32_t slot, const void *act, uint32_t n_rows);
 /* Products side by side into y[m * stride + prod.at ..]; no barrier behind. */
 void wick_products(wick_lane *t, const wick_input *in, const void *act, const wick_prod *p, uint32_t n_prods, float *y,
                    uint64_t stride);
 /* The last product of a node: into reg[dst], with the residual if there is one; barrier behind. */
-void wick_product_out(wick_step *s, const wick_node *n, wick_lane *t, const wick_input *in, const void *act,
+void wick_product_out(wick_cpu_step *s, const wick_node *n, wick_lane *t, const wick_input *in, const void *act,
                       const wick_prod *p);
 
 /* node_*.c: `plan` fills the node from its op and says what memory it needs. */

@@ -9,7 +9,7 @@ typedef struct attn_data {
 } attn_data;
 
 /* What needs a whole row of q or k: clipping and the norm over all heads. */
-static void row_pass(wick_step *s, const wick_node *n, wick_lane *t)
+static void row_pass(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_attn *o = &n->op->u.attn;
     const attn_data *d = n->data;
@@ -28,7 +28,8 @@ static void row_pass(wick_step *s, const wick_node *n, wick_lane *t)
 }
 
 /* Norm and rope of one head of q or k. */
-static void place_head(const wick_step *s, const wick_node *n, float *x, const float *w, uint32_t head, uint32_t row)
+static void place_head(const wick_cpu_step *s, const wick_node *n, float *x, const float *w, uint32_t head,
+                       uint32_t row)
 {
     const wick_op_attn *o = &n->op->u.attn;
     const wick_rowops *r = s->m->row;
@@ -42,7 +43,7 @@ static void place_head(const wick_step *s, const wick_node *n, float *x, const f
 }
 
 /* Position-dependent parts; writes this step's K and V to the cache. */
-static void place_qkv(wick_step *s, const wick_node *n, wick_lane *t)
+static void place_qkv(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_attn *o = &n->op->u.attn;
     const attn_data *d = n->data;
@@ -69,7 +70,7 @@ static void place_qkv(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void run_attn(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_attn(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_attn *o = &n->op->u.attn;
     const attn_data *d = n->data;

@@ -3,7 +3,7 @@
 
 #include "backend/cpu/cpu.h"
 
-static void run_embed(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_embed(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_embed *o = &n->op->u.embed;
     uint32_t w = s->m->plan->n_embd, from, to;
@@ -26,7 +26,7 @@ wick_status wick_plan_embed(wick_backend_model *m, wick_node *n, wick_err *err)
     return WICK_OK;
 }
 
-static void run_rows(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_rows(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     /* A node without products: its row ops are the whole work, and there is nothing to prepare. */
     uint32_t w = s->m->plan->n_embd, from, to;
@@ -59,7 +59,7 @@ wick_status wick_plan_rows(wick_backend_model *m, wick_node *n, wick_err *err)
 }
 
 /* Hidden states: what the head would have read. */
-static void copy_hidden(wick_step *s, const wick_node *n, wick_lane *t)
+static void copy_hidden(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     uint32_t w = s->m->plan->n_embd, from, to;
     while (wick_work(t, t->n, 4, &from, &to)) {
@@ -75,7 +75,7 @@ static void copy_hidden(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void run_head(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_head(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_head *o = &n->op->u.head;
     uint32_t width = s->m->plan->n_vocab, from, to;

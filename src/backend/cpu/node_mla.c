@@ -13,7 +13,7 @@ typedef struct mla_data {
 } mla_data;
 
 /* Norms the latent parts, writes the cache's row. */
-static void place_latent(wick_step *s, const wick_node *n, wick_lane *t)
+static void place_latent(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mla *o = &n->op->u.mla;
     const mla_data *d = n->data;
@@ -34,7 +34,7 @@ static void place_latent(wick_step *s, const wick_node *n, wick_lane *t)
 }
 
 /* One head's rows through its own matrix. */
-static void head_product(const wick_step *s, const wick_node *n, wick_lane *t, const wick_lin *l, uint32_t src,
+static void head_product(const wick_cpu_step *s, const wick_node *n, wick_lane *t, const wick_lin *l, uint32_t src,
                          uint32_t dst)
 {
     wick_lin_act_prepare(l, s->wide + src, n->width, 0, t->n, t->n, t->act);
@@ -42,7 +42,7 @@ static void head_product(const wick_step *s, const wick_node *n, wick_lane *t, c
 }
 
 /* q_nope to the latent space, q_pe rotated behind it, all scaled. */
-static void queries(wick_step *s, const wick_node *n, wick_lane *t)
+static void queries(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mla *o = &n->op->u.mla;
     const mla_data *d = n->data;
@@ -62,7 +62,7 @@ static void queries(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void run_mla(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_mla(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mla *o = &n->op->u.mla;
     const mla_data *d = n->data;

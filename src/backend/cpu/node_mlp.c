@@ -2,7 +2,7 @@
  * wide: [n][width], gate (and the result) first. Three barriers, two for single rows. */
 #include "backend/cpu/cpu.h"
 
-static void gate_up(wick_step *s, const wick_node *n, wick_lane *t, const void *act)
+static void gate_up(wick_cpu_step *s, const wick_node *n, wick_lane *t, const void *act)
 {
     const wick_op_mlp *o = &n->op->u.mlp;
     const wick_prod *up = &n->prod[0], *gate = o->gate ? &n->prod[1] : NULL;
@@ -28,7 +28,7 @@ static void gate_up(wick_step *s, const wick_node *n, wick_lane *t, const void *
     wick_join(t);
 }
 
-static void run_mlp(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_mlp(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     gate_up(s, n, t, wick_prepare_source(s, n, t));
     const void *act = wick_prepare(s, t, &n->mid, s->wide, n->width);

@@ -27,7 +27,7 @@ typedef struct moe_view {
     uint64_t gu_width;
 } moe_view;
 
-static moe_view view(const wick_step *s, const wick_node *n, uint32_t rows)
+static moe_view view(const wick_cpu_step *s, const wick_node *n, uint32_t rows)
 {
     const wick_op_moe *o = &n->op->u.moe;
     moe_view v;
@@ -77,7 +77,7 @@ static void sort_by_expert(const wick_node *n, const moe_view *v, uint32_t rows)
     }
 }
 
-static void route(wick_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
+static void route(wick_cpu_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
 {
     const wick_op_moe *o = &n->op->u.moe;
     uint32_t from, to;
@@ -105,7 +105,7 @@ static uint32_t active_of(const moe_view *v, uint32_t expert)
 }
 
 /* Prepares the rows of all experts. x_of: the token's row, or the assignment's. */
-static void prepare_experts(wick_step *s, const wick_node *n, wick_lane *t, const moe_view *v, const wick_input *in,
+static void prepare_experts(wick_cpu_step *s, const wick_node *n, wick_lane *t, const moe_view *v, const wick_input *in,
                             const float *x, uint64_t stride, bool by_token)
 {
     const wick_op_moe *o = &n->op->u.moe;
@@ -127,7 +127,7 @@ static void prepare_experts(wick_step *s, const wick_node *n, wick_lane *t, cons
     wick_join(t);
 }
 
-static void expert_gate_up(wick_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
+static void expert_gate_up(wick_cpu_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
 {
     const wick_op_moe *o = &n->op->u.moe;
     const moe_data *d = n->data;
@@ -152,7 +152,7 @@ static void expert_gate_up(wick_step *s, const wick_node *n, wick_lane *t, const
     wick_join(t);
 }
 
-static void expert_down(wick_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
+static void expert_down(wick_cpu_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
 {
     const wick_op_moe *o = &n->op->u.moe;
     const moe_data *d = n->data;
@@ -171,7 +171,7 @@ static void expert_down(wick_step *s, const wick_node *n, wick_lane *t, const mo
 }
 
 /* The always-on expert: an MLP over all rows, whose prepared source is still there. */
-static void shared_expert(wick_step *s, const wick_node *n, wick_lane *t, const moe_view *v, const void *act)
+static void shared_expert(wick_cpu_step *s, const wick_node *n, wick_lane *t, const moe_view *v, const void *act)
 {
     const wick_op_mlp *o = n->op->u.moe.shared;
     const moe_data *d = n->data;
@@ -190,7 +190,7 @@ static void shared_expert(wick_step *s, const wick_node *n, wick_lane *t, const 
     wick_join(t);
 }
 
-static void combine(wick_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
+static void combine(wick_cpu_step *s, const wick_node *n, wick_lane *t, const moe_view *v)
 {
     const wick_op_moe *o = &n->op->u.moe;
     const moe_data *d = n->data;
@@ -219,7 +219,7 @@ static void combine(wick_step *s, const wick_node *n, wick_lane *t, const moe_vi
     wick_join(t);
 }
 
-static void run_moe(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_moe(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_moe *o = &n->op->u.moe;
     const moe_data *d = n->data;

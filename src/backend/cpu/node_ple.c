@@ -8,7 +8,7 @@ typedef struct ple_data {
 } ple_data;
 
 /* wide[0..dim) = act(gate) * (norm(projection) + row(token)) */
-static void mix_row(const wick_step *s, const wick_node *n, const wick_lane *t, uint32_t m)
+static void mix_row(const wick_cpu_step *s, const wick_node *n, const wick_lane *t, uint32_t m)
 {
     const wick_op_ple *o = &n->op->u.ple;
     const ple_data *d = n->data;
@@ -22,7 +22,7 @@ static void mix_row(const wick_step *s, const wick_node *n, const wick_lane *t, 
     r->act(g, p, o->dim, o->act, 0.0F, 0.0F);
 }
 
-static void run_ple(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_ple(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_ple *o = &n->op->u.ple;
     uint32_t from, to;

@@ -21,7 +21,7 @@ static uint32_t divide_up(uint32_t n, uint32_t by)
 }
 
 /* Depthwise causal convolution of wide's columns [at, at + channels), in place, with silu if asked. */
-static void convolve(wick_step *s, const wick_node *n, wick_lane *t, uint32_t cache, uint32_t at, uint32_t channels,
+static void convolve(wick_cpu_step *s, const wick_node *n, wick_lane *t, uint32_t cache, uint32_t at, uint32_t channels,
                      uint32_t kernel, const float *bias, bool silu)
 {
     const state_data *d = n->data;
@@ -69,7 +69,7 @@ static float softplus(float x)
     return (x > 0.0F ? x : 0.0F) + log1pf(expf(-fabsf(x)));
 }
 
-static void first_product(wick_step *s, const wick_node *n, wick_lane *t, uint32_t n_prods)
+static void first_product(wick_cpu_step *s, const wick_node *n, wick_lane *t, uint32_t n_prods)
 {
     const void *act = wick_prepare_source(s, n, t);
     wick_products(t, &n->in, act, n->prod, n_prods, s->wide, n->width);
@@ -78,7 +78,7 @@ static void first_product(wick_step *s, const wick_node *n, wick_lane *t, uint32
 
 /* --- CONV. wide: B, C, x --- */
 
-static void run_conv(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_conv(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_conv *o = &n->op->u.conv;
     uint32_t c = o->n_channels, from, to;
@@ -110,7 +110,7 @@ wick_status wick_plan_conv(wick_backend_model *m, wick_node *n, wick_err *err)
 
 /* --- MAMBA1. wide: x, z [d_inner each], dt in, B, C [dt_rank + 2 d_state], dt [d_inner] --- */
 
-static void norm_dt_b_c(wick_step *s, const wick_node *n, wick_lane *t)
+static void norm_dt_b_c(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mamba *o = &n->op->u.mamba;
     const wick_rowops *r = s->m->row;
@@ -125,7 +125,7 @@ static void norm_dt_b_c(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void scan_channels(wick_step *s, const wick_node *n, wick_lane *t)
+static void scan_channels(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mamba *o = &n->op->u.mamba;
     const wick_rowops *r = s->m->row;
@@ -150,7 +150,7 @@ static void scan_channels(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void run_mamba1(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_mamba1(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mamba *o = &n->op->u.mamba;
     first_product(s, n, t, 1);
@@ -182,7 +182,7 @@ wick_status wick_plan_mamba1(wick_backend_model *m, wick_node *n, wick_err *err)
 
 /* --- MAMBA2. wide: z [d_inner], x [d_inner], B, C [n_group * d_state each], dt [n_head] --- */
 
-static void scale_inputs(wick_step *s, const wick_node *n, wick_lane *t)
+static void scale_inputs(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mamba *o = &n->op->u.mamba;
     uint32_t from, to;
@@ -195,7 +195,7 @@ static void scale_inputs(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void scan_heads(wick_step *s, const wick_node *n, wick_lane *t)
+static void scan_heads(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mamba *o = &n->op->u.mamba;
     uint32_t bc = o->n_group * o->d_state, conv = o->d_inner + 2 * bc, from, to;
@@ -220,7 +220,7 @@ static void scan_heads(wick_step *s, const wick_node *n, wick_lane *t)
 }
 
 /* The gated norm; the result is where z was. */
-static void gate_rows(wick_step *s, const wick_node *n, wick_lane *t)
+static void gate_rows(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mamba *o = &n->op->u.mamba;
     const wick_rowops *r = s->m->row;
@@ -238,7 +238,7 @@ static void gate_rows(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void run_mamba2(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_mamba2(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_mamba *o = &n->op->u.mamba;
     uint32_t conv = o->d_inner + 2 * o->n_group * o->d_state;
@@ -280,7 +280,7 @@ static delta_at delta_columns(const wick_op_delta *o)
     return d;
 }
 
-static void ungroup(wick_step *s, const wick_node *n, wick_lane *t)
+static void ungroup(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_delta *o = &n->op->u.delta;
     delta_at d = delta_columns(o);
@@ -317,7 +317,7 @@ static void unit_length(const wick_rowops *r, float *dst, const float *src, uint
     r->scale(dst, src, scale / sqrtf(r->dot(src, src, n) + 1e-6F), n);
 }
 
-static void delta_heads(wick_step *s, const wick_node *n, wick_lane *t)
+static void delta_heads(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_delta *o = &n->op->u.delta;
     const wick_rowops *r = s->m->row;
@@ -346,7 +346,7 @@ static void delta_heads(wick_step *s, const wick_node *n, wick_lane *t)
     wick_join(t);
 }
 
-static void run_delta(wick_step *s, const wick_node *n, wick_lane *t)
+static void run_delta(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     const wick_op_delta *o = &n->op->u.delta;
     delta_at d = delta_columns(o);

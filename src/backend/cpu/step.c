@@ -17,7 +17,7 @@
 /* Memory of a model's steps: shared buffers and one lane per thread. */
 wick_status wick_step_buffers(wick_backend_model *m, wick_err *err)
 {
-    wick_step *s = &m->step;
+    wick_cpu_step *s = &m->step;
     uint64_t n = m->max_tokens, row = (uint64_t)m->plan->n_embd * sizeof(float), total = 0;
     struct {
         void **p;
@@ -65,7 +65,7 @@ wick_status wick_step_buffers(wick_backend_model *m, wick_err *err)
 
 void wick_step_release(wick_backend_model *m)
 {
-    wick_step *s = &m->step;
+    wick_cpu_step *s = &m->step;
     for (uint32_t t = 0; m->lane && t < m->n_threads; t++) {
         wick_free(m->lane[t].norm);
         wick_free(m->lane[t].act);
@@ -128,7 +128,7 @@ static wick_status check_batch(wick_backend_model *m, const wick_batch *b, wick_
 }
 
 /* Fills the token tables; n_out is known afterwards. */
-static void lay_out(wick_step *s, const wick_batch *b)
+static void lay_out(wick_cpu_step *s, const wick_batch *b)
 {
     s->n = s->n_out = s->n_runs = s->n_out_runs = 0;
     for (uint32_t i = 0; i < b->n_rows; i++) {
@@ -160,7 +160,7 @@ static wick_status reserve_partials(wick_backend_model *m, const wick_batch *b, 
 }
 
 /* Columns are shared among the threads, rows move down in rising order: nobody overwrites what is still to be read. */
-static void compact_rows(const wick_step *s, const wick_lane *t, float *x, uint32_t stride, uint32_t width)
+static void compact_rows(const wick_cpu_step *s, const wick_lane *t, float *x, uint32_t stride, uint32_t width)
 {
     uint32_t n = s->m->n_threads, units = (width + 15) / 16;
     uint32_t c0 = (uint32_t)((uint64_t)units * t->id / n) * 16, c1 = (uint32_t)((uint64_t)units * (t->id + 1) / n) * 16;
@@ -170,7 +170,7 @@ static void compact_rows(const wick_step *s, const wick_lane *t, float *x, uint3
             memmove(x + (size_t)i * stride + c0, x + (size_t)s->out_at[i] * stride + c0, (c1 - c0) * sizeof *x);
 }
 
-void wick_lane_compact(wick_step *s, wick_lane *t, float *more, uint32_t more_stride, uint32_t more_width)
+void wick_lane_compact(wick_cpu_step *s, wick_lane *t, float *more, uint32_t more_stride, uint32_t more_width)
 {
     uint32_t w = s->m->plan->n_embd;
     if (t->tok == s->out_tok) return;
@@ -186,7 +186,7 @@ void wick_lane_compact(wick_step *s, wick_lane *t, float *more, uint32_t more_st
 }
 
 /* cos and sin of this step's positions, once for all layers. The angle is rounded to float32, as MLX does. */
-static void fill_ropes(wick_step *s, wick_lane *t)
+static void fill_ropes(wick_cpu_step *s, wick_lane *t)
 {
     const wick_backend_model *m = s->m;
     uint32_t from, to;
@@ -206,7 +206,7 @@ static void fill_ropes(wick_step *s, wick_lane *t)
     }
 }
 
-static void call_tap(const wick_step *s, const wick_node *n, const wick_lane *t)
+static void call_tap(const wick_cpu_step *s, const wick_node *n, const wick_lane *t)
 {
     const wick_backend_opts *o = &s->m->ctx->opts;
     bool head = n->op->kind == WICK_OP_HEAD;
@@ -217,7 +217,7 @@ static void call_tap(const wick_step *s, const wick_node *n, const wick_lane *t)
 
 static void run_lane(void *ctx, uint32_t thread, uint32_t n_threads)
 {
-    wick_step *s = ctx;
+    wick_cpu_step *s = ctx;
     const wick_backend_model *m = s->m;
     wick_lane *t = &s->m->lane[thread];
     (void)n_threads;
@@ -240,7 +240,7 @@ static void run_lane(void *ctx, uint32_t thread, uint32_t n_threads)
 
 wick_status wick_step_run(wick_backend_model *m, const wick_batch *b, wick_err *err)
 {
-    wick_step *s = &m->step;
+    wick_cpu_step *s = &m->step;
     double start = wick_time_ms();
     m->has_output = false;
     WICK_TRY(check_batch(m, b, err));

@@ -45,7 +45,7 @@ static void prepare_rows(const wick_input *in, const float *x, uint64_t stride, 
     }
 }
 
-static void run_row_ops(const wick_step *s, const wick_node *n, uint32_t m)
+static void run_row_ops(const wick_cpu_step *s, const wick_node *n, uint32_t m)
 {
     const wick_rowops *r = s->m->row;
     uint32_t w = s->m->plan->n_embd;
@@ -62,7 +62,7 @@ static void run_row_ops(const wick_step *s, const wick_node *n, uint32_t m)
     }
 }
 
-static void run_norm(const wick_step *s, const wick_node *n, uint32_t m, float *dst)
+static void run_norm(const wick_cpu_step *s, const wick_node *n, uint32_t m, float *dst)
 {
     uint32_t w = s->m->plan->n_embd;
     s->m->row->norm(dst, s->reg[n->src] + (size_t)m * w, n->norm->w, n->norm->b, w, n->norm->eps, n->norm->kind);
@@ -75,7 +75,7 @@ static bool small_batch(const wick_lane *t)
     return t->n <= 2 || (t->n <= WICK_SMALL_ROWS && t->n * t->step->m->n_threads <= 2 * WICK_SMALL_ROWS);
 }
 
-const void *wick_prepare_source(wick_step *s, const wick_node *n, wick_lane *t)
+const void *wick_prepare_source(wick_cpu_step *s, const wick_node *n, wick_lane *t)
 {
     uint32_t w = s->m->plan->n_embd, from, to;
     if (n->n_row_ops == 0 && small_batch(t)) {
@@ -94,7 +94,7 @@ const void *wick_prepare_source(wick_step *s, const wick_node *n, wick_lane *t)
     return s->act;
 }
 
-const void *wick_prepare(wick_step *s, wick_lane *t, const wick_input *in, const float *x, uint64_t stride)
+const void *wick_prepare(wick_cpu_step *s, wick_lane *t, const wick_input *in, const float *x, uint64_t stride)
 {
     uint32_t from, to;
     if (small_batch(t)) {
@@ -119,8 +119,8 @@ static uint32_t pair_chunk(const wick_lane *t, uint32_t pairs)
 }
 
 /* The part of one product that a chunk covers, and what follows it. */
-typedef void (*tiles_fn)(wick_step *s, const wick_lane *t, const wick_prod *p, float *y, uint64_t stride, uint32_t c0,
-                         uint32_t c1, const void *arg);
+typedef void (*tiles_fn)(wick_cpu_step *s, const wick_lane *t, const wick_prod *p, float *y, uint64_t stride,
+                         uint32_t c0, uint32_t c1, const void *arg);
 
 static void each_product(wick_lane *t, const wick_input *in, const void *act, const wick_prod *p, uint32_t n_prods,
                          float *y, uint64_t stride, tiles_fn after, const void *arg)
@@ -142,7 +142,7 @@ static void each_product(wick_lane *t, const wick_input *in, const void *act, co
     }
 }
 
-static void add_bias(wick_step *s, const wick_lane *t, const wick_prod *p, float *y, uint64_t stride, uint32_t c0,
+static void add_bias(wick_cpu_step *s, const wick_lane *t, const wick_prod *p, float *y, uint64_t stride, uint32_t c0,
                      uint32_t c1, const void *arg)
 {
     (void)arg;
@@ -155,8 +155,8 @@ void wick_products(wick_lane *t, const wick_input *in, const void *act, const wi
     each_product(t, in, act, p, n_prods, y, stride, add_bias, NULL);
 }
 
-static void add_residual(wick_step *s, const wick_lane *t, const wick_prod *p, float *y, uint64_t stride, uint32_t c0,
-                         uint32_t c1, const void *arg)
+static void add_residual(wick_cpu_step *s, const wick_lane *t, const wick_prod *p, float *y, uint64_t stride,
+                         uint32_t c0, uint32_t c1, const void *arg)
 {
     const wick_node *n = arg;
     add_bias(s, t, p, y, stride, c0, c1, NULL);
@@ -165,7 +165,7 @@ static void add_residual(wick_step *s, const wick_lane *t, const wick_prod *p, f
                        n->src_scale, c1 - c0);
 }
 
-void wick_product_out(wick_step *s, const wick_node *n, wick_lane *t, const wick_input *in, const void *act,
+void wick_product_out(wick_cpu_step *s, const wick_node *n, wick_lane *t, const wick_input *in, const void *act,
                       const wick_prod *p)
 {
     uint32_t w = s->m->plan->n_embd;

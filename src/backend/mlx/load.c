@@ -4,7 +4,7 @@
  * where its device cannot read there); the rest is converted row by row:
  *   PLAIN                     to the type of activations, if it is another
  *   AFFINE, MX/NVFP4, MXFP8   codes as they are, scales in the type of activations
- *   block types               see repack.c; those without an exact form are expanded, and said so
+ *   block types               see gguf_affine.c; those without an exact form are expanded, and said so
  */
 #include "backend/mlx/load.h"
 

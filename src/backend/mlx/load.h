@@ -1,4 +1,4 @@
-/* backend/mlx/load.h - shared by the files that load weights: matrices (load.c), block types (repack.c), ops (weights.c). */
+/* backend/mlx/load.h - shared by the files that load weights: matrices (load.c), block types (gguf_affine.c), ops (weights.c). */
 #pragma once
 #include "backend/mlx/mlx.h"
 
@@ -14,7 +14,7 @@ size_t wick_mlx_dtype_bytes(mlx_dtype t);
 /* An array [n_out][cols] (or [n_mat][n_out][cols]) over memory: the mapping's (owner NULL), or a buffer of ours that it takes. */
 mlx_array wick_mlx_shaped(const wick_mlx_lin *l, const void *data, void *owner, uint32_t cols, mlx_dtype t);
 
-/* repack.c: bits of the affine codes that hold a block type exactly with scales of type t (0: none do), and the repacking. */
+/* gguf_affine.c: bits of the affine codes that hold a block type exactly with scales of type t (0: none do), and the repacking. */
 int wick_mlx_exact_bits(wick_dtype block, mlx_dtype t);
 bool wick_mlx_repack(wick_mlx_lin *l, const wick_weight *w, int bits, mlx_dtype t);
 

@@ -166,7 +166,7 @@ struct wick_backend_model {
     bool compiled;
     mlx_fast_cuda_kernel kernel[WICK_MLX_N_OWN]; /* see qmv.c */
     wick_mlx_own own[1 + WICK_MLX_OWN_ROWS / 8]; /* which one for one row, up to 8, up to 16, ... */
-    struct wick_mlx_decode *decode;              /* see decode.c; NULL: none */
+    struct wick_mlx_decode *decode;              /* see fused.c; NULL: none */
     uint64_t n_steps, n_tokens;
     double step_ms, landed_ms;
     double build_ms, encode_ms; /* host time of building graphs, and of MLX starting them */
@@ -201,7 +201,7 @@ void wick_mlx_own_close(wick_backend_model *m);
 wick_mlx_own wick_mlx_own_kernel(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
 mlx_array wick_mlx_own_product(wick_backend_model *m, wick_mlx_own own, const wick_mlx_lin *l, mlx_array x, uint32_t n);
 
-/* decode.c: compiles and tries the kernel, behind step_init; can the step that is being built run so; runs the plan's first
+/* fused.c: compiles and tries the kernel, behind step_init; can the step that is being built run so; runs the plan's first
  * decode_nodes from the embedding [1][n_embd]. If that is all of them, *out gets the logits and what is picked; else X is given back. */
 typedef struct wick_mlx_decode wick_mlx_decode;
 void wick_mlx_decode_open(wick_backend_model *m);

@@ -8,32 +8,32 @@
 #define X WICK_R_X
 #define H WICK_R_H
 #define A WICK_R_A
-static const wick_step attention[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
-                                      {WICK_STEP_MIX, H, H, 0},
-                                      {WICK_STEP_NORM, H, H, WICK_ROLE_ATTN_POST_NORM},
-                                      {WICK_STEP_ADD, X, H, 0},
-                                      {WICK_STEP_END, X, X, 0}};
-static const wick_step dense[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_MLP_NORM},
-                                  {WICK_STEP_FFN, H, H, 0},
-                                  {WICK_STEP_NORM, H, H, WICK_ROLE_MLP_POST_NORM},
-                                  {WICK_STEP_ADD, X, H, 0},
-                                  {WICK_STEP_END, X, X, 0}};
+static const wick_block_step attention[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
+                                            {WICK_STEP_MIX, H, H, 0},
+                                            {WICK_STEP_NORM, H, H, WICK_ROLE_ATTN_POST_NORM},
+                                            {WICK_STEP_ADD, X, H, 0},
+                                            {WICK_STEP_END, X, X, 0}};
+static const wick_block_step dense[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_MLP_NORM},
+                                        {WICK_STEP_FFN, H, H, 0},
+                                        {WICK_STEP_NORM, H, H, WICK_ROLE_MLP_POST_NORM},
+                                        {WICK_STEP_ADD, X, H, 0},
+                                        {WICK_STEP_END, X, X, 0}};
 /* The router has a norm of its own; MLP and experts are added up before the norm that both share. */
-static const wick_step experts[] = {{WICK_STEP_NORM, A, X, WICK_ROLE_ROUTER_NORM},
-                                    {WICK_STEP_NORM, H, X, WICK_ROLE_EXP_NORM},
-                                    {WICK_STEP_FFN, H, H, 0},
-                                    {WICK_STEP_NORM, H, H, WICK_ROLE_EXP_POST_NORM},
-                                    {WICK_STEP_NORM, A, X, WICK_ROLE_MLP_NORM},
-                                    {WICK_STEP_MLP, A, A, 0},
-                                    {WICK_STEP_NORM, A, A, WICK_ROLE_DENSE_POST_NORM},
-                                    {WICK_STEP_ADD, H, A, 0},
-                                    {WICK_STEP_NORM, H, H, WICK_ROLE_MLP_POST_NORM},
-                                    {WICK_STEP_ADD, X, H, 0},
-                                    {WICK_STEP_END, X, X, 0}};
-static const wick_step own_input[] = {{WICK_STEP_PLE, H, X, 0},
-                                      {WICK_STEP_NORM, H, H, WICK_ROLE_PLE_POST_NORM},
-                                      {WICK_STEP_ADD, X, H, 0},
-                                      {WICK_STEP_END, X, X, 0}};
+static const wick_block_step experts[] = {{WICK_STEP_NORM, A, X, WICK_ROLE_ROUTER_NORM},
+                                          {WICK_STEP_NORM, H, X, WICK_ROLE_EXP_NORM},
+                                          {WICK_STEP_FFN, H, H, 0},
+                                          {WICK_STEP_NORM, H, H, WICK_ROLE_EXP_POST_NORM},
+                                          {WICK_STEP_NORM, A, X, WICK_ROLE_MLP_NORM},
+                                          {WICK_STEP_MLP, A, A, 0},
+                                          {WICK_STEP_NORM, A, A, WICK_ROLE_DENSE_POST_NORM},
+                                          {WICK_STEP_ADD, H, A, 0},
+                                          {WICK_STEP_NORM, H, H, WICK_ROLE_MLP_POST_NORM},
+                                          {WICK_STEP_ADD, X, H, 0},
+                                          {WICK_STEP_END, X, X, 0}};
+static const wick_block_step own_input[] = {{WICK_STEP_PLE, H, X, 0},
+                                            {WICK_STEP_NORM, H, H, WICK_ROLE_PLE_POST_NORM},
+                                            {WICK_STEP_ADD, X, H, 0},
+                                            {WICK_STEP_END, X, X, 0}};
 #undef X
 #undef H
 #undef A
@@ -63,7 +63,7 @@ static void set_default(uint32_t *field, uint32_t value)
     if (*field == 0) *field = value;
 }
 
-static void append(wick_step *block, uint32_t *n, const wick_step *part)
+static void append(wick_block_step *block, uint32_t *n, const wick_block_step *part)
 {
     for (; part->kind != WICK_STEP_END; part++) block[(*n)++] = *part;
     block[*n] = *part;
@@ -72,7 +72,7 @@ static void append(wick_step *block, uint32_t *n, const wick_step *part)
 static wick_status make_block(wick_config *c, wick_err *err)
 {
     size_t most = (sizeof attention + sizeof experts + sizeof own_input) / sizeof *attention;
-    wick_step *block = wick_arena_array(&c->arena, most, sizeof *block);
+    wick_block_step *block = wick_arena_array(&c->arena, most, sizeof *block);
     if (!block) return wick_err_oom(err, "the configuration", most, 0);
     uint32_t n = 0;
     append(block, &n, attention);

@@ -77,15 +77,15 @@ const wick_arch wick_arch_mamba2 = {
     .configure = configure_mamba2,
 };
 
-static const wick_step two_mixers[] = {{WICK_STEP_NORM, WICK_R_A, WICK_R_X, WICK_ROLE_ATTN_NORM},
-                                       {WICK_STEP_MAMBA2, WICK_R_H, WICK_R_A, 0},
-                                       {WICK_STEP_ATTN, WICK_R_A, WICK_R_A, 0},
-                                       {WICK_STEP_ADD, WICK_R_X, WICK_R_H, 0},
-                                       {WICK_STEP_ADD, WICK_R_X, WICK_R_A, 0},
-                                       {WICK_STEP_NORM, WICK_R_H, WICK_R_X, WICK_ROLE_MLP_NORM},
-                                       {WICK_STEP_FFN, WICK_R_H, WICK_R_H, 0},
-                                       {WICK_STEP_ADD, WICK_R_X, WICK_R_H, 0},
-                                       {WICK_STEP_END, WICK_R_X, WICK_R_X, 0}};
+static const wick_block_step two_mixers[] = {{WICK_STEP_NORM, WICK_R_A, WICK_R_X, WICK_ROLE_ATTN_NORM},
+                                             {WICK_STEP_MAMBA2, WICK_R_H, WICK_R_A, 0},
+                                             {WICK_STEP_ATTN, WICK_R_A, WICK_R_A, 0},
+                                             {WICK_STEP_ADD, WICK_R_X, WICK_R_H, 0},
+                                             {WICK_STEP_ADD, WICK_R_X, WICK_R_A, 0},
+                                             {WICK_STEP_NORM, WICK_R_H, WICK_R_X, WICK_ROLE_MLP_NORM},
+                                             {WICK_STEP_FFN, WICK_R_H, WICK_R_H, 0},
+                                             {WICK_STEP_ADD, WICK_R_X, WICK_R_H, 0},
+                                             {WICK_STEP_END, WICK_R_X, WICK_R_X, 0}};
 
 static const wick_role_name h1_names[] = {{WICK_ROLE_OUT_NORM, "@final_layernorm", NULL},
                                           {WICK_ROLE_MLP_NORM, "@layers.%.pre_ff_layernorm", NULL},

@@ -1,4 +1,4 @@
-/* backend/mlx/cuda/decode.cuh - the parts of decode.cu: see there. Compiled at run time, behind the constants that decode.c writes:
+/* backend/mlx/cuda/decode.cuh - the parts of decode.cu: see there. Compiled at run time, behind the constants that fused.c writes:
  * T (type of activations), Q (0: weights are T; 4: affine 4 bits), G (their group), E, NH, NKV, D, FF, V (rows of the head; 0: without),
  * ACT (0 SiLU, 1 GELU by tanh), NL (layers), PER (pointers a layer), ROT (rotated part of a head), PAIRS (interleaved), QKNORM, BIAS,
  * POSTNORM, GRID (blocks), THREADS (of a block), SHARED (bytes). Everything is inside a namespace of its own. */
@@ -87,8 +87,8 @@ struct Shared {
 struct Attn {
   float q[HG][D], k[D], v[D], m[WARPS][HG], l[WARPS][HG], acc[WARPS][HG][D];
 };
-static_assert((sizeof(Shared) + 15) / 16 * 16 + sizeof(Attn) <= SHARED, "decode.c counts too little");
-static_assert((sizeof(Shared) + 15) / 16 * 16 + (WIDEST + 1023) / 1024 * 2048 <= SHARED, "decode.c counts too little");
+static_assert((sizeof(Shared) + 15) / 16 * 16 + sizeof(Attn) <= SHARED, "fused.c counts too little");
+static_assert((sizeof(Shared) + 15) / 16 * 16 + (WIDEST + 1023) / 1024 * 2048 <= SHARED, "fused.c counts too little");
 
 /* The barrier of all blocks, in two parts so that there is something to do in between. bar[0] counts, bar[2]: somebody waited in vain. */
 __device__ __forceinline__ void arrive(u32* bar)

@@ -1,4 +1,4 @@
-/* backend/mlx/decode.c - a step of one token of one sequence on CUDA as one kernel, cuda/decode.cu.
+/* backend/mlx/fused.c - a step of one token of one sequence on CUDA as one kernel, cuda/decode.cu.
  *
  * Op by op such a step is some 24 launches a layer, which on an H200 take longer than reading a 1B model's weights. It
  * fits plans of the usual shape (norm, attention, add, norm, MLP, add; biases of q, k, v, norms of q and k, norms behind, windows,

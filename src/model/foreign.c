@@ -1,11 +1,11 @@
-/* model/repack.c - checkpoints that other tools quantized: AWQ, GPTQ, compressed-tensors, ModelOpt, fp8.
+/* model/foreign.c - checkpoints that other tools quantized: AWQ, GPTQ, compressed-tensors, ModelOpt, fp8.
  *
  * Integer codes become AFFINE weights without any rounding: w = (q - zero) * scale is kept as scale * q + bias with
  * float32 scales and bias = -zero * scale, which float32 holds exactly for half-precision scales. Groups wider than
  * 128 repeat their scales; groups that are no ranges of inputs (GPTQ's act-order) are multiplied out to float16. What has MLX's order of bits already stays a view (compressed-tensors' words, nvfp4,
  * mxfp4). fp8 with scales of blocks, rows or the whole matrix is multiplied out to BF16, as mlx-lm does it.
  * Memory is the plan's arena; every shape is checked against n_out and n_in first. */
-#include "model/repack.h"
+#include "model/foreign.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static wick_status check_gptq(const wick_config *c, const json_t *q, int64_t bit
 }
 
 /* weight_block_size: [rows, columns] of fp8's scales; 128 x 128 if it does not say. */
-static wick_status read_block(const wick_config *c, const json_t *q, wick_pack *p, wick_err *err)
+static wick_status read_block(const wick_config *c, const json_t *q, wick_packing *p, wick_err *err)
 {
     const json_t *v = json_object_get(q, "weight_block_size");
     p->block_rows = p->block_cols = 128;
@@ -52,9 +52,9 @@ static wick_status read_block(const wick_config *c, const json_t *q, wick_pack *
     return WICK_OK;
 }
 
-wick_status wick_pack_of(const wick_config *c, wick_pack *p, wick_err *err)
+wick_status wick_foreign_packing(const wick_config *c, wick_packing *p, wick_err *err)
 {
-    *p = (wick_pack){.method = WICK_PACK_MLX, .block_rows = 128, .block_cols = 128};
+    *p = (wick_packing){.method = WICK_PACKING_MLX, .block_rows = 128, .block_cols = 128};
     const json_t *q = wick_config_get(c, "quantization_config");
     const char *method = NULL;
     int64_t bits = 4;
@@ -62,24 +62,24 @@ wick_status wick_pack_of(const wick_config *c, wick_pack *p, wick_err *err)
     WICK_TRY(wick_json_str(q, "quant_method", &method, c->where, err));
     if (!method || strcmp(method, "mxfp4") == 0 || strcmp(method, "mxfp8") == 0) return WICK_OK;
     if (strcmp(method, "fp8") == 0) {
-        p->method = WICK_PACK_OTHER;
+        p->method = WICK_PACKING_OTHER;
         return read_block(c, q, p, err);
     }
     if (strcmp(method, "compressed-tensors") == 0 || strcmp(method, "modelopt") == 0) {
-        p->method = WICK_PACK_OTHER;
+        p->method = WICK_PACKING_OTHER;
         p->suffix = ".weight_packed";
         return WICK_OK;
     }
     bool awq = strcmp(method, "awq") == 0;
     if (!awq && strcmp(method, "gptq") != 0) return wick_err_format(err, c->where, READABLE, method, NULL);
-    p->method = awq ? WICK_PACK_AWQ : WICK_PACK_GPTQ;
+    p->method = awq ? WICK_PACKING_AWQ : WICK_PACKING_GPTQ;
     p->suffix = ".qweight";
     WICK_TRY(wick_json_i64(q, awq && json_object_get(q, "w_bit") ? "w_bit" : "bits", 1, 16, 4, &bits, c->where, err));
     p->bits = (uint32_t)bits;
     return awq ? check_awq(c, q, bits, err) : check_gptq(c, q, bits, &p->zeros_less_one, err);
 }
 
-bool wick_repack_wants(const wick_checkpoint *k, const wick_matrix_ref *m)
+bool wick_foreign_wants(const wick_checkpoint *k, const wick_matrix_ref *m)
 {
     const wick_tensor *t = m->t;
     if (k->cfg->from_gguf) return false;
@@ -264,7 +264,7 @@ static void gptq_turn(const wick_tensor *t, uint64_t n_out, uint64_t words, uint
 /* awq and gptq: PATH.qweight, PATH.scales [groups][n_out], PATH.qzeros [groups][n_out bits / 32] or none. */
 static wick_status read_qweight(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, wick_err *err)
 {
-    bool awq = k->pack.method == WICK_PACK_AWQ;
+    bool awq = k->pack.method == WICK_PACKING_AWQ;
     uint32_t bits = k->pack.bits, *words;
     uint64_t in_words = m->n_in * bits / 32, out_words = m->n_out * bits / 32;
     const wick_tensor *q, *scales = wick_ck_beside(k, m->path, ".scales"), *zeros = NULL, *order = NULL;
@@ -459,7 +459,7 @@ static wick_status read_fp8(const wick_checkpoint *k, const wick_matrix_ref *m, 
     return WICK_OK;
 }
 
-wick_status wick_repack_read(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, wick_err *err)
+wick_status wick_foreign_read(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, wick_err *err)
 {
     wick_dtype t = m->t->dtype;
     bool mapped;
@@ -472,7 +472,7 @@ wick_status wick_repack_read(const wick_checkpoint *k, const wick_matrix_ref *m,
         WICK_TRY(read_fp8(k, m, w, err));
     else if (t == WICK_DTYPE_U8)
         WICK_TRY(read_fp4(k, m, w, err));
-    else if (k->pack.method == WICK_PACK_AWQ || k->pack.method == WICK_PACK_GPTQ)
+    else if (k->pack.method == WICK_PACKING_AWQ || k->pack.method == WICK_PACKING_GPTQ)
         WICK_TRY(read_qweight(k, m, w, err));
     else if (t == WICK_DTYPE_I32 || t == WICK_DTYPE_I8)
         WICK_TRY(read_integers(k, m, w, err));

@@ -1,4 +1,4 @@
-/* backend/mlx/repack.c - GGUF blocks as MLX's affine encoding, groups of 32, where that is exact:
+/* backend/mlx/gguf_affine.c - GGUF blocks as MLX's affine encoding, groups of 32, where that is exact:
  *   Q4_0 Q4_1 Q5_0 Q5_1 Q8_0  with float16 or float32 scales
  *   Q4_K Q5_K                 with float32 scales (a product of half precision and 6 bits)
  */

@@ -1,4 +1,4 @@
-#include "model/repack.h"
+#include "model/foreign.h"
 #include <math.h>
 #include "model/test_model.h"
 
@@ -82,12 +82,12 @@ static float row_value(const fixture *f, uint32_t o, uint32_t i)
     return ((float)q - 128) * number(f, "m.weight_scale", o);
 }
 
-static const wick_pack awq = {.method = WICK_PACK_AWQ, .suffix = ".qweight", .bits = 4};
-static const wick_pack gptq = {.method = WICK_PACK_GPTQ, .suffix = ".qweight", .bits = 4, .zeros_less_one = true};
-static const wick_pack other = {.method = WICK_PACK_OTHER, .suffix = ".weight_packed"};
+static const wick_packing awq = {.method = WICK_PACKING_AWQ, .suffix = ".qweight", .bits = 4};
+static const wick_packing gptq = {.method = WICK_PACKING_GPTQ, .suffix = ".qweight", .bits = 4, .zeros_less_one = true};
+static const wick_packing other = {.method = WICK_PACKING_OTHER, .suffix = ".weight_packed"};
 
 static const struct {
-    const wick_pack *pack;
+    const wick_packing *pack;
     test_tensor t[3];
     uint32_t n;
     float (*value)(const fixture *f, uint32_t o, uint32_t i);
@@ -106,13 +106,13 @@ static const struct {
     {&other, {{"m.weight_packed", "I32", N_OUT, N_IN / 4}, {"m.weight_scale", "F32", N_OUT, 1}}, 2, row_value},
 };
 
-static wick_status read_first(fixture *f, const wick_pack *pack, const char *name, wick_weight *w, wick_err *err)
+static wick_status read_first(fixture *f, const wick_packing *pack, const char *name, wick_weight *w, wick_err *err)
 {
     wick_matrix_ref m = {.t = wick_tensor_find(&f->tensors, name), .path = "m", .n_out = N_OUT, .n_in = N_IN};
     f->k.pack = *pack;
     f->k.pack.block_rows = f->k.pack.block_cols = 128;
-    assert_true(wick_repack_wants(&f->k, &m));
-    return wick_repack_read(&f->k, &m, w, err);
+    assert_true(wick_foreign_wants(&f->k, &m));
+    return wick_foreign_read(&f->k, &m, w, err);
 }
 
 static void means_what_the_tool_wrote(void **state)
@@ -138,7 +138,7 @@ static void means_what_the_tool_wrote(void **state)
 static void refuses_what_does_not_fit(void **state)
 {
     static const struct {
-        const wick_pack *pack;
+        const wick_packing *pack;
         test_tensor t[2];
         const char *want;
     } t[] = {
