@@ -43,7 +43,7 @@ typedef struct wick_args {
     /* server and its clients */
     const char *host, *config, *model, *api_key_file, *tls_cert, *tls_key, *mlx_device, *url, *out_file, *id, *scopes;
     uint32_t port, max_queue, drain_timeout, rpm, tpm, concurrent;
-    bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, force;
+    bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, strict_model, force;
     wick_str_list allow_host, cors_origin;
     /* wick sh */
     const char *check, *batch, *policy;

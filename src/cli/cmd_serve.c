@@ -138,6 +138,7 @@ static wick_status make_config(wick_server_config *c, const wick_args *a, wick_e
     if (a->tls_cert) c->tls_cert = a->tls_cert;
     if (a->tls_key) c->tls_key = a->tls_key;
     if (a->no_key_needed) c->no_key_needed = true;
+    if (a->strict_model) c->strict_model = true;
     WICK_TRY(add_names(c, &a->allow_host, &c->allow_host, &c->n_allow_host, err));
     WICK_TRY(add_names(c, &a->cors_origin, &c->cors_origin, &c->n_cors_origin, err));
     if (a->api_key && *a->api_key)
@@ -222,6 +223,8 @@ static const wick_opt server_opts[] = {
      NULL, NULL, 0},
     {"api-key-file", 0, WICK_OPT_STR, "FILE", "API keys, one per line, readable by the owner only; also WICK_API_KEY",
      AT(api_key_file), 0, 0, NULL, "WICK_API_KEY_FILE", 0},
+    {"strict-model", 0, WICK_OPT_FLAG, NULL, "a single model answers to its own name only", AT(strict_model), 0, 0,
+     NULL, NULL, 0},
     {"no-key-needed", 0, WICK_OPT_FLAG, NULL, "listen beyond this machine without a key", AT(no_key_needed), 0, 0, NULL,
      NULL, 0},
     {"allow-host", 0, WICK_OPT_LIST, "NAME", "one more name that the Host header may have; may be repeated",

@@ -20,10 +20,15 @@ static int to_buf(const char *p, size_t n, void *ctx)
     return b->failed ? -1 : 0;
 }
 
+bool wick_json_write(wick_buf *b, const json_t *v)
+{
+    return json_dump_callback(v, to_buf, b, JSON_COMPACT | JSON_REAL_PRECISION(9) | JSON_ENCODE_ANY) == 0;
+}
+
 void wick_x_json(wick_exchange *x, unsigned status, json_t *v)
 {
     wick_buf_reset(&x->out);
-    const bool ok = v && json_dump_callback(v, to_buf, &x->out, JSON_COMPACT | JSON_REAL_PRECISION(9)) == 0;
+    const bool ok = v && wick_json_write(&x->out, v);
     json_decref(v);
     if (!ok) {
         wick_problem(x, 503, NULL, "out_of_memory", "out of memory while the answer was written");

@@ -123,6 +123,7 @@ bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
     wick_err err = {0};
     uint32_t n = 1;
     bool pending = false;
+    const unsigned before = wick_json_n_failed();
     wick_status st = wick_params_parse(&p, x->json, f->params, l, &err);
     if (st == WICK_OK) st = f->count(&p, l, &n, &err);
     if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
@@ -139,7 +140,6 @@ bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
         return !pending;
     }
     g->p = p;
-    const unsigned before = wick_json_n_failed();
     st = f->prepare(g, &err);
     if (st == WICK_OK && wick_json_n_failed() != before) st = wick_err_oom(&err, "the prompt", 0, 0);
     if (st == WICK_OK) st = start(g, &err);

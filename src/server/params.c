@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "server/dialect/llamacpp.h"
 
-static const wick_param_table *const tables[] = {&wick_params_openai, &wick_params_llamacpp};
+static const wick_param_table *const tables[] = {&wick_params_openai, &wick_params_llamacpp, &wick_params_anthropic};
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 static const wick_param *find(unsigned route, const char *name)
@@ -236,6 +236,10 @@ static const struct {
     {WICK_P_DETOKENIZE, "detokenize", "OpenAI and Wick"},
     {WICK_P_TEMPLATE, "apply-template", "OpenAI and Wick"},
     {WICK_P_LLAMA_TEXT, "completion", "llama.cpp"},
+    {WICK_P_LLAMA_INFILL, "infill", "llama.cpp"},
+    {WICK_P_RERANK, "rerank", "llama.cpp"},
+    {WICK_P_ANTHROPIC, "messages", "Anthropic"},
+    {WICK_P_ANTHROPIC_COUNT, "count_tokens", "Anthropic"},
 };
 enum { N_ROUTES = sizeof routes / sizeof *routes };
 

@@ -65,7 +65,8 @@ typedef struct wick_params {
     /* of one dialect only */
     bool raw_reasoning, timings_per_token, return_progress, verbose, return_tokens, post_sampling_probs;
     const json_t *response_fields, *input_prefix, *input_suffix, *input_extra;
-    const char *system, *suffix;
+    const char *system, *suffix, *query;
+    const json_t *texts;
     bool raw, store, background;
     const json_t *metadata, *instructions, *previous;
     int mirostat; /* 1: version 2 is asked for, -1: off whatever tau says, 0: tau decides */
@@ -120,7 +121,7 @@ typedef struct wick_param_table {
     const wick_param *row;
     size_t n;
 } wick_param_table;
-extern const wick_param_table wick_params_openai, wick_params_llamacpp;
+extern const wick_param_table wick_params_openai, wick_params_llamacpp, wick_params_anthropic;
 
 /* `body` stays borrowed. Errors: WICK_E_BAD_PARAMETER with the parameter as subject. */
 wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route, const wick_server_limits *l,

@@ -55,6 +55,18 @@ wick_entry *wick_registry_find_locked(wick_registry *g, const char *name)
     return NULL;
 }
 
+/* Clients have names of models wired in that no local server has: where there is one model, it is meant. */
+static wick_entry *only_one(const wick_registry *g)
+{
+    wick_entry *one = NULL;
+    for (uint32_t i = 0; i < g->n; i++) {
+        if (g->entry[i]->gone) continue;
+        if (one) return NULL;
+        one = g->entry[i];
+    }
+    return one;
+}
+
 static wick_status not_found(wick_registry *g, const char *name, wick_err *err)
 {
     char names[300] = "";
@@ -279,6 +291,7 @@ wick_status wick_registry_take(wick_registry *g, const char *name, wick_job *job
     *pending = false;
     wick_lock_take(&g->lock);
     wick_entry *e = wick_registry_find_locked(g, name);
+    if (!e && !g->config->strict_model) e = only_one(g);
     /* A load that failed less than two seconds ago is not tried again: this is also how waiting requests hear of it. */
     const bool failed = e && e->state == WICK_ENTRY_FAILED && wick_time_ms() - e->t_loaded_ms < 2000;
     if (!e) {

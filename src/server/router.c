@@ -1,11 +1,14 @@
 /* server/router.c - the one table of routes; docs/API.md has the same table and a test compares them. */
 #include <string.h>
-#include "server/dialect/dialect.h"
+#include "server/dialect/anthropic.h"
+#include "server/dialect/llamacpp.h"
 #include "server/server_int.h"
 
 #define INFER WICK_SCOPE_INFER
 #define ADMIN WICK_SCOPE_ADMIN
 #define OPENAI &wick_dialect_openai
+#define ANTHROPIC &wick_dialect_anthropic
+#define LLAMA &wick_dialect_llamacpp
 
 const wick_route wick_routes[] = {
     {"POST", "/v1/chat/completions", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_chat,
@@ -20,6 +23,30 @@ const wick_route wick_routes[] = {
     {"POST", "/detokenize", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_detokenize, "token ids to text"},
     {"POST", "/apply-template", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_apply_template,
      "messages to the prompt text"},
+    {"POST", "/v1/chat/completions/input_tokens", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_count_tokens,
+     "how many tokens the prompt of a chat has"},
+    {"POST", "/chat/completions", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_chat,
+     "chat with llama.cpp's extras: timings, its errors"},
+    {"POST", "/completion", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_text, "llama.cpp's own text completion"},
+    {"POST", "/completions", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_text, "the same"},
+    {"POST", "/infill", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_infill,
+     "text for a gap, where the model knows how"},
+    {"POST", "/embedding", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_embeddings, "embeddings as a bare list"},
+    {"POST", "/embeddings", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_embeddings, "the same"},
+    {"POST", "/rerank", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_rerank,
+     "documents by the likeness of their embeddings to the query's"},
+    {"POST", "/reranking", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_rerank, "the same"},
+    {"POST", "/v1/rerank", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_rerank, "the same"},
+    {"POST", "/v1/reranking", LLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_llama_rerank, "the same"},
+    {"GET", "/props", LLAMA, INFER, WICK_ROUTE_QUICK, wick_route_llama_props,
+     "the default model: context, template, sampling"},
+    {"GET", "/slots", LLAMA, INFER, WICK_ROUTE_QUICK, wick_route_llama_slots,
+     "places in the batch, and which are in use"},
+    {"GET", "/lora-adapters", LLAMA, INFER, WICK_ROUTE_QUICK, wick_route_llama_adapters, "an empty list"},
+    {"POST", "/v1/messages", ANTHROPIC, INFER, WICK_ROUTE_COUNTED, wick_route_anthropic,
+     "Anthropic's Messages; streams with `stream: true`"},
+    {"POST", "/v1/messages/count_tokens", ANTHROPIC, INFER, WICK_ROUTE_COUNTED, wick_route_anthropic_count,
+     "how many tokens the prompt has"},
     {"GET", "/livez", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_livez, "200 while the process serves"},
     {"GET", "/readyz", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz,
      "200 when requests are taken; 503 while loading or draining"},
@@ -110,7 +137,9 @@ const wick_route *wick_route_find(const char *method, const char *path, char *ar
 
 const wick_dialect *wick_route_dialect(const char *path)
 {
-    (void)path;
+    char short_path[1024];
+    if (!normalise(path, short_path, sizeof short_path)) return OPENAI;
+    if (strncmp(short_path, "/v1/messages", 12) == 0) return ANTHROPIC;
     return OPENAI;
 }
 

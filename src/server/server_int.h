@@ -243,6 +243,16 @@ bool wick_route_model(wick_exchange *x);
 bool wick_route_chat(wick_exchange *x);
 bool wick_route_completions(wick_exchange *x);
 bool wick_route_embeddings(wick_exchange *x);
+bool wick_route_count_tokens(wick_exchange *x);
+bool wick_route_llama_chat(wick_exchange *x);
+bool wick_route_anthropic(wick_exchange *x);
+bool wick_route_anthropic_count(wick_exchange *x);
+bool wick_route_llama_text(wick_exchange *x);
+bool wick_route_llama_infill(wick_exchange *x);
+bool wick_route_llama_props(wick_exchange *x);
+bool wick_route_llama_slots(wick_exchange *x);
+bool wick_route_llama_adapters(wick_exchange *x);
+bool wick_route_llama_rerank(wick_exchange *x);
 bool wick_route_tokenize(wick_exchange *x);
 bool wick_route_detokenize(wick_exchange *x);
 bool wick_route_apply_template(wick_exchange *x);
@@ -314,5 +324,6 @@ void wick_gen_answer(wick_gen *g);
 /* --- JSON text (sse.c) ------------------------------------------------------------------------------------------------- */
 void wick_json_write_str(wick_buf *b, const char *p, size_t n); /* with the quotes; invalid UTF-8 becomes U+FFFD */
 void wick_json_write_float(wick_buf *b, double v);              /* null where it is not finite */
+bool wick_json_write(wick_buf *b, const json_t *v);             /* compact; false: out of memory */
 void wick_sse_begin(wick_buf *b);                               /* "data: " */
 void wick_sse_end(wick_buf *b);

@@ -20,7 +20,7 @@ def server(tmp_path_factory):
     make_model(folder)
     config = folder.parent / "server.yaml"
     config.write_text("limits:\n  header_seconds: 2\n  idle_seconds: 3\n  body_seconds: 4\n  body_bytes: 4194304\n")
-    with Server(folder, "--config", config) as s:
+    with Server(folder, "--config", config, "--strict-model") as s:
         s.normal = s.chat()[2]["choices"][0]["message"]["content"]
         assert s.normal
         yield s

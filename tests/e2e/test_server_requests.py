@@ -129,3 +129,17 @@ def test_many_embeddings_at_once(server):
 def test_unknown_names_are_refused_with_the_nearest(server):
     error = server.chat(temprature=1)[2]["error"]
     assert error["param"] == "temprature" and "did you mean \"temperature\"" in error["message"]
+
+
+def test_one_model_answers_to_any_name(server, folder, tmp_path):
+    ask = lambda s, name: s.post("/v1/chat/completions", {"model": name, "messages": MESSAGES, "max_tokens": 1})
+    for name in ("gpt-4o", "claude-sonnet", "", "x" * 300):
+        status, _, body = ask(server, name)
+        assert status == 200 and body["model"] == "tiny"
+    with Server(folder, "--strict-model") as s:
+        assert ask(s, "tiny")[0] == 200 and ask(s, "gpt-4o")[0] == 404
+    config = tmp_path / "server.yaml"
+    config.write_text(f"models:\n  - {{id: one, path: {folder}}}\n  - {{id: two, path: {folder}, preload: false}}\n")
+    with Server("--config", config) as s:
+        status, _, body = ask(s, "gpt-4o")
+        assert status == 404 and "one, two" in body["error"]["message"] and ask(s, None)[0] == 200

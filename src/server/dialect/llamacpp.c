@@ -144,6 +144,14 @@ static wick_status read_false(wick_param_reading *r, const wick_param *q, const 
     return BAD(r, q->name, "%s: only false: %s", q->name, q->about);
 }
 
+static wick_status read_embd_normalize(wick_param_reading *r, const wick_param *q, const json_t *v)
+{
+    const json_int_t n = json_integer_value(v);
+    if (!json_is_integer(v) || (n != -1 && n != 2)) return BAD(r, q->name, "embd_normalize: must be 2 or -1");
+    r->p->normalize = n == 2;
+    return WICK_OK;
+}
+
 static bool named(const json_t *list, const char *a, const char *b)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -230,6 +238,14 @@ static const wick_param rows[] = {
     {"input_suffix", WICK_P_LLAMA_INFILL, WICK_PK_ANY, AT(input_suffix), 0, 0, 0, NULL, "the text after the gap"},
     {"input_extra", WICK_P_LLAMA_INFILL, WICK_PK_ARRAY, AT(input_extra), 0, 0, 0, NULL,
      "other files, {\"filename\", \"text\"} each"},
+    {"content", WICK_P_EMBED, WICK_PK_ANY, AT(input), 0, 0, 0, NULL, "the same as input"},
+    {"embd_normalize", WICK_P_EMBED, FN(embd_normalize), "2: length 1 (default); -1: as they are"},
+    {"query", WICK_P_RERANK, WICK_PK_STR, AT(query), 0, 0, 0, NULL, "what the documents are compared with"},
+    {"documents", WICK_P_RERANK, WICK_PK_ARRAY, AT(documents), 0, 0, 0, NULL, "texts, or objects with a text"},
+    {"texts", WICK_P_RERANK, WICK_PK_ARRAY, AT(texts), 0, 0, 0, NULL, "the same; the answer is then a bare list"},
+    {"top_n", WICK_P_RERANK, WICK_PK_U32, AT(top_n), AT(seen_top_n), 1, INT32_MAX, NULL, "the best so many"},
+    {"return_documents", WICK_P_RERANK, WICK_PK_BOOL, AT(with_pieces), 0, 0, 0, NULL, "the texts too"},
+    {"return_text", WICK_P_RERANK, WICK_PK_BOOL, AT(with_pieces), 0, 0, 0, NULL, "the texts too"},
     {"dynatemp_range", GEN, NEUTRAL(0, 0), "0: off"},
     {"dynatemp_exponent", GEN, NOOP(WICK_PT_NUM), "dynamic temperature is off"},
     {"top_n_sigma", GEN, NEUTRAL(-1e30, 0), "-1: off"},

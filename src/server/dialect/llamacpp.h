@@ -15,6 +15,8 @@ void wick_llama_samplers(const json_t *list, wick_sampling *s);
 /* A list of token ids, texts and objects with a text, as llama.cpp takes prompts. *ids are the caller's (wick_free). */
 wick_status wick_llama_prompt_item(const wick_engine *e, const json_t *v, const char *name, unsigned flags,
                                    int32_t **ids, size_t *n_ids, wick_err *err) WICK_MUST_CHECK;
+/* The i-th prompt of v. */
+const json_t *wick_llama_prompt_at(const json_t *v, uint32_t i);
 /* How many prompts v is: a list is one where its first element is a token id. */
 wick_status wick_llama_prompt_count(const json_t *v, const char *name, uint64_t limit, uint32_t *n,
                                     wick_err *err) WICK_MUST_CHECK;

@@ -293,6 +293,29 @@ static const wick_gen_format chat_format = {.params = WICK_P_CHAT,
                                             .usage = chat_usage,
                                             .answer = chat_answer};
 
+/* llama.cpp's clients give the beginning of the answer as a last message of the assistant. */
+static wick_status llama_chat_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
+{
+    p->prefill = p->add_generation_prompt;
+    return chat_count(p, l, n, err);
+}
+
+bool wick_route_llama_chat(wick_exchange *x)
+{
+    static const wick_gen_format format = {.params = WICK_P_CHAT,
+                                           .count = llama_chat_count,
+                                           .prepare = wick_turn_prepare,
+                                           .progress = chat_progress,
+                                           .begin = wick_turn_begin,
+                                           .token = chat_token,
+                                           .end = chat_end,
+                                           .open = chat_open,
+                                           .delta = chat_delta,
+                                           .usage = chat_usage,
+                                           .answer = chat_answer};
+    return wick_gen_route(x, &format);
+}
+
 bool wick_route_chat(wick_exchange *x)
 {
     return wick_gen_route(x, &chat_format);

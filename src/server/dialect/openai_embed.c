@@ -2,7 +2,7 @@
 #include <math.h>
 #include <nettle/base64.h>
 #include <string.h>
-#include "server/gen.h"
+#include "server/dialect/llamacpp.h"
 #include "server/prompt.h"
 
 static void write_floats(const float *v, uint32_t n, double scale, wick_buf *b)
@@ -43,10 +43,27 @@ static void embed_token(wick_choice *c, const wick_event *ev)
     (p->base64 ? write_base64 : write_floats)(ev->data, ev->width, scale, &c->text);
 }
 
+/* llama.cpp's own form: a list, with a list of vectors for each input. */
+static void list_answer(wick_gen *g)
+{
+    wick_buf *b = &g->x->out;
+    for (uint32_t i = 0; i < g->n; i++) {
+        const wick_choice *c = &g->choice[i];
+        wick_buf_printf(b, "%s{\"index\":%u,\"embedding\":[", i ? "," : "[", i);
+        wick_buf_add(b, c->text.data ? c->text.data : "null", c->text.data ? c->text.n : 4);
+        wick_buf_puts(b, "]}");
+    }
+    wick_buf_puts(b, "]\n");
+}
+
 static void embed_answer(wick_gen *g)
 {
     wick_buf *b = &g->x->out;
     unsigned long long n = 0;
+    if (g->x->dialect == &wick_dialect_llamacpp) {
+        list_answer(g);
+        return;
+    }
     wick_buf_puts(b, "{\"object\":\"list\",\"data\":[");
     for (uint32_t i = 0; i < g->n; i++) {
         const wick_choice *c = &g->choice[i];
@@ -62,16 +79,17 @@ static void embed_answer(wick_gen *g)
 
 static wick_status embed_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
-    return wick_prompt_count(p->input, "input", l->prompts, n, err);
+    return wick_llama_prompt_count(p->input, "input", l->prompts, n, err);
 }
 
 static wick_status embed_prepare(wick_gen *g, wick_err *err)
 {
     for (uint32_t i = 0; i < g->n_prompt; i++) {
         wick_gen_prompt *q = &g->prompt[i];
-        WICK_TRY(wick_prompt_item(g->model->engine, g->p.input, i, "input", &q->ids, &q->n, &q->text, &q->n_text, err));
-        if (q->text && q->n_text == 0)
+        const json_t *v = wick_llama_prompt_at(g->p.input, i);
+        if (json_is_string(v) && json_string_length(v) == 0)
             return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "input", "input: an empty string has no embedding");
+        WICK_TRY(wick_llama_prompt_item(g->model->engine, v, "input", 0, &q->ids, &q->n, err));
     }
     g->base.kind = WICK_REQ_EMBED;
     g->base.pooling = g->p.pooling;
