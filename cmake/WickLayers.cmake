@@ -89,7 +89,7 @@ function(wick_add_unit_tests)
       get_filename_component(stem ${t} NAME_WE)
       set(exe ${prefix}_${stem})
       add_executable(${exe} ${t} ${objs})
-      if(layer MATCHES "^(engine|chat|capi|server|shell|cli)$")
+      if(layer MATCHES "^(engine|chat|toolbox|capi|server|shell|cli)$")
         target_sources(${exe} PRIVATE ${WICK_BACKEND_LIST} ${WICK_BACKEND_OBJECTS})
       elseif(layer MATCHES "^backend/([a-z]+)$") # the registry needs a list: of this backend only
         set(list ${PROJECT_BINARY_DIR}/backend_list_${CMAKE_MATCH_1}.c)

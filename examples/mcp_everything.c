@@ -544,17 +544,17 @@ int main(int argc, char **argv)
     if (st == WICK_OK) st = add_prompts(s, &err);
     if (st == WICK_OK) st = wick_mcp_server_set_completion(s, complete, NULL, &err);
     if (st == WICK_OK && argc == 3 && strcmp(argv[1], "--port") == 0) {
+        sigset_t stop; /* blocked before there are threads, which inherit it */
+        sigemptyset(&stop);
+        sigaddset(&stop, SIGINT);
+        sigaddset(&stop, SIGTERM);
+        sigprocmask(SIG_BLOCK, &stop, NULL);
         const wick_mcp_listen_options lo = {.port = (uint16_t)atoi(argv[2])};
         st = wick_mcp_server_listen(&l, s, &lo, &err);
         if (st == WICK_OK) {
-            sigset_t stop;
             int got;
             printf("http://127.0.0.1:%u/mcp\n", wick_mcp_listener_port(l));
             fflush(stdout);
-            sigemptyset(&stop);
-            sigaddset(&stop, SIGINT);
-            sigaddset(&stop, SIGTERM);
-            sigprocmask(SIG_BLOCK, &stop, NULL);
             sigwait(&stop, &got);
         }
     } else if (st == WICK_OK) {
