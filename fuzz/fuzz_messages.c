@@ -3,8 +3,8 @@
 #include <string.h>
 #include "base/json.h"
 #include "fuzz.h"
+#include "chat/prompt.h"
 #include "server/params.h"
-#include "template/chat.h"
 
 static const char *const sources[] = {
     "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
@@ -28,29 +28,38 @@ enum { N_SOURCES = sizeof sources / sizeof *sources };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static wick_chat_template *made[N_SOURCES];
+    static wick_chat *made[N_SOURCES];
     json_t *body = NULL;
     wick_params p;
     wick_server_limits l;
     wick_err err = {0};
     if (n < 1) return 0;
     const size_t which = data[0] % N_SOURCES;
-    const char *src = sources[which];
-    if (!made[which] && wick_chat_template_new(&made[which], src, strlen(src), "<s>", "</s>", "fuzz", &err) != WICK_OK)
-        abort();
+    if (!made[which]) {
+        wick_chat_template *t;
+        const char *src = sources[which];
+        if (wick_chat_template_new(&t, src, strlen(src), "<s>", "</s>", "fuzz", &err) != WICK_OK ||
+            wick_chat_of_template(&made[which], t, NULL, &err) != WICK_OK)
+            abort();
+    }
     wick_server_limits_init(&l);
     if (wick_json_parse_strict((const char *)data + 1, n - 1, "body", &body, NULL) != WICK_OK) return 0;
     if (json_is_object(body)) {
         wick_status st = wick_params_parse(&p, body, WICK_P_TEMPLATE, &l, NULL);
         if (st == WICK_OK && json_array_size(p.messages) > 0) {
-            const wick_jinja_limits limits = {
-                .max_steps = 200000, .max_heap_bytes = 16 << 20, .max_out_bytes = 1 << 20};
-            const wick_chat_input in = {
-                p.messages, p.tools, p.documents, p.template_vars, p.add_generation_prompt, p.continue_final_message};
-            wick_buf text = WICK_BUF_INIT;
-            st = wick_chat_render(made[which], &in, &limits, &text, &err);
+            const wick_chat_request in = {.messages = p.messages,
+                                          .tools = p.tools,
+                                          .documents = p.documents,
+                                          .vars = p.template_vars,
+                                          .reasoning_effort = p.reasoning_effort,
+                                          .thinking = p.thinking,
+                                          .ending = p.continue_final_message ? WICK_CHAT_CONTINUE : WICK_CHAT_PREFILL,
+                                          .no_ids = true};
+            wick_chat_prompt prompt;
+            st = wick_chat_prompt_build(made[which], &in, &prompt, &err);
             if (st != WICK_OK && (!err.message[0] || strchr(err.message, '\n'))) abort();
-            wick_buf_release(&text);
+            if (st == WICK_OK && prompt.n_prefill > prompt.text.n) abort();
+            wick_chat_prompt_release(&prompt);
         }
         wick_params_release(&p);
     }

@@ -2,6 +2,8 @@
 #include "chat/chat.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "chat/adapt.h"
+#include "chat/message.h"
 #include "chat/source.h"
 
 struct wick_chat {
@@ -13,15 +15,26 @@ struct wick_chat {
     bool broken;
 };
 
-/* For wick_chat_format_choose. */
+/* For wick_chat_format_choose: a render as a prompt would be, but that tools are described to no template. */
 static bool render_probe(void *ctx, const json_t *messages, const json_t *tools, const json_t *vars,
                          bool generation_prompt, wick_buf *out)
 {
-    static const wick_jinja_limits limits = {.max_steps = 500 * 1000, .max_heap_bytes = 4 << 20, .now_unix_s = 1};
+    static const wick_jinja_limits limits = {
+        .max_steps = 500 * 1000, .max_heap_bytes = 4 << 20, .max_out_bytes = 1 << 20, .now_unix_s = 1};
     const wick_chat *c = ctx;
-    const wick_chat_input in = {
-        .messages = messages, .tools = tools, .vars = vars, .add_generation_prompt = generation_prompt};
-    return wick_chat_render(c->template, &in, &limits, out, NULL) == WICK_OK;
+    json_t *mine = NULL, *list = NULL, *all = vars ? json_copy((json_t *)(uintptr_t)vars) : json_object();
+    bool ok =
+        all && wick_messages_normalise(messages, &mine, NULL) == WICK_OK &&
+        (c->caps.tools || c->caps.tools_in_system ? wick_tools_normalise(tools, &list, NULL) : WICK_OK) == WICK_OK &&
+        wick_chat_adapt(&c->caps, mine, &list, NULL) == WICK_OK && json_object_set(all, "messages", mine) == 0 &&
+        json_object_set_new(all, "tools", list ? json_incref(list) : json_null()) == 0 &&
+        json_object_set_new(all, "documents", json_null()) == 0 &&
+        json_object_set_new(all, "add_generation_prompt", json_boolean(generation_prompt)) == 0;
+    ok = ok && wick_chat_template_render(c->template, all, &limits, out, NULL) == WICK_OK;
+    json_decref(mine);
+    json_decref(list);
+    json_decref(all);
+    return ok;
 }
 
 wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const wick_tokenizer *tok, wick_err *err)
@@ -35,12 +48,7 @@ wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const 
     c->template = t;
     c->tokenizer = tok;
     if (t) {
-        const wick_chat_traits *traits = wick_chat_template_traits(t);
-        c->caps = (wick_chat_caps){.system = traits->takes_system,
-                                   .tools = traits->takes_tools,
-                                   .opens_think = traits->generation_prompt_opens_think,
-                                   .think_open = traits->think_open,
-                                   .think_close = traits->think_close};
+        wick_chat_caps_learn(&c->caps, t);
         st = wick_chat_format_choose(&c->format, render_probe, c, err);
     }
     if (st == WICK_OK)
@@ -66,6 +74,9 @@ wick_status wick_chat_open(wick_chat **out, const wick_engine *e, const char *ov
     WICK_TRY(wick_chat_of_template(out, t, tok, err));
     (*out)->broken = broken;
     (*out)->why = why;
+    const char *note;
+    for (unsigned i = 0; t && (note = wick_chat_caps_note(&(*out)->caps, i)); i++)
+        wick_log(WICK_LOG_INFO, "the chat template: %s", note);
     return WICK_OK;
 }
 

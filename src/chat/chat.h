@@ -6,8 +6,8 @@
 #pragma once
 #include "chat/caps.h"
 #include "chat/format/format.h"
+#include "chat/template.h"
 #include "engine/engine.h"
-#include "template/chat.h"
 
 typedef struct wick_chat wick_chat;
 

@@ -6,8 +6,8 @@
  * what a client sent; chat/prompt.h adapts the canonical form to what a template can take.
  *
  * The canonical form is a JSON array of objects. Invariants of each message:
- *   1. "role" is "system", "developer", "user", "assistant", "tool", or another name of at most 64 bytes that a template
- *      may know. ("function" became "tool".)
+ *   1. "role" is "system", "developer", "user", "assistant", "tool", or another name of at most 64 letters, digits and
+ *      "_-." that a template may know. ("function" became "tool".)
  *   2. "content" is always there: a string, or a non-empty array of parts. A part is an object with a string "type"; a
  *      text part is {"type": "text", "text": string}. Null, a missing content and an empty array became "".
  *   3. "tool_calls", on an assistant only, is absent or a non-empty array of
@@ -15,10 +15,10 @@
  *      "text" is what the client sent as arguments where it sent a text; a prompt that repeats it byte for byte finds the
  *      prefix cache of the answer in which the model wrote it. "arguments" is {} for empty text, and {"raw": text} for a
  *      text that is no JSON object.
- *   4. "reasoning_content", on an assistant only, is absent or a non-empty string. (It also came as "reasoning",
+ *   4. "reasoning_content", never on what prompts (system, developer, user), is absent or a non-empty string. (It also came as "reasoning",
  *      "thinking", or as parts of the content.)
  *   5. A "tool" message has "tool_call_id", and "name" where a call with this id stands before it. Where the id was
- *      missing it is that of the first call without a result.
+ *      missing it is that of the first call without a result, of the same name if the message has one.
  *   6. No value of a message is null. Keys that are not named here are kept: a template may read them.
  *
  * The canonical form of tools is a non-empty array of {"type": "function", "function": {"name", ...}} without "strict",

@@ -24,20 +24,23 @@ typedef struct wick_chat_request {
     int thinking;                 /* 1: on, 0: not said, -1: off; a no-op where the template has no switch */
     wick_chat_ending ending;
     bool no_ids; /* text alone is wanted */
-    bool raw;    /* to look at a template: an empty list of messages, and parts that are no text, reach it too */
+    bool raw;    /* to look at a template: an empty list of messages, and parts that are no text, reach it too, and the
+                  * variables that it saw are kept */
 } wick_chat_request;
 
 typedef struct wick_chat_prompt {
     wick_buf text;
     int32_t *ids; /* NULL with no_ids */
     size_t n_ids;
-    /* What the answer begins inside of: */
-    bool in_reasoning; /* a reasoning block is open at the end of the prompt */
-    size_t n_prefill;  /* the last bytes of the text that belong to the continued message; 0: a new answer */
+    /* What the answer begins inside of, as chat/answer.h takes it: */
+    size_t n_prefill;  /* the last bytes of the text that belong to a continued message; 0: a new answer */
+    bool in_reasoning; /* a reasoning block is open where these bytes begin (at the end, where there are none) */
+    json_t *variables; /* with raw: what the template saw; else NULL */
 } wick_chat_prompt;
 
-/* Subjects of errors are the parameters: messages, tools, documents, chat_template_kwargs. A template that raises or runs
- * out of its limits gives WICK_E_BAD_PARAMETER with what it said, without the path of its file. */
+/* Subjects of errors are the parameters: messages, tools, chat_template_kwargs, continue_final_message. A template that
+ * raises or runs out of its limits gives WICK_E_TEMPLATE with what it said, without the path of its file. On failure *out
+ * holds nothing. */
 wick_status wick_chat_prompt_build(const wick_chat *c, const wick_chat_request *in, wick_chat_prompt *out,
                                    wick_err *err) WICK_MUST_CHECK;
 void wick_chat_prompt_release(wick_chat_prompt *p); /* also of a zeroed one */

@@ -3,10 +3,106 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "format/gguf.h"
 #include "model/vocab.h"
 
-#define TEMPLATE_MAX_BYTES (4u << 20)
+enum { CONFIG_MAX_BYTES = 64 << 20, TEMPLATE_MAX_BYTES = 4 << 20 };
+
+/* Every key that ends in _token: a string or an object with "content". */
+static void add_special(json_t *into, const json_t *from)
+{
+    const char *key;
+    json_t *v;
+    json_t *o = json_incref((json_t *)(uintptr_t)from);
+    json_object_foreach(o, key, v)
+    {
+        size_t n = strlen(key);
+        if (n < 6 || strcmp(key + n - 6, "_token") != 0) continue;
+        if (json_is_object(v)) v = json_object_get(v, "content");
+        if (json_is_string(v)) (void)json_object_set(into, key, v);
+    }
+    json_decref(o);
+}
+
+static const char *named(const json_t *list, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *e = json_array_get(list, i);
+        const char *k = json_string_value(json_object_get(e, "name"));
+        if (k && strcmp(k, name) == 0) return json_string_value(json_object_get(e, "template"));
+    }
+    return NULL;
+}
+
+wick_status wick_chat_template_from_config(wick_chat_template **out, const json_t *config, const json_t *special,
+                                           const char *src, size_t n, const char *where, wick_err *err)
+{
+    const json_t *tpl = config ? json_object_get(config, "chat_template") : NULL;
+    const char *tool_use = NULL;
+    *out = NULL;
+    if (!src && json_is_array(tpl)) {
+        src = named(tpl, "default");
+        tool_use = named(tpl, "tool_use");
+        if (!src) src = json_string_value(json_object_get(json_array_get(tpl, 0), "template"));
+        n = src ? strlen(src) : 0;
+        if (!src) return WICK_FAIL(err, WICK_E_TEMPLATE, where, "%s: \"chat_template\" names no template", where);
+    } else if (!src && json_is_string(tpl)) {
+        src = json_string_value(tpl);
+        n = json_string_length(tpl);
+    }
+    if (!src) return WICK_OK;
+    json_t *tokens = json_object();
+    if (tokens && special) add_special(tokens, special);
+    if (tokens && config) add_special(tokens, config);
+    return wick_chat_template_compile(out, src, n, tool_use, tokens, where, err);
+}
+
+static wick_status load_json(const char *dir, const char *name, json_t **out, wick_err *err)
+{
+    wick_status st = WICK_OK;
+    char *path = wick_path_join(dir, name);
+    *out = NULL;
+    if (!path) return wick_err_oom(err, "path", strlen(dir), 0);
+    if (wick_path_is_file(path)) st = wick_json_load(path, CONFIG_MAX_BYTES, out, err);
+    if (st == WICK_OK && *out && !json_is_object(*out)) {
+        st = WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: expected an object, got %s", path, wick_json_type_name(*out));
+        json_decref(*out);
+        *out = NULL;
+    }
+    wick_free(path);
+    return st;
+}
+
+wick_status wick_chat_template_open_dir(wick_chat_template **out, const char *dir, wick_err *err)
+{
+    wick_status st = WICK_OK;
+    json_t *config = NULL, *special = NULL, *file = NULL;
+    char *src = NULL, *path = wick_path_join(dir, "chat_template.jinja");
+    size_t n = 0;
+    const char *text = NULL;
+    *out = NULL;
+    if (!path) return wick_err_oom(err, "path", strlen(dir), 0);
+    WICK_TRY_GOTO(load_json(dir, "tokenizer_config.json", &config, err));
+    WICK_TRY_GOTO(load_json(dir, "special_tokens_map.json", &special, err));
+    if (wick_path_is_file(path)) {
+        WICK_TRY_GOTO(wick_file_read(path, TEMPLATE_MAX_BYTES, &src, &n, err));
+        text = src;
+    } else {
+        WICK_TRY_GOTO(load_json(dir, "chat_template.json", &file, err));
+        text = json_string_value(json_object_get(file, "chat_template"));
+        n = text ? strlen(text) : 0;
+    }
+    /* no path in it: the server shows these messages to clients */
+    st = wick_chat_template_from_config(out, config, special, text, n, "chat template", err);
+done:
+    json_decref(config);
+    json_decref(special);
+    json_decref(file);
+    wick_free(src);
+    wick_free(path);
+    return st;
+}
 
 /* What names a file rather than being a template: no braces, no blanks, but a dot or a slash. */
 static bool looks_like_path(const char *text)

@@ -16,7 +16,6 @@ wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_
                    "this model has no chat template that works%s%.200s; use /v1/completions, or start the server with "
                    "--chat-template",
                    why ? ": " : "", why ? why->message : "");
-    if (p->tools && !wick_chat_get_caps(c)->tools) return BAD("tools", "tools: this model's template takes none");
     const wick_chat_request in = {.messages = p->messages,
                                   .tools = p->tool_choice_none ? NULL : p->tools,
                                   .documents = p->documents,

@@ -17,9 +17,7 @@ wick_status wick_turn_prepare(wick_gen *g, wick_err *err)
                                    .one_call = p->one_call,
                                    .raw_reasoning = p->raw_reasoning,
                                    .keep = true,
-                                   .inside_reasoning =
-                                       prompt.in_reasoning ||
-                                       wick_think_begins_inside(f.think, wick_buf_str(&prompt.text), prompt.text.n)};
+                                   .inside_reasoning = prompt.in_reasoning};
     g->base.show_special = p->show_special || wick_chat_format_needs_special(
                                                   &f, wick_engine_tokenizer(g->model->engine), calls && f.calls);
     g->prompt[0].ids = prompt.ids;

@@ -83,7 +83,7 @@ WRONG = {
     "logprobs": [1, "x", []], "top_logprobs": [1, 21, -1, "x"],
     "stream": [1, "true", []], "stream_options": [1, [], {"include_usage": True}],
     "response_format": [1, {}, {"type": "json_object"}, {"type": "json_schema", "json_schema": {}}, {"type": "nope"}, "text"],
-    "tools": [1, {}, [1], [{}], [{"type": "x"}], [{"type": "function"}], [{"type": "function", "function": {"name": 1}}], [{"type": "function", "function": {"name": "f"}}]],
+    "tools": [1, {}, [1], [{}], [{"type": "x"}], [{"type": "function"}], [{"type": "function", "function": {"name": 1}}], [{"type": "function", "function": {"name": ""}}], [{"type": "function", "function": {"name": "f", "parameters": 1}}]],
     "tool_choice": ["required", {"type": "function", "function": {"name": "f"}}, 1, "x"], "parallel_tool_calls": ["x", 1],
     "functions": [[]], "function_call": ["auto"], "user": [1, [], {}], "metadata": ["x", 1], "store": [1, "x"], "service_tier": ["gold", 1],
     "modalities": [["audio"], "text", []], "audio": [{}], "prediction": [1], "verbosity": [1], "web_search_options": [{}],
