@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include "chat/options.h"
 
-enum { WICK_MAX_OPERANDS = 64 };
+enum { WICK_MAX_OPERANDS = 64, WICK_MAX_IGNORED = 8 };
 
 typedef struct wick_str_list {
     const char **item;
@@ -14,6 +14,11 @@ typedef struct wick_str_list {
 typedef struct wick_args {
     const char *operand[WICK_MAX_OPERANDS];
     uint32_t n_operands;
+    const char *model_operand, *prompt_operand; /* given as -m and -p; in `operand` after parsing */
+    struct {
+        const char *arg, *why;
+    } ignored[WICK_MAX_IGNORED]; /* options of other programs that do nothing here */
+    uint32_t n_ignored;
     /* common */
     bool json, verbose, quiet, help, trace;
     /* model */
@@ -49,6 +54,7 @@ typedef struct wick_args {
     const char *check, *batch, *policy;
     /* the hub */
     const char *revision, *token;
+    bool names, write, show_template, show_system, show_parameters, show_license;
     uint32_t connections, stall_timeout, retry_ms;
     uint64_t segment_bytes;
     /* environment only */

@@ -201,3 +201,8 @@ wick_status wick_client_stream(const wick_args *a, const char *path, const json_
     release(&c);
     return st;
 }
+
+const char *wick_client_url(const wick_args *a)
+{
+    return a->url ? a->url : DEFAULT_URL;
+}

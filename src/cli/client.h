@@ -12,3 +12,5 @@ wick_status wick_client_call(const wick_args *a, const char *method, const char 
 /* A streamed request: fn gets the JSON of each event. Ctrl-C ends it early, without an error. */
 wick_status wick_client_stream(const wick_args *a, const char *path, const json_t *body,
                                void (*fn)(void *ctx, const json_t *event), void *ctx, wick_err *err) WICK_MUST_CHECK;
+/* The server that the options name, or the default one. */
+const char *wick_client_url(const wick_args *a);

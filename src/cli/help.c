@@ -15,8 +15,8 @@ void wick_help_overview(FILE *out)
     fprintf(out, "wick %s - %s\n\nUsage: wick COMMAND [options]\n\n", WICK_VERSION, synopsis);
     for (size_t i = 0; wick_commands[i]; i++)
         fprintf(out, "  %-12s %s\n", wick_commands[i]->name, wick_commands[i]->summary);
-    fputs("\nMODEL is a folder (config.json + *.safetensors or *.npz), a .gguf file, a name that `wick discover` "
-          "lists,\nor ORG/NAME[@REVISION][:QUANTIZATION] of the Hugging Face hub, which is downloaded if it is not "
+    fputs("\nMODEL is a folder (config.json + *.safetensors or *.npz), a .gguf file, a name that `wick list` "
+          "shows,\nor ORG/NAME[@REVISION][:QUANTIZATION] of the Hugging Face hub, which is downloaded if it is not "
           "there.\n"
           "wick COMMAND --help teaches a command. Exit codes: ",
           out);
@@ -192,10 +192,16 @@ static void bash_values(FILE *out, const wick_command *c)
         }
 }
 
+static bool takes_model(const wick_command *c)
+{
+    return strncmp(c->operands, "MODEL", 5) == 0 || strncmp(c->operands, "[MODEL", 6) == 0;
+}
+
 static void bash_completion(FILE *out)
 {
     fputs("# bash completion for wick: source it, or put it into bash-completion's folder\n_wick() {\n"
           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]} words= files= "
+          "models= "
           "IFS=$' \\t\\n'\n    if [ \"$COMP_CWORD\" = 1 ]; then words='",
           out);
     for (size_t i = 0; wick_commands[i]; i++) fprintf(out, "%s%s", i ? " " : "", wick_commands[i]->name);
@@ -218,12 +224,14 @@ static void bash_completion(FILE *out)
             words(out, c->operands);
             fputs("'", out);
         } else {
-            fputs("files=1", out);
+            fputs(takes_model(c) ? "files=1 models=1" : "files=1", out);
         }
         fputs("; fi ;;\n", out);
     }
     fputs("        esac ;;\n    esac; fi\n"
           "    if [ -n \"$files\" ]; then IFS=$'\\n'; COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+          "        if [ -n \"$models\" ]; then COMPREPLY+=($(compgen -W \"$(wick list --names 2>/dev/null)\" -- "
+          "\"$cur\")); fi\n"
           "    else COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")); fi\n}\ncomplete -o filenames -F _wick wick\n",
           out);
 }
@@ -243,7 +251,9 @@ static void quoted(FILE *out, const char *s, const char *special)
 
 static void zsh_completion(FILE *out)
 {
-    fputs("#compdef wick\nlocal -a commands\ncommands=(\n", out);
+    fputs("#compdef wick\n_wick_models() { local -a names; names=(${(f)\"$(wick list --names 2>/dev/null)\"})\n"
+          "  compadd -a names; _files }\nlocal -a commands\ncommands=(\n",
+          out);
     for (size_t i = 0; wick_commands[i]; i++) {
         fprintf(out, "  '%s:", wick_commands[i]->name);
         quoted(out, wick_commands[i]->summary, ":");
@@ -251,7 +261,8 @@ static void zsh_completion(FILE *out)
     }
     fputs(")\nif (( CURRENT == 2 )); then _describe command commands; return; fi\ncase $words[2] in\n", out);
     for (size_t i = 0; wick_commands[i]; i++) {
-        fprintf(out, "  %s) _arguments '*:file:_files'", wick_commands[i]->name);
+        fprintf(out, "  %s) _arguments '*:%s'", wick_commands[i]->name,
+                takes_model(wick_commands[i]) ? "model:_wick_models" : "file:_files");
         for (size_t g = 0; g < WICK_MAX_GROUPS && wick_commands[i]->group[g]; g++)
             for (size_t j = 0; j < wick_commands[i]->group[g]->n; j++) {
                 const wick_opt *o = &wick_commands[i]->group[g]->opt[j];
@@ -276,6 +287,8 @@ static void fish_completion(FILE *out)
 {
     for (size_t i = 0; wick_commands[i]; i++) {
         const wick_command *c = wick_commands[i];
+        if (takes_model(c))
+            fprintf(out, "complete -c wick -n '__fish_seen_subcommand_from %s' -a '(wick list --names)'\n", c->name);
         fprintf(out, "complete -c wick -n __fish_use_subcommand -f -a %s -d '", c->name);
         quoted(out, c->summary, "");
         fputs("'\n", out);

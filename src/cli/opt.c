@@ -1,12 +1,15 @@
 /* cli/opt.c - the parser. "--name value", "--name=value", "-n value", "-nvalue", "-vq" for flags, "--" ends options, "-"
  * is an operand. Flags take no value; "--no-x" exists only where a table says so. */
 #include "cli/opt.h"
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/aliases.h"
 #include "base/sys.h"
 
 static void *field(wick_args *a, size_t offset)
@@ -19,10 +22,19 @@ static wick_status bad_value(const wick_opt *o, const char *v, const char *why, 
     return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s %s: %s", o->name, v, why);
 }
 
+/* A limit as people write it: whole numbers whole. */
+static const char *number(char dst[32], double x)
+{
+    snprintf(dst, 32, x == floor(x) && fabs(x) < 1e15 ? "%.0f" : "%g", x);
+    return dst;
+}
+
 static wick_status check_range(const wick_opt *o, const char *v, double x, wick_err *err)
 {
+    char lo[32], hi[32];
     if ((o->lo == 0 && o->hi == 0) || (x >= o->lo && x <= o->hi)) return WICK_OK;
-    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s %s: must be from %g to %g", o->name, v, o->lo, o->hi);
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s %s: must be from %s to %s", o->name, v,
+                     number(lo, o->lo), number(hi, o->hi));
 }
 
 static bool is_choice(const char *choices, const char *v)
@@ -59,7 +71,14 @@ static wick_status set_value(wick_args *a, const wick_opt *o, const char *v, wic
         *(const char **)p = v;
         break;
     case WICK_OPT_U32:
-        if (!wick_parse_u64(v, &u) || u > UINT32_MAX) return bad_value(o, v, "must be a whole number, 0 or more", err);
+        if (o->offset == offsetof(wick_args, max_tokens) && (strcmp(v, "-1") == 0 || strcmp(v, "-2") == 0))
+            v = "0"; /* llama.cpp's and Ollama's names for "no limit" */
+        if (!wick_parse_u64(v, &u) || u > UINT32_MAX) {
+            char text[80], hi[32];
+            snprintf(text, sizeof text, "must be a whole number from %s to %s", number(hi, o->lo),
+                     o->hi > 0 ? number((char[32]){0}, o->hi) : "4294967295");
+            return bad_value(o, v, text, err);
+        }
         WICK_TRY(check_range(o, v, (double)u, err));
         *(uint32_t *)p = (uint32_t)u;
         break;
@@ -83,12 +102,21 @@ static wick_status set_value(wick_args *a, const wick_opt *o, const char *v, wic
     return WICK_OK;
 }
 
+/* Names are compared with '_' as '-', which other programs' options have. */
+static bool same_name(const char *ours, const char *theirs, size_t n)
+{
+    if (strlen(ours) != n) return false;
+    for (size_t i = 0; i < n; i++)
+        if (ours[i] != (theirs[i] == '_' ? '-' : theirs[i])) return false;
+    return true;
+}
+
 static const wick_opt *find_long(const wick_command *c, const char *name, size_t n)
 {
     for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
         for (size_t i = 0; i < c->group[g]->n; i++) {
             const wick_opt *o = &c->group[g]->opt[i];
-            if (strlen(o->name) == n && memcmp(o->name, name, n) == 0) return o;
+            if (same_name(o->name, name, n)) return o;
         }
     return NULL;
 }
@@ -112,31 +140,122 @@ const char *wick_command_nearest(const char *name)
             best = wick_commands[i]->name;
         }
     }
+    for (size_t i = 0; wick_alias_command_at(i); i++) {
+        const char *alias = wick_alias_command_at(i);
+        size_t d = wick_edit_distance(name, alias);
+        if (d < best_d && d < strlen(alias)) {
+            best_d = d;
+            best = wick_alias_command(alias);
+        }
+    }
+    return best;
+}
+
+/* Another command that has the option; NULL: none. */
+static const char *owner_of(const char *name)
+{
+    for (size_t i = 0; wick_commands[i]; i++)
+        if (find_long(wick_commands[i], name, strlen(name))) return wick_commands[i]->name;
+    return NULL;
+}
+
+/* The option that is meant by a name that no table has: by its letters, else the one that it begins, is part of or contains. */
+static const char *nearest_option(const wick_command *c, const char *name)
+{
+    const char *best = NULL;
+    size_t n = strlen(name), best_d = n < 4 ? 3 : 4;
+    for (int round = 0; round < 2 && !best; round++)
+        for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+            for (size_t i = 0; i < c->group[g]->n; i++) {
+                const char *ours = c->group[g]->opt[i].name;
+                const size_t m = strlen(ours), d = wick_edit_distance(name, ours);
+                const bool inside = n >= 3 && m >= 3 && (strstr(ours, name) || strstr(name, ours));
+                if (round == 0 ? d >= best_d || d >= n : !inside || best) continue;
+                best_d = d;
+                best = ours;
+            }
     return best;
 }
 
 static wick_status unknown_option(const wick_command *c, const char *arg, wick_err *err)
 {
-    const char *best = NULL;
-    char name[64];
-    size_t n = strcspn(arg, "="), best_d = n < 6 ? 3 : 4;
-    if (n > 2 && n < sizeof name) {
-        memcpy(name, arg + 2, n - 2);
-        name[n - 2] = '\0';
-        for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
-            for (size_t i = 0; i < c->group[g]->n; i++) {
-                size_t d = wick_edit_distance(name, c->group[g]->opt[i].name);
-                if (d < best_d) {
-                    best_d = d;
-                    best = c->group[g]->opt[i].name;
-                }
-            }
-    }
-    if (best)
+    char name[64] = "";
+    const size_t dashes = strspn(arg, "-"), n = strcspn(arg + dashes, "=");
+    if (n < sizeof name) snprintf(name, sizeof name, "%.*s", (int)n, arg + dashes);
+    const char *best = dashes == 2 && n ? nearest_option(c, name) : NULL,
+               *owner = dashes == 2 && n ? owner_of(name) : NULL;
+    if (best && (!owner || wick_edit_distance(name, best) < 2))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, arg,
                          "unknown option %s: did you mean --%s? (wick %s --help lists all)", arg, best, c->name);
+    if (owner)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, arg, "unknown option %s: wick %s has it, wick %s has not", arg,
+                         owner, c->name);
+    if (dashes == 1 && n == 1)
+        for (char other = name[0] ^ 0x20; find_short(c, other);)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, arg, "unknown option %s: did you mean -%c?", arg, other);
     return WICK_FAIL(err, WICK_E_BAD_PARAMETER, arg, "unknown option %s: wick %s --help lists the options", arg,
                      c->name);
+}
+
+/* A model or a prompt that was given as an option: -m M, --model M, -p TEXT, --prompt TEXT, where they are operands. */
+static wick_status operand_option(const wick_command *c, const char *name, size_t n, const char *value, wick_args *a,
+                                  bool *taken, wick_err *err)
+{
+    const bool model = (n == 1 && *name == 'm') || same_name("model", name, n),
+               prompt = (n == 1 && *name == 'p') || same_name("prompt", name, n);
+    *taken = (model && strncmp(c->operands, "MODEL", 5) == 0) || (prompt && strstr(c->operands, "PROMPT"));
+    if (!*taken) return WICK_OK;
+    if (!value)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, model ? "model" : "prompt", "-%c needs a value", model ? 'm' : 'p');
+    if (model ? a->model_operand != NULL : a->prompt_operand != NULL)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, model ? "model" : "prompt", "the %s is given twice",
+                         model ? "model" : "prompt");
+    *(model ? &a->model_operand : &a->prompt_operand) = value;
+    return WICK_OK;
+}
+
+static bool is_switch(const char *s)
+{
+    return s && (strcmp(s, "on") == 0 || strcmp(s, "off") == 0 || strcmp(s, "auto") == 0);
+}
+
+/* What no table of the command has: names of other programs. *taken says whether it was one. */
+static wick_status foreign_option(const wick_command *c, int argc, char **argv, int *i, wick_args *a, bool *taken,
+                                  wick_err *err)
+{
+    const char *arg = argv[*i], *dashed = arg[1] == '-' ? NULL : wick_alias_dashed(arg);
+    const char *name = dashed ? dashed : arg + (arg[1] == '-' ? 2 : 1);
+    const size_t n = strcspn(name, "=");
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL, *inline_value = name[n] == '=' ? name + n + 1 : NULL;
+    const char *ours = arg[1] == '-' ? wick_alias_option(name, n) : dashed;
+    char plain[64] = "";
+    if (n < sizeof plain)
+        for (size_t k = 0; k < n; k++) plain[k] = name[k] == '_' ? '-' : name[k];
+    if (!ours && arg[1] == '-') ours = wick_alias_option(plain, strlen(plain));
+    const wick_opt *o = ours ? find_long(c, ours, strlen(ours)) : NULL;
+    *taken = true;
+    if (o && o->kind == WICK_OPT_FLAG) return set_value(a, o, NULL, err);
+    if (o) {
+        if (!inline_value && !next)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "%s needs a value: --%s %s", arg, o->name, o->arg);
+        *i += !inline_value;
+        return set_value(a, o, inline_value ? inline_value : next, err);
+    }
+    const char *as = ours ? ours : name;
+    WICK_TRY(operand_option(c, as, strcspn(as, "="), inline_value ? inline_value : next, a, taken, err));
+    if (*taken) {
+        *i += !inline_value;
+        return WICK_OK;
+    }
+    const wick_ignored_option *ig = wick_ignored_find(dashed ? dashed : plain, strlen(dashed ? dashed : plain));
+    *taken = ig != NULL && (dashed || arg[1] == '-');
+    if (!*taken) return WICK_OK;
+    if (!inline_value && (ig->takes_value || is_switch(next))) *i += 1;
+    if (a->n_ignored < WICK_MAX_IGNORED) {
+        a->ignored[a->n_ignored].arg = arg;
+        a->ignored[a->n_ignored++].why = ig->why;
+    }
+    return WICK_OK;
 }
 
 /* One argument that starts with '-'; *i is moved over a value taken from the next argument. */
@@ -150,11 +269,16 @@ static wick_status parse_option(const wick_command *c, int argc, char **argv, in
         if (arg[2 + n] == '=') value = arg + 3 + n;
     } else {
         const char *p = arg + 1;
-        for (o = find_short(c, *p); o && o->kind == WICK_OPT_FLAG && p[1]; o = find_short(c, *++p))
+        for (o = wick_alias_dashed(arg) ? NULL : find_short(c, *p); o && o->kind == WICK_OPT_FLAG && p[1];
+             o = find_short(c, *++p))
             WICK_TRY(set_value(a, o, NULL, err));
         if (p[1]) value = p + 1;
     }
-    if (!o) return unknown_option(c, arg, err);
+    if (!o) {
+        bool taken = false;
+        WICK_TRY(foreign_option(c, argc, argv, i, a, &taken, err));
+        return taken ? WICK_OK : unknown_option(c, arg, err);
+    }
     if (o->kind == WICK_OPT_FLAG) {
         if (value) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, o->name, "--%s takes no value", o->name);
         return set_value(a, o, NULL, err);
@@ -182,38 +306,6 @@ static wick_status choose_cache(wick_args *a, wick_err *err)
     return a->cache_dir ? WICK_OK : wick_err_oom(err, "a path", 0, 0);
 }
 
-/* The first of the variables that has a value; NULL: none. */
-static const char *first_set(const char *const *names)
-{
-    for (; *names; names++) {
-        const char *v = getenv(*names);
-        if (v && *v) return v;
-    }
-    return NULL;
-}
-
-static bool is_true(const char *v)
-{
-    return v &&
-           (strcmp(v, "1") == 0 || strcasecmp(v, "true") == 0 || strcasecmp(v, "yes") == 0 || strcasecmp(v, "on") == 0);
-}
-
-/* What huggingface_hub and curl read, so that who has set up one has set up Wick. */
-static void hub_environment(wick_args *a)
-{
-    a->hf_endpoint = first_set((const char *const[]){"HF_ENDPOINT", "MODELSCOPE_ENDPOINT", NULL});
-    a->modelscope = a->hf_endpoint && strstr(a->hf_endpoint, "modelscope");
-    const char *kind = getenv("WICK_HUB_KIND");
-    if (kind) a->modelscope = strcmp(kind, "modelscope") == 0;
-    a->hf_token = first_set((const char *const[]){"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", NULL});
-    a->hf_token_path = getenv("HF_TOKEN_PATH");
-    a->hf_offline = is_true(getenv("HF_HUB_OFFLINE")) || is_true(getenv("TRANSFORMERS_OFFLINE"));
-    a->http_proxy = first_set((const char *const[]){"http_proxy", "all_proxy", "ALL_PROXY", NULL});
-    a->https_proxy = first_set((const char *const[]){"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", NULL});
-    a->no_proxy = first_set((const char *const[]){"no_proxy", "NO_PROXY", NULL});
-    a->ca_file = first_set((const char *const[]){"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", NULL});
-}
-
 static wick_status from_environment(const wick_command *c, wick_args *a, wick_err *err)
 {
     for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
@@ -226,51 +318,31 @@ static wick_status from_environment(const wick_command *c, wick_args *a, wick_er
                 return WICK_E_BAD_PARAMETER;
             }
         }
-    a->home = getenv("HOME");
-    a->hf_home = getenv("HF_HOME");
-    a->hf_hub_cache = getenv("HF_HUB_CACHE");
-    a->hub_cache_old = getenv("HUGGINGFACE_HUB_CACHE");
-    a->ollama_models = getenv("OLLAMA_MODELS");
-    hub_environment(a);
-    a->no_color = getenv("NO_COLOR");
-    a->state_home = getenv("XDG_STATE_HOME");
-    a->cache_home = getenv("XDG_CACHE_HOME");
-    a->api_key = getenv("WICK_API_KEY");
-    const char *mlx = getenv("WICK_PREFER_MLX");
-    a->prefer_mlx = mlx && *mlx && strcmp(mlx, "0") != 0;
     return WICK_OK;
 }
 
-/* Where `make install` puts models, seen from the program, so that a moved installation stays whole. */
-static char *models_beside_program(void)
+/* -m M comes before the operands, -p TEXT after the model. */
+static wick_status place_operands(const wick_command *c, wick_args *a, wick_err *err)
 {
-    char *folder = wick_program_folder(), *path = folder ? wick_path_join(folder, "../share/wick/models") : NULL;
-    wick_free(folder);
-    return path;
-}
-
-/* The token that `wick login`, `hf auth login` or huggingface_hub left: in $HF_TOKEN_PATH, $HF_HOME/token or the usual cache. */
-static void read_token(wick_args *a)
-{
-    const bool xdg = a->cache_home && a->cache_home[0] == '/';
-    if (a->hf_token_path && *a->hf_token_path)
-        a->token_file_path = wick_strdup(a->hf_token_path);
-    else if (a->hf_home && *a->hf_home)
-        a->token_file_path = wick_path_join(a->hf_home, "token");
-    else if (xdg || (a->home && *a->home))
-        a->token_file_path =
-            wick_path_join(xdg ? a->cache_home : a->home, xdg ? "huggingface/token" : ".cache/huggingface/token");
-    if (a->hf_token || !a->token_file_path) return;
-    if (wick_file_read(a->token_file_path, 4096, &a->token_read, NULL, NULL) != WICK_OK) return;
-    a->token_read[strcspn(a->token_read, " \t\r\n")] = '\0';
+    const char *given[2] = {a->model_operand, a->prompt_operand};
+    for (uint32_t k = 0; k < 2; k++) {
+        if (!given[k]) continue;
+        if (a->n_operands >= WICK_MAX_OPERANDS || a->n_operands >= c->max_operands)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, given[k], "too many arguments: usage: wick %s %s", c->name,
+                             c->operands);
+        const uint32_t at = k < a->n_operands ? k : a->n_operands;
+        memmove(a->operand + at + 1, a->operand + at, (a->n_operands - at) * sizeof *a->operand);
+        a->operand[at] = given[k];
+        a->n_operands++;
+    }
+    return WICK_OK;
 }
 
 wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_args *a, wick_err *err)
 {
     bool options = true;
     WICK_TRY(from_environment(c, a, err));
-    a->installed_models = models_beside_program();
-    read_token(a);
+    wick_environment_read(a);
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i];
         if (options && strcmp(arg, "--") == 0) {
@@ -284,6 +356,7 @@ wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_ar
             a->operand[a->n_operands++] = arg;
         }
     }
+    WICK_TRY(place_operands(c, a, err));
     WICK_TRY(choose_cache(a, err));
     if (!a->help && a->n_operands < c->min_operands)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, c->name, "usage: wick %s %s (wick %s --help says more)", c->name,

@@ -24,7 +24,7 @@ static const wick_opt opts[] = {
 };
 static const wick_opt_group group = {"Options", opts, sizeof opts / sizeof *opts};
 static const wick_command command = {
-    .name = "try", .operands = "MODEL [TEXT]", .min_operands = 1, .max_operands = 2, .group = {&group}};
+    .name = "try", .operands = "MODEL [PROMPT]", .min_operands = 1, .max_operands = 2, .group = {&group}};
 
 enum { MAX_WORDS = 12 };
 
@@ -64,6 +64,35 @@ static void test_spellings(void **state)
         assert_string_equal(a.operand[0], "m");
         wick_args_release(&a);
     }
+}
+
+/* What users of other programs type: their names, models and prompts as options, options that do nothing here. */
+static void test_habits(void **state)
+{
+    static const char *const rows[][MAX_WORDS] = {
+        {"-m", "m", "-p", "text", "--temperature", "0.5", "--n-predict", "7"},
+        {"--model=m", "--prompt=text", "--temperature=0.5", "--max_tokens=7"},
+        {"-hf", "m", "text", "-ngl", "99", "--temp", "0.5", "-n", "7"},
+        {"text", "-m", "m", "--flash-attn", "on", "--temp", "0.5", "--num_predict", "7", "--jinja"},
+        {"-p", "text", "m", "--no-mmap", "--n-gpu-layers=99", "--temp", "0.5", "-n7"},
+    };
+    wick_args a;
+    wick_err err;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (parse(rows[i], &a, &err) != WICK_OK) fail_msg("%zu: %s", i, err.message);
+        assert_int_equal(a.n_operands, 2);
+        assert_string_equal(a.operand[0], "m");
+        assert_string_equal(a.operand[1], "text");
+        assert_int_equal(a.max_tokens, 7);
+        assert_float_equal(a.sampling.temperature, 0.5, 0);
+        assert_int_equal(a.n_ignored, i < 2 ? 0 : i == 2 ? 1 : 2);
+        wick_args_release(&a);
+    }
+    static const char *const unlimited[MAX_WORDS] = {"m", "-n", "-1"};
+    assert_int_equal(parse(unlimited, &a, &err), WICK_OK);
+    assert_int_equal(a.max_tokens, 0);
+    wick_args_release(&a);
 }
 
 static void test_values(void **state)
@@ -112,8 +141,13 @@ static void test_refused(void **state)
         {{"m", "--temp", "inf"}, "must be a number"},
         {{"m", "--temp", ""}, "must be a number"},
         {{"m", "--temp", "100.5"}, "from 0 to 100"},
-        {{"m", "-n", "-1"}, "whole number"},
+        {{"m", "-n", "-3"}, "whole number from 0 to 4294967295"},
         {{"m", "-n", "4294967296"}, "whole number"},
+        {{"m", "-m", "other", "--model", "third"}, "given twice"},
+        {{"m", "t", "-p", "other"}, "too many"},
+        {{"m", "-T", "1"}, "did you mean -t?"},
+        {{"m", "--port", "1"}, "wick serve has it"},
+        {{"m", "--temperature"}, "needs a value"},
         {{"m", "-n", "18446744073709551617"}, "whole number"},
         {{"m", "-n", "7 "}, "whole number"},
         {{"m", "-s", "9223372036854775808"}, "whole number"},
@@ -122,8 +156,8 @@ static void test_refused(void **state)
         {{"m", "--precision", "fast|fine"}, "fast|fine|exact"},
         {{"m", "--memory-limit", "1Z"}, "512M"},
         {{"m", "a", "b"}, "too many arguments"},
-        {{"-v"}, "usage: wick try MODEL [TEXT]"},
-        {{NULL}, "usage: wick try MODEL [TEXT]"},
+        {{"-v"}, "usage: wick try MODEL [PROMPT]"},
+        {{NULL}, "usage: wick try MODEL [PROMPT]"},
         {{"m", "--te\x1b[31mp"}, "\\x1b[31m"},
     };
     (void)state;
@@ -203,9 +237,13 @@ static void test_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spellings),   cmocka_unit_test(test_values),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_help_needs_no_operand),
-        cmocka_unit_test(test_environment), cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_habits),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_help_needs_no_operand),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,7 +170,7 @@ static void test_names_to_paths(void **state)
                 {"shipped", "share/wick/models/shipped", NULL},
                 {"plian", NULL, "mean plain"},
                 {"org/nmae", NULL, "mean org/name"},
-                {"xyzzy", NULL, "wick discover"},
+                {"xyzzy", NULL, "wick list"},
                 {"", NULL, "no model given"},
                 {"../../etc/none", NULL, "not found"},
                 {"a\nb\x1b", NULL, "a\\x0ab\\x1b"}};

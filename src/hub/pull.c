@@ -322,8 +322,7 @@ wick_status wick_hub_remove(uint64_t *n_bytes, const wick_discover_opts *where, 
     if (!path || !locks)
         st = wick_err_oom(err, "a path", 0, 0);
     else if (!wick_path_is_dir(path))
-        st = WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, repo, "%s: it is not in %s: wick discover lists what is", repo,
-                       cache);
+        st = WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, repo, "%s: it is not in %s: wick list shows what is", repo, cache);
     if (st == WICK_OK) st = remove_tree(path, n_bytes, 0, err);
     if (st == WICK_OK) st = remove_tree(locks, &ignored, 0, err);
     wick_free(locks);

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -244,7 +245,7 @@ static wick_status not_found(const wick_found_list *l, const char *asked, const 
     const char *remedy =
         ref && o->hub && o->hub->offline ? "it is not on this disk, and HF_HUB_OFFLINE forbids to download it"
         : ref                            ? "`wick pull` downloads models of this form of name"
-              : "give the path of a model folder or file, a name that `wick discover` lists, or ORG/NAME of "
+              : "give the path of a model folder or file, a name that `wick list` shows, or ORG/NAME of "
                 "the Hugging Face hub";
     return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, asked, "%s: model not found: %s", asked, remedy);
 }
@@ -262,6 +263,26 @@ static wick_status as_path(wick_resolved *out, const char *name, const wick_disc
     }
     const char *pick = out->path ? NULL : split_pick(name, base, sizeof base);
     return pick && wick_path_is_dir(base) ? pick_in_folder(out, base, pick, name, o, err) : WICK_OK;
+}
+
+/* ./models/NAME and ~/models/NAME, with or without .gguf: also a link, which discovery counts as the model that it leads to. */
+static wick_status in_models_folders(wick_resolved *out, const char *name, const wick_discover_opts *o, wick_err *err)
+{
+    if (strchr(name, '/') || name[0] == '.') return WICK_OK;
+    for (int k = 0; k < 4 && !out->path; k++) {
+        wick_buf b = WICK_BUF_INIT;
+        if (k >= 2 && (!o->home || !*o->home)) break;
+        wick_buf_printf(&b, "%s%smodels/%s%s", k < 2 ? "" : o->home, k < 2 ? "" : "/", name, k % 2 ? ".gguf" : "");
+        const char *path = wick_buf_str(&b);
+        wick_status st = WICK_OK;
+        if (wick_path_is_dir(path))
+            st = pick_in_folder(out, path, "", name, o, err);
+        else if (wick_path_is_file(path) && !(out->path = wick_strdup(path)))
+            st = wick_err_oom(err, "path", 0, 0);
+        wick_buf_release(&b);
+        if (st != WICK_OK) return st;
+    }
+    return WICK_OK;
 }
 
 static wick_status download(wick_resolved *out, const wick_model_ref *ref, const wick_discover_opts *o, wick_err *err)
@@ -306,6 +327,7 @@ wick_status wick_resolve(wick_resolved *out, const char *name, const wick_discov
     const bool is_ref = wick_model_ref_parse(&ref, name);
     const bool may_fetch = is_ref && o->hub && !o->hub->offline;
     WICK_TRY_GOTO(as_path(out, name, o, err));
+    if (!out->path) WICK_TRY_GOTO(in_models_folders(out, name, o, err));
     if (!out->path && is_ref) {
         partial = in_hub_cache(out, &ref, name, o, &why);
         if (partial == WICK_E_OUT_OF_MEMORY) WICK_TRY_GOTO(wick_err_oom(err, name, 0, 0));

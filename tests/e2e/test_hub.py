@@ -431,7 +431,7 @@ def test_remove(box, hub):
     out = box.wick.json("rm", REPO, "--force", env=box.env(), cwd=box.home)
     assert out["removed"][0]["model"] == REPO and out["removed"][0]["bytes"] > 100000
     assert not box.repo().exists() and not (box.cache / ".locks/models--org--tiny").exists()
-    assert "wick discover" in box.wick.fails(3, "rm", REPO, "--force", env=box.env(), cwd=box.home)
+    assert "wick list" in box.wick.fails(3, "rm", REPO, "--force", env=box.env(), cwd=box.home)
     own = write_cycle_model(box.home / "models/mine", "ab")
     assert "Hugging Face cache only" in box.wick.fails(14, "rm", "mine", "--force", env=box.env(), cwd=box.home)
     assert own.exists()
