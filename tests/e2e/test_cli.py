@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from conftest import ROOT, clean_env, write_cycle_model
 
-COMMANDS = ["run", "generate", "logits", "tokenize", "detokenize", "template", "inspect", "discover", "gpu-info", "bench", "completions", "help"]
+COMMANDS = ["run", "generate", "logits", "tokenize", "detokenize", "template", "inspect", "discover", "gpu-info", "bench", "completions", "grammar", "help"]
 SAMPLING = ["--max-tokens", "--temp", "--top-k", "--top-p", "--min-p", "--typical-p", "--xtc-probability", "--xtc-threshold",
             "--dry-multiplier", "--dry-base", "--dry-allowed-length", "--dry-range", "--mirostat-tau", "--mirostat-eta", "--repetition-penalty",
             "--presence-penalty", "--frequency-penalty", "--logit-bias", "--seed", "--sampler-order", "--stop", "--ignore-eos", "--logprobs"]
@@ -18,7 +18,8 @@ MODEL = ["--backend", "--device", "--threads", "--precision", "--ctx", "--kv-typ
 OPTIONS = {"run": SAMPLING + MODEL + ["--system", "--file"], "generate": SAMPLING + MODEL + ["--file", "--tokens"],
            "logits": MODEL + ["--tokens", "--greedy"], "tokenize": ["--file", "--no-special"], "detokenize": ["--no-special"],
            "template": ["--messages", "--tools", "--vars"], "inspect": ["--tensors"], "discover": ["--format"], "gpu-info": [],
-           "bench": MODEL + ["--prompt", "--gen", "--batch", "--depth", "--repetitions", "--csv"], "completions": [], "help": ["--man"]}
+           "bench": MODEL + ["--prompt", "--gen", "--batch", "--depth", "--repetitions", "--csv"], "completions": [], "grammar": ["--schema", "--regex", "--gbnf", "--lark", "--text", "--batch", "--tokenizer"],
+           "help": ["--man"]}
 
 
 def options_in(text):

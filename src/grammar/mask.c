@@ -1,0 +1,178 @@
+/* grammar/mask.c - which tokens may come: the vocabulary walked from a state, slices taken whole, masks remembered by state. */
+#include "grammar/grammar_int.h"
+#include "base/sys.h"
+
+enum { MAX_LIST = 768 }; /* a mask with fewer tokens is kept as a list */
+
+bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, const char *text, uint32_t at, wick_gstate *out)
+{
+    if (g->machine == MACHINE_JSON) return wick_js_step(&g->js, &s->js, byte, text, at, &out->js);
+    out->id = wick_dfa_step(&g->re, s->id, byte);
+    return out->id != WICK_DFA_DEAD;
+}
+
+bool wick_g_may_end(wick_grammar *g, const wick_gstate *s)
+{
+    if (g->machine == MACHINE_JSON) return wick_js_may_end(&g->js, &s->js);
+    return wick_dfa_accepts(&g->re, s->id);
+}
+
+static void set_token(const wick_gvocab *v, int32_t id, uint64_t *bits)
+{
+    for (; id >= 0; id = v->same[id]) bits[id / 64] |= (uint64_t)1 << (id % 64);
+}
+
+/* Inside a string nothing but the automaton moves; that is most of a walk. */
+static inline bool plain_string(const wick_js *s, uint8_t byte)
+{
+    return (s->mode == JS_STRING || s->mode == JS_KEY) && !s->esc && byte >= 0x20 && byte != '"' && byte != '\\';
+}
+
+static void walk(wick_grammar *g, const wick_gvocab *v, const wick_gnode *node, uint32_t from, uint32_t end,
+                 uint32_t base_depth, const wick_gstate *s, char *text, uint32_t at, uint64_t *bits)
+{
+    wick_gstate stack[WICK_GVOCAB_MAX_TOKEN + 1];
+    bool json = g->machine == MACHINE_JSON;
+    stack[0] = *s;
+    for (uint32_t i = from; i < end;) {
+        const wick_gnode *x = &node[i];
+        uint32_t d = x->depth - base_depth;
+        const wick_gstate *was = &stack[d - 1];
+        wick_gstate *now = &stack[d];
+        bool ok;
+        text[at + d - 1] = (char)x->byte;
+        if (json && plain_string(&was->js, x->byte)) {
+            uint32_t lex = wick_dfa_step(&g->re, was->js.lex, x->byte);
+            ok = lex != WICK_DFA_DEAD;
+            if (ok) {
+                *now = *was;
+                now->js.lex = lex;
+            }
+        } else {
+            ok = wick_g_step(g, was, x->byte, text, at + d - 1, now);
+        }
+        if (!ok) {
+            i = x->skip;
+            continue;
+        }
+        if (x->token >= 0) set_token(v, x->token, bits);
+        i++;
+    }
+}
+
+static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at,
+                    uint64_t *bits)
+{
+    const wick_gtrie *t = &v->all;
+    bool string = g->machine == MACHINE_JSON && (s->js.mode == JS_STRING || s->js.mode == JS_KEY) && !s->js.esc;
+    memset(bits, 0, v->n_words * sizeof *bits);
+    if (string || g->machine == MACHINE_RE) {
+        uint32_t most = v->slice[WICK_GVOCAB_SLICES - 1].chars;
+        uint32_t run = wick_dfa_free_run(&g->re, string ? s->js.lex : s->id, most);
+        for (int k = WICK_GVOCAB_SLICES - 1; k >= 0; k--) {
+            if (run < v->slice[k].chars) continue;
+            memcpy(bits, v->slice[k].bits, v->n_words * sizeof *bits);
+            t = &v->slice[k].rest;
+            break;
+        }
+    }
+    walk(g, v, t->node, 0, t->n, 0, s, text, at, bits);
+}
+
+/* The first token of a text may begin with a space that decoding takes away: those tokens count without it. */
+static void compute_first(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at,
+                          uint64_t *bits)
+{
+    const wick_gnode *node = v->all.node;
+    for (uint32_t i = 0; i < v->all.n; i = node[i].skip) {
+        if (node[i].byte != ' ') continue;
+        for (uint32_t k = i; k < node[i].skip; k++) /* with the space they are another text */
+            for (int32_t id = node[k].token; id >= 0; id = v->same[id]) bits[id / 64] &= ~((uint64_t)1 << (id % 64));
+        walk(g, v, node, i + 1, node[i].skip, 1, s, text, at, bits);
+    }
+}
+
+/* ---- masks by state ---- */
+static uint32_t slot_of(const wick_js *k)
+{
+    uint64_t h = ((uint64_t)k->frame << 32 | k->lex) * 0x9E3779B97F4A7C15u;
+    h = (h ^ h >> 29 ^ ((uint64_t)k->aux << 32 | k->esc)) * 0xD6E8FEB86659FD93u;
+    h = (h ^ h >> 31 ^ ((uint64_t)k->ws << 8 | k->mode)) * 0xA0761D6478BD642Fu;
+    return (uint32_t)(h >> 40) & (WICK_GCACHE_SLOTS - 1);
+}
+
+static bool same_key(const wick_js *a, const wick_js *b)
+{
+    return a->frame == b->frame && a->lex == b->lex && a->aux == b->aux && a->esc == b->esc && a->ws == b->ws &&
+           a->mode == b->mode;
+}
+
+static void let_go(wick_gcache_entry *e)
+{
+    wick_free(e->bits);
+    wick_free(e->list);
+    memset(e, 0, sizeof *e);
+}
+
+void wick_g_forget(wick_grammar *g)
+{
+    for (uint32_t i = 0; g->cache && i < WICK_GCACHE_SLOTS; i++) let_go(&g->cache[i]);
+}
+
+static bool recall(const wick_gcache_entry *e, const wick_js *key, uint32_t n_words, uint64_t *bits)
+{
+    if (!(e->bits || e->list) || !same_key(&e->key, key)) return false;
+    if (e->bits) {
+        memcpy(bits, e->bits, n_words * sizeof *bits);
+        return true;
+    }
+    memset(bits, 0, n_words * sizeof *bits);
+    for (uint32_t i = 0; i < e->n; i++) bits[e->list[i] / 64] |= (uint64_t)1 << (e->list[i] % 64);
+    return true;
+}
+
+/* Remembering may fail for lack of memory; then the mask is made again next time. */
+static void remember(wick_gcache_entry *e, const wick_js *key, uint32_t n_words, const uint64_t *bits)
+{
+    uint32_t n = 0;
+    let_go(e);
+    for (uint32_t i = 0; i < n_words; i++) n += (uint32_t)__builtin_popcountll(bits[i]);
+    if (n <= MAX_LIST) {
+        e->list = wick_alloc((n + 1u) * sizeof *e->list);
+        for (uint32_t i = 0; e->list && i < n_words; i++)
+            for (uint64_t w = bits[i]; w; w &= w - 1) e->list[e->n++] = i * 64 + (uint32_t)__builtin_ctzll(w);
+    } else {
+        e->bits = wick_alloc(n_words * sizeof *bits);
+        if (e->bits) memcpy(e->bits, bits, n_words * sizeof *bits);
+    }
+    e->key = *key;
+}
+
+wick_status wick_g_mask(wick_grammar *g, wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at, bool first,
+                        uint64_t *bits, wick_err *err)
+{
+    wick_js key = s->js;
+    bool repeats = g->machine != MACHINE_JSON || wick_js_repeats(&g->js, &s->js);
+    if (g->vocab != v) {
+        wick_g_forget(g);
+        wick_gvocab_free(g->vocab);
+        g->vocab = wick_gvocab_ref(v);
+    }
+    if (g->machine != MACHINE_JSON) key = (wick_js){.lex = s->id};
+    key.mark = 0;
+    wick_gcache_entry *e = g->cache && repeats && !(first && v->first_space) ? &g->cache[slot_of(&key)] : NULL;
+    bool known = e && recall(e, &key, v->n_words, bits);
+    if (!known) {
+        g->misses++;
+        g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
+        compute(g, v, s, text, at, bits);
+        if (first && v->first_space) compute_first(g, v, s, text, at, bits);
+        if (!wick_re_ok(&g->re)) return wick_re_failed(&g->re, err);
+        if (e) remember(e, &key, v->n_words, bits);
+    } else {
+        g->hits++;
+    }
+    if (wick_g_may_end(g, s))
+        for (size_t i = 0; i < v->n_ends; i++) bits[v->ends[i] / 64] |= (uint64_t)1 << (v->ends[i] % 64);
+    return WICK_OK;
+}
