@@ -3,7 +3,7 @@
  *   1. developer messages become system messages; tools move into the system message; system messages that cannot stand
  *      where they stand are joined with the first one or put before the next user message (here).
  *   2. calls and results take the form that the template shows (adapt_calls.c).
- *   3. messages in a row are joined, an empty user message is put first (here).
+ *   3. messages in a row are joined, an empty user message is put first, an empty answer after a result (here).
  *   4. contents become strings or lists of parts, reasoning gets the name that is read (here).
  */
 #include <stdlib.h>
@@ -207,6 +207,30 @@ static bool fix_order(const wick_chat_caps *c, json_t *messages)
     return json_array_insert_new(messages, first, json_pack("{s:s, s:s}", "role", "user", "content", "")) == 0;
 }
 
+/* An answer of no text where the template wants one: between a result and a user message, and where one is empty. */
+static bool fill_answers(const wick_chat_caps *c, json_t *messages)
+{
+    const char *none = c->empty_answer ? "" : " ";
+    bool after_user = false; /* no plain answer came since the last user message */
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        json_t *m = json_array_get(messages, i);
+        const bool user = wick_message_has_role(m, "user");
+        if (wick_message_has_role(m, "assistant") && !json_object_get(m, "tool_calls")) {
+            const json_t *content = json_object_get(m, "content");
+            const bool empty = json_is_string(content) && json_string_length(content) == 0;
+            if (empty && !c->empty_answer && json_object_set_new(m, "content", json_string(none)) != 0) return false;
+            after_user = false;
+        }
+        if (user && after_user && c->alternates && !c->user_after_result && i > 0 &&
+            wick_message_has_role(json_array_get(messages, i - 1), "tool")) {
+            json_t *filler = json_pack("{s:s, s:s}", "role", "assistant", "content", none);
+            if (!filler || json_array_insert_new(messages, i++, filler) != 0) return false;
+        }
+        if (user) after_user = true;
+    }
+    return true;
+}
+
 /* --- 4: forms ---------------------------------------------------------------------------------------------------------------- */
 static unsigned bit_of(const json_t *m)
 {
@@ -247,7 +271,7 @@ wick_status wick_chat_adapt(const wick_chat_caps *c, json_t *messages, json_t **
 {
     WICK_TRY(place_tools(c, messages, tools, err));
     bool ok = wick_adapt_tools(c, *tools) && fix_systems(c, messages) && wick_adapt_calls(c, messages) &&
-              fix_order(c, messages);
+              fix_order(c, messages) && fill_answers(c, messages);
     for (size_t i = 0; ok && i < json_array_size(messages); i++)
         ok = fix_content(c, json_array_get(messages, i)) && fix_reasoning(c, json_array_get(messages, i));
     return ok ? WICK_OK : wick_err_oom(err, "messages", 0, 0);

@@ -212,13 +212,27 @@ bool wick_adapt_calls(const wick_chat_caps *c, json_t *messages)
 }
 
 /* --- tools ---------------------------------------------------------------------------------------------------------------------- */
+/* Empty descriptions where there are none, for the tool and for each of its parameters. */
+static bool describe(json_t *fn)
+{
+    const char *key;
+    json_t *property, *copy = json_deep_copy(json_object_get(fn, "parameters"));
+    if (!json_object_get(fn, "description") && json_object_set_new(fn, "description", json_string("")) != 0)
+        return false;
+    if (!copy) return true;
+    json_object_foreach(json_object_get(copy, "properties"), key, property)
+    {
+        if (json_is_object(property) && !json_object_get(property, "description"))
+            (void)json_object_set_new(property, "description", json_string(""));
+    }
+    return json_object_set_new(fn, "parameters", copy) == 0;
+}
+
 bool wick_adapt_tools(const wick_chat_caps *c, json_t *tools)
 {
     for (size_t i = 0; i < json_array_size(tools); i++) {
         json_t *fn = json_object_get(json_array_get(tools, i), "function");
-        if (c->needs_description && !json_object_get(fn, "description") &&
-            json_object_set_new(fn, "description", json_string("")) != 0)
-            return false;
+        if (c->needs_description && !describe(fn)) return false;
         if (c->needs_parameters && !json_object_get(fn, "parameters") &&
             json_object_set_new(fn, "parameters", json_pack("{s:s, s:{}}", "type", "object", "properties")) != 0)
             return false;

@@ -1,7 +1,9 @@
 /* chat/caps.c - see caps.h. Probes are conversations of words that no template contains; the question is always whether
  * they appear in the render. */
 #include "chat/caps.h"
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "base/json.h"
 
 enum { PROBE_OUT_MAX = 2 << 20 };
@@ -12,6 +14,42 @@ typedef struct prober {
     json_t *tools;
     wick_buf out;
 } prober;
+
+bool wick_chat_set_tools(const wick_chat_caps *c, json_t *vars, const json_t *tools, int64_t now_unix_s)
+{
+    json_t *list = tools ? json_incref((json_t *)(uintptr_t)tools) : c->tools_list ? json_array() : json_null();
+    if (!list || json_object_set_new(vars, "tools", list) != 0) return false;
+    if (!c->functions) return true;
+    const time_t now = now_unix_s ? (time_t)now_unix_s : time(NULL);
+    struct tm tm;
+    char date[32] = "";
+    if (gmtime_r(&now, &tm)) (void)strftime(date, sizeof date, "%Y-%m-%d", &tm);
+    char *text = tools ? json_dumps(tools, 0) : NULL;
+    const bool ok = (!tools || text) && json_object_set_new(vars, "functions", json_string(text ? text : "[]")) == 0 &&
+                    json_object_set_new(vars, "datetime", json_string(date)) == 0;
+    free(text);
+    return ok;
+}
+
+/* From least to most; the first two mean none at all. */
+static const char *const efforts[] = {"no_think", "none", "minimal", "low", "medium", "high", "xhigh"};
+enum { N_EFFORTS = sizeof efforts / sizeof *efforts, N_NO_EFFORTS = 2 };
+
+const char *wick_chat_effort(const wick_chat_caps *c, const char *effort)
+{
+    int at = 0;
+    if (!c->effort) return NULL;
+    while (at < N_EFFORTS && strcmp(efforts[at], effort) != 0) at++;
+    if (at == N_EFFORTS) return effort; /* a level that only this template may know */
+    if (at < N_NO_EFFORTS && c->thinking_switch) return NULL;
+    if (c->efforts & (1u << at)) return effort;
+    if (at < N_NO_EFFORTS) return c->efforts & 1u ? efforts[0] : c->efforts & 2u ? efforts[1] : NULL;
+    for (int d = 1; d < N_EFFORTS; d++) {
+        if (at - d >= N_NO_EFFORTS && (c->efforts & (1u << (at - d)))) return efforts[at - d];
+        if (at + d < N_EFFORTS && (c->efforts & (1u << (at + d)))) return efforts[at + d];
+    }
+    return NULL;
+}
 
 /* --- rendering ---------------------------------------------------------------------------------------------------------- */
 static bool ends_with_answer(const json_t *messages)
@@ -29,7 +67,7 @@ static bool render(prober *p, json_t *messages, json_t *tools, json_t *more)
     json_t *vars = json_object();
     wick_buf_reset(&p->out);
     bool ok = vars && messages && json_object_set(vars, "messages", messages) == 0 &&
-              json_object_set_new(vars, "tools", tools ? json_incref(tools) : json_null()) == 0 &&
+              wick_chat_set_tools(p->caps, vars, tools, limits.now_unix_s) &&
               json_object_set_new(vars, "documents", json_null()) == 0 &&
               json_object_set_new(vars, "add_generation_prompt", json_boolean(!ends_with_answer(messages))) == 0 &&
               (!more || json_object_update(vars, more) == 0);
@@ -121,15 +159,17 @@ static json_t *call_talk(const prober *p, json_t *arguments, const char *id, boo
     return list;
 }
 
-static json_t *make_tools(bool description, bool parameters)
+/* description: 0 none, 1 of the tool, 2 of its parameter too. */
+static json_t *make_tools(int description, bool parameters)
 {
-    json_t *fn = json_pack("{s:s}", "name", "wickTool");
-    if (description) (void)json_object_set_new(fn, "description", json_string("wickAbout"));
+    json_t *fn = json_pack("{s:s}", "name", "wickTool"), *property = json_pack("{s:s}", "type", "string");
+    if (description > 0) (void)json_object_set_new(fn, "description", json_string("wickAbout"));
+    if (description > 1) (void)json_object_set_new(property, "description", json_string("x"));
     if (parameters)
         (void)json_object_set_new(fn, "parameters",
-                                  json_pack("{s:s, s:{s:{s:s, s:s}}, s:[s]}", "type", "object", "properties",
-                                            "wickPlace", "type", "string", "description", "x", "required",
-                                            "wickPlace"));
+                                  json_pack("{s:s, s:{s:O}, s:[s]}", "type", "object", "properties", "wickPlace",
+                                            property, "required", "wickPlace"));
+    json_decref(property);
     return json_pack("[{s:s, s:o}]", "type", "function", "function", fn);
 }
 
@@ -212,17 +252,20 @@ static void learn_order(prober *p)
     const bool two_answers = shows(p, answers, NULL, "wickFirst", "wickSecond");
     c->alternates = !two_users || !two_answers;
     c->user_first = !shows(p, answer_first, NULL, "wickFirst", "wickSecond");
+    c->empty_answer = shows(p, json_pack("[o, o, o]", says(p, "user", "wickFirst"), says(p, "assistant", ""), user(p)),
+                            NULL, "wickFirst", "wickUser");
 }
 
 static void learn_tools(prober *p)
 {
     wick_chat_caps *c = p->caps;
-    json_t *none = make_tools(false, true), *bare = make_tools(true, false);
+    json_t *none = make_tools(0, true), *half = make_tools(1, true), *bare = make_tools(2, false);
     c->tools = shows(p, json_pack("[o]", user(p)), p->tools, "wickTool", NULL) ||
                (c->system &&
                 shows(p, json_pack("[o, o]", says(p, "system", "wickSystem"), user(p)), p->tools, "wickTool", NULL));
     if (c->tools) {
-        c->needs_description = !shows(p, json_pack("[o]", user(p)), none, "wickTool", NULL);
+        c->needs_description = !shows(p, json_pack("[o]", user(p)), none, "wickTool", NULL) ||
+                               !shows(p, json_pack("[o]", user(p)), half, "wickTool", NULL);
         c->needs_parameters = !shows(p, json_pack("[o]", user(p)), bare, "wickTool", NULL);
     } else if (c->system) {
         json_t *m = json_pack("[{s:s, s:o, s:s}, o]", "role", "system", "content", text(p, "system", "wickSystem"),
@@ -230,6 +273,7 @@ static void learn_tools(prober *p)
         c->tools_in_system = shows(p, m, NULL, "[\"wickTool\"]", NULL);
     }
     json_decref(none);
+    json_decref(half);
     json_decref(bare);
 }
 
@@ -285,6 +329,9 @@ static void learn_calls(prober *p)
     c->nine_char_ids =
         shows(p, call_talk(p, good_arguments(p), ID, r), p->tools, "wickCall", NULL) &&
         !shows(p, call_talk(p, good_arguments(p), "call_wick_0123456789", r), p->tools, "wickCall", NULL);
+    json_t *later = call_talk(p, good_arguments(p), ID, r);
+    (void)json_array_append_new(later, says(p, "user", "wickLater"));
+    c->user_after_result = shows(p, later, p->tools, "wickCall", "wickLater");
     json_t *both =
         json_pack("[o, o]", call("wickCall", ID, good_arguments(p)), call("wickOther", "ihgfedcba", good_arguments(p)));
     json_t *m = json_pack("[o, o]", user(p), calling(p, both));
@@ -377,6 +424,11 @@ static void learn_variables(prober *p)
     for (size_t i = 0; i < sizeof switches / sizeof *switches && !c->thinking_switch; i++)
         if (differs(p, switches[i], json_true(), json_false())) c->thinking_switch = switches[i];
     c->effort = differs(p, "reasoning_effort", json_string("low"), json_string("high"));
+    for (size_t i = 0; c->effort && i < N_EFFORTS; i++) {
+        json_t *level = json_pack("{s:s}", "reasoning_effort", efforts[i]);
+        if (render(p, json_pack("[o]", user(p)), NULL, level)) c->efforts |= 1u << i;
+        json_decref(level);
+    }
     json_t *docs = json_pack("{s:[{s:s, s:s}]}", "documents", "title", "wickTitle", "text", "wickDocument");
     c->documents = render(p, json_pack("[o]", user(p)), NULL, docs) && has(p, "wickDocument");
     json_decref(docs);
@@ -393,26 +445,36 @@ static const wick_chat_caps everything = {.strings = WICK_CHAT_ALL_ROLES,
                                           .tool_calls = true,
                                           .parallel_calls = true,
                                           .tool_results = true,
+                                          .user_after_result = true,
+                                          .empty_answer = true,
                                           .reasoning = true,
                                           .past_reasoning = true,
                                           .documents = true,
-                                          .effort = true};
+                                          .effort = true,
+                                          .efforts = ~0u};
 
 void wick_chat_caps_learn(wick_chat_caps *caps, const wick_chat_template *t)
 {
-    prober p = {.t = t, .caps = caps, .tools = make_tools(true, true)};
+    prober p = {.t = t, .caps = caps, .tools = make_tools(2, true)};
     *caps = (wick_chat_caps){0};
     wick_buf_init(&p.out, PROBE_OUT_MAX);
-    learn_user(&p);
+    for (int i = 0; i < 3 && !(caps->strings | caps->parts); i++) {
+        caps->tools_list = i == 1;
+        caps->functions = i == 2;
+        learn_user(&p);
+    }
     if (!(caps->strings | caps->parts)) {
         *caps = everything;
     } else if (!shows_turns(&p)) {
         const wick_chat_caps user = *caps;
         *caps = everything;
         caps->last_only = true;
+        caps->tools_list = user.tools_list;
+        caps->functions = user.functions;
         caps->strings = user.strings ? WICK_CHAT_ALL_ROLES : 0;
         caps->parts = user.parts ? WICK_CHAT_ALL_ROLES : 0;
         caps->effort = caps->documents = false;
+        caps->efforts = 0;
         learn_variables(&p);
     } else {
         learn_system(&p);
@@ -443,6 +505,9 @@ const char *wick_chat_caps_note(const wick_chat_caps *c, unsigned i)
         c->tool_results ? NULL : "it shows no tool results: they become user messages",
         c->nine_char_ids ? "it wants call ids of nine characters: others are mapped" : NULL,
         c->alternates ? "it wants users and answers to alternate: messages in a row are joined" : NULL,
+        c->tool_calls && !c->user_after_result && c->alternates
+            ? "it wants an answer between a result and a user message: an empty one is put there"
+            : NULL,
         c->user_first ? "it wants the user to begin: an empty user message is put first" : NULL,
     };
     for (size_t k = 0; k < sizeof notes / sizeof *notes; k++)

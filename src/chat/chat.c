@@ -27,7 +27,7 @@ static bool render_probe(void *ctx, const json_t *messages, const json_t *tools,
         all && wick_messages_normalise(messages, &mine, NULL) == WICK_OK &&
         (c->caps.tools || c->caps.tools_in_system ? wick_tools_normalise(tools, &list, NULL) : WICK_OK) == WICK_OK &&
         wick_chat_adapt(&c->caps, mine, &list, NULL) == WICK_OK && json_object_set(all, "messages", mine) == 0 &&
-        json_object_set_new(all, "tools", list ? json_incref(list) : json_null()) == 0 &&
+        wick_chat_set_tools(&c->caps, all, list, limits.now_unix_s) &&
         json_object_set_new(all, "documents", json_null()) == 0 &&
         json_object_set_new(all, "add_generation_prompt", json_boolean(generation_prompt)) == 0;
     ok = ok && wick_chat_template_render(c->template, all, &limits, out, NULL) == WICK_OK;

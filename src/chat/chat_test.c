@@ -279,7 +279,7 @@ static void test_resume(void **state)
     check_resume(shows, "[" U("q") "," A("so") "]", "<u>q<a>so", 2, false);
     check_resume(shows, "[" U("q") ",{\"role\":\"assistant\",\"reasoning_content\":\"hm \"}]", "<u>q<a><think>\nhm ", 3,
                  true);
-    check_resume(drops, "[" U("q") ",{\"role\":\"assistant\",\"reasoning\":\"hm\"}]", "<u>q<a><think>\nhm", 10, false);
+    check_resume(drops, "[" U("q") ",{\"role\":\"assistant\",\"reasoning\":\"hm\"}]", "<u>q<a><think>\nhm", 2, true);
 }
 
 static void test_thinking(void **state)

@@ -116,18 +116,20 @@ static bool set_thinking(const wick_chat_caps *c, const wick_chat_request *in, j
         const json_t *v = json_object_get(in->vars, words[i]);
         if (json_is_boolean(v)) on = json_is_true(v) ? 1 : -1;
     }
-    if (effort && c->effort && !(none && c->thinking_switch) && !json_object_get(vars, "reasoning_effort") &&
-        json_object_set_new(vars, "reasoning_effort", json_string(effort)) != 0)
+    const char *level = effort ? wick_chat_effort(c, effort) : NULL;
+    if (level && !json_object_get(vars, "reasoning_effort") &&
+        json_object_set_new(vars, "reasoning_effort", json_string(level)) != 0)
         return false;
     if (!on || !c->thinking_switch || json_object_get(vars, c->thinking_switch)) return true;
     return json_object_set_new(vars, c->thinking_switch, json_boolean(on > 0)) == 0;
 }
 
 /* Everything but the messages. NULL: out of memory. */
-static json_t *make_vars(const wick_chat_caps *c, const wick_chat_request *in, const json_t *tools, bool begin)
+static json_t *make_vars(const wick_chat_caps *c, const wick_chat_request *in, const json_t *tools, bool begin,
+                         int64_t now_unix_s)
 {
     json_t *vars = json_object();
-    if (vars && json_object_set_new(vars, "tools", borrow(tools)) == 0 &&
+    if (vars && wick_chat_set_tools(c, vars, tools, now_unix_s) &&
         json_object_set_new(vars, "documents", borrow(in->documents)) == 0 &&
         json_object_set_new(vars, "add_generation_prompt", json_boolean(begin)) == 0 &&
         (!in->vars || json_object_update(vars, (json_t *)(uintptr_t)in->vars) == 0) && set_thinking(c, in, vars))
@@ -162,7 +164,7 @@ static wick_status render(const wick_chat *c, const wick_chat_request *in, json_
     if (json_is_number(now)) limits.now_unix_s = (int64_t)json_number_value(now);
     if (r->any) WICK_TRY(tag_last(messages, r, err));
     WICK_TRY(wick_chat_adapt(caps, messages, tools, err));
-    json_t *vars = make_vars(caps, in, *tools, !r->any && in->ending != WICK_CHAT_CLOSED);
+    json_t *vars = make_vars(caps, in, *tools, !r->any && in->ending != WICK_CHAT_CLOSED, limits.now_unix_s);
     if (!vars || json_object_set(vars, "messages", messages) != 0) {
         json_decref(vars);
         return wick_err_oom(err, "template variables", 0, 0);
@@ -175,17 +177,30 @@ static wick_status render(const wick_chat *c, const wick_chat_request *in, json_
     return WICK_OK;
 }
 
-/* A template that drops reasoning may still show it as part of the text. The last message of in->messages with its
- * reasoning as text, between tags. */
-static wick_status reasoning_as_text(const wick_chat *c, json_t *messages, wick_err *err)
+/* For a template that drops the reasoning that is to be continued: a new answer, and the reasoning behind it. r->text is
+ * the reasoning; out->text is replaced. */
+static wick_status reason_anew(const wick_chat *c, const wick_chat_request *in, const resume *r, wick_chat_prompt *out,
+                               wick_err *err)
 {
-    json_t *m = json_array_get(messages, json_array_size(messages) - 1);
     const wick_think_syntax *think = wick_chat_get_format(c)->think;
-    json_t *text = json_sprintf("%s\n%s", think ? wick_think_open(think) : "<think>",
-                                json_string_value(json_object_get(m, "reasoning_content")));
-    if (!text || json_object_set_new(m, "content", text) != 0) return wick_err_oom(err, "messages", 0, 0);
-    (void)json_object_del(m, "reasoning_content");
-    return WICK_OK;
+    json_t *messages = NULL, *tools = NULL;
+    resume none = {0};
+    bool left_out;
+    wick_status st = WICK_OK;
+    wick_buf_reset(&out->text);
+    WICK_TRY_GOTO(wick_messages_normalise(in->messages, &messages, err));
+    WICK_TRY_GOTO(wick_tools_normalise(in->tools, &tools, err));
+    (void)json_array_remove(messages, json_array_size(messages) - 1);
+    WICK_TRY_GOTO(render(c, in, messages, &tools, &none, &left_out, out, err));
+    if (!wick_think_begins_inside(think, wick_buf_str(&out->text), out->text.n)) {
+        wick_buf_puts(&out->text, think ? wick_think_open(think) : "<think>");
+        wick_buf_putc(&out->text, '\n');
+    }
+    wick_buf_add(&out->text, json_string_value(r->text), json_string_length(r->text));
+done:
+    json_decref(messages);
+    json_decref(tools);
+    return st;
 }
 
 static wick_status build_text(const wick_chat *c, const wick_chat_request *in, wick_chat_prompt *out, wick_err *err)
@@ -203,19 +218,8 @@ static wick_status build_text(const wick_chat *c, const wick_chat_request *in, w
     if (!in->raw) WICK_TRY_GOTO(check_parts(messages, err));
     r.any = wants_resume(in, messages);
     WICK_TRY_GOTO(render(c, in, messages, &tools, &r, &left_out, out, err));
-    if (left_out && r.reasoning) {
-        json_decref(messages);
-        json_decref(tools);
-        json_decref(r.text);
-        r.text = tools = messages = NULL;
-        r.reasoning = false;
-        wick_buf_reset(&out->text);
-        WICK_TRY_GOTO(wick_messages_normalise(in->messages, &messages, err));
-        WICK_TRY_GOTO(wick_tools_normalise(in->tools, &tools, err));
-        WICK_TRY_GOTO(reasoning_as_text(c, messages, err));
-        WICK_TRY_GOTO(render(c, in, messages, &tools, &r, &left_out, out, err));
-    }
-    if (left_out) {
+    if (left_out && r.reasoning) WICK_TRY_GOTO(reason_anew(c, in, &r, out, err));
+    if (left_out && !r.reasoning) {
         st = WICK_FAIL(err, WICK_E_TEMPLATE, "continue_final_message",
                        "continue_final_message: the template leaves the last message out");
         goto done;

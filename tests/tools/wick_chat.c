@@ -41,7 +41,8 @@ static json_t *describe(void)
         FLAG(tools), FLAG(tools_in_system);
     FLAG(tool_calls), FLAG(parallel_calls), FLAG(tool_results), FLAG(calls_need_null), FLAG(needs_description);
     FLAG(needs_parameters), FLAG(nine_char_ids), FLAG(alternates), FLAG(user_first), FLAG(reasoning);
-    FLAG(past_reasoning), FLAG(reasoning_parts), FLAG(documents), FLAG(effort);
+    FLAG(empty_answer), FLAG(user_after_result), FLAG(tools_list), FLAG(functions), FLAG(past_reasoning),
+        FLAG(reasoning_parts), FLAG(documents), FLAG(effort);
     json_object_set_new(o, "strings", json_integer(c->strings));
     json_object_set_new(o, "parts", json_integer(c->parts));
     json_object_set_new(o, "args", json_integer(c->args));
