@@ -38,7 +38,7 @@ wick_tc_step wick_tc_set_id(wick_tc_cur *c, const char *s, size_t n)
 static wick_tc_step ends_here(const wick_tc_cur *c)
 {
     size_t len;
-    if (c->i == c->n && c->end) return c->cut ? WICK_TC_BAD : WICK_TC_OK;
+    if (c->i == c->n && c->end) return WICK_TC_OK;
     const wick_tc_step close = wick_tc_any(c, c->i, c->f->close, 3, &len);
     const wick_tc_step skip = close == WICK_TC_OK ? close : wick_tc_any(c, c->i, c->f->skip, 4, &len);
     return skip == WICK_TC_BAD ? close : skip;
@@ -55,7 +55,6 @@ wick_tc_step wick_tc_literal(wick_tc_cur *c, bool may_be_sure)
     if (c->lit.started && may_be_sure) c->sure = true;
     if (c->lit.done) return WICK_TC_OK;
     if (st == WICK_TC_NOMEM || (st == WICK_TC_OK && !c->end)) return st == WICK_TC_OK ? WICK_TC_MORE : st;
-    if (st == WICK_TC_OK && c->cut) return WICK_TC_BAD;
     st = ends_here(c);
     if (st != WICK_TC_OK) return st;
     if (!wick_lit_close(&c->lit)) return WICK_TC_BAD;

@@ -57,7 +57,6 @@ struct wick_tc_cur {
     const char *s;
     size_t n, i;
     bool end; /* no more text comes */
-    bool cut; /* it was cut by a limit: what is missing at the end stays missing */
     /* What is around it. */
     bool marked, in_array; /* marked: a marker told that a call comes, so any name is believed */
     const wick_toolcall_format *f;

@@ -157,7 +157,7 @@ static wick_tc_step after(wick_tc_cur *c)
 static wick_tc_step at_end(wick_tc_cur *c)
 {
     if (!c->end) return WICK_TC_MORE;
-    return c->phase == AFTER && !c->cut ? finish(c) : WICK_TC_BAD;
+    return c->phase == AFTER ? finish(c) : WICK_TC_BAD;
 }
 
 wick_tc_step wick_tc_json_call(wick_tc_cur *c)

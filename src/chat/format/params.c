@@ -48,11 +48,11 @@ static wick_tc_step value_stop(const wick_tc_cur *c, size_t at, size_t *len)
     wick_tc_step st = wick_tc_any(c, at, &close, 1, len);
     if (st != WICK_TC_BAD || c->nested) return st;
     *len = 0;
-    if (at == c->n) return !c->end ? WICK_TC_MORE : c->cut ? WICK_TC_BAD : WICK_TC_OK;
+    if (at == c->n) return c->end ? WICK_TC_OK : WICK_TC_MORE;
     st = wick_tc_any(c, at, p->close ? &p->close : c->f->close, 1, &call);
     if (st != WICK_TC_OK) return st;
     for (at += call; at < c->n && wick_tc_is_space(c->s[at]);) at++;
-    if (at == c->n) return !c->end ? WICK_TC_MORE : c->cut ? WICK_TC_BAD : WICK_TC_OK;
+    if (at == c->n) return c->end ? WICK_TC_OK : WICK_TC_MORE;
     return p->close ? wick_tc_any(c, at, c->f->close, 3, &row) : WICK_TC_BAD;
 }
 
@@ -189,7 +189,7 @@ static wick_tc_step next(wick_tc_cur *c)
     size_t len = 0;
     WICK_TC_TRY(blanks(c));
     if (c->i == c->n && !c->end) return WICK_TC_MORE;
-    const bool missing = c->i == c->n && c->sure && !c->cut;
+    const bool missing = c->i == c->n && c->sure;
     const wick_tc_step close = missing ? WICK_TC_OK : close_tag(c, c->i, &len);
     if (close == WICK_TC_OK) {
         c->i += len;
@@ -198,8 +198,8 @@ static wick_tc_step next(wick_tc_cur *c)
         c->phase = HEAD;
         return c->args.failed ? WICK_TC_NOMEM : WICK_TC_PLAIN;
     }
-    const wick_tc_step open = wick_tc_lit(c, p->param_open);
-    if (open != WICK_TC_OK) return open == WICK_TC_MORE || close == WICK_TC_MORE ? WICK_TC_MORE : WICK_TC_BAD;
+    if (close == WICK_TC_MORE) return close;
+    WICK_TC_TRY(wick_tc_lit(c, p->param_open));
     c->phase = KEY;
     return WICK_TC_OK;
 }

@@ -22,6 +22,7 @@ struct wick_toolcall_parser {
     unsigned n_calls, n_here, n_bad; /* in all, since the marker, marks without a call */
     size_t head, lead;               /* lead: white space before the marker */
     size_t pos;                      /* from head: where the next call or separator begins */
+    size_t space;                    /* from head: white space before a call that is not certain */
     size_t mark;                     /* bytes after lead that are text for sure if no call follows */
     bool in_call, begun;
     wick_tc_syntax *reader; /* of the call that is read */
@@ -98,12 +99,11 @@ static wick_toolcall_place place(const wick_toolcall_parser *p)
 }
 
 /* The cursor over what is held. */
-static void look(wick_toolcall_parser *p, bool end, bool cut)
+static void look(wick_toolcall_parser *p, bool end)
 {
     p->c.s = view(p);
     p->c.n = left(p);
     p->c.end = end;
-    p->c.cut = cut;
     p->c.f = p->f;
     p->c.lim = &p->lim;
     p->c.tools = p->tools;
@@ -197,7 +197,7 @@ static bool text_step(wick_toolcall_parser *p, bool end)
         emit(p, left(p));
         return false;
     }
-    look(p, end, false);
+    look(p, end);
     const wick_tc_step st = opening(p, k, &open);
     if (st == WICK_TC_MORE) return false;
     const bool implied = st == WICK_TC_BAD && p->f->implied_start && !p->tried_start && place(p) == WICK_PLACE_START;
@@ -222,7 +222,7 @@ static void no_call(wick_toolcall_parser *p, bool harmless)
     p->state = TEXT;
     p->in_call = false;
     if (p->n_here > 0) {
-        p->head += p->pos;
+        p->head += p->space;
         p->after_call = true;
         return;
     }
@@ -390,7 +390,7 @@ static wick_tc_step raw_stop(const wick_tc_cur *c, size_t at, size_t *len)
 static wick_tc_step raw_step(wick_toolcall_parser *p)
 {
     wick_tc_cur *c = &p->c;
-    const wick_tc_step st = wick_tc_flow(c, raw_stop, c->cut ? WICK_TC_KEEP : WICK_TC_BLANKS, &c->args, false);
+    const wick_tc_step st = wick_tc_flow(c, raw_stop, WICK_TC_BLANKS, &c->args, false);
     if (st == WICK_TC_NOMEM) return st;
     if (c->args.n > p->sent) p->sink.arguments(p->sink.user, c->args.data + p->sent, c->args.n - p->sent);
     p->sent = c->args.n;
@@ -403,14 +403,15 @@ static wick_tc_step raw_step(wick_toolcall_parser *p)
     return WICK_TC_OK;
 }
 
-static wick_tc_step calls_step(wick_toolcall_parser *p, bool end, bool cut, wick_status *st, wick_err *err)
+static wick_tc_step calls_step(wick_toolcall_parser *p, bool end, wick_status *st, wick_err *err)
 {
-    look(p, end, cut);
+    look(p, end);
     wick_tc_cur *c = &p->c;
     if (p->state == RAW) return raw_step(p);
     if (p->in_call) return call_step(p, st, err);
     c->i = p->pos;
     const wick_tc_step step = between(p, c);
+    p->space = p->pos;
     if (step == WICK_TC_BAD) {
         p->pos = c->i;
         begin_call(p);
@@ -434,7 +435,7 @@ static wick_tc_step calls_step(wick_toolcall_parser *p, bool end, bool cut, wick
 
 /* --- feeding --------------------------------------------------------------------------------------------------------- */
 
-static wick_status go_on(wick_toolcall_parser *p, bool end, bool cut, wick_err *err)
+static wick_status go_on(wick_toolcall_parser *p, bool end, wick_err *err)
 {
     wick_tc_step step = WICK_TC_OK;
     wick_status st = WICK_OK;
@@ -444,7 +445,7 @@ static wick_status go_on(wick_toolcall_parser *p, bool end, bool cut, wick_err *
         else if (p->state == TEXT)
             step = text_step(p, end) ? WICK_TC_OK : WICK_TC_MORE;
         else
-            step = calls_step(p, end, cut, &st, err);
+            step = calls_step(p, end, &st, err);
     }
     if (st != WICK_OK) return st;
     if (step == WICK_TC_NOMEM) return wick_err_oom(err, "tool calls", 0, 0);
@@ -474,12 +475,22 @@ wick_status wick_toolcall_feed(wick_toolcall_parser *p, const char *text, size_t
         }
         wick_buf_putc(&p->held, text[i++]);
         if (p->held.failed) return wick_err_oom(err, "tool calls", p->held.n, 0);
-        WICK_TRY(go_on(p, false, false, err));
+        WICK_TRY(go_on(p, false, err));
     }
     return WICK_OK;
 }
 
 wick_status wick_toolcall_end(wick_toolcall_parser *p, bool cut, wick_err *err)
 {
-    return go_on(p, true, cut, err);
+    if (cut && (p->state == CALLS || p->state == RAW)) {
+        /* A call that was reported stays as far as it came; what was no call yet is text. */
+        if (p->in_call && p->begun)
+            end_call(p);
+        else if (p->n_here == 0)
+            emit(p, left(p));
+        p->head = p->held.n;
+        p->in_call = false;
+        p->state = PASS;
+    }
+    return go_on(p, true, err);
 }
