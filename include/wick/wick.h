@@ -187,6 +187,8 @@ typedef struct wick_token {
     float logprob;
     const wick_token_logprob *top; /* [n_top] */
     size_t n_top;
+    const char *reasoning; /* chat: what the model thinks before it answers, in the same way; it is not part of the text */
+    size_t n_reasoning;
 } wick_token;
 /* Not 0: stop here. The call then returns WICK_OK with WICK_STOPPED_BY_CALLER. */
 typedef int (*wick_token_callback)(void *user, const wick_token *token);
@@ -198,6 +200,12 @@ typedef enum wick_stop_reason {
     WICK_STOPPED_BY_CALLER   /* the callback said so */
 } wick_stop_reason;
 
+/* A call of one of the tools that tools_json named. NUL-terminated. */
+typedef struct wick_tool_call {
+    const char *id, *name;
+    const char *arguments; /* a JSON object, as text; what the model wrote where it made none (cut by max_tokens) */
+} wick_tool_call;
+
 /* Filled by a call that returned WICK_OK, zeroed by one that failed: release is right in both cases. */
 typedef struct wick_result {
     char *text; /* the whole answer, NUL-terminated */
@@ -207,6 +215,13 @@ typedef struct wick_result {
     wick_stop_reason reason;
     uint32_t n_prompt, n_cached; /* tokens; n_cached of the prompt's came from the prefix cache */
     double first_token_ms, prompt_ms, decode_ms;
+    /* Chat: text is the answer alone, without reasoning and calls. To go on after calls, repeat the conversation with a
+     * message {"role":"assistant","tool_calls":[...]} and one {"role":"tool","tool_call_id":ID,"content":RESULT} for each. */
+    char *reasoning; /* "" where there is none */
+    size_t n_reasoning;
+    wick_tool_call *tool_calls; /* [n_tool_calls], or NULL */
+    size_t n_tool_calls;
+    uint32_t n_reasoning_tokens;
 } wick_result;
 WICK_API void wick_result_release(wick_result *r);
 

@@ -2,8 +2,10 @@
  * error for wick_last_error. */
 #pragma once
 #include "base/buf.h"
+#include "chat/answer.h"
 #include "chat/chat.h"
 #include "chat/options.h"
+#include "chat/prompt.h"
 #include "wick/wick.h"
 
 struct wick_llm {
@@ -18,8 +20,19 @@ wick_status wick_capi_result(wick_status st, const wick_err *err, wick_error *ou
  * biases and must be freed by the caller with wick_free. */
 wick_status wick_capi_options(const wick_llm *llm, const wick_generate_options *options, wick_generate_options *full,
                               wick_request_opts *o, wick_logit_bias **bias, wick_err *err);
-/* Runs a request of `ids`, streams and collects. */
+/* How the answer to a conversation is read. */
+typedef struct wick_capi_reading {
+    wick_answer *answer; /* free with wick_answer_free */
+    bool show_special;   /* the engine must show control tokens: tags are some */
+} wick_capi_reading;
+/* For the answer to prompt; tools may be NULL. */
+wick_status wick_capi_reading_new(const wick_llm *llm, const wick_chat_prompt *prompt, json_t *tools,
+                                  wick_capi_reading *out, wick_err *err);
+/* Reasoning and calls of a finished answer (NULL: none) into *out, which holds the rest already. */
+wick_status wick_capi_fill_answer(wick_result *out, const wick_answer *answer, wick_err *err);
+/* Runs a request of `ids`, streams and collects. how NULL: the text is taken as it comes. */
 wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const wick_generate_options *options,
-                          wick_token_callback callback, void *user, wick_result *out, wick_err *err);
+                          const wick_capi_reading *how, wick_token_callback callback, void *user, wick_result *out,
+                          wick_err *err);
 /* "" or NULL-safe: text and length as the API takes them. */
 size_t wick_capi_length(const char *text, size_t n);

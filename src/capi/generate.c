@@ -26,14 +26,6 @@ static wick_status need_tokenizer(const wick_llm *llm, wick_err *err)
     return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, NULL, "this model has no tokenizer; give tokens instead of text");
 }
 
-void wick_result_release(wick_result *r)
-{
-    if (!r) return;
-    wick_free(r->text);
-    wick_free(r->ids);
-    memset(r, 0, sizeof *r);
-}
-
 /* ---- running a request ---- */
 
 typedef struct stream {
@@ -41,27 +33,53 @@ typedef struct stream {
     void *user;
     bool stopped;
     wick_buf text, ids;
+    wick_answer *answer;   /* NULL: the text is what the engine gives */
+    wick_buf now, thought; /* what the last event brought, with an answer */
 } stream;
 
+/* Through the reader of answers: text and reasoning of this event. */
+static wick_status read_event(stream *s, const wick_event *ev, wick_err *err)
+{
+    const wick_delta *d;
+    wick_buf_reset(&s->now);
+    wick_buf_reset(&s->thought);
+    WICK_TRY(wick_answer_event(s->answer, ev, err));
+    while ((d = wick_answer_next(s->answer)) != NULL) {
+        if (d->kind == WICK_DELTA_TEXT) wick_buf_add(&s->now, d->text, d->n);
+        if (d->kind == WICK_DELTA_REASONING) wick_buf_add(&s->thought, d->text, d->n);
+    }
+    return s->now.failed || s->thought.failed ? wick_err_oom(err, "the answer", 0, 0) : WICK_OK;
+}
+
 /* Keeps the event's text and token, and shows them to the caller. */
-static void show(stream *s, const wick_event *ev)
+static wick_status show(stream *s, const wick_event *ev, wick_err *err)
 {
     bool token = ev->kind == WICK_EVENT_TOKEN;
-    if (s->stopped) return;
-    wick_buf_add(&s->text, ev->text, ev->n_text);
+    const char *text = ev->text;
+    size_t n_text = ev->n_text;
+    if (s->stopped) return WICK_OK;
+    if (s->answer) {
+        WICK_TRY(read_event(s, ev, err));
+        text = wick_buf_str(&s->now);
+        n_text = s->now.n;
+    }
+    wick_buf_add(&s->text, text, n_text);
     if (token) wick_buf_add(&s->ids, &ev->token, sizeof ev->token);
-    if (!s->fn || (!token && ev->n_text == 0)) return;
+    if (!s->fn || (!token && n_text == 0 && s->thought.n == 0)) return WICK_OK;
     wick_token_logprob top[20];
     uint32_t n_top = ev->n_top < 20 ? ev->n_top : 20;
     for (uint32_t i = 0; i < n_top; i++) top[i] = (wick_token_logprob){ev->top[i].id, ev->top[i].logprob};
     wick_token t = {.size = sizeof t,
                     .id = token ? ev->token : -1,
-                    .text = ev->n_text > 0 ? ev->text : "",
-                    .n_text = ev->n_text,
+                    .text = n_text > 0 ? text : "",
+                    .n_text = n_text,
                     .logprob = token ? ev->logprob : 0,
                     .top = top,
-                    .n_top = n_top};
+                    .n_top = n_top,
+                    .reasoning = wick_buf_str(&s->thought),
+                    .n_reasoning = s->thought.n};
     s->stopped = s->fn(s->user, &t) != 0;
+    return WICK_OK;
 }
 
 static wick_stop_reason reason_of(wick_finish f)
@@ -86,7 +104,7 @@ static wick_status drain(wick_request *r, stream *s, wick_buf *data, wick_event 
         if (ev->kind == WICK_EVENT_LOGITS && data && ev->is_prompt)
             wick_buf_add(data, ev->data, (size_t)ev->n_data * ev->width * sizeof *ev->data);
         if (s && (ev->kind == WICK_EVENT_TOKEN || ev->kind == WICK_EVENT_DONE)) {
-            show(s, ev);
+            WICK_TRY(show(s, ev, err));
             if (s->stopped) wick_request_cancel(r);
         }
         if (ev->kind != WICK_EVENT_DONE) continue;
@@ -129,20 +147,22 @@ static wick_status fill_result(wick_result *out, stream *s, const wick_event *la
     out->text = wick_buf_take(&s->text, &out->n_text);
     char *ids = wick_buf_take(&s->ids, &n_bytes);
     memcpy(&out->ids, &ids, sizeof ids); /* char * from the heap, aligned for anything */
-    if (out->text && out->ids) return WICK_OK;
-    wick_result_release(out);
-    return wick_err_oom(err, "the answer", 0, 0);
+    wick_status st = out->text && out->ids ? WICK_OK : wick_err_oom(err, "the answer", 0, 0);
+    if (st == WICK_OK) st = wick_capi_fill_answer(out, s->answer, err);
+    if (st != WICK_OK) wick_result_release(out);
+    return st;
 }
 
 wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const wick_generate_options *options,
-                          wick_token_callback callback, void *user, wick_result *out, wick_err *err)
+                          const wick_capi_reading *how, wick_token_callback callback, void *user, wick_result *out,
+                          wick_err *err)
 {
     wick_generate_options full;
     wick_request_opts o;
     wick_logit_bias *bias = NULL;
     wick_request *r = NULL;
     wick_event last;
-    stream s = {.fn = callback, .user = user};
+    stream s = {.fn = callback, .user = user, .answer = how ? how->answer : NULL};
     wick_status st = wick_capi_options(llm, options, &full, &o, &bias, err);
     if (st != WICK_OK) goto done;
     if (n_ids > UINT32_MAX) {
@@ -151,14 +171,19 @@ wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const
     }
     o.prompt = ids;
     o.n_prompt = (uint32_t)n_ids;
+    if (how && how->show_special) o.show_special = true;
     WICK_TRY_GOTO(start(llm, &o, &r, err));
     WICK_TRY_GOTO(drain(r, &s, NULL, &last, err));
+    if (s.answer && s.stopped && wick_answer_how(s.answer) == WICK_END_NONE)
+        WICK_TRY_GOTO(wick_answer_finish(s.answer, WICK_FINISH_CANCELLED, err));
     if (out) st = fill_result(out, &s, &last, err);
 done:
     wick_request_free(r);
     wick_free(bias);
     wick_buf_release(&s.text);
     wick_buf_release(&s.ids);
+    wick_buf_release(&s.now);
+    wick_buf_release(&s.thought);
     return st;
 }
 
@@ -170,7 +195,7 @@ static wick_status run_text(wick_llm *llm, const char *text, size_t n, const wic
     int32_t *ids = NULL;
     size_t n_ids = 0;
     wick_status st = wick_tokenizer_encode(wick_engine_tokenizer(llm->engine), text, n, 0, &ids, &n_ids, err);
-    if (st == WICK_OK) st = wick_capi_run(llm, ids, n_ids, options, callback, user, out, err);
+    if (st == WICK_OK) st = wick_capi_run(llm, ids, n_ids, options, NULL, callback, user, out, err);
     wick_free(ids);
     return st;
 }
@@ -194,7 +219,7 @@ wick_status wick_llm_generate_tokens(wick_llm *llm, const int32_t *ids, size_t n
     if (out) memset(out, 0, sizeof *out);
     wick_status st = need(llm, "llm", &err);
     if (st == WICK_OK) st = need(ids, "ids", &err);
-    if (st == WICK_OK) st = wick_capi_run(llm, ids, n_ids, options, callback, user, out, &err);
+    if (st == WICK_OK) st = wick_capi_run(llm, ids, n_ids, options, NULL, callback, user, out, &err);
     return wick_capi_result(st, &err, error);
 }
 
@@ -204,9 +229,9 @@ static wick_status parse_optional(const char *text, const char *name, json_t **o
     return text ? wick_json_parse(text, strlen(text), name, out, err) : WICK_OK;
 }
 
-/* prompt: text alone with no_ids. */
-static wick_status build(wick_llm *llm, const json_t *messages, const wick_generate_options *given, bool no_ids,
-                         wick_chat_prompt *prompt, wick_err *err)
+/* prompt: text alone where how is NULL; else its tokens, and how->answer to read the answer with, which is the caller's. */
+static wick_status build(wick_llm *llm, const json_t *messages, const wick_generate_options *given,
+                         wick_chat_prompt *prompt, wick_capi_reading *how, wick_err *err)
 {
     wick_generate_options full;
     wick_request_opts o;
@@ -229,8 +254,12 @@ static wick_status build(wick_llm *llm, const json_t *messages, const wick_gener
                                   .tools = tools,
                                   .vars = vars,
                                   .ending = full.continue_last ? WICK_CHAT_CONTINUE : WICK_CHAT_ANSWER,
-                                  .no_ids = no_ids};
+                                  .no_ids = !how};
     st = wick_chat_prompt_build(llm->chat, &in, prompt, err);
+    if (st == WICK_OK && how) {
+        st = wick_capi_reading_new(llm, prompt, tools, how, err);
+        if (st != WICK_OK) wick_chat_prompt_release(prompt);
+    }
 done:
     wick_free(bias);
     json_decref(tools);
@@ -242,8 +271,10 @@ static wick_status chat(wick_llm *llm, const json_t *messages, const wick_genera
                         wick_token_callback callback, void *user, wick_result *out, wick_err *err)
 {
     wick_chat_prompt prompt;
-    WICK_TRY(build(llm, messages, options, false, &prompt, err));
-    wick_status st = wick_capi_run(llm, prompt.ids, prompt.n_ids, options, callback, user, out, err);
+    wick_capi_reading how = {0};
+    WICK_TRY(build(llm, messages, options, &prompt, &how, err));
+    wick_status st = wick_capi_run(llm, prompt.ids, prompt.n_ids, options, &how, callback, user, out, err);
+    wick_answer_free(how.answer);
     wick_chat_prompt_release(&prompt);
     return st;
 }
@@ -299,7 +330,7 @@ wick_status wick_llm_apply_template(wick_llm *llm, const char *messages_json, co
     wick_status st = need(llm, "llm", &err);
     if (st == WICK_OK) st = need(messages_json, "messages", &err);
     if (st == WICK_OK) st = parse_optional(messages_json, "messages", &list, &err);
-    if (st == WICK_OK) st = build(llm, list, options, true, &prompt, &err);
+    if (st == WICK_OK) st = build(llm, list, options, &prompt, NULL, &err);
     if (st == WICK_OK) {
         size_t n;
         *text = wick_buf_take(&prompt.text, &n);

@@ -30,29 +30,29 @@ static wick_status run_generate(const wick_args *a, wick_err *err)
     wick_engine *e = NULL;
     int32_t *ids = NULL;
     size_t n = 0;
-    wick_answer r;
+    wick_reply r;
     char figures[512];
     wick_status st = WICK_OK;
-    wick_answer_init(&r);
+    wick_reply_init(&r);
     WICK_TRY_GOTO(wick_session_open(&e, a, false, err));
     WICK_TRY_GOTO(prompt_ids(e, a, &ids, &n, err));
     if (n == 0) {
         st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "the prompt is empty");
         goto done;
     }
-    WICK_TRY_GOTO(wick_session_generate(e, a, ids, n, !a->json && !a->no_stream, &r, err));
+    WICK_TRY_GOTO(wick_session_generate(e, a, ids, n, NULL, !a->json && !a->no_stream, &r, err));
     if (a->json) {
-        WICK_TRY_GOTO(wick_print_json(wick_answer_json(e, &r), err));
+        WICK_TRY_GOTO(wick_print_json(wick_reply_json(e, &r), err));
     } else {
         if (a->no_stream) wick_term_text(wick_buf_str(&r.text), r.text.n);
         wick_term_text("\n", 1);
     }
-    wick_answer_figures(e, &r.usage, figures, sizeof figures);
+    wick_reply_figures(e, &r.usage, figures, sizeof figures);
     wick_verbose("%s", figures);
     if (r.finish == WICK_FINISH_CANCELLED) st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "interrupted");
 done:
     wick_free(ids);
-    wick_answer_release(&r);
+    wick_reply_release(&r);
     wick_engine_close(e);
     return st;
 }

@@ -17,8 +17,10 @@ typedef struct run_ctx {
     json_t *vars; /* of the template, or NULL */
 } run_ctx;
 
-/* The prompt as ids: through the chat template, or where the model has none the last message as it is. */
-static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, size_t *n, wick_err *err)
+/* The prompt as ids: through the chat template, or where the model has none the last message as it is. *how: what its
+ * answer is read with. */
+static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, size_t *n, wick_answer_opts *how,
+                          wick_err *err)
 {
     if (wick_chat_usable(c->chat)) {
         const wick_chat_request in = {.messages = messages, .vars = c->vars};
@@ -27,6 +29,8 @@ static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, siz
         *ids = prompt.ids;
         *n = prompt.n_ids;
         prompt.ids = NULL;
+        how->format = *wick_chat_get_format(c->chat);
+        how->inside_reasoning = prompt.in_reasoning;
         wick_chat_prompt_release(&prompt);
     } else {
         const json_t *last = json_object_get(json_array_get(messages, json_array_size(messages) - 1), "content");
@@ -36,12 +40,14 @@ static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, siz
     return *n > 0 ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "the prompt is empty");
 }
 
-static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_answer *r, wick_err *err)
+static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_reply *r, wick_err *err)
 {
     int32_t *ids = NULL;
     size_t n = 0;
-    wick_status st = render(c, messages, &ids, &n, err);
-    if (st == WICK_OK) st = wick_session_generate(c->e, c->a, ids, n, stream, r, err);
+    wick_answer_opts how = {0};
+    wick_status st = render(c, messages, &ids, &n, &how, err);
+    how.raw_reasoning = c->a->show_special;
+    if (st == WICK_OK) st = wick_session_generate(c->e, c->a, ids, n, &how, stream, r, err);
     wick_free(ids);
     return st;
 }
@@ -49,40 +55,42 @@ static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_answer
 static wick_status chat_turn(void *ctx, json_t *messages, wick_err *err)
 {
     run_ctx *c = ctx;
-    wick_answer r;
+    wick_reply r;
     char figures[512];
-    wick_answer_init(&r);
+    wick_reply_init(&r);
     wick_status st = answer(c, messages, true, &r, err);
     wick_term_text("\n", 1);
     if (st == WICK_OK) {
         json_t *m = json_object();
         json_object_set_new(m, "role", json_string("assistant"));
         json_object_set_new(m, "content", wick_json_text(r.text.data, r.text.n));
+        if (r.reasoning.n > 0)
+            json_object_set_new(m, "reasoning_content", wick_json_text(r.reasoning.data, r.reasoning.n));
         json_array_append_new(messages, m);
         if (r.finish == WICK_FINISH_CANCELLED) wick_notice("(stopped)");
-        wick_answer_figures(c->e, &r.usage, figures, sizeof figures);
+        wick_reply_figures(c->e, &r.usage, figures, sizeof figures);
         wick_verbose("%s", figures);
     }
-    wick_answer_release(&r);
+    wick_reply_release(&r);
     return st;
 }
 
 static wick_status one_answer(run_ctx *c, json_t *messages, wick_err *err)
 {
-    wick_answer r;
+    wick_reply r;
     char figures[512];
-    wick_answer_init(&r);
+    wick_reply_init(&r);
     wick_status st = WICK_OK;
     WICK_TRY_GOTO(answer(c, messages, !c->a->json, &r, err));
     if (c->a->json)
-        WICK_TRY_GOTO(wick_print_json(wick_answer_json(c->e, &r), err));
+        WICK_TRY_GOTO(wick_print_json(wick_reply_json(c->e, &r), err));
     else
         wick_term_text("\n", 1);
-    wick_answer_figures(c->e, &r.usage, figures, sizeof figures);
+    wick_reply_figures(c->e, &r.usage, figures, sizeof figures);
     wick_verbose("%s", figures);
     if (r.finish == WICK_FINISH_CANCELLED) st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "interrupted");
 done:
-    wick_answer_release(&r);
+    wick_reply_release(&r);
     return st;
 }
 
@@ -163,7 +171,8 @@ const wick_command wick_cmd_run = {
     .about = "With a PROMPT prints the answer and ends; without one it is a chat with history and line editing, in "
              "which Ctrl-C\n"
              "stops the answer and not the program. PROMPT may be -, for standard input. The model's own chat template "
-             "is used.",
+             "is used. What the model thinks before it answers goes to standard error, and with --json to "
+             "\"reasoning\".",
     .examples = "wick run models/wick-shell \"list all files\"\tone answer\nwick run MODEL\ta chat\n"
                 "wick run MODEL - --json < question.txt\tfrom a pipe, as JSON",
     .group = {&group, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},

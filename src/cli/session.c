@@ -143,22 +143,23 @@ wick_status wick_sampling_from(wick_sampling *s, const wick_args *a, const wick_
     return st;
 }
 
-void wick_answer_init(wick_answer *r)
+void wick_reply_init(wick_reply *r)
 {
     memset(r, 0, sizeof *r);
     wick_buf_init(&r->text, 0);
     r->tokens = json_array();
 }
 
-void wick_answer_release(wick_answer *r)
+void wick_reply_release(wick_reply *r)
 {
     wick_buf_release(&r->text);
+    wick_buf_release(&r->reasoning);
     json_decref(r->tokens);
     json_decref(r->logprobs);
 }
 
 /* {"id": 5, "token": " a", "logprob": -0.1, "top": [...]} as an element of r->logprobs */
-static void add_logprob(const wick_engine *e, const wick_event *ev, wick_answer *r)
+static void add_logprob(const wick_engine *e, const wick_event *ev, wick_reply *r)
 {
     const wick_tokenizer *t = wick_engine_tokenizer(e);
     json_t *top = json_array(), *o = json_object();
@@ -178,15 +179,42 @@ static void add_logprob(const wick_engine *e, const wick_event *ev, wick_answer 
     json_array_append_new(r->logprobs, o);
 }
 
-static wick_status pump_events(wick_engine *e, wick_request *q, bool stream, wick_answer *r, wick_err *err)
+static void add_text(wick_reply *r, const char *text, size_t n, bool stream)
+{
+    if (stream) wick_term_text(text, n);
+    wick_buf_add(&r->text, text, n);
+}
+
+/* The event through the reader of answers. */
+static wick_status read_event(wick_answer *answer, const wick_event *ev, bool stream, wick_reply *r, wick_err *err)
+{
+    const wick_delta *d;
+    WICK_TRY(wick_answer_event(answer, ev, err));
+    while ((d = wick_answer_next(answer)) != NULL) {
+        if (d->kind == WICK_DELTA_TEXT) {
+            if (stream && r->reasoning.n > 0 && r->text.n == 0) wick_term_thought_end();
+            add_text(r, d->text, d->n, stream);
+        } else if (d->kind == WICK_DELTA_REASONING) {
+            if (stream) wick_term_thought(d->text, d->n);
+            wick_buf_add(&r->reasoning, d->text, d->n);
+        }
+    }
+    if (ev->kind == WICK_EVENT_DONE && stream && r->reasoning.n > 0 && r->text.n == 0) wick_term_thought_end();
+    return r->reasoning.failed ? wick_err_oom(err, "answer", 0, 0) : WICK_OK;
+}
+
+static wick_status pump_events(wick_engine *e, wick_request *q, wick_answer *answer, bool stream, wick_reply *r,
+                               wick_err *err)
 {
     for (;;) {
         const wick_event *ev = wick_request_next(q, 100);
         if (wick_interrupted()) wick_request_cancel(q);
         if (!ev) continue;
         if (ev->kind == WICK_EVENT_TOKEN || ev->kind == WICK_EVENT_DONE) {
-            if (stream) wick_term_text(ev->text, ev->n_text);
-            wick_buf_add(&r->text, ev->text, ev->n_text);
+            if (answer)
+                WICK_TRY(read_event(answer, ev, stream, r, err));
+            else
+                add_text(r, ev->text, ev->n_text, stream);
         }
         if (ev->kind == WICK_EVENT_TOKEN && !ev->is_prompt) {
             json_array_append_new(r->tokens, json_integer(ev->token));
@@ -205,9 +233,10 @@ static wick_status pump_events(wick_engine *e, wick_request *q, bool stream, wic
     }
 }
 
-wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n, bool stream,
-                                  wick_answer *r, wick_err *err)
+wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n,
+                                  const wick_answer_opts *how, bool stream, wick_reply *r, wick_err *err)
 {
+    wick_answer *answer = NULL;
     wick_request_opts o;
     wick_request *q = NULL;
     wick_request_opts_init(&o);
@@ -224,10 +253,14 @@ wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int3
         o.n_top_logprobs = (uint32_t)a->logprobs;
         r->logprobs = json_array();
     }
-    wick_status st = wick_request_new(&q, e, &o, err);
+    wick_status st = how ? wick_answer_new(&answer, how, err) : WICK_OK;
+    if (how && wick_chat_format_needs_special(&how->format, wick_engine_tokenizer(e), how->tools != NULL))
+        o.show_special = true;
+    if (st == WICK_OK) st = wick_request_new(&q, e, &o, err);
     if (st == WICK_OK) st = wick_request_submit(q, err);
-    if (st == WICK_OK) st = pump_events(e, q, stream, r, err);
+    if (st == WICK_OK) st = pump_events(e, q, answer, stream, r, err);
     wick_request_free(q);
+    wick_answer_free(answer);
     wick_free((void *)(uintptr_t)o.sampling.bias);
     return st;
 }
@@ -250,7 +283,7 @@ static double rate(double n, double ms)
     return ms > 0 && n > 0 ? n * 1000 / ms : 0;
 }
 
-void wick_answer_figures(const wick_engine *e, const wick_usage *u, char *dst, size_t cap)
+void wick_reply_figures(const wick_engine *e, const wick_usage *u, char *dst, size_t cap)
 {
     uint32_t fresh = u->n_prompt - u->n_cached;
     snprintf(dst, cap, "backend=%s model=%s prompt %u tok %.1f tok/s, decode %u tok %.1f tok/s, first token %.0f ms",
@@ -258,13 +291,14 @@ void wick_answer_figures(const wick_engine *e, const wick_usage *u, char *dst, s
              rate(u->n_gen > 1 ? u->n_gen - 1 : 0, u->decode_ms), u->first_token_ms);
 }
 
-json_t *wick_answer_json(const wick_engine *e, const wick_answer *r)
+json_t *wick_reply_json(const wick_engine *e, const wick_reply *r)
 {
     const wick_usage *u = &r->usage;
     json_t *o = json_object(), *usage = json_object(), *timings = json_object();
     json_object_set_new(o, "model", wick_json_text(wick_engine_model(e)->name, strlen(wick_engine_model(e)->name)));
     json_object_set_new(o, "backend", json_string(wick_engine_backend_name(e)));
     json_object_set_new(o, "text", wick_json_text(r->text.data, r->text.n));
+    if (r->reasoning.n > 0) json_object_set_new(o, "reasoning", wick_json_text(r->reasoning.data, r->reasoning.n));
     json_object_set(o, "tokens", r->tokens);
     if (r->logprobs) json_object_set(o, "logprobs", r->logprobs);
     json_object_set_new(o, "finish_reason", json_string(wick_finish_name(r->finish)));

@@ -1,6 +1,7 @@
 /* cli/session.h - what several commands do with a model: open it as the options say, run a request, show figures. */
 #pragma once
 #include <jansson.h>
+#include "chat/answer.h"
 #include "cli/args.h"
 #include "engine/engine.h"
 #include "hub/discover.h"
@@ -14,24 +15,26 @@ wick_status wick_session_open(wick_engine **e, const wick_args *a, bool no_token
 wick_status wick_sampling_from(wick_sampling *s, const wick_args *a, const wick_engine *e,
                                wick_err *err) WICK_MUST_CHECK;
 
-typedef struct wick_answer {
-    wick_buf text;
+typedef struct wick_reply {
+    wick_buf text, reasoning;
     json_t *tokens;   /* array of ids */
     json_t *logprobs; /* array of objects, or NULL */
     wick_finish finish;
     char stop_string[64];
     wick_usage usage;
-} wick_answer;
+} wick_reply;
 
-void wick_answer_init(wick_answer *r);
-void wick_answer_release(wick_answer *r);
-/* Runs one GENERATE request over the prompt ids; streams to standard output if `stream`. Ctrl-C cancels it (finish says
- * so; not an error). */
-wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n, bool stream,
-                                  wick_answer *r, wick_err *err) WICK_MUST_CHECK;
+void wick_reply_init(wick_reply *r);
+void wick_reply_release(wick_reply *r);
+/* Runs one GENERATE request over the prompt ids; streams to standard output if `stream`: reasoning goes to standard error
+ * then. how: the answer is read with it (it is to a conversation); NULL: its text is taken as it comes. Ctrl-C cancels it
+ * (finish says so; not an error). */
+wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n,
+                                  const wick_answer_opts *how, bool stream, wick_reply *r,
+                                  wick_err *err) WICK_MUST_CHECK;
 /* "backend=cpu model=x prompt N tok X tok/s, decode M tok Y tok/s, first token Z ms" */
-void wick_answer_figures(const wick_engine *e, const wick_usage *u, char *dst, size_t cap);
-json_t *wick_answer_json(const wick_engine *e, const wick_answer *r);
+void wick_reply_figures(const wick_engine *e, const wick_usage *u, char *dst, size_t cap);
+json_t *wick_reply_json(const wick_engine *e, const wick_reply *r);
 const char *wick_finish_name(wick_finish f); /* "stop", "length", "cancelled", "error" */
 /* Tokens of a text as the model reads it: with bos where the tokenizer adds it. Fails where the model has no tokenizer. */
 wick_status wick_session_encode(wick_engine *e, const char *text, size_t n, unsigned flags, int32_t **ids,

@@ -161,24 +161,47 @@ wick_progress wick_term_progress(void)
     return p;
 }
 
+/* Control bytes but \n and \t made visible; the joiners of emoji and of Arabic text stay. */
+static void put_visible(FILE *f, const char *p, size_t n)
+{
+    for (size_t i = 0, len; i < n; i += len) {
+        char shown[32];
+        uint32_t cp;
+        len = wick_utf8_next(p + i, n - i, &cp);
+        const bool joiner = cp >= 0x200B && cp <= 0x200F;
+        if (cp == '\n' || cp == '\t' || joiner)
+            fwrite(p + i, 1, len, f);
+        else
+            fwrite(shown, 1, wick_escape_line(shown, sizeof shown, p + i, len), f);
+    }
+}
+
 void wick_term_text(const char *p, size_t n)
 {
     bar_clear();
-    if (!term.out_tty) {
+    if (term.out_tty)
+        put_visible(stdout, p, n);
+    else
         fwrite(p, 1, n, stdout);
-    } else {
-        for (size_t i = 0, len; i < n; i += len) {
-            char shown[32];
-            uint32_t cp;
-            len = wick_utf8_next(p + i, n - i, &cp);
-            bool joiner = cp >= 0x200B && cp <= 0x200F; /* part of emoji and of Arabic text */
-            if (cp == '\n' || cp == '\t' || joiner)
-                fwrite(p + i, 1, len, stdout);
-            else
-                fwrite(shown, 1, wick_escape_line(shown, sizeof shown, p + i, len), stdout);
-        }
-    }
     fflush(stdout);
+}
+
+void wick_term_thought(const char *p, size_t n)
+{
+    if (term.quiet) return;
+    bar_clear();
+    if (term.err_tty) fputs("\033[2m", stderr);
+    if (term.err_tty)
+        put_visible(stderr, p, n);
+    else
+        fwrite(p, 1, n, stderr);
+    if (term.err_tty) fputs("\033[0m", stderr);
+    fflush(stderr);
+}
+
+void wick_term_thought_end(void)
+{
+    if (!term.quiet) fputs("\n\n", stderr);
 }
 
 bool wick_interrupted(void)

@@ -17,6 +17,10 @@ void wick_term_bytes(const char *what, uint64_t done, uint64_t total, uint64_t h
 /* Model text to standard output: escape sequences and other control bytes but \n and \t are made visible when it is a
  * terminal, and left alone in a pipe. */
 void wick_term_text(const char *p, size_t n);
+/* Reasoning to standard error, in the same way and dimmed on a terminal; nothing with --quiet. The end of it: a blank line
+ * before the answer. */
+void wick_term_thought(const char *p, size_t n);
+void wick_term_thought_end(void);
 
 bool wick_interrupted(void); /* Ctrl-C since the last clear */
 void wick_interrupt_clear(void);
