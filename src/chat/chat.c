@@ -50,6 +50,7 @@ wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const 
     if (t) {
         wick_chat_caps_learn(&c->caps, t);
         st = wick_chat_format_choose(&c->format, render_probe, c, err);
+        if (st == WICK_OK) wick_chat_format_complete(&c->format, tok);
     }
     if (st == WICK_OK)
         *out = c;

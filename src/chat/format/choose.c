@@ -20,6 +20,25 @@ bool wick_chat_format_needs_special(const wick_chat_format *f, const wick_tokeni
            (with_calls && f->calls && is_control(t, wick_call_syntax_open(f->calls)));
 }
 
+static bool is_token(const wick_tokenizer *t, const char *tag)
+{
+    const int32_t id = tag && *tag ? wick_tokenizer_find(t, tag, strlen(tag)) : -1;
+    return id >= 0 &&
+           (wick_tokenizer_type(t, id) == WICK_TOKEN_CONTROL || wick_tokenizer_type(t, id) == WICK_TOKEN_USER);
+}
+
+void wick_chat_format_complete(wick_chat_format *f, const wick_tokenizer *t)
+{
+    if (!t) return;
+    for (size_t i = 0; f->guessed && wick_call_syntax_at(i); i++)
+        if (is_token(t, wick_call_syntax_open(wick_call_syntax_at(i)))) {
+            f->calls = wick_call_syntax_at(i);
+            f->guessed = false;
+        }
+    for (size_t i = 0; f->calls && !f->think && wick_think_syntax_at(i); i++)
+        if (is_token(t, wick_think_open(wick_think_syntax_at(i)))) f->think = wick_think_syntax_at(i);
+}
+
 /* --- probes ---------------------------------------------------------------------------------------------------------- */
 
 #define NAME "wickTool"
@@ -58,13 +77,14 @@ typedef struct prober {
     wick_format_render render;
     void *user;
     json_t *tools;
+    bool quiet; /* thinking is switched off */
     wick_buf text, prompt;
 } prober;
 
 /* Takes messages. */
 static bool probe(prober *p, json_t *messages, bool with_tools, bool prompt, wick_buf *out)
 {
-    json_t *vars = json_pack("{s:b, s:b}", "enable_thinking", 1, "thinking", 1);
+    json_t *vars = json_pack("{s:b, s:b}", "enable_thinking", !p->quiet, "thinking", !p->quiet);
     wick_buf_reset(out);
     const bool ok = messages && vars && p->render(p->user, messages, with_tools ? p->tools : NULL, vars, prompt, out);
     json_decref(messages);
@@ -84,6 +104,8 @@ static const char *turn(prober *p)
     size_t i = 0;
     if (!probe(p, json_pack("[o]", user_message()), true, true, &p->prompt)) return p->text.data;
     while (i < p->prompt.n && i < p->text.n && p->prompt.data[i] == p->text.data[i]) i++;
+    /* Where the prompt goes on with a tag (<think>), its beginning may be that of a call's marker too. */
+    while (i < p->prompt.n && i > 0 && !strchr("\n>]", p->text.data[i - 1])) i--;
     return p->text.data + i;
 }
 
@@ -128,8 +150,9 @@ static bool reads(const wick_call_syntax *f, json_t *tools, const char *text)
 {
     reading r = {0};
     const wick_toolcall_sink sink = {&r, at_start, no_text, call, arguments, call_end};
+    const wick_toolcall_limits strict = {.marked_only = true};
     wick_toolcall_parser *p = NULL;
-    wick_status st = wick_toolcall_parser_new(&p, f, tools, NULL, &sink, NULL);
+    wick_status st = wick_toolcall_parser_new(&p, f, tools, &strict, &sink, NULL);
     if (st == WICK_OK) st = wick_toolcall_feed(p, text, strlen(text), NULL);
     if (st == WICK_OK) st = wick_toolcall_end(p, false, NULL);
     wick_toolcall_parser_free(p);
@@ -167,11 +190,31 @@ static const wick_call_syntax *matching(prober *p, const char *text)
 {
     const wick_call_syntax *f, *first = NULL;
     for (size_t i = 0; (f = wick_call_syntax_at(i)) != NULL; i++) {
+        if (first && wick_call_syntax_open(first) && !wick_call_syntax_open(f))
+            break; /* those without a marker read what others wrap in theirs */
         if (!reads(f, p->tools, text)) continue;
         if (writes(f, text)) return f;
         if (!first) first = f;
     }
     return first;
+}
+
+/* The syntax that the text about tools tells of, where calls themselves are not rendered: its marker is there with tools
+ * and not without. Among rows with one marker, that whose way to write parameters is there too. */
+static const wick_call_syntax *told(prober *p)
+{
+    const wick_call_syntax *f, *best = NULL;
+    if (!probe(p, json_pack("[o]", user_message()), true, true, &p->text) ||
+        !probe(p, json_pack("[o]", user_message()), false, true, &p->prompt))
+        return NULL;
+    for (size_t i = 0; (f = wick_call_syntax_at(i)) != NULL; i++) {
+        const wick_call_shape *s = wick_call_syntax_shape(f);
+        const char *open = wick_call_syntax_open(f);
+        if (!open || !has(&p->text, open) || has(&p->prompt, open)) continue;
+        if (s->style == WICK_STYLE_PARAMS && has(&p->text, s->param_open)) return f;
+        if (s->style != WICK_STYLE_PARAMS && !best) best = f;
+    }
+    return best;
 }
 
 static void choose_calls(prober *p, wick_chat_format *out)
@@ -180,6 +223,10 @@ static void choose_calls(prober *p, wick_chat_format *out)
     if (probe(p, call_messages(false), true, false, &p->text) && has(&p->text, VALUE))
         out->calls = matching(p, turn(p));
     out->describe = !shows_tools;
+    if (shows_tools && !out->calls) {
+        out->calls = told(p);
+        out->guessed = !out->calls;
+    }
     if (!out->calls || out->describe) out->calls = wick_call_syntax_by_name("hermes");
 }
 
@@ -220,11 +267,16 @@ static const wick_think_syntax *find_think(prober *p)
     if (probe(p, call_messages(true), true, false, &p->text) && has(&p->text, THOUGHT))
         for (size_t i = 0; (t = wick_think_syntax_at(i)) != NULL; i++)
             if (tag_before(&p->text, t->open, THOUGHT)) return t;
-    if (probe(p, json_pack("[o]", user_message()), false, true, &p->text))
-        for (size_t i = 0; (t = wick_think_syntax_at(i)) != NULL; i++)
+    /* An empty block is how a template says that there is nothing to think about. */
+    for (int quiet = 0; quiet < 2; quiet++) {
+        p->quiet = quiet;
+        const bool ok = probe(p, json_pack("[o]", user_message()), false, true, &p->text);
+        p->quiet = false;
+        for (size_t i = 0; ok && (t = wick_think_syntax_at(i)) != NULL; i++)
             if (wick_think_begins_inside(t, p->text.data, p->text.n) ||
                 (has(&p->text, t->open) && has(&p->text, t->close)))
                 return t;
+    }
     for (size_t i = 0; (t = wick_think_syntax_at(i)) != NULL; i++)
         if (strips(p, t)) return t;
     return NULL;

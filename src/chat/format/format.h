@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include "base/buf.h"
 #include "base/status.h"
+#include "text/tokenizer.h"
 
 typedef struct wick_toolcall_format wick_call_syntax;
 typedef struct wick_think_syntax wick_think_syntax;
@@ -20,6 +21,7 @@ typedef struct wick_chat_format {
     const wick_call_syntax *calls;  /* NULL: no tool calls */
     const wick_think_syntax *think; /* NULL: no reasoning */
     bool describe;                  /* the template ignores `tools`: wick_call_describe goes into the system message */
+    bool guessed; /* the template shows tools, but no call that could be read: `calls` is what it tells of, or hermes */
 } wick_chat_format;
 
 /* One render of the template that is asked about. messages, tools and vars are OpenAI's, tools and vars may be NULL.
@@ -31,6 +33,9 @@ typedef bool (*wick_format_render)(void *user, const json_t *messages, const jso
 /* What the template teaches, by a few renders. A template that refuses every probe gets {0}. */
 wick_status wick_chat_format_choose(wick_chat_format *out, wick_format_render render, void *user,
                                     wick_err *err) WICK_MUST_CHECK;
+/* Fills in what no render showed: a marker that is a token of its own in the model's vocabulary tells the syntax (LFM2 and
+ * its successor call tools with tokens that their templates never write). t may be NULL. */
+void wick_chat_format_complete(wick_chat_format *f, const wick_tokenizer *t);
 
 const wick_call_syntax *wick_call_syntax_by_name(const char *name); /* NULL: unknown */
 const wick_call_syntax *wick_call_syntax_at(size_t i);              /* in turn; NULL past the last */

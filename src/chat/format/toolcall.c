@@ -118,7 +118,7 @@ static wick_tc_step alone(const wick_toolcall_parser *p, size_t at)
 {
     const wick_tc_cur *c = &p->c;
     bool line = false;
-    if ((!p->tools && !p->f->bare) || p->n_calls > 0) return WICK_TC_BAD;
+    if ((!p->f->bare && (!p->tools || p->lim.marked_only)) || p->n_calls > 0) return WICK_TC_BAD;
     for (size_t i = 0; i < at; i++) line = line || c->s[i] == '\n';
     const wick_toolcall_place where = place(p);
     if (where == WICK_PLACE_REASONING || (where == WICK_PLACE_TEXT && !(p->f->bare && line))) return WICK_TC_BAD;

@@ -27,6 +27,7 @@ typedef struct wick_toolcall_limits {
     unsigned max_calls;    /* 128; later ones are text */
     unsigned max_depth;    /* 64, at most 200; brackets in arguments */
     unsigned max_params;   /* 128; of calls written parameter by parameter */
+    bool marked_only;      /* JSON without the syntax's marker is no call */
 } wick_toolcall_limits;
 
 /* Where the text that comes next stands. */
