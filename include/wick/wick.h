@@ -187,7 +187,8 @@ typedef struct wick_token {
     float logprob;
     const wick_token_logprob *top; /* [n_top] */
     size_t n_top;
-    const char *reasoning; /* chat: what the model thinks before it answers, in the same way; it is not part of the text */
+    const char
+        *reasoning; /* chat: what the model thinks before it answers, in the same way; it is not part of the text */
     size_t n_reasoning;
 } wick_token;
 /* Not 0: stop here. The call then returns WICK_OK with WICK_STOPPED_BY_CALLER. */

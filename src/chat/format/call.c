@@ -62,6 +62,13 @@ wick_tc_step wick_tc_literal(wick_tc_cur *c, bool may_be_sure)
     return c->args.failed ? WICK_TC_NOMEM : WICK_TC_OK;
 }
 
+size_t wick_tc_past_space(const wick_tc_cur *c, size_t at)
+{
+    const size_t most = at + WICK_TC_SPACE_MAX;
+    while (at < c->n && at < most && wick_tc_is_space(c->s[at])) at++;
+    return at;
+}
+
 /* Past ``` and a word, if they are there. */
 static wick_tc_step fence(wick_tc_cur *c)
 {
@@ -80,8 +87,8 @@ wick_tc_step wick_tc_args(wick_tc_cur *c)
         wick_buf_reset(&c->args);
     }
     if (c->phase == BEGIN) {
-        const size_t at = c->i;
         wick_tc_space(c);
+        const size_t at = c->i;
         WICK_TC_TRY(fence(c));
         if (c->i == c->n) {
             c->i = at;

@@ -11,7 +11,7 @@
 #include "chat/format/literal.h"
 #include "chat/format/toolcall.h"
 
-enum { WICK_TC_NAME_MAX = 256, WICK_TC_BAD_MAX = 16, WICK_TC_HEADER_MAX = 512 };
+enum { WICK_TC_NAME_MAX = 256, WICK_TC_BAD_MAX = 16, WICK_TC_HEADER_MAX = 512, WICK_TC_SPACE_MAX = 64 };
 
 typedef struct wick_tc_cur wick_tc_cur;
 typedef wick_tc_step wick_tc_syntax(wick_tc_cur *c);
@@ -108,6 +108,8 @@ bool wick_tc_is_string(const json_t *schema); /* nothing but a string fits it */
 wick_tc_step wick_tc_set_name(wick_tc_cur *c, const char *s, size_t n);
 wick_tc_step wick_tc_set_id(wick_tc_cur *c, const char *s, size_t n);
 const json_t *wick_tc_tool(const json_t *tools, const char *name, size_t n); /* its "function", or NULL */
+/* Past white space, of which no more than WICK_TC_SPACE_MAX bytes are passed: it is looked at again after each byte. */
+size_t wick_tc_past_space(const wick_tc_cur *c, size_t at);
 /* The rest of a literal that was begun with wick_lit_init: OK when it is whole. A marker that ends the call closes what
  * is open. Sets `sure` once the literal has really begun, if may_be_sure. */
 wick_tc_step wick_tc_literal(wick_tc_cur *c, bool may_be_sure);

@@ -203,9 +203,8 @@ wick_tc_step wick_tc_json_call(wick_tc_cur *c)
 wick_tc_step wick_tc_begins_as_call(const wick_tc_cur *c)
 {
     static const char *const keys[] = {"name", "type", "function", "parameters", "arguments", "id", "tool_name"};
-    size_t at = c->i + 1, len;
+    size_t at = wick_tc_past_space(c, c->i + 1), len;
     wick_tc_step st = WICK_TC_BAD;
-    while (at < c->n && wick_tc_is_space(c->s[at])) at++;
     if (at == c->n) return c->end ? WICK_TC_BAD : WICK_TC_MORE;
     const char quote = c->s[at++];
     if (quote != '"' && quote != '\'') return WICK_TC_BAD;

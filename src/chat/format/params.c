@@ -51,7 +51,7 @@ static wick_tc_step value_stop(const wick_tc_cur *c, size_t at, size_t *len)
     if (at == c->n) return c->end ? WICK_TC_OK : WICK_TC_MORE;
     st = wick_tc_any(c, at, p->close ? &p->close : c->f->close, 1, &call);
     if (st != WICK_TC_OK) return st;
-    for (at += call; at < c->n && wick_tc_is_space(c->s[at]);) at++;
+    at = wick_tc_past_space(c, at + call);
     if (at == c->n) return c->end ? WICK_TC_OK : WICK_TC_MORE;
     return p->close ? wick_tc_any(c, at, c->f->close, 3, &row) : WICK_TC_BAD;
 }

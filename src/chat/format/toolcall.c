@@ -23,6 +23,7 @@ struct wick_toolcall_parser {
     size_t head, lead;               /* lead: white space before the marker */
     size_t pos;                      /* from head: where the next call or separator begins */
     size_t space;                    /* from head: white space before a call that is not certain */
+    size_t past;                     /* from pos: white space that was passed already */
     size_t mark;                     /* bytes after lead that are text for sure if no call follows */
     bool in_call, begun;
     wick_tc_syntax *reader; /* of the call that is read */
@@ -166,6 +167,7 @@ static void enter(wick_toolcall_parser *p, size_t lead, const wick_tc_open *open
     p->c.marked = open && !open->start && !p->f->implied_start && place(p) != WICK_PLACE_REASONING;
     p->alone = alone_here;
     p->in_array = p->in_call = p->closed = false;
+    p->past = 0;
     p->n_here = 0;
     p->lead = lead;
     p->mark = p->alone ? 1 : !open ? 0 : open->keep ? 1 : mark;
@@ -260,9 +262,9 @@ static wick_tc_step fence(const wick_toolcall_parser *p, wick_tc_cur *c)
 /* One closing brace too many: white space and a marker follow it, or the end. */
 static wick_tc_step extra_brace(const wick_toolcall_parser *p, const wick_tc_cur *c)
 {
-    size_t k = c->i + 1, len;
+    size_t len;
     if (p->in_array || p->n_here == 0 || !(p->alone || p->f->json)) return WICK_TC_BAD;
-    while (k < c->n && wick_tc_is_space(c->s[k])) k++;
+    const size_t k = wick_tc_past_space(c, c->i + 1);
     if (k == c->n) return c->end ? WICK_TC_OK : WICK_TC_MORE;
     return wick_tc_any(c, k, p->f->close, 3, &len);
 }
@@ -409,9 +411,12 @@ static wick_tc_step calls_step(wick_toolcall_parser *p, bool end, wick_status *s
     wick_tc_cur *c = &p->c;
     if (p->state == RAW) return raw_step(p);
     if (p->in_call) return call_step(p, st, err);
-    c->i = p->pos;
+    c->i = p->pos + p->past;
+    wick_tc_space(c);
+    p->past = c->i - p->pos;
     const wick_tc_step step = between(p, c);
     p->space = p->pos;
+    if (step != WICK_TC_MORE) p->past = 0;
     if (step == WICK_TC_BAD) {
         p->pos = c->i;
         begin_call(p);
