@@ -20,13 +20,11 @@ typedef enum wick_precision {
 
 enum wick_caps_flags {
     WICK_CAP_STRUCTURED_OUTPUT = 1 << 0,
-    WICK_CAP_SPECULATIVE = 1 << 1,    /* several tokens of a row verified in one step, then kv_truncate */
-    WICK_CAP_KV_PREFIX_COPY = 1 << 2, /* kv_fork works */
-    WICK_CAP_KV_SERIALIZE = 1 << 3,   /* kv_export, kv_import work */
-    WICK_CAP_MULTIMODAL = 1 << 4,
-    WICK_CAP_EMBEDDINGS = 1 << 5,      /* WICK_OUT_HIDDEN works */
-    WICK_CAP_BATCH_INVARIANT = 1 << 6, /* a row's result does not depend on the other rows, nor on chunking */
-    WICK_CAP_DEVICE_SAMPLING = 1 << 7  /* WICK_OUT_PICK works, and steps may overlap (step_submit) */
+    WICK_CAP_SPECULATIVE = 1 << 1,     /* several tokens of a row verified in one step, then kv_truncate */
+    WICK_CAP_KV_PREFIX_COPY = 1 << 2,  /* kv_fork works */
+    WICK_CAP_EMBEDDINGS = 1 << 3,      /* WICK_OUT_HIDDEN works */
+    WICK_CAP_BATCH_INVARIANT = 1 << 4, /* a row's result does not depend on the other rows, nor on chunking */
+    WICK_CAP_DEVICE_SAMPLING = 1 << 5  /* WICK_OUT_PICK works, and steps may overlap (step_submit) */
 };
 
 typedef struct wick_device_info {

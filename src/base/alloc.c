@@ -104,19 +104,6 @@ void wick_arena_release(wick_arena *a)
     a->head = NULL;
 }
 
-void wick_arena_reset(wick_arena *a)
-{
-    if (a->head) {
-        struct wick_arena_block *keep = a->head;
-        a->head = keep->next;
-        wick_arena_release(a);
-        keep->next = NULL;
-        keep->used = 0;
-        a->head = keep;
-    }
-    a->failed = false;
-}
-
 void *wick_arena_alloc(wick_arena *a, size_t n)
 {
     struct wick_arena_block *b = a->head;

@@ -34,7 +34,6 @@ typedef struct wick_arena {
 
 void wick_arena_init(wick_arena *a, size_t block_bytes); /* block_bytes 0: 64 KiB; allocates nothing yet */
 void wick_arena_release(wick_arena *a);
-void wick_arena_reset(wick_arena *a);            /* empties it, keeps one block for reuse */
 void *wick_arena_alloc(wick_arena *a, size_t n); /* zeroed, aligned to 16 */
 void *wick_arena_array(wick_arena *a, size_t count, size_t size);
 char *wick_arena_strdup(wick_arena *a, const char *s);

@@ -1,4 +1,4 @@
-/* Memory, maps, half precision, readers, JSON, files, queues. */
+/* Memory, maps, half precision, readers, JSON, files. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/map.h"
-#include "base/queue.h"
 #include "base/reader.h"
 #include "base/sys.h"
 
@@ -44,7 +43,6 @@ static void test_arena(void **state)
         for (int k = 0; k < 50; k++) assert_int_equal(p[k], 0);
         memset(p, 0xFF, 50);
     }
-    wick_arena_reset(&a);
     assert_string_equal(wick_arena_printf(&a, "%d-%s", 5, "x"), "5-x");
     assert_null(wick_arena_array(&a, SIZE_MAX, 16));
     assert_true(a.failed);
@@ -179,9 +177,6 @@ static void test_files(void **state)
     wick_free(text);
     assert_int_equal(wick_file_read(path, 1, &text, &n, &e), WICK_E_LIMIT);
     assert_int_equal(wick_file_open(&f, path, &e), WICK_OK);
-    assert_true(wick_file_still_whole(&f));
-    assert_int_equal(truncate(path, 1), 0);
-    assert_false(wick_file_still_whole(&f));
     wick_file_close(&f);
     assert_int_equal(wick_file_open(&f, dir, &e), WICK_E_UNSUPPORTED_FORMAT);
     char *fifo = wick_path_join(dir, "fifo");
@@ -199,32 +194,6 @@ static void test_files(void **state)
     wick_free(fifo);
     wick_free(sub);
     wick_free(path);
-}
-
-static void *push_numbers(void *arg)
-{
-    for (uintptr_t i = 1; i <= 1000; i++)
-        while (!wick_queue_push(arg, (void *)i)) usleep(50);
-    return NULL;
-}
-
-static void test_queue(void **state)
-{
-    (void)state;
-    wick_queue q;
-    wick_thread t[4] = {0};
-    uint64_t sum = 0;
-    assert_int_equal(wick_queue_init(&q, 16, NULL), WICK_OK);
-    assert_null(wick_queue_pop(&q, 0));
-    assert_null(wick_queue_pop(&q, 10));
-    for (int i = 0; i < 4; i++) assert_int_equal(wick_thread_start(&t[i], "push", push_numbers, &q, NULL), WICK_OK);
-    for (int i = 0; i < 4000; i++) sum += (uintptr_t)wick_queue_pop(&q, -1);
-    for (int i = 0; i < 4; i++) wick_thread_join(&t[i]);
-    assert_int_equal(sum, 4 * 500500);
-    wick_queue_close(&q);
-    assert_false(wick_queue_push(&q, &q));
-    assert_null(wick_queue_pop(&q, -1));
-    wick_queue_release(&q);
 }
 
 static void test_machine(void **state)
@@ -250,7 +219,6 @@ int main(void)
         cmocka_unit_test(test_reader),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_files),
-        cmocka_unit_test(test_queue),
         cmocka_unit_test(test_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,20 +65,6 @@ void wick_file_close(wick_file *f)
     f->fd = -1;
 }
 
-bool wick_file_still_whole(const wick_file *f)
-{
-    struct stat sb;
-    return fstat(f->fd, &sb) == 0 && (uint64_t)sb.st_size >= f->n_bytes;
-}
-
-void wick_file_will_need(const wick_file *f, uint64_t offset, uint64_t n)
-{
-    if (!f->data || offset >= f->n_bytes) return;
-    if (n > f->n_bytes - offset) n = f->n_bytes - offset;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = offset / page * page;
-    madvise((void *)(uintptr_t)(f->data + from), (size_t)(n + offset - from), MADV_WILLNEED);
-}
-
 static bool path_mode(const char *path, mode_t *mode)
 {
     struct stat sb;

@@ -1,7 +1,7 @@
 /* base/file.h - files: mapped for reading, written under a temporary name and renamed.
  *
  * Only regular files are mapped (a FIFO or a device is refused), with O_CLOEXEC, and the size is the one fstat
- * gave at open. A file that shrinks while mapped would raise SIGBUS: wick_file_still_whole() checks it again.
+ * gave at open. A file that shrinks while it is mapped raises SIGBUS.
  */
 #pragma once
 #include <stdbool.h>
@@ -19,8 +19,6 @@ typedef struct wick_file {
 
 wick_status wick_file_open(wick_file *f, const char *path, wick_err *err) WICK_MUST_CHECK;
 void wick_file_close(wick_file *f);
-bool wick_file_still_whole(const wick_file *f);
-void wick_file_will_need(const wick_file *f, uint64_t offset, uint64_t n); /* advice to read ahead */
 
 bool wick_path_exists(const char *path);
 bool wick_path_is_dir(const char *path);

@@ -1,4 +1,4 @@
-/* base/thread.h - threads, locks and the cancel flag; the only place (with base/queue and cpu/pool) that touches
+/* base/thread.h - threads, locks and the cancel flag; the only place (with cpu/pool) that touches
  * pthreads. */
 #pragma once
 #include <pthread.h>

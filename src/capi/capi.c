@@ -119,3 +119,9 @@ wick_status wick_llm_detokenize(wick_llm *llm, const int32_t *ids, size_t n_ids,
     wick_buf_release(&out);
     return wick_capi_result(st, &err, error);
 }
+
+size_t wick_capi_length(const char *text, size_t n)
+{
+    if (!text) return 0;
+    return n == SIZE_MAX ? strlen(text) : n;
+}

@@ -8,12 +8,6 @@
 #include "capi/capi_int.h"
 #include "chat/prompt.h"
 
-size_t wick_capi_length(const char *text, size_t n)
-{
-    if (!text) return 0;
-    return n == SIZE_MAX ? strlen(text) : n;
-}
-
 static wick_status need(const void *p, const char *name, wick_err *err)
 {
     return p ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, "%s: NULL", name);

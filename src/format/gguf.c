@@ -195,11 +195,6 @@ void wick_gguf_free(wick_gguf *g)
     wick_free(g);
 }
 
-uint32_t wick_gguf_version(const wick_gguf *g)
-{
-    return g->version;
-}
-
 uint64_t wick_gguf_n(const wick_gguf *g)
 {
     return g->n;

@@ -34,7 +34,6 @@ typedef struct wick_gguf_value {
 
 typedef struct wick_gguf wick_gguf;
 
-uint32_t wick_gguf_version(const wick_gguf *g);
 uint64_t wick_gguf_n(const wick_gguf *g);
 wick_str wick_gguf_key(const wick_gguf *g, uint64_t i);
 const wick_gguf_value *wick_gguf_at(const wick_gguf *g, uint64_t i);

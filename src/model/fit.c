@@ -26,20 +26,6 @@ static uint64_t position_bytes(const wick_cache_spec *c, wick_dtype kv)
     return mul(add(row_bytes(kv, c->k_dim), c->v_dim ? row_bytes(kv, c->v_dim) : 0), c->n_kv_head);
 }
 
-void wick_fit_plan(const wick_plan *p, wick_dtype kv, wick_fit *out)
-{
-    *out = (wick_fit){.weight_bytes = p->weight_bytes};
-    for (uint32_t i = 0; i < p->n_caches; i++) {
-        const wick_cache_spec *c = &p->cache[i];
-        if (c->kind == WICK_CACHE_STATE)
-            out->state_bytes = add(out->state_bytes, mul(c->n_state, sizeof(float)));
-        else if (c->window)
-            out->kv_window_bytes = add(out->kv_window_bytes, mul(position_bytes(c, kv), c->window));
-        else
-            out->kv_token_bytes = add(out->kv_token_bytes, position_bytes(c, kv));
-    }
-}
-
 uint64_t wick_fit_sequence_bytes(const wick_plan *p, wick_dtype kv, uint32_t n_ctx)
 {
     uint64_t sum = 0;

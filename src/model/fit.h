@@ -2,16 +2,8 @@
 #pragma once
 #include "model/plan.h"
 
-typedef struct wick_fit {
-    uint64_t weight_bytes;
-    uint64_t kv_token_bytes;  /* growth per token of caches without a window */
-    uint64_t kv_window_bytes; /* most that the windowed caches ever hold, per sequence */
-    uint64_t state_bytes;     /* recurrent state, per sequence */
-} wick_fit;
-
-/* `kv`: F32, F16, BF16 or a block type (rows are counted in whole blocks). */
-void wick_fit_plan(const wick_plan *p, wick_dtype kv, wick_fit *out);
-/* Bytes for one sequence of n_ctx tokens, weights not counted; saturates. */
+/* Bytes for one sequence of n_ctx tokens, weights not counted; saturates. `kv`: F32, F16, BF16 or a block type (rows are
+ * counted in whole blocks). */
 uint64_t wick_fit_sequence_bytes(const wick_plan *p, wick_dtype kv, uint32_t n_ctx);
 /* Weights + one sequence + what a step needs (an estimate of activations and logits) against `have` bytes. */
 typedef struct wick_fit_verdict {

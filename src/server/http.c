@@ -481,12 +481,6 @@ wick_status wick_http_start(wick_server *s, wick_err *err)
     return WICK_OK;
 }
 
-void wick_http_quiesce(wick_server *s)
-{
-    MHD_socket fd = MHD_quiesce_daemon(s->mhd);
-    if (fd != MHD_INVALID_SOCKET) close(fd);
-}
-
 /* Every exchange that waits is woken as if its client had gone; then nothing is suspended and MHD can stop. */
 void wick_http_stop(wick_server *s)
 {

@@ -308,7 +308,6 @@ struct wick_server {
 };
 void *wick_watch_main(void *ctx);
 wick_status wick_http_start(wick_server *s, wick_err *err) WICK_MUST_CHECK;
-void wick_http_quiesce(wick_server *s);
 void wick_http_stop(wick_server *s);
 
 /* --- generation (gen.c): requests of one exchange ---------------------------------------------------------------------- */

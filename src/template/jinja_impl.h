@@ -509,7 +509,6 @@ jflow wick_jinja_exec(jrt *rt, const jnode *n);
 jv wick_jinja_call_macro(jrt *rt, jv_macro *m, const jargs *a);
 jv wick_jinja_loop_again(jrt *rt, jv_loop *lp, jv iterable);
 jv wick_jinja_loop_attr(jrt *rt, jv_loop *lp, const jv_str *name);
-jv wick_jinja_loop_call(jrt *rt, jv_loop *lp, const char *method, const jargs *a);
 void wick_jinja_assign(jrt *rt, const jnode *target, jv v);
 jframe *wick_jinja_push_frame(jrt *rt, jframe *parent);
 void wick_jinja_put(jrt *rt, uint32_t id, jv v);

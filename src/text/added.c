@@ -152,7 +152,7 @@ static size_t spaces_after(const char *p, size_t n, size_t at)
 static bool put(wick_parts *out, size_t from, size_t to, int32_t id, bool special)
 {
     if (!wick_enc_room((void **)&out->v, &out->cap, out->n + 1, sizeof *out->v)) return false;
-    out->v[out->n++] = (wick_part){(uint32_t)from, (uint32_t)(to - from), id, special};
+    out->v[out->n++] = (wick_text_part){(uint32_t)from, (uint32_t)(to - from), id, special};
     return true;
 }
 

@@ -52,31 +52,6 @@ const wick_merge *wick_merges_find(const wick_tok_model *m, int32_t a, int32_t b
     return NULL;
 }
 
-void wick_heap_push(wick_enc *e, wick_heap_item item)
-{
-    wick_heap_item *h = e->heap;
-    size_t i = e->heap_n++;
-    while (i && item.order < h[(i - 1) / 2].order) {
-        h[i] = h[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    h[i] = item;
-}
-
-wick_heap_item wick_heap_pop(wick_enc *e)
-{
-    wick_heap_item *h = e->heap, top = h[0], last = h[--e->heap_n];
-    size_t i = 0, n = e->heap_n;
-    for (size_t k = 1; k < n; k = 2 * i + 1) {
-        if (k + 1 < n && h[k + 1].order < h[k].order) k++;
-        if (last.order <= h[k].order) break;
-        h[i] = h[k];
-        i = k;
-    }
-    h[i] = last;
-    return top;
-}
-
 /* ---- the first symbols of a word ---- */
 
 static bool add_sym(wick_enc *e, size_t *n, int32_t id)

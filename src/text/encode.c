@@ -45,46 +45,6 @@ void wick_word_cache_free(struct wick_word_cache *c)
     wick_free(c);
 }
 
-wick_status wick_enc_oom(wick_err *err)
-{
-    return wick_err_oom(err, "tokenizing", 0, 0);
-}
-
-bool wick_enc_room(void **p, size_t *cap, size_t want, size_t size)
-{
-    if (want <= *cap) return true;
-    size_t n = *cap ? *cap : 64;
-    while (n < want) n += n / 2 + 1;
-    void *q = wick_realloc_array(*p, n, size);
-    if (!q) return false;
-    *p = q;
-    *cap = n;
-    return true;
-}
-
-bool wick_enc_id(wick_enc *e, int32_t id)
-{
-    if (e->n == e->cap && !wick_enc_room((void **)&e->ids, &e->cap, e->n + 1, sizeof *e->ids)) return false;
-    e->ids[e->n++] = id;
-    return true;
-}
-
-void wick_spans_add(wick_spans *s, uint32_t off, uint32_t len, bool first)
-{
-    if (!len || s->failed) return;
-    if (s->n == s->cap && !wick_enc_room((void **)&s->v, &s->cap, s->n + 1, sizeof *s->v)) {
-        s->failed = true;
-        return;
-    }
-    s->v[s->n++] = (wick_span){off, len, first};
-}
-
-void wick_spans_release(wick_spans *s)
-{
-    wick_free(s->v);
-    memset(s, 0, sizeof *s);
-}
-
 static void enc_release(wick_enc *e)
 {
     for (int i = 0; i < 2; i++) {
@@ -228,7 +188,7 @@ static wick_status part(wick_enc *e, wick_str in, bool plain, bool first, bool p
     if (!t->added.has_normalized) return words_of(e, text, first, err);
     WICK_TRY(wick_added_split(&t->added, &t->added.normalized, text.p, text.n, plain, inner, err));
     for (size_t i = 0; i < inner->n; i++) {
-        wick_part q = inner->v[i];
+        wick_text_part q = inner->v[i];
         wick_str s = {text.p + q.off, q.len};
         if (q.id >= 0) {
             if (!wick_enc_id(e, q.id)) return wick_enc_oom(err);
@@ -251,7 +211,7 @@ static wick_status whole_text(wick_enc *e, wick_str in, bool plain, wick_err *er
     }
     WICK_TRY_GOTO(wick_added_split(&t->added, &t->added.raw, in.p, in.n, plain, &parts, err));
     for (size_t i = 0; i < parts.n; i++) {
-        wick_part q = parts.v[i];
+        wick_text_part q = parts.v[i];
         wick_str s = {in.p + q.off, q.len};
         if (q.id >= 0) {
             if (!wick_enc_id(e, q.id)) st = wick_enc_oom(err);

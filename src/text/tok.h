@@ -231,7 +231,6 @@ struct wick_tokenizer {
     int32_t bos, eos, pad;
     int32_t named_end[4]; /* what the files beside the tokenizer call eos_token, where they disagree */
     uint32_t n_named_ends;
-    const char *kind;
 };
 
 /* ---- one run of encode ---- */
@@ -282,10 +281,13 @@ typedef struct wick_enc {
     size_t code_cap;
 } wick_enc;
 
+/* run.c */
 bool wick_enc_id(wick_enc *e, int32_t id); /* false: out of memory */
 /* *p has room for `want` items of `size` bytes afterwards; contents kept. */
 bool wick_enc_room(void **p, size_t *cap, size_t want, size_t size);
 wick_status wick_enc_oom(wick_err *err);
+void wick_heap_push(wick_enc *e, wick_heap_item item); /* room must be there */
+wick_heap_item wick_heap_pop(wick_enc *e);
 
 /* Result in *out (borrowed from e or from the input); *first is cleared when the first characters went away. */
 wick_status wick_norm_run(wick_enc *e, const wick_norm *ops, uint32_t n_ops, wick_str in, bool prefix, bool *first,
@@ -298,9 +300,7 @@ wick_status wick_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err) W
 wick_status wick_scored_bpe_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_unigram_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_wordpiece_word(wick_enc *e, const char *p, size_t n, wick_err *err) WICK_MUST_CHECK;
-bool wick_unigram_scores(wick_tokenizer *t);           /* scores_f32; false: out of memory */
-void wick_heap_push(wick_enc *e, wick_heap_item item); /* room must be there */
-wick_heap_item wick_heap_pop(wick_enc *e);
+bool wick_unigram_scores(wick_tokenizer *t); /* scores_f32; false: out of memory */
 
 void wick_word_cache_free(struct wick_word_cache *c);
 
@@ -335,13 +335,13 @@ wick_status wick_added_build(wick_tokenizer *t, const char *where, wick_err *err
 /* A text that ends a generation whatever the type of its token is (ends.c). */
 bool wick_tok_end_text(wick_str s);
 /* Parts of text: token spans carry their id in ids[] (-1 for text). */
-typedef struct wick_part {
+typedef struct wick_text_part {
     uint32_t off, len;
     int32_t id;
     bool special;
-} wick_part;
+} wick_text_part;
 typedef struct wick_parts {
-    wick_part *v;
+    wick_text_part *v;
     size_t n, cap;
 } wick_parts;
 wick_status wick_added_split(const wick_added_set *s, const wick_trie *trie, const char *p, size_t n, bool plain,

@@ -10,7 +10,6 @@ wick_tokenizer *wick_tok_new(void)
     wick_map_init(&t->vocab.map);
     t->bos = t->eos = t->pad = t->model.unk = -1;
     for (int b = 0; b < 256; b++) t->model.bytes[b] = -1;
-    t->kind = "unknown";
     return t;
 }
 
@@ -46,19 +45,6 @@ static void level_repeated_types(wick_vocab *v)
     }
 }
 
-static const char *kind_name(const wick_tokenizer *t)
-{
-    const wick_tok_model *m = &t->model;
-    switch (m->kind) {
-    case MODEL_BPE: return m->byte_level ? "bpe (byte-level)" : m->byte_fallback ? "bpe (byte fallback)" : "bpe";
-    case MODEL_SCORED_BPE: return m->raw_bytes ? "tiktoken" : "spm bpe";
-    case MODEL_UNIGRAM: return m->f32 ? "spm unigram" : "unigram";
-    case MODEL_WORDPIECE: return "wordpiece";
-    case MODEL_WORDLEVEL: return "wordlevel";
-    }
-    return "unknown";
-}
-
 wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err)
 {
     wick_tok_model *m = &t->model;
@@ -85,7 +71,6 @@ wick_status wick_tok_finish(wick_tokenizer *t, const char *where, wick_err *err)
     if (m->kind == MODEL_UNIGRAM && (!wick_trie_pack(&m->trie) || (m->f32 && !wick_unigram_scores(t))))
         return wick_err_oom(err, "the vocabulary", v->n, 0);
     level_repeated_types(v);
-    t->kind = kind_name(t);
     return wick_added_build(t, where, err);
 }
 
@@ -122,9 +107,4 @@ int32_t wick_tokenizer_bos(const wick_tokenizer *t)
 int32_t wick_tokenizer_eos(const wick_tokenizer *t)
 {
     return t->eos;
-}
-
-const char *wick_tokenizer_kind(const wick_tokenizer *t)
-{
-    return t->kind;
 }

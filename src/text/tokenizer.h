@@ -76,7 +76,6 @@ int32_t wick_tokenizer_eos(const wick_tokenizer *t);
 uint32_t wick_tokenizer_ends(const wick_tokenizer *t, int32_t *out, uint32_t cap);
 /* The token that ends a message but not the answer, in vocabularies that have tokens for both (harmony); -1: none. */
 int32_t wick_tokenizer_message_end(const wick_tokenizer *t);
-const char *wick_tokenizer_kind(const wick_tokenizer *t); /* "bpe (byte-level)", "spm bpe", "unigram", ... */
 
 /* Streaming: tokens in, text out, never part of a character. Not thread-safe; one per stream. */
 typedef struct wick_detok wick_detok;

@@ -56,8 +56,8 @@ static wick_status cpu_open(wick_backend_ctx **out, const wick_backend_opts *opt
 
 static uint32_t cpu_caps(const wick_backend_model *m)
 {
-    uint32_t caps = WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_KV_SERIALIZE | WICK_CAP_EMBEDDINGS |
-                    WICK_CAP_BATCH_INVARIANT;
+    uint32_t caps =
+        WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT;
     return m->kv.n_state ? caps : caps | WICK_CAP_SPECULATIVE; /* a recurrent state cannot take tokens back */
 }
 

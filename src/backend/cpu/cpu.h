@@ -144,20 +144,26 @@ wick_status wick_cpu_check(const wick_plan *plan, wick_err *err) WICK_MUST_CHECK
 
 /* compile.c */
 wick_status wick_cpu_compile(wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
+uint64_t wick_input_bytes(const wick_input *in, uint32_t n_rows);
+
+/* node.c: what the planners of nodes (node_*.c) use */
+void wick_need(uint64_t *have, uint64_t bytes); /* *have = the larger of both */
+/* The slot of the activations that l reads, in the encoding that it wants; made where `in` has none yet. */
 wick_status wick_input_add(wick_input *in, const wick_lin *l, uint32_t *slot, wick_err *err) WICK_MUST_CHECK;
+/* p multiplies `in` by w (+ bias), to column `at` of what the node computes. */
 wick_status wick_prod_init(wick_prod *p, wick_backend_model *m, wick_input *in, const wick_weight *w, const float *bias,
                            uint32_t at, wick_err *err) WICK_MUST_CHECK;
-uint64_t wick_input_bytes(const wick_input *in, uint32_t n_rows);
-void wick_need(uint64_t *have, uint64_t bytes); /* *have = max */
+/* r's place among the ropes that a step tabulates. */
 uint32_t wick_rope_index(wick_backend_model *m, const wick_rope *r);
 
 /* step.c */
 wick_status wick_step_buffers(wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
 void wick_step_release(wick_backend_model *m);
 wick_status wick_step_run(wick_backend_model *m, const wick_batch *b, wick_err *err) WICK_MUST_CHECK;
-void wick_lane_compact(wick_cpu_step *s, wick_lane *t, float *more, uint32_t more_stride, uint32_t more_width);
 
 /* work.c: the pieces that nodes are made of */
+/* From here on only the rows that are asked for are computed: moves them together, in the registers and in `more`. */
+void wick_lane_compact(wick_cpu_step *s, wick_lane *t, float *more, uint32_t more_stride, uint32_t more_width);
 bool wick_work(wick_lane *t, uint32_t n, uint32_t chunk, uint32_t *from,
                uint32_t *to); /* until false; then the phase is over */
 void wick_join(wick_lane *t); /* barrier */

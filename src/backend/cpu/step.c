@@ -159,32 +159,6 @@ static wick_status reserve_partials(wick_backend_model *m, const wick_batch *b, 
     return n > m->step.part_cap ? grow(&m->step.part, &m->step.part_cap, n + n / 2, "attention", err) : WICK_OK;
 }
 
-/* Columns are shared among the threads, rows move down in rising order: nobody overwrites what is still to be read. */
-static void compact_rows(const wick_cpu_step *s, const wick_lane *t, float *x, uint32_t stride, uint32_t width)
-{
-    uint32_t n = s->m->n_threads, units = (width + 15) / 16;
-    uint32_t c0 = (uint32_t)((uint64_t)units * t->id / n) * 16, c1 = (uint32_t)((uint64_t)units * (t->id + 1) / n) * 16;
-    if (c1 > width) c1 = width;
-    for (uint32_t i = 0; c0 < c1 && i < s->n_out; i++)
-        if (s->out_at[i] != i)
-            memmove(x + (size_t)i * stride + c0, x + (size_t)s->out_at[i] * stride + c0, (c1 - c0) * sizeof *x);
-}
-
-void wick_lane_compact(wick_cpu_step *s, wick_lane *t, float *more, uint32_t more_stride, uint32_t more_width)
-{
-    uint32_t w = s->m->plan->n_embd;
-    if (t->tok == s->out_tok) return;
-    if (s->n_out != s->n) {
-        for (int r = 0; r < WICK_N_REGS; r++) compact_rows(s, t, s->reg[r], w, w);
-        if (more) compact_rows(s, t, more, more_stride, more_width);
-        wick_join(t);
-    }
-    t->n = s->n_out;
-    t->n_runs = s->n_out_runs;
-    t->tok = s->out_tok;
-    t->run = s->out_run;
-}
-
 /* cos and sin of this step's positions, once for all layers. The angle is rounded to float32, as MLX does. */
 static void fill_ropes(wick_cpu_step *s, wick_lane *t)
 {

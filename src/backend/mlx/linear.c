@@ -21,52 +21,9 @@ void wick_mlx_tune(wick_backend_model *m)
 #endif
 }
 
-static mlx_optional_int some(int v)
-{
-    return (mlx_optional_int){v, true};
-}
-
-static mlx_array quantized(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x)
-{
-    wick_graph *g = &m->g;
-    mlx_array r = {0};
-    if (g->failed) return r;
-    int rc = wick_mlx.quantized_matmul(&r, x, l->w, l->scales, l->biases, true, some(l->group), some(l->bits), l->mode,
-                                       g->stream);
-    return wick_graph_keep(g, rc, r);
-}
-
-static mlx_array expanded(wick_backend_model *m, const wick_mlx_lin *l, mlx_array w, mlx_array scales, mlx_array biases)
-{
-    wick_graph *g = &m->g;
-    mlx_array r = {0};
-    if (g->failed) return r;
-    int rc = wick_mlx.dequantize(&r, w, scales, biases, some(l->group), some(l->bits), l->mode, (mlx_array){0},
-                                 (mlx_optional_dtype){m->act, true}, g->stream);
-    return wick_graph_keep(g, rc, r);
-}
-
 static mlx_array global_scaled(wick_backend_model *m, const wick_mlx_lin *l, mlx_array y)
 {
     return l->global_scale == 1.0F ? y : wick_mx_multiply(&m->g, y, wick_mx_scalar(&m->g, l->global_scale, m->act));
-}
-
-mlx_array wick_mlx_product(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n)
-{
-    wick_graph *g = &m->g;
-    if (m->expand_rows && n >= m->expand_rows) {
-        static const int swap2[] = {1, 0}, swap3[] = {0, 2, 1};
-        mlx_array w = expanded(m, l, l->w, l->scales, l->biases);
-        w = wick_mx_transpose(g, w, l->n_mat > 1 ? swap3 : swap2, l->n_mat > 1 ? 3 : 2);
-        return wick_mx_matmul(g, x, w);
-    }
-    if (l->n_mat == 1 && n > 1 && n < m->pad_rows) {
-        int in = (int)l->n_in, rows = (int)m->pad_rows;
-        mlx_array both[2] = {x, wick_mx_zeros(g, MX_DIMS(rows - (int)n, in), m->act)};
-        mlx_array y = quantized(m, l, wick_mx_concat(g, both, 2, 0));
-        return wick_mx_cut(g, y, MX_DIMS(rows, (int)l->n_out), 0, 0, (int)n);
-    }
-    return quantized(m, l, x);
 }
 
 mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n, mlx_array bias)
@@ -90,8 +47,8 @@ mlx_array wick_mlx_gather_linear(wick_backend_model *m, const wick_mlx_lin *l, m
     if (g->failed) return r;
     if (l->n_mat == 1) return wick_mlx_linear(m, l, x, 1, r); /* one expert */
     if (l->quantized)
-        rc = wick_mlx.gather_qmm(&r, x, l->w, l->scales, l->biases, (mlx_array){0}, idx, true, some(l->group),
-                                 some(l->bits), l->mode, sorted, g->stream);
+        rc = wick_mlx.gather_qmm(&r, x, l->w, l->scales, l->biases, (mlx_array){0}, idx, true, wick_mlx_some(l->group),
+                                 wick_mlx_some(l->bits), l->mode, sorted, g->stream);
     else
         rc = wick_mlx.gather_mm(&r, x, l->wt, (mlx_array){0}, idx, sorted, g->stream);
     return global_scaled(m, l, wick_graph_keep(g, rc, r));
@@ -105,7 +62,7 @@ mlx_array wick_mlx_rows(wick_backend_model *m, const wick_mlx_lin *l, mlx_array 
     if (!l->quantized) return w;
     mlx_array biases = {0};
     if (l->biases.ctx) biases = wick_mx_take(g, l->biases, ids, 0);
-    return global_scaled(m, l, expanded(m, l, w, wick_mx_take(g, l->scales, ids, 0), biases));
+    return global_scaled(m, l, wick_mlx_expanded(m, l, w, wick_mx_take(g, l->scales, ids, 0), biases));
 }
 
 static mlx_array num(wick_backend_model *m, float v)

@@ -12,39 +12,6 @@
 
 #include "base/sys.h"
 
-mlx_dtype wick_mlx_dtype_of(wick_dtype t)
-{
-    return t == WICK_DTYPE_F16 ? MLX_FLOAT16 : t == WICK_DTYPE_BF16 ? MLX_BFLOAT16 : MLX_FLOAT32;
-}
-
-size_t wick_mlx_dtype_bytes(mlx_dtype t)
-{
-    return t == MLX_UINT8 ? 1 : t == MLX_FLOAT16 || t == MLX_BFLOAT16 ? 2 : 4;
-}
-
-static void no_free(void *p)
-{
-    (void)p;
-}
-
-/* An array over memory: the mapping's (owner NULL), or a buffer of ours that the array takes. */
-static mlx_array wrap(const void *data, void *owner, const int *dims, int n, mlx_dtype t)
-{
-    return wick_mlx.array_new_data_managed_payload((void *)(uintptr_t)data, dims, n, t, owner,
-                                                   owner ? wick_free : no_free);
-}
-
-void wick_mlx_put_float(mlx_dtype t, float v, void *dst, size_t i)
-{
-    uint16_t h;
-    if (t == MLX_FLOAT32) {
-        memcpy((float *)dst + i, &v, sizeof v);
-        return;
-    }
-    h = t == MLX_FLOAT16 ? wick_f32_to_f16(v) : wick_f32_to_bf16(v);
-    memcpy((uint16_t *)dst + i, &h, sizeof h);
-}
-
 /* A run of plain floats as type t. */
 static void convert(wick_dtype from, const uint8_t *src, mlx_dtype t, uint8_t *dst, uint32_t n)
 {
@@ -81,12 +48,6 @@ typedef enum part { PART_DATA, PART_SCALES, PART_BIASES } part;
 static const uint8_t *part_of(const wick_weight *w, part p)
 {
     return p == PART_DATA ? w->data : p == PART_SCALES ? w->scales : w->biases;
-}
-
-mlx_array wick_mlx_shaped(const wick_mlx_lin *l, const void *data, void *owner, uint32_t cols, mlx_dtype t)
-{
-    int dims[3] = {(int)l->n_mat, (int)l->n_out, (int)cols};
-    return l->n_mat > 1 ? wrap(data, owner, dims, 3, t) : wrap(data, owner, dims + 1, 2, t);
 }
 
 /* Rows of one part, as they are (raw) or converted from `from` to t. */
@@ -348,7 +309,7 @@ wick_status wick_mlx_load_vector(wick_loader *ld, const float *x, const int *dim
     void *buf = wick_alloc_aligned(64, n * wick_mlx_dtype_bytes(t));
     if (!buf) return wick_err_oom(err, "a vector", n * wick_mlx_dtype_bytes(t), 0);
     for (uint64_t i = 0; i < n; i++) wick_mlx_put_float(t, x[i], buf, i);
-    *out = wrap(buf, buf, dims, n_dims, t);
+    *out = wick_mlx_wrap(buf, buf, dims, n_dims, t);
     ld->m->weight_bytes += n * wick_mlx_dtype_bytes(t);
     return out->ctx ? WICK_OK : wick_mlx_fail(err, "loading a vector");
 }

@@ -1,4 +1,5 @@
-/* backend/mlx/load.h - shared by the files that load weights: matrices (load.c), block types (gguf_affine.c), ops (weights.c). */
+/* backend/mlx/load.h - shared by the files that load weights: matrices (load.c), block types (gguf_affine.c), ops (weights.c),
+ * arrays over memory (arrays.c). */
 #pragma once
 #include "backend/mlx/mlx.h"
 
@@ -11,10 +12,13 @@ typedef struct wick_loader {
 } wick_loader;
 
 size_t wick_mlx_dtype_bytes(mlx_dtype t);
-/* An array [n_out][cols] (or [n_mat][n_out][cols]) over memory: the mapping's (owner NULL), or a buffer of ours that it takes. */
+/* arrays.c: an array over memory: the mapping's (owner NULL), or a buffer of ours that the array takes. */
+mlx_array wick_mlx_wrap(const void *data, void *owner, const int *dims, int n, mlx_dtype t);
+/* The same in the shape [n_out][cols], or [n_mat][n_out][cols]. */
 mlx_array wick_mlx_shaped(const wick_mlx_lin *l, const void *data, void *owner, uint32_t cols, mlx_dtype t);
 
-/* gguf_affine.c: bits of the affine codes that hold a block type exactly with scales of type t (0: none do), and the repacking. */
+/* gguf_affine.c: how many bits the affine codes have that hold a block type exactly with scales of type t (0: none do);
+ * and the repacking. */
 int wick_mlx_exact_bits(wick_dtype block, mlx_dtype t);
 bool wick_mlx_repack(wick_mlx_lin *l, const wick_weight *w, int bits, mlx_dtype t);
 

@@ -177,12 +177,13 @@ struct wick_backend_model {
 wick_status wick_mlx_check(const wick_plan *plan, wick_err *err) WICK_MUST_CHECK;
 bool wick_mlx_has_blocks(const wick_plan *plan); /* GGUF block types, whose scales are float16 */
 
+mlx_dtype wick_mlx_dtype_of(wick_dtype t); /* arrays.c: of a plain float type */
+
 /* weights.c */
-mlx_dtype wick_mlx_dtype_of(wick_dtype t); /* of a plain float type */
 wick_status wick_mlx_load_weights(wick_backend_model *m, wick_progress progress, wick_err *err) WICK_MUST_CHECK;
 void wick_mlx_unload_weights(wick_backend_model *m);
 
-/* linear.c: what is worth while on this device */
+/* linear.c: sets expand_rows and pad_rows, from which on other products are faster, for this device. */
 void wick_mlx_tune(wick_backend_model *m);
 /* y[n][n_out] = x[n][n_in] w^T (+ bias), whatever the encoding; experts: one matrix per row of idx. */
 mlx_array wick_mlx_linear(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n, mlx_array bias);
@@ -191,23 +192,37 @@ mlx_array wick_mlx_rows(wick_backend_model *m, const wick_mlx_lin *l, mlx_array 
 mlx_array wick_mlx_activation(wick_backend_model *m, wick_act act, float alpha, float limit, mlx_array gate,
                               mlx_array up); /* gate empty: act(up) */
 
-/* The product as MLX makes it. */
+/* product.c: MLX's product of n rows of x with the quantized l, [n][n_out]. */
 mlx_array wick_mlx_product(wick_backend_model *m, const wick_mlx_lin *l, mlx_array x, uint32_t n);
-void wick_mlx_put_float(mlx_dtype t, float v, void *dst, size_t i); /* load.c: dst[i] = v as type t */
+/* Codes with their scales and biases as values of the type of activations. */
+mlx_array wick_mlx_expanded(wick_backend_model *m, const wick_mlx_lin *l, mlx_array w, mlx_array scales,
+                            mlx_array biases);
+static inline mlx_optional_int wick_mlx_some(int v)
+{
+    return (mlx_optional_int){v, true};
+}
+void wick_mlx_put_float(mlx_dtype t, float v, void *dst, size_t i); /* arrays.c: dst[i] = v as type t */
 
-/* qmv.c: compiles and tries the kernels, when weights are loaded; which one makes this product of n rows; the product */
+/* qmv.c: kernels of our own for products. They are compiled and tried once, when the weights are loaded. */
 void wick_mlx_own_open(wick_backend_model *m);
 void wick_mlx_own_close(wick_backend_model *m);
+/* Which of our kernels, if any, multiplies n rows by l; WICK_MLX_NONE: MLX's product is to be used. */
 wick_mlx_own wick_mlx_own_kernel(const wick_backend_model *m, const wick_mlx_lin *l, uint32_t n);
+/* Multiplies the n rows of x by l with the kernel that wick_mlx_own_kernel named. */
 mlx_array wick_mlx_own_product(wick_backend_model *m, wick_mlx_own own, const wick_mlx_lin *l, mlx_array x, uint32_t n);
 
-/* fused.c: compiles and tries the kernel, behind step_init; can the step that is being built run so; runs the plan's first
- * decode_nodes from the embedding [1][n_embd]. If that is all of them, *out gets the logits and what is picked; else X is given back. */
+/* fused.c: one kernel for a step of one token of one sequence. */
 typedef struct wick_mlx_decode wick_mlx_decode;
+/* Compiles the kernel and compares its results with the ops'; to be called after wick_mlx_step_init. Where it cannot be
+ * used, m->decode stays NULL. */
 void wick_mlx_decode_open(wick_backend_model *m);
 void wick_mlx_decode_close(wick_backend_model *m);
+/* Can the step that is being built run in the kernel? */
 bool wick_mlx_decode_fits(const wick_backend_model *m);
+/* How many nodes of the plan, from the first, the kernel runs. */
 uint32_t wick_mlx_decode_nodes(const wick_backend_model *m);
+/* Runs them from the embedding x [1][n_embd]. If they are all of the plan, *out gets the logits and the picked token and the
+ * result is empty; else the result is the residual behind them. */
 mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x, wick_mlx_out *out);
 
 /* kv.c, kv_slots.c, kv_io.c */
@@ -272,7 +287,7 @@ typedef struct wick_mlx_scores {
 } wick_mlx_scores;
 /* q [rows][n_head][n][head_dim] -> [rows][n_head][n][v_dim] */
 mlx_array wick_mlx_score(wick_backend_model *m, const wick_group *gr, const wick_mlx_scores *o, mlx_array q);
-/* attn.c: positions of the group's queries and keys compared, [n_seqs or 1][1][n][to - from] bool. */
+/* mask.c: positions of the group's queries and keys compared, [n_seqs or 1][1][n][to - from] bool. */
 #define WICK_MLX_CHUNKED (1U << 31) /* with a window: it is a chunk (wick_op_attn) */
 mlx_array wick_mlx_build_mask(wick_backend_model *m, const wick_group *gr, uint32_t window, uint32_t from, uint32_t to);
 /* attn.c: what a group attends to. `mode` is "" (everything), "causal", or "array" with *mask. */
