@@ -352,6 +352,7 @@ wick_status wick_gen_base(wick_gen *g, wick_err *err)
     wick_request_opts *o = &g->base;
     WICK_TRY(wick_params_sampling(p, g->model->engine, &o->sampling, err));
     o->max_tokens = p->max_tokens;
+    o->prompt_only = p->seen_max_tokens && p->max_tokens == 0 && !p->unbounded;
     o->min_tokens = p->min_tokens;
     o->stop = p->stop;
     o->n_stop = p->n_stop;

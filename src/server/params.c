@@ -5,7 +5,8 @@
 #include "base/str.h"
 #include "server/dialect/llamacpp.h"
 
-static const wick_param_table *const tables[] = {&wick_params_openai, &wick_params_llamacpp, &wick_params_anthropic};
+static const wick_param_table *const tables[] = {&wick_params_openai, &wick_params_llamacpp, &wick_params_anthropic,
+                                                 &wick_params_ollama};
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 static const wick_param *find(unsigned route, const char *name)
@@ -149,6 +150,7 @@ wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route
     p->n = p->best_of = 1;
     p->max_tokens = route == WICK_P_TEXT ? 16 : 0;
     p->unbounded = route != WICK_P_TEXT;
+    p->stream = route & WICK_P_OLLAMA; /* there a stream is what is not said otherwise */
     p->add_special = route != WICK_P_TOKENIZE || !json_object_get(body, "messages");
     p->parse_special = p->normalize = p->store = true;
     p->pooling = WICK_POOL_MEAN;
@@ -240,6 +242,10 @@ static const struct {
     {WICK_P_RERANK, "rerank", "llama.cpp"},
     {WICK_P_ANTHROPIC, "messages", "Anthropic"},
     {WICK_P_ANTHROPIC_COUNT, "count_tokens", "Anthropic"},
+    {WICK_P_OLLAMA_CHAT, "chat", "Ollama"},
+    {WICK_P_OLLAMA_TEXT, "generate", "Ollama"},
+    {WICK_P_OLLAMA_OPTIONS, "`options`", "Ollama"},
+    {WICK_P_OLLAMA_EMBED, "embed", "Ollama"},
 };
 enum { N_ROUTES = sizeof routes / sizeof *routes };
 

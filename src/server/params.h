@@ -121,7 +121,7 @@ typedef struct wick_param_table {
     const wick_param *row;
     size_t n;
 } wick_param_table;
-extern const wick_param_table wick_params_openai, wick_params_llamacpp, wick_params_anthropic;
+extern const wick_param_table wick_params_openai, wick_params_llamacpp, wick_params_anthropic, wick_params_ollama;
 
 /* `body` stays borrowed. Errors: WICK_E_BAD_PARAMETER with the parameter as subject. */
 wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route, const wick_server_limits *l,

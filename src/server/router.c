@@ -2,12 +2,14 @@
 #include <string.h>
 #include "server/dialect/anthropic.h"
 #include "server/dialect/llamacpp.h"
+#include "server/dialect/ollama.h"
 #include "server/server_int.h"
 
 #define INFER WICK_SCOPE_INFER
 #define ADMIN WICK_SCOPE_ADMIN
 #define OPENAI &wick_dialect_openai
 #define ANTHROPIC &wick_dialect_anthropic
+#define OLLAMA &wick_dialect_ollama
 #define LLAMA &wick_dialect_llamacpp
 
 const wick_route wick_routes[] = {
@@ -47,6 +49,17 @@ const wick_route wick_routes[] = {
      "Anthropic's Messages; streams with `stream: true`"},
     {"POST", "/v1/messages/count_tokens", ANTHROPIC, INFER, WICK_ROUTE_COUNTED, wick_route_anthropic_count,
      "how many tokens the prompt has"},
+    {"POST", "/api/chat", OLLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_ollama_chat,
+     "Ollama's chat; a stream by default"},
+    {"POST", "/api/generate", OLLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_ollama_generate,
+     "Ollama's completion, through the template unless `raw`"},
+    {"POST", "/api/embed", OLLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_ollama_embed, "Ollama's embeddings"},
+    {"POST", "/api/embeddings", OLLAMA, INFER, WICK_ROUTE_COUNTED, wick_route_ollama_embed, "the same, one vector"},
+    {"GET", "/api/tags", OLLAMA, INFER, WICK_ROUTE_QUICK, wick_route_ollama_tags, "the models of this server"},
+    {"GET", "/api/ps", OLLAMA, INFER, WICK_ROUTE_QUICK, wick_route_ollama_ps, "those that are loaded"},
+    {"POST", "/api/show", OLLAMA, INFER, 0, wick_route_ollama_show, "one model: template, context, capabilities"},
+    {"GET", "/api/version", OLLAMA, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_ollama_version,
+     "the version of Ollama's API"},
     {"GET", "/livez", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_livez, "200 while the process serves"},
     {"GET", "/readyz", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz,
      "200 when requests are taken; 503 while loading or draining"},
@@ -140,6 +153,7 @@ const wick_dialect *wick_route_dialect(const char *path)
     char short_path[1024];
     if (!normalise(path, short_path, sizeof short_path)) return OPENAI;
     if (strncmp(short_path, "/v1/messages", 12) == 0) return ANTHROPIC;
+    if (strncmp(short_path, "/api/", 5) == 0) return OLLAMA;
     return OPENAI;
 }
 

@@ -191,3 +191,56 @@ def test_errors_before_the_route(server):
     status, _, body = server.get("/v1/messages")
     assert status == 405 and body["type"] == "error"
     assert server.post("/v1/messages", b"{", headers={})[2]["error"]["type"] == "invalid_request_error"
+
+
+# --- Ollama
+def ndjson(text):
+    return [json.loads(line) for line in text.splitlines()] if isinstance(text, str) else [text]
+
+
+def test_ollama_two_turns(server):
+    ask = lambda messages, **kw: server.post("/api/chat", {"model": "llama3.2", "messages": messages, "stream": False, "tools": TOOLS, **kw})[2]
+    body = ask(user("weather?"))
+    m = body["message"]
+    assert body["done"] and body["done_reason"] == "stop" and body["model"] == "llama3.2" and m["content"] == "Let me look." and m["thinking"] == THOUGHT
+    assert m["tool_calls"][0]["function"]["name"] == "get_weather" and m["tool_calls"][0]["function"]["arguments"] == ARGS
+    del m["tool_calls"][0]["id"]  # older clients have none
+    assert ask(user("weather?") + [m, {"role": "tool", "tool_name": "get_weather", "content": "21, sunny"}])["message"]["content"] == RESULT
+    assert body["eval_count"] > 10 and body["prompt_eval_count"] > 10 and body["total_duration"] > 0
+
+
+def test_ollama_streams(server):
+    status, headers, text = server.post("/api/chat", {"model": "m", "messages": user("weather?"), "tools": TOOLS})
+    lines = ndjson(text)
+    assert headers["content-type"] == "application/x-ndjson" and [x["done"] for x in lines] == [False] * (len(lines) - 1) + [True]
+    assert "".join(x["message"].get("thinking", "") for x in lines) == THOUGHT and "".join(x["message"]["content"] for x in lines) == "Let me look."
+    assert [c["function"]["arguments"] for x in lines for c in x["message"].get("tool_calls", [])] == [ARGS]
+    lines = ndjson(server.post("/api/generate", {"model": "m", "prompt": "please think"})[2])
+    assert "".join(x["response"] for x in lines) == "The answer is 4." and "".join(x.get("thinking", "") for x in lines) == "Two and two are four."
+
+
+def test_ollama_options(server):
+    ask = lambda **kw: server.post("/api/generate", {"model": "m", "prompt": "hi", "stream": False, **kw})
+    assert ask()[2]["response"] == HELLO and ask(system="Be brief.")[2]["response"] == HELLO
+    assert ask(prompt="x @script_0@", raw=True)[2]["response"] == RESULT
+    body = ask(options={"num_predict": 2, "temperature": 0, "num_ctx": 2048, "seed": -1, "stop": ["zz"], "repeat_last_n": -1, "mirostat": 0, "top_k": 5, "num_gpu": 99})[2]
+    assert body["done_reason"] == "length" and body["eval_count"] == 2
+    for bad in ({"options": 1}, {"options": {"num_predict": "x"}}, {"options": {"tempreture": 1}}, {"options": {"temperature": -1}}, {"think": "a lot"}, {"images": ["AAAA"]}, {"template": "x"}, {"context": [1]},
+                {"prompt": 5}, {"keep_alive": True}, {"nope": 1}, {"suffix": "x"}):
+        status, _, answer = ask(**bad)
+        assert status == 400 and isinstance(answer["error"], str), (bad, answer)
+    assert "temperature" in ask(options={"tempreture": 1})[2]["error"]
+    assert server.post("/api/chat", {"model": "m", "messages": [{"role": "user", "content": "x", "images": ["AAAA"]}]})[0] == 400
+    loaded = server.post("/api/generate", {"model": "m"})[2]
+    assert loaded["done_reason"] == "load" and server.post("/api/chat", {"model": "m", "messages": []})[2]["message"]["content"] == ""
+
+
+def test_ollama_lists(server):
+    assert [m["name"] for m in server.get("/api/tags")[2]["models"]] == ["scripted"] == [m["name"] for m in server.get("/api/ps")[2]["models"]]
+    show = server.post("/api/show", {"model": "scripted"})[2]
+    assert {"completion", "tools", "thinking"} <= set(show["capabilities"]) and show["model_info"]["llama.context_length"] == 4096 and "<|turn|>" in show["template"]
+    assert server.post("/api/show", {})[0] == 400 and server.get("/api/version")[2]["version"].count(".") == 2
+    vectors = server.post("/api/embed", {"model": "m", "input": ["a b", "c"]})[2]["embeddings"]
+    assert len(vectors) == 2 and sum(v * v for v in vectors[0]) == pytest.approx(1, abs=1e-3)
+    assert len(server.post("/api/embeddings", {"model": "m", "prompt": "a b"})[2]["embedding"]) == 512
+    assert isinstance(server.get("/api/nowhere")[2]["error"], str)
