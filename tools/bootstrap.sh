@@ -21,7 +21,7 @@ apt_missing() { for p in "$@"; do dpkg-query -W -f='${Status}' "$p" 2>/dev/null 
 default_clang() { apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\).*/\1/p' | sed 1q || true; }
 
 install_apt() {
-    local list=(gcc g++ make cmake ninja-build pkg-config libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev libyaml-dev
+    local list=(gcc g++ make cmake ninja-build pkg-config libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev libyaml-dev libsqlite3-dev
         libpcre2-dev libutf8proc-dev zlib1g-dev libedit-dev nettle-dev ca-certificates)
     if [ "$want" != build ]; then list+=(libcmocka-dev python3 python3-venv); fi
     if [ "$want" = ci ]; then
@@ -47,7 +47,7 @@ install_apt() {
 }
 
 install_dnf() {
-    local list=(gcc gcc-c++ make cmake ninja-build pkgconf-pkg-config libmicrohttpd-devel jansson-devel libcurl-devel libyaml-devel
+    local list=(gcc gcc-c++ make cmake ninja-build pkgconf-pkg-config libmicrohttpd-devel jansson-devel libcurl-devel libyaml-devel sqlite-devel
         pcre2-devel utf8proc-devel zlib-devel libedit-devel nettle-devel)
     if [ "$want" != build ]; then list+=(libcmocka-devel python3); fi
     if [ "$want" = ci ]; then list+=(clang clang-tools-extra compiler-rt llvm ShellCheck); fi
@@ -55,7 +55,7 @@ install_dnf() {
 }
 
 install_brew() {
-    local list=(cmake ninja pkgconf libmicrohttpd jansson curl libyaml pcre2 utf8proc libedit nettle)
+    local list=(cmake ninja pkgconf libmicrohttpd jansson curl libyaml sqlite pcre2 utf8proc libedit nettle)
     if [ "$want" != build ]; then list+=(cmocka python@3.12); fi
     if [ "$want" = ci ]; then list+=(llvm shellcheck); fi
     local p

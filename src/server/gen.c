@@ -36,6 +36,7 @@ static wick_gen *gen_new(wick_exchange *x, wick_entry *model, const wick_gen_for
 void wick_gen_free(wick_gen *g)
 {
     if (!g) return;
+    if (g->format->release) g->format->release(g);
     for (uint32_t i = 0; i < g->n; i++) {
         wick_choice *c = &g->choice[i];
         wick_request_free(c->req);

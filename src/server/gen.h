@@ -28,8 +28,10 @@ typedef struct wick_choice {
     const char *held;                                 /* of the same token: reasoning that is not written yet */
     size_t n_held;
     uint32_t n_calls_ended;
-    uint64_t text_offset; /* characters so far */
-    int block;            /* dialects that number blocks: the one that is open, and its kind */
+    uint32_t call;           /* the one that is being written */
+    bool response_cancelled; /* stopped because another connection asked for it */
+    uint64_t text_offset;    /* characters so far */
+    int block;               /* dialects that number blocks: the one that is open, and its kind */
     int block_kind;
     json_t *ids; /* what a dialect must remember of the choice; NULL: nothing */
 } wick_choice;
@@ -56,6 +58,7 @@ typedef struct wick_gen_format {
     void (*delta)(wick_choice *c, const wick_delta *d); /* conversations: a piece of it */
     void (*usage)(wick_gen *g);                         /* all choices of a stream have ended well */
     void (*answer)(wick_gen *g);                        /* the same, where the answer is no stream: writes it */
+    void (*release)(wick_gen *g);                       /* on a worker, before g is freed */
 } wick_gen_format;
 
 struct wick_gen {
@@ -80,6 +83,8 @@ struct wick_gen {
     wick_buf head;     /* how every chunk begins: made once, by the format */
     uint64_t sequence; /* of events, in dialects that number them */
     json_t *state;     /* what a dialect must remember of the whole; NULL: nothing */
+    wick_gen *next_running;
+    atomic_bool stop_asked; /* by another connection */
 };
 
 /* A whole route, on a worker: parameters, model, prompts, submission. True: x->gen runs, or the problem is in x. False:

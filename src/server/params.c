@@ -6,7 +6,7 @@
 #include "server/dialect/llamacpp.h"
 
 static const wick_param_table *const tables[] = {&wick_params_openai, &wick_params_llamacpp, &wick_params_anthropic,
-                                                 &wick_params_ollama};
+                                                 &wick_params_ollama, &wick_params_responses};
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 static const wick_param *find(unsigned route, const char *name)
@@ -237,6 +237,7 @@ static const struct {
     {WICK_P_TOKENIZE, "tokenize", "OpenAI and Wick"},
     {WICK_P_DETOKENIZE, "detokenize", "OpenAI and Wick"},
     {WICK_P_TEMPLATE, "apply-template", "OpenAI and Wick"},
+    {WICK_P_RESPONSES, "responses", "OpenAI Responses"},
     {WICK_P_LLAMA_TEXT, "completion", "llama.cpp"},
     {WICK_P_LLAMA_INFILL, "infill", "llama.cpp"},
     {WICK_P_RERANK, "rerank", "llama.cpp"},

@@ -68,7 +68,7 @@ typedef struct wick_params {
     const char *system, *suffix, *query;
     const json_t *texts;
     bool raw, store, background;
-    const json_t *metadata, *instructions, *previous;
+    const json_t *metadata, *instructions, *previous, *tools_given;
     int mirostat; /* 1: version 2 is asked for, -1: off whatever tau says, 0: tau decides */
     const json_t *samplers;
     uint32_t top_n;
@@ -121,7 +121,8 @@ typedef struct wick_param_table {
     const wick_param *row;
     size_t n;
 } wick_param_table;
-extern const wick_param_table wick_params_openai, wick_params_llamacpp, wick_params_anthropic, wick_params_ollama;
+extern const wick_param_table wick_params_openai, wick_params_llamacpp, wick_params_anthropic, wick_params_ollama,
+    wick_params_responses;
 
 /* `body` stays borrowed. Errors: WICK_E_BAD_PARAMETER with the parameter as subject. */
 wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route, const wick_server_limits *l,

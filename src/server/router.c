@@ -3,6 +3,7 @@
 #include "server/dialect/anthropic.h"
 #include "server/dialect/llamacpp.h"
 #include "server/dialect/ollama.h"
+#include "server/dialect/responses.h"
 #include "server/server_int.h"
 
 #define INFER WICK_SCOPE_INFER
@@ -10,6 +11,7 @@
 #define OPENAI &wick_dialect_openai
 #define ANTHROPIC &wick_dialect_anthropic
 #define OLLAMA &wick_dialect_ollama
+#define RESPONSES &wick_dialect_responses
 #define LLAMA &wick_dialect_llamacpp
 
 const wick_route wick_routes[] = {
@@ -60,6 +62,14 @@ const wick_route wick_routes[] = {
     {"POST", "/api/show", OLLAMA, INFER, 0, wick_route_ollama_show, "one model: template, context, capabilities"},
     {"GET", "/api/version", OLLAMA, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_ollama_version,
      "the version of Ollama's API"},
+    {"POST", "/v1/responses/input_tokens", RESPONSES, INFER, WICK_ROUTE_COUNTED, wick_route_count_tokens,
+     "how many tokens the prompt of a chat has"},
+    {"POST", "/v1/responses/{id}/cancel", RESPONSES, INFER, 0, wick_route_response_cancel, "end a response that runs"},
+    {"GET", "/v1/responses/{id}/input_items", RESPONSES, INFER, 0, wick_route_response_items, "what it was asked with"},
+    {"POST", "/v1/responses", RESPONSES, INFER, WICK_ROUTE_COUNTED, wick_route_responses,
+     "OpenAI's Responses; streams with `stream: true`"},
+    {"GET", "/v1/responses/{id}", RESPONSES, INFER, 0, wick_route_response_get, "a stored response"},
+    {"DELETE", "/v1/responses/{id}", RESPONSES, INFER, 0, wick_route_response_delete, "forget it"},
     {"GET", "/livez", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_livez, "200 while the process serves"},
     {"GET", "/readyz", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz,
      "200 when requests are taken; 503 while loading or draining"},
@@ -154,6 +164,7 @@ const wick_dialect *wick_route_dialect(const char *path)
     if (!normalise(path, short_path, sizeof short_path)) return OPENAI;
     if (strncmp(short_path, "/v1/messages", 12) == 0) return ANTHROPIC;
     if (strncmp(short_path, "/api/", 5) == 0) return OLLAMA;
+    if (strncmp(short_path, "/v1/responses", 13) == 0) return RESPONSES;
     return OPENAI;
 }
 

@@ -4,6 +4,7 @@
 #include "base/json_memory.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "server/response_store.h"
 #include "server/server_int.h"
 
 wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick_err *err)
@@ -19,9 +20,13 @@ wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick
     wick_lock_init(&s->conns_lock);
     wick_lock_init(&s->watch_lock);
     wick_cond_init(&s->watch_wake);
+    wick_lock_init(&s->running_lock);
     wick_status st = wick_keys_init(&s->keys, c, err);
+    if (st == WICK_OK)
+        st = wick_response_store_open(&s->responses, c->response_store, c->limits.response_store_bytes, err);
     if (st == WICK_OK) st = wick_workers_start(&s->workers, err);
     if (st != WICK_OK) {
+        wick_response_store_close(s->responses);
         wick_keys_release(&s->keys);
         wick_free(s);
         return st;
@@ -88,6 +93,8 @@ void wick_server_free(wick_server *s)
     wick_thread_join(&s->watch);
     wick_workers_stop(&s->workers); /* frees the last exchanges, and with them their requests */
     wick_registry_release(&s->registry);
+    wick_response_store_close(s->responses);
+    wick_lock_release(&s->running_lock);
     wick_keys_release(&s->keys);
     wick_cond_release(&s->watch_wake);
     wick_lock_release(&s->watch_lock);

@@ -44,8 +44,9 @@ typedef struct wick_server_config {
     uint32_t n_model;
     wick_key_config *key;
     uint32_t n_key;
-    const char *key_store;   /* file that keeps the keys made over /admin/keys; NULL: they end with the process */
-    const char **allow_host; /* more names that the Host header may have */
+    const char *key_store;      /* file that keeps the keys made over /admin/keys; NULL: they end with the process */
+    const char *response_store; /* SQLite file of the Responses API; NULL: they end with the process */
+    const char **allow_host;    /* more names that the Host header may have */
     uint32_t n_allow_host;
     const char **cors_origin; /* origins of web pages that may call; "*": all */
     uint32_t n_cors_origin;

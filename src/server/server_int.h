@@ -244,6 +244,12 @@ bool wick_route_chat(wick_exchange *x);
 bool wick_route_completions(wick_exchange *x);
 bool wick_route_embeddings(wick_exchange *x);
 bool wick_route_count_tokens(wick_exchange *x);
+bool wick_route_responses(wick_exchange *x);
+bool wick_route_response_get(wick_exchange *x);
+bool wick_route_response_delete(wick_exchange *x);
+bool wick_route_response_cancel(wick_exchange *x);
+bool wick_route_response_items(wick_exchange *x);
+bool wick_route_response_count(wick_exchange *x);
 bool wick_route_ollama_chat(wick_exchange *x);
 bool wick_route_ollama_generate(wick_exchange *x);
 bool wick_route_ollama_embed(wick_exchange *x);
@@ -310,6 +316,9 @@ struct wick_server {
     wick_conn *conns;
     uint32_t n_conns;
     wick_thread watch;
+    struct wick_response_store *responses;
+    wick_lock running_lock;
+    wick_gen *running; /* responses that another connection may cancel */
     wick_lock watch_lock;
     wick_cond watch_wake;
 };

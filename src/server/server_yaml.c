@@ -498,6 +498,7 @@ static wick_status read_server(const place *p, const json_t *v)
                                    {"key_store", F_STR, C(key_store), 0, 0, NULL, NULL},
                                    {"allow_hosts", F_LIST, C(allow_host), 0, 0, NULL, NULL},
                                    {"cors_origins", F_LIST, C(cors_origin), 0, 0, NULL, NULL},
+                                   {"response_store", F_STR, C(response_store), 0, 0, NULL, NULL},
                                    {"strict_model", F_BOOL, C(strict_model), 0, 0, NULL, NULL},
                                    {"no_key_needed", F_BOOL, C(no_key_needed), 0, 0, NULL, NULL}};
     static const field port_field = {"port", F_U32, 0, 0, 65535, NULL, NULL};
