@@ -6,6 +6,7 @@
  * 3. Names, schemas and texts of a server are data: nothing of them is followed, fetched or run.
  */
 #include "mcp/client_int.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -129,8 +130,11 @@ static wick_status server_error(const wick_mcp_client *c, const char *method, co
     const char *text = json_string_value(json_object_get(json_object_get(response, "error"), "message"));
     const bool ours = code == WICK_RPC_INVALID_PARAMS || code == WICK_RPC_NO_METHOD || code == WICK_RPC_NO_RESOURCE ||
                       code == WICK_RPC_INVALID_REQUEST;
-    return WICK_FAIL(err, ours ? WICK_E_BAD_PARAMETER : WICK_E_INTERNAL, c->name, "MCP server %s: %s: %.300s (%d)",
-                     c->name, method, text ? text : "an error without a message", code);
+    const wick_status st =
+        WICK_FAIL(err, ours ? WICK_E_BAD_PARAMETER : WICK_E_INTERNAL, c->name, "MCP server %s: %s: %.300s (%d)",
+                  c->name, method, text ? text : "an error without a message", code);
+    if (err) snprintf(err->got, sizeof err->got, "%d", code);
+    return st;
 }
 
 /* Answers to all that a result asks for; NULL: one of them was declined. */
@@ -259,15 +263,15 @@ static bool has_version(const json_t *versions, const char *version)
     return false;
 }
 
-/* server/discover. *stateful: the revision to initialize with instead, or NULL where the stateless one is agreed. */
-static wick_status discover(wick_mcp_client *c, const char **stateful, wick_err *err)
+/* server/discover, answered within `patience` ms. *stateful: the revision to initialize with instead, or NULL where the
+ * stateless one is agreed. */
+static wick_status discover(wick_mcp_client *c, uint32_t patience, const char **stateful, wick_err *err)
 {
     json_t *response = NULL;
     *stateful = c->protocol ? c->protocol : WICK_MCP_STATEFUL;
     c->stateless = true;
     c->version = WICK_MCP_STATELESS;
     for (int attempt = 0; attempt < 2; attempt++) {
-        const uint32_t patience = c->timeout_ms < DISCOVER_MS ? c->timeout_ms : DISCOVER_MS;
         wick_status st = round_trip(c, "server/discover", NULL, patience, NULL, &response, err);
         /* An older server may close the stream or say nothing; initialize then shows whether it is there at all. */
         if (st == WICK_E_LIMIT || st == WICK_E_UNSUPPORTED_FORMAT) return WICK_OK;
@@ -295,11 +299,24 @@ static wick_status agree(wick_mcp_client *c, wick_err *err)
     if (c->protocol && !stateful && strcmp(c->protocol, WICK_MCP_STATELESS) != 0)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "protocol", "MCP protocol \"%.40s\" is unknown; newest: %s",
                          c->protocol, WICK_MCP_STATELESS);
-    if (!stateful) WICK_TRY(discover(c, &stateful, err));
+    if (!stateful) WICK_TRY(discover(c, c->timeout_ms < DISCOVER_MS ? c->timeout_ms : DISCOVER_MS, &stateful, err));
     if (stateful && c->protocol && strcmp(c->protocol, WICK_MCP_STATELESS) == 0)
         return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, c->name, "MCP server %s: does not speak %s", c->name,
                          c->protocol);
-    if (stateful) WICK_TRY(initialize(c, stateful, err));
+    if (stateful) {
+        wick_err why = {0};
+        wick_status st = initialize(c, stateful, &why);
+        /* A server that was slow to start read our first question only now, and speaks the stateless revision since. */
+        const bool stateless_after_all = st != WICK_OK && !c->protocol && atoi(why.got) == WICK_RPC_UNSUPPORTED_VERSION;
+        if (stateless_after_all) {
+            st = discover(c, c->timeout_ms, &stateful, &why);
+            if (st == WICK_OK && stateful) st = initialize(c, stateful, &why);
+        }
+        if (st != WICK_OK) {
+            if (err) *err = why;
+            return st;
+        }
+    }
     c->ready = true;
     return WICK_OK;
 }

@@ -54,6 +54,17 @@ def test_a_server_that_never_reads(tmp_path):
     assert time.monotonic() - t < 20
 
 
+def test_a_server_that_starts_slowly(tmp_path):
+    """It reads the first question only after we went on to the older way: it is asked once more."""
+    slow = tmp_path / "slow.sh"
+    slow.write_text(f"#!/bin/sh\nsleep 1.6\nexec {EVERYTHING}\n")
+    slow.chmod(0o755)
+    f = tmp_path / "calls.json"
+    f.write_text('[{"name": "test_simple_text"}]')
+    lines, _ = use("--calls", f, "--", slow, env={"WICK_MCP_TIMEOUT_MS": "1200"})
+    assert "simple text" in outcome(lines, "call", "test_simple_text")["result"]["content"][0]["text"]
+
+
 def test_a_list_without_end(tmp_path):
     lines, _ = nasty(tmp_path, "endless", timeout_ms=20000)
     assert lines[1]["did"] == "list"
