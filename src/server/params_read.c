@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "chat/message.h"
 #include "server/params.h"
 
 #define BAD WICK_PARAM_BAD
@@ -251,43 +252,13 @@ wick_status wick_read_max_tokens(wick_param_reading *r, const wick_param *q, con
     return WICK_OK;
 }
 
-static wick_status read_part(wick_param_reading *r, const wick_param *q, size_t i, size_t j, const json_t *part)
-{
-    const json_t *type = json_object_get(part, "type");
-    if (!json_is_string(type)) return BAD(r, q->name, "messages[%zu].content[%zu].type: must be a string", i, j);
-    const char *t = json_string_value(type);
-    if (strcmp(t, "thinking") == 0 || strcmp(t, "reasoning") == 0) return WICK_OK; /* the conversation takes it apart */
-    if (strcmp(t, "refusal") == 0) return WICK_OK;
-    if (strncmp(t, "image", 5) == 0)
-        return BAD(r, q->name, "messages[%zu].content[%zu]: image input is not supported by this model", i, j);
-    if (strcmp(t, "text") != 0)
-        return BAD(r, q->name, "messages[%zu].content[%zu]: parts of type \"%.40s\" are not supported, only text", i, j,
-                   t);
-    if (!json_is_string(json_object_get(part, "text")))
-        return BAD(r, q->name, "messages[%zu].content[%zu].text: must be a string", i, j);
-    return WICK_OK;
-}
-
+/* What the messages hold is checked where the prompt is made of them (chat/message.h). */
 wick_status wick_read_messages(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     if (!json_is_array(v)) return wick_param_expected(r, q->name, "an array", v);
     if (json_array_size(v) > r->limits->messages)
         return BAD(r, q->name, "messages: %zu of them, at most %llu", json_array_size(v),
                    (unsigned long long)r->limits->messages);
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const json_t *m = json_array_get(v, i), *content = json_object_get(m, "content");
-        if (!json_is_object(m))
-            return BAD(r, q->name, "messages[%zu]: must be an object, not %s", i, wick_json_type_name(m));
-        if (!json_is_string(json_object_get(m, "role")))
-            return BAD(r, q->name, "messages[%zu].role: must be a string", i);
-        if (content && !json_is_null(content) && !json_is_string(content) && !json_is_array(content))
-            return BAD(r, q->name, "messages[%zu].content: must be a string or an array of parts, not %s", i,
-                       wick_json_type_name(content));
-        if (!content && strcmp(json_string_value(json_object_get(m, "role")), "assistant") != 0)
-            return BAD(r, q->name, "messages[%zu].content: is missing", i);
-        for (size_t j = 0; json_is_array(content) && j < json_array_size(content); j++)
-            WICK_TRY(read_part(r, q, i, j, json_array_get(content, j)));
-    }
     r->p->messages = v;
     return WICK_OK;
 }
@@ -298,17 +269,10 @@ wick_status wick_read_tools(wick_param_reading *r, const wick_param *q, const js
     if (json_array_size(v) > r->limits->tools)
         return BAD(r, q->name, "tools: %zu of them, at most %llu", json_array_size(v),
                    (unsigned long long)r->limits->tools);
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const json_t *t = json_array_get(v, i), *type = json_object_get(t, "type"), *f = json_object_get(t, "function");
-        const json_t *strict = json_object_get(f, "strict");
-        if (!json_is_string(type) || strcmp(json_string_value(type), "function") != 0)
-            return BAD(r, q->name, "tools[%zu].type: must be \"function\"", i);
-        if (!json_is_string(json_object_get(f, "name")))
-            return BAD(r, q->name, "tools[%zu].function.name: must be a string", i);
-        if (strict && !json_is_null(strict) && !json_is_boolean(strict))
-            return BAD(r, q->name, "tools[%zu].function.strict: must be true or false", i);
-    }
-    if (json_array_size(v) > 0) r->p->tools = v;
+    json_t *tools;
+    WICK_TRY(wick_tools_normalise(v, &tools, r->err));
+    if (tools) WICK_TRY(wick_params_keep(r->p, tools, r->err));
+    r->p->tools = tools;
     return WICK_OK;
 }
 

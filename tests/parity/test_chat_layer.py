@@ -1,7 +1,6 @@
 """Conversations as clients send them through chat/prompt, with every template of the tests: the prompt is what jinja2 makes of
 the adapted messages, holds what was said, and does not change for plain conversations. Templates of published models are
-tested too where WICK_CHAT_TEMPLATES names a folder of them (for example the one in the source package of
-llama-cpp-python)."""
+tested too where WICK_CHAT_TEMPLATES names a folder of them (`make test-real`)."""
 import copy
 import functools
 import json
