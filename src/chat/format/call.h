@@ -118,7 +118,7 @@ wick_tc_step wick_tc_args(wick_tc_cur *c);
 
 /* --- the syntaxes --- */
 wick_tc_syntax wick_tc_json_call, wick_tc_params_call, wick_tc_python_call, wick_tc_gemma_call, wick_tc_mistral_call,
-    wick_tc_deepseek_call, wick_tc_kimi_call, wick_tc_tag_call, wick_tc_harmony_call, wick_tc_functionary_call,
-    wick_tc_llama_call;
+    wick_tc_deepseek_call, wick_tc_kimi_call, wick_tc_solar_call, wick_tc_tag_call, wick_tc_harmony_call,
+    wick_tc_functionary_call, wick_tc_llama_call;
 /* Bare JSON is held only while it begins as a call does. */
 wick_tc_step wick_tc_begins_as_call(const wick_tc_cur *c);

@@ -204,9 +204,8 @@ static const wick_call_syntax *matching(prober *p, const char *text)
 static const wick_call_syntax *told(prober *p)
 {
     const wick_call_syntax *f, *best = NULL;
-    if (!probe(p, json_pack("[o]", user_message()), true, true, &p->text) ||
-        !probe(p, json_pack("[o]", user_message()), false, true, &p->prompt))
-        return NULL;
+    if (!probe(p, json_pack("[o]", user_message()), true, true, &p->text)) return NULL;
+    if (!probe(p, json_pack("[o]", user_message()), false, true, &p->prompt)) wick_buf_reset(&p->prompt);
     for (size_t i = 0; (f = wick_call_syntax_at(i)) != NULL; i++) {
         const wick_call_shape *s = wick_call_syntax_shape(f);
         const char *open = wick_call_syntax_open(f);
@@ -289,7 +288,9 @@ wick_status wick_chat_format_choose(wick_chat_format *out, wick_format_render re
     if (!p.tools) return wick_err_oom(err, "chat template", 0, 0);
     wick_buf_init(&p.text, 4 << 20);
     wick_buf_init(&p.prompt, 4 << 20);
-    if (probe(&p, json_pack("[o]", user_message()), false, true, &p.text)) {
+    /* Some templates are for tools only and fail without. */
+    if (probe(&p, json_pack("[o]", user_message()), false, true, &p.text) ||
+        probe(&p, json_pack("[o]", user_message()), true, true, &p.text)) {
         choose_calls(&p, out);
         out->think = prefer(&p, find_think(&p));
     }

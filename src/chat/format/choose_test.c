@@ -301,11 +301,12 @@ static const struct {
            "<|END_OF_TURN_TOKEN|>{% endfor %}{% if add_generation_prompt %}<|START_OF_TURN_TOKEN|>assistant{% endif %}",
      0, 0},
     {"Command R", "command-r", NULL,
-     TOOLS "{% for m in messages %}{{ m.role }}: {% if m.tool_calls %}Action: ```json\n[\n{% for t in m.tool_calls %}  "
-           "  {\n        "
-           "\"tool_name\": \"{{ t.function.name }}\",\n        \"parameters\": {{ t.function.arguments | tojson }}\n   "
-           " }{% endfor %}\n]```"
-           "{% else %}{{ m.content }}{% endif %}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}",
+     TOOLS
+     "{% for m in messages %}{{ m.role }}: {% if m.tool_calls %}Action:\n```json\n[\n{% for t in m.tool_calls %}  "
+     "  {\n        "
+     "\"tool_name\": \"{{ t.function.name }}\",\n        \"parameters\": {{ t.function.arguments | tojson }}\n   "
+     " }{% endfor %}\n]```"
+     "{% else %}{{ m.content }}{% endif %}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}",
      0, 0},
     {"Hunyuan", "hunyuan", "hunyuan",
      TOOLS "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}{% if m.tool_calls "
@@ -422,6 +423,27 @@ static void test_edges(void **state)
     wick_jinja_free(m.t);
 }
 
+/* Where no render shows a call: a marker that is a token of the vocabulary tells. */
+static void test_vocabulary(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"version\":\"1.0\",\"added_tokens\":[{\"id\":1,\"content\":\"<|tool_call_start|>\",\"special\":true},{"
+        "\"id\":2,"
+        "\"content\":\"<think>\",\"special\":false}],\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}";
+    wick_tokenizer *t;
+    wick_chat_format f = {.calls = wick_call_syntax_by_name("hermes"), .guessed = true};
+    assert_int_equal(wick_tokenizer_from_json(&t, json, sizeof json - 1, "test", NULL), WICK_OK);
+    wick_chat_format_complete(&f, t);
+    assert_string_equal(wick_call_syntax_name(f.calls), "lfm2");
+    assert_string_equal(wick_think_syntax_name(f.think), "think");
+    assert_false(f.guessed);
+    f = (wick_chat_format){.calls = wick_call_syntax_by_name("hermes"), .describe = true};
+    wick_chat_format_complete(&f, t);
+    assert_string_equal(wick_call_syntax_name(f.calls), "hermes");
+    wick_tokenizer_free(t);
+}
+
 static void test_describe(void **state)
 {
     (void)state;
@@ -440,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_vocabulary),
         cmocka_unit_test(test_describe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* chat/format/named.c - a name between markers, then JSON arguments: Mistral, DeepSeek, Kimi K2, and <function=f>{...}. */
+/* chat/format/named.c - a name between markers, then JSON arguments: Mistral, DeepSeek, Kimi K2, Solar, and <function=f>{...}. */
 #include "chat/format/call.h"
 
 /* A header is read from its start until it is whole; then come the arguments. */
@@ -69,6 +69,16 @@ static wick_tc_step kimi(wick_tc_cur *c)
     return wick_tc_lit(c, "<|tool_call_argument_begin|>");
 }
 
+static wick_tc_step solar(wick_tc_cur *c)
+{
+    wick_str id, name;
+    WICK_TC_TRY(wick_tc_lit(c, "<|tool_call:begin|>"));
+    WICK_TC_TRY(wick_tc_name_up_to(c, "<|tool_call:name|>", &id));
+    WICK_TC_TRY(wick_tc_set_id(c, id.p, id.n));
+    WICK_TC_TRY(wick_tc_name_up_to(c, "<|tool_call:args|>", &name));
+    return wick_tc_set_name(c, name.p, name.n);
+}
+
 static wick_tc_step tag(wick_tc_cur *c)
 {
     wick_str name;
@@ -90,6 +100,11 @@ wick_tc_step wick_tc_deepseek_call(wick_tc_cur *c)
 wick_tc_step wick_tc_kimi_call(wick_tc_cur *c)
 {
     return with_header(c, kimi);
+}
+
+wick_tc_step wick_tc_solar_call(wick_tc_cur *c)
+{
+    return with_header(c, solar);
 }
 
 wick_tc_step wick_tc_tag_call(wick_tc_cur *c)

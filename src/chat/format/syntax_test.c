@@ -5,8 +5,11 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/alloc.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "chat/answer.h"
 
@@ -525,12 +528,27 @@ static void test_near_misses(void **state)
     }
 }
 
+/* docs/ANSWERS.md has a line for each. */
+static void test_documented(void **state)
+{
+    (void)state;
+    char *text = NULL, line[64];
+    size_t n = 0;
+    assert_int_equal(wick_file_read(WICK_SOURCE_DIR "/docs/ANSWERS.md", 1 << 20, &text, &n, NULL), WICK_OK);
+    for (size_t i = 0; wick_call_syntax_at(i); i++) {
+        snprintf(line, sizeof line, "\n| %s |", wick_call_syntax_name(wick_call_syntax_at(i)));
+        if (!strstr(text, line)) print_error("docs/ANSWERS.md has no %s\n", line + 1);
+        assert_non_null(strstr(text, line));
+    }
+    wick_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scenarios),   cmocka_unit_test(test_around),   cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_streams),     cmocka_unit_test(test_unclosed), cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_near_misses),
+        cmocka_unit_test(test_scenarios),   cmocka_unit_test(test_around),     cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_streams),     cmocka_unit_test(test_unclosed),   cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_near_misses), cmocka_unit_test(test_documented),
     };
     return cmocka_run_group_tests(tests, load_tools, drop_tools);
 }

@@ -20,7 +20,7 @@ static const wick_think_syntax rows[] = {
     {.name = "granite", .open = "<think>", .close = "</think>", .wrap = {"<response>", "</response>"}},
     {.name = "thinking", .open = "<thinking>", .close = "</thinking>"},
     {.name = "apriel",
-     .open = "Here are my reasoning steps:",
+     .open = "Here are my reasoning steps:", /* in the generation prompt */
      .close = "[BEGIN FINAL RESPONSE]",
      .wrap = {NULL, "[END FINAL RESPONSE]"}},
     {.name = "apertus", .open = "<|inner_prefix|>", .close = "<|inner_suffix|>", .anywhere = true},
@@ -31,6 +31,12 @@ static const wick_think_syntax rows[] = {
      .drop = {"<|open|>response<|sep|>", "<|close|>response<|sep|>", "<|close|>message<|sep|>", "<|end_of_msg|>"}},
     {.name = "minimax-m3", .open = "<mm:think>", .close = "</mm:think>"},
     {.name = "kimi", .open = "\xe2\x97\x81think\xe2\x96\xb7", .close = "\xe2\x97\x81/think\xe2\x96\xb7"},
+    {.name = "hy3", .open = "<think:opensource>", .close = "</think:opensource>"},
+    {.name = "solar",
+     .open = "<|think|>",
+     .close = "<|end|>",
+     .anywhere = true,
+     .drop = {"<|begin|>assistant", "<|content|>"}},
     {.name = "hunyuan", .open = "<think>", .close = "</think>", .wrap = {"<answer>", "</answer>"}},
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };
