@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/buf.h"
 #include "chat/adapt_int.h"
+#include "chat/format/format.h"
 
 /* --- call ids -------------------------------------------------------------------------------------------------------------- */
 enum { ID_LEN = 9 };
@@ -61,24 +62,12 @@ static bool fix_arguments(const wick_chat_caps *c, json_t *fn)
 }
 
 /* --- calls as text, for templates that show none ------------------------------------------------------------------------------ */
-/* In the hermes syntax, which wick_call_describe teaches. */
-static bool calls_to_text(json_t *m)
+/* In the syntax that the model is taught: its own, or hermes with wick_call_describe. */
+static bool calls_to_text(const wick_chat_caps *c, json_t *m)
 {
-    const json_t *calls = json_object_get(m, "tool_calls");
+    const wick_call_syntax *f = c->calls_as ? c->calls_as : wick_call_syntax_by_name("hermes");
     wick_buf b = WICK_BUF_INIT;
-    for (size_t i = 0; i < json_array_size(calls); i++) {
-        const json_t *fn = json_object_get(json_array_get(calls, i), "function");
-        json_t *call =
-            json_pack("{s:O, s:O}", "name", json_object_get(fn, "name"), "arguments", json_object_get(fn, "arguments"));
-        char *dump = call ? json_dumps(call, 0) : NULL;
-        if (i) wick_buf_putc(&b, '\n');
-        wick_buf_printf(&b, "<tool_call>\n");
-        wick_buf_puts(&b, dump ? dump : "");
-        wick_buf_puts(&b, "\n</tool_call>");
-        if (!dump) b.failed = true;
-        free(dump);
-        json_decref(call);
-    }
+    if (wick_call_write(f, json_object_get(m, "tool_calls"), &b, NULL) != WICK_OK) b.failed = true;
     const char *s = wick_buf_str(&b);
     json_t *text = b.failed ? NULL : json_stringn(s, b.n);
     json_t *content = text ? wick_content_join(json_object_get(m, "content"), text, "\n") : NULL;
@@ -203,7 +192,7 @@ bool wick_adapt_calls(const wick_chat_caps *c, json_t *messages)
     for (size_t i = 0; i < json_array_size(messages); i++) {
         json_t *m = json_array_get(messages, i);
         const size_t n = json_array_size(json_object_get(m, "tool_calls"));
-        if (n > 0 && !c->tool_calls && !calls_to_text(m)) return false;
+        if (n > 0 && !c->tool_calls && !calls_to_text(c, m)) return false;
         if (n > 1 && c->tool_calls && !c->parallel_calls && !split_calls(messages, i)) return false;
         if (!fix_message(c, m)) return false;
         if (n > 0 && c->calls_need_null && !free_of_text(c, messages, &i)) return false;

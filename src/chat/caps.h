@@ -57,6 +57,7 @@ typedef struct wick_chat_caps {
     unsigned efforts;            /* one bit a level of wick_chat_effort: which are no error */
     const char *thinking_switch; /* the variable, true or false, that changes how the generation prompt ends; or NULL */
     wick_chat_args args;
+    const struct wick_toolcall_format *calls_as; /* how calls are written where the template shows none; NULL: hermes */
 } wick_chat_caps;
 
 /* Renders the probes. Never fails: what could not be rendered, for want of memory too, the template cannot do. */

@@ -22,11 +22,13 @@ static bool render_probe(void *ctx, const json_t *messages, const json_t *tools,
     static const wick_jinja_limits limits = {
         .max_steps = 500 * 1000, .max_heap_bytes = 4 << 20, .max_out_bytes = 1 << 20, .now_unix_s = 1};
     const wick_chat *c = ctx;
+    wick_chat_caps caps = c->caps;
+    caps.tool_calls = true; /* what is looked for must come from the template, not from us */
     json_t *mine = NULL, *list = NULL, *all = vars ? json_copy((json_t *)(uintptr_t)vars) : json_object();
     bool ok =
         all && wick_messages_normalise(messages, &mine, NULL) == WICK_OK &&
         (c->caps.tools || c->caps.tools_in_system ? wick_tools_normalise(tools, &list, NULL) : WICK_OK) == WICK_OK &&
-        wick_chat_adapt(&c->caps, mine, &list, NULL) == WICK_OK && json_object_set(all, "messages", mine) == 0 &&
+        wick_chat_adapt(&caps, mine, &list, NULL) == WICK_OK && json_object_set(all, "messages", mine) == 0 &&
         wick_chat_set_tools(&c->caps, all, list, limits.now_unix_s) &&
         json_object_set_new(all, "documents", json_null()) == 0 &&
         json_object_set_new(all, "add_generation_prompt", json_boolean(generation_prompt)) == 0;
@@ -51,6 +53,7 @@ wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const 
         wick_chat_caps_learn(&c->caps, t);
         st = wick_chat_format_choose(&c->format, render_probe, c, err);
         if (st == WICK_OK) wick_chat_format_complete(&c->format, tok);
+        c->caps.calls_as = c->format.calls;
     }
     if (st == WICK_OK)
         *out = c;

@@ -83,3 +83,6 @@ typedef struct wick_call_shape {
     bool parallel;                                                     /* more than one call may be written */
 } wick_call_shape;
 const wick_call_shape *wick_call_syntax_shape(const wick_call_syntax *f);
+/* Calls (OpenAI's tool_calls, arguments as objects) as a model of that syntax writes them. Appends. */
+wick_status wick_call_write(const wick_call_syntax *f, const json_t *calls, wick_buf *out,
+                            wick_err *err) WICK_MUST_CHECK;

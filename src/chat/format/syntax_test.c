@@ -36,139 +36,20 @@ static int drop_tools(void **state)
 
 /* --- writing by the shape -------------------------------------------------------------------------------------------- */
 
-static const char *type_name(const json_t *v)
-{
-    return json_is_string(v)    ? "string"
-           : json_is_number(v)  ? "number"
-           : json_is_boolean(v) ? "boolean"
-           : json_is_null(v)    ? "null"
-           : json_is_object(v)  ? "object"
-                                : "array";
-}
-
-static void put(wick_buf *b, const char *s, unsigned index, const char *key, const json_t *value)
-{
-    for (; s && *s; s++) {
-        if (*s != '%' || !strchr("dskt", s[1])) {
-            wick_buf_putc(b, *s);
-            continue;
-        }
-        s++;
-        if (*s == 'd') wick_buf_printf(b, "%u", index);
-        if (*s == 's') wick_buf_puts(b, "abcdefghi");
-        if (*s == 'k') wick_buf_puts(b, key);
-        if (*s == 't') wick_buf_puts(b, type_name(value));
-    }
-}
-
-static void put_json(wick_buf *b, const json_t *v)
-{
-    char *text = json_dumps(v, JSON_ENCODE_ANY);
-    wick_buf_puts(b, text);
-    free(text);
-}
-
-static void put_python(wick_buf *b, const json_t *v)
-{
-    const char *key, *open = "";
-    json_t *e;
-    size_t i;
-    if (json_is_true(v) || json_is_false(v) || json_is_null(v)) {
-        wick_buf_puts(b, json_is_true(v) ? "True" : json_is_false(v) ? "False" : "None");
-    } else if (json_is_object(v)) {
-        wick_buf_putc(b, '{');
-        json_object_foreach((json_t *)(uintptr_t)v, key, e)
-        {
-            wick_buf_printf(b, "%s'%s': ", open, key);
-            put_python(b, e);
-            open = ", ";
-        }
-        wick_buf_putc(b, '}');
-    } else if (json_is_array(v)) {
-        wick_buf_putc(b, '[');
-        json_array_foreach(v, i, e)
-        {
-            wick_buf_puts(b, i ? ", " : "");
-            put_python(b, e);
-        }
-        wick_buf_putc(b, ']');
-    } else {
-        put_json(b, v);
-    }
-}
-
-static void put_gemma(wick_buf *b, const json_t *v, const char *quote)
-{
-    const char *key, *comma = "";
-    json_t *e;
-    size_t i;
-    if (json_is_string(v)) {
-        wick_buf_printf(b, "%s%s%s", quote, json_string_value(v), quote);
-    } else if (json_is_object(v)) {
-        wick_buf_putc(b, '{');
-        json_object_foreach((json_t *)(uintptr_t)v, key, e)
-        {
-            wick_buf_printf(b, "%s%s:", comma, key);
-            put_gemma(b, e, quote);
-            comma = ",";
-        }
-        wick_buf_putc(b, '}');
-    } else if (json_is_array(v)) {
-        wick_buf_putc(b, '[');
-        json_array_foreach(v, i, e)
-        {
-            wick_buf_puts(b, i ? "," : "");
-            put_gemma(b, e, quote);
-        }
-        wick_buf_putc(b, ']');
-    } else {
-        put_json(b, v);
-    }
-}
-
-static void put_arguments(wick_buf *b, const wick_call_shape *s, const json_t *args)
-{
-    const char *key, *comma = "";
-    json_t *v;
-    if (s->style == WICK_STYLE_JSON) put_json(b, args);
-    if (s->style == WICK_STYLE_GEMMA) put_gemma(b, args, s->quote);
-    if (s->style != WICK_STYLE_PARAMS && s->style != WICK_STYLE_PYTHON) return;
-    json_object_foreach((json_t *)(uintptr_t)args, key, v)
-    {
-        if (s->style == WICK_STYLE_PYTHON) {
-            wick_buf_printf(b, "%s%s=", comma, key);
-            put_python(b, v);
-            comma = ", ";
-            continue;
-        }
-        put(b, s->param_open, 0, key, v);
-        wick_buf_puts(b, key);
-        put(b, !json_is_string(v) && s->param_mid_json ? s->param_mid_json : s->param_mid, 0, key, v);
-        if (json_is_string(v))
-            wick_buf_puts(b, json_string_value(v));
-        else
-            put_json(b, v);
-        put(b, s->param_close, 0, key, v);
-    }
-}
-
 /* calls: [[name, arguments], ...] */
-static void put_calls(wick_buf *b, const wick_call_shape *s, const json_t *calls)
+static void put_calls(wick_buf *b, const wick_call_syntax *f, const json_t *calls)
 {
     size_t i;
     const json_t *c;
-    put(b, s->begin, 0, NULL, NULL);
+    json_t *list = json_array();
     json_array_foreach(calls, i, c)
     {
-        const char *name = json_string_value(json_array_get(c, 0));
-        if (i) put(b, s->between, (unsigned)i, NULL, NULL);
-        put(b, s->before, (unsigned)i, NULL, NULL);
-        wick_buf_printf(b, s->quote_name ? "\"%s\"" : "%s", name);
-        put(b, s->after, (unsigned)i, NULL, NULL);
-        put_arguments(b, s, json_array_get(c, 1));
-        put(b, s->close, (unsigned)i, NULL, NULL);
+        json_t *call = json_pack("{s:s, s:{s:O, s:O}}", "id", "abcdefghi", "function", "name", json_array_get(c, 0),
+                                 "arguments", json_array_get(c, 1));
+        assert_int_equal(json_array_append_new(list, call), 0);
     }
-    put(b, s->end, 0, NULL, NULL);
+    assert_int_equal(wick_call_write(f, list, b, NULL), WICK_OK);
+    json_decref(list);
 }
 
 /* --- reading --------------------------------------------------------------------------------------------------------- */
@@ -279,7 +160,7 @@ static json_t *calls_of(const char *text)
 static void written(const wick_call_syntax *f, wick_buf *b, const json_t *calls)
 {
     wick_buf_reset(b);
-    put_calls(b, wick_call_syntax_shape(f), calls);
+    put_calls(b, f, calls);
     wick_buf_str(b);
     assert_false(b->failed);
 }
