@@ -154,16 +154,43 @@ static wick_status own_text(wick_engine *e, uint32_t n, uint32_t n_window, int32
     return WICK_OK;
 }
 
-static wick_status file_text(wick_engine *e, const char *path, uint32_t most, int32_t **ids, uint32_t *n, wick_err *err)
+/* What the tokenizer puts before every text; -1: nothing. A model that was trained so is lost without it. */
+static wick_status begin_token(wick_engine *e, int32_t *out, wick_err *err)
+{
+    int32_t *ids = NULL;
+    size_t n = 0;
+    *out = -1;
+    WICK_TRY(wick_session_encode(e, "", 0, 0, &ids, &n, err));
+    if (n > 0 && ids[0] == wick_tokenizer_bos(wick_engine_tokenizer(e))) *out = ids[0];
+    wick_free(ids);
+    return WICK_OK;
+}
+
+/* The first `most` tokens of a file, where each window of n_window begins with the token that begins texts. */
+static wick_status file_text(wick_engine *e, const char *path, uint32_t most, uint32_t n_window, int32_t **ids,
+                             uint32_t *n, wick_err *err)
 {
     char *text = NULL;
-    size_t n_text = 0, n_ids = 0;
+    int32_t *plain = NULL, begin = -1;
+    size_t n_text = 0, n_plain = 0, from = 0;
+    wick_status st = WICK_OK;
+    *n = 0;
     WICK_TRY(wick_file_read(path, MAX_FILE, &text, &n_text, err));
-    wick_status st = wick_session_encode(e, text, n_text, 0, ids, &n_ids, err);
+    WICK_TRY_GOTO(wick_session_encode(e, text, n_text, WICK_ENC_NO_SPECIAL, &plain, &n_plain, err));
+    WICK_TRY_GOTO(begin_token(e, &begin, err));
+    if (!(*ids = wick_alloc_zero(most, sizeof **ids))) {
+        st = wick_err_oom(err, "bench", (uint64_t)most * sizeof **ids, 0);
+        goto done;
+    }
+    while (*n < most && from < n_plain) {
+        bool first = begin >= 0 && *n % n_window == 0;
+        (*ids)[(*n)++] = first ? begin : plain[from++];
+    }
+    if (*n < 2) st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "file", "--file %s: fewer than two tokens", path);
+done:
+    wick_free(plain);
     wick_free(text);
-    WICK_TRY(st);
-    *n = n_ids < most ? (uint32_t)n_ids : most;
-    return *n >= 2 ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "file", "--file %s: fewer than two tokens", path);
+    return st;
 }
 
 static int by_size(const void *a, const void *b)
@@ -232,7 +259,7 @@ wick_status wick_bench_quality(const wick_args *a, uint32_t n_tokens, wick_err *
     WICK_TRY_GOTO(wick_session_open(&e, &own, true, err));
     const uint32_t n_window = wick_engine_ctx(e) < wick_engine_ctx(exact) ? wick_engine_ctx(e) : wick_engine_ctx(exact);
     if (a->quality_file) {
-        WICK_TRY_GOTO(file_text(exact, a->quality_file, n, &ids, &n, err));
+        WICK_TRY_GOTO(file_text(exact, a->quality_file, n, n_window, &ids, &n, err));
     } else {
         if (!(ids = wick_alloc_zero(n, sizeof *ids))) st = wick_err_oom(err, "bench", (uint64_t)n * sizeof *ids, 0);
         if (st == WICK_OK) st = own_text(exact, n, n_window, ids, err);

@@ -180,6 +180,7 @@ static wick_status open_model(wick_engine *e, const char *path, wick_err *err)
     e->model.pre = e->opt.pre;
     WICK_TRY(wick_engine_choose_backend(&e->opt, e->parts.plan, &e->parts.backend, &have_bytes, err));
     WICK_TRY(wick_engine_plan_memory(&e->opt, e->parts.plan, have_bytes, &e->parts, err));
+    wick_plan_set_context(&e->model.plan, e->parts.n_ctx);
     WICK_TRY(open_text(e, err));
     e->model.pre = NULL; /* the caller's */
     wick_model_add_ends(&e->model, e->tokenizer);

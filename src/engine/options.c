@@ -135,6 +135,8 @@ wick_status wick_engine_plan_memory(const wick_engine_opts *o, const wick_plan *
     wick_fit_verdict v;
     uint32_t train = plan->n_ctx_train > 0 ? plan->n_ctx_train : DEFAULT_CTX;
     uint32_t n = o->n_ctx > 0 ? o->n_ctx : (train < DEFAULT_CTX ? train : DEFAULT_CTX);
+    /* A model that was extended is at its best in the context that it was extended from, unless a longer one is wanted. */
+    if (!o->n_ctx && plan->rope_short.rope && plan->rope_short.original_ctx < n) n = plan->rope_short.original_ctx;
     if (n > train) {
         wick_log(WICK_LOG_WARN, "the context is cut from %u to the %u tokens that the model was trained for", n, train);
         n = train;

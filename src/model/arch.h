@@ -73,6 +73,12 @@ typedef struct wick_role_name {
     const char *hf, *gguf; /* NULL: as roles.def has it; "" : none */
 } wick_role_name;
 
+/* The value of a field of wick_config that config.json leaves out (a null is not left out). */
+typedef struct wick_default {
+    size_t offset; /* of the field, which config.c's table must have */
+    double value;
+} wick_default;
+
 typedef struct wick_arch {
     const char *name;
     const char *hf[8], *gguf[4]; /* model_type and general.architecture values */
@@ -82,8 +88,9 @@ typedef struct wick_arch {
     bool torch_plus_one; /* only HF's files do (known by the order of the convolution): MLX added the 1 */
     bool norm_plus_one;  /* files of MLX and HF store w of (1 + w) */
     wick_act act;
-    bool plain_mlp; /* no gate */
-    bool qkv_bias;  /* q, k, v biases are required */
+    bool plain_mlp;     /* no gate */
+    bool ff_by_weights; /* the width of the MLP is that of its tensors, whatever intermediate_size says */
+    bool qkv_bias;      /* q, k, v biases are required */
     bool no_rope, rope_interleaved;
     bool gguf_permuted;       /* GGUF's converter reordered q and k for interleaved rope */
     bool conv1d;              /* HF stores matrices as [in][out] */
@@ -108,7 +115,8 @@ typedef struct wick_arch {
     bool rope_local_only; /* in models with windows, only the sliding layers know positions */
     float rope_theta, rope_partial, norm_eps; /* defaults; 0: 10000, 1, 1e-5 */
     const char *roots; /* candidates for `@`, separated by '|'; NULL: the usual ones; an empty piece is allowed */
-    const wick_role_name *names;                             /* ended by {0} with hf and gguf NULL, or NULL */
+    const wick_default *defaults; /* of config.json, as the reference has them; ended by {0, 0}, or NULL */
+    const wick_role_name *names;  /* ended by {0} with hf and gguf NULL, or NULL */
     wick_status (*configure)(wick_config *c, wick_err *err); /* or NULL */
 } wick_arch;
 

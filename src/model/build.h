@@ -16,6 +16,8 @@ typedef struct wick_plan_builder {
 /* Fills a zeroed plan. On failure the plan is released. */
 wick_status wick_plan_build(wick_plan *plan, const wick_config *cfg, const wick_tensor_dir *dir, const char *where,
                             wick_err *err) WICK_MUST_CHECK;
+/* known.c: what the file holds and nobody read: an error or a warning. */
+wick_status wick_known_check(const wick_checkpoint *k, wick_err *err) WICK_MUST_CHECK;
 /* Appends a zeroed op; NULL when out of memory. */
 wick_op *wick_build_op(wick_plan_builder *b, wick_op_kind kind, wick_reg dst, wick_reg src, int32_t layer);
 /* Appends a cache; its index, or UINT32_MAX when out of memory. */

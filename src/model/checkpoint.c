@@ -76,6 +76,8 @@ wick_status wick_checkpoint_init(wick_checkpoint *k, const wick_tensor_dir *dir,
                                  wick_arena *arena, const char *where, wick_err *err)
 {
     *k = (wick_checkpoint){.dir = dir, .cfg = cfg, .arena = arena, .where = where, .root = ""};
+    k->seen = wick_arena_array(arena, dir->n_tensors ? dir->n_tensors : 1, 1);
+    if (!k->seen) return wick_err_oom(err, "the plan", dir->n_tensors, 0);
     if (cfg->from_gguf) return WICK_OK;
     WICK_TRY(wick_foreign_packing(cfg, &k->pack, err));
     if (k->pack.method == WICK_PACKING_MLX) WICK_TRY(wick_quant_map(cfg, &k->quant, err));

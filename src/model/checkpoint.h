@@ -36,6 +36,7 @@ typedef struct wick_checkpoint {
     bool transposed; /* matrices are [in][out] */
     bool plus_one;   /* norms store w of (1 + w) */
     bool raw;        /* the configuration's raw_ multipliers are not in the weights yet */
+    uint8_t *seen;   /* [n_tensors] of dir: 1 where some role has it; NULL: not noted */
     uint64_t n_params, n_bytes;
 } wick_checkpoint;
 

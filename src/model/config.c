@@ -64,6 +64,7 @@ const json_t *wick_config_get(const wick_config *c, const char *key)
     const json_t *v = c->text ? json_object_get(c->text, key) : NULL;
     if (json_is_null(v)) v = NULL;
     if (!v && c->json && c->json != c->text) v = json_object_get(c->json, key);
+    if (v) wick_config_saw_json(c, key);
     return json_is_null(v) ? NULL : v;
 }
 
@@ -76,6 +77,7 @@ static const json_t *find_key(const wick_config *c, const char *keys, char key[6
         if (n < 64) {
             memcpy(key, p, n);
             key[n] = 0;
+            wick_config_saw_json(c, key);
             const json_t *v = json_object_get(c->text, key);
             if (v && !json_is_null(v)) return c->text;
             v = json_object_get(c->json, key);
@@ -136,6 +138,34 @@ static wick_status read_fields(wick_config *c, wick_err *err)
     return WICK_OK;
 }
 
+/* True where one of `keys` is there, if only as null. */
+static bool said(const wick_config *c, const char *keys)
+{
+    for (const char *p = keys; p && *p;) {
+        char key[64];
+        size_t n = strcspn(p, "|");
+        snprintf(key, sizeof key, "%.*s", (int)(n < 63 ? n : 63), p);
+        if (json_object_get(c->text, key)) return true;
+        p += n + (p[n] == '|');
+    }
+    return false;
+}
+
+/* Before the fields are read. */
+static void set_defaults(wick_config *c)
+{
+    const wick_default *d = c->arch && !c->from_gguf ? c->arch->defaults : NULL;
+    for (; d && d->offset; d++) {
+        size_t i = 0;
+        while (i < sizeof fields / sizeof *fields && fields[i].offset != d->offset) i++;
+        if (i == sizeof fields / sizeof *fields || said(c, fields[i].keys)) continue;
+        void *p = (char *)c + d->offset;
+        if (fields[i].type == F_U32) *(uint32_t *)p = (uint32_t)d->value;
+        if (fields[i].type == F_F32) *(float *)p = (float)d->value;
+        if (fields[i].type == F_BOOL) *(bool *)p = d->value != 0;
+    }
+}
+
 static wick_status missing(const wick_config *c, const char *key, const char *gguf, wick_err *err)
 {
     return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: key \"%s\" is missing", c->where, c->from_gguf ? gguf : key);
@@ -158,6 +188,59 @@ static wick_status read_tie(wick_config *c, wick_err *err)
     WICK_TRY(wick_config_bool(c, "tie_word_embeddings", NULL, &tie, err));
     c->tie = tie;
     return WICK_OK;
+}
+
+/* Layers that predict tokens further ahead: GGUF counts them among the blocks, config.json does not. */
+static wick_status read_ahead(wick_config *c, wick_err *err)
+{
+    WICK_TRY(wick_config_u32(c, "num_nextn_predict_layers|mtp_num_hidden_layers|num_mtp_layers", "nextn_predict_layers",
+                             0, WICK_MAX_LAYERS, &c->n_ahead, err));
+    if (!c->from_gguf || !c->n_ahead) return WICK_OK;
+    if (c->n_ahead >= c->n_layer)
+        return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: nextn_predict_layers: %u of %u blocks", c->where,
+                         c->n_ahead, c->n_layer);
+    c->n_layer -= c->n_ahead;
+    return WICK_OK;
+}
+
+/* A model whose tokens see what comes after them does not continue texts. */
+static wick_status check_causal(const wick_config *c, wick_err *err)
+{
+    bool causal = true, both = false;
+    WICK_TRY(wick_config_bool(c, "is_causal", "attention.causal", &causal, err));
+    const json_t *v = wick_config_get(c, "use_bidirectional_attention");
+    const char *whom = json_string_value(v);
+    both = json_is_true(v) || (whom && strcmp(whom, "all") == 0); /* "vision": between images only */
+    if (causal && !both) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, c->where,
+                     "%s: attention in both directions (key \"%s\"): an encoder, which cannot continue a text",
+                     c->where,
+                     c->from_gguf ? "attention.causal"
+                     : both       ? "use_bidirectional_attention"
+                                  : "is_causal");
+}
+
+/* The family of an activation's name: the exact and the approximate GELU are one here. */
+static int act_family(const char *s)
+{
+    if (strncmp(s, "silu", 4) == 0 || strcmp(s, "swish") == 0 || strcmp(s, "swiglu") == 0) return 1;
+    if (strstr(s, "gelu") || strcmp(s, "geglu") == 0) return 2;
+    if (strcmp(s, "relu2") == 0) return 3;
+    return strcmp(s, "relu") == 0 ? 4 : 0;
+}
+
+/* Another activation than the family's changes every result; the reference of some reads the key, that of others does not. */
+static wick_status check_act(const wick_config *c, wick_err *err)
+{
+    static const int family[] = {
+        [WICK_ACT_SILU] = 1,  [WICK_ACT_GELU] = 2,       [WICK_ACT_GELU_TANH] = 2, [WICK_ACT_RELU] = 4,
+        [WICK_ACT_RELU2] = 3, [WICK_ACT_SWIGLU_OAI] = 0, [WICK_ACT_XIELU] = 0,     [WICK_ACT_IDENTITY] = 0};
+    const char *s = json_string_value(wick_config_get(c, "hidden_activation"));
+    if (!s) s = json_string_value(wick_config_get(c, "hidden_act"));
+    int said = s ? act_family(s) : 0, own = family[c->act];
+    if (!said || !own || said == own) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, c->where,
+                     "%s: key \"hidden_act\": %s models are not known with \"%.40s\"", c->where, c->arch->name, s);
 }
 
 static bool uses_attention(const wick_config *c)
@@ -196,6 +279,7 @@ static wick_status check_experts(wick_config *c, wick_err *err)
     if (c->n_expert_used > c->n_expert)
         return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: %u experts per token of %u", c->where, c->n_expert_used,
                          c->n_expert);
+    if (!c->topk_group && !c->from_gguf) c->topk_group = 1;
     if (c->n_group > 1 && (c->n_expert % c->n_group || c->topk_group < 1 || c->topk_group > c->n_group ||
                            c->n_expert_used > c->n_expert / c->n_group * c->topk_group))
         return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: %u of %u expert groups for %u of %u experts", c->where,
@@ -206,6 +290,7 @@ static wick_status check_experts(wick_config *c, wick_err *err)
 wick_status wick_config_fill(wick_config *c, wick_err *err)
 {
     const wick_arch *a = c->arch;
+    wick_config_watch(c);
     c->rope_partial = a && a->rope_partial > 0 ? a->rope_partial : 1;
     c->norm_eps = a ? a->norm_eps : 0;
     if (c->norm_eps == 0) c->norm_eps = 1e-5f;
@@ -215,7 +300,9 @@ wick_status wick_config_fill(wick_config *c, wick_err *err)
     }
     c->rope_theta = a && a->rope_theta > 0 ? a->rope_theta : 10000;
     WICK_TRY(read_vocab(c, err));
+    set_defaults(c);
     WICK_TRY(read_fields(c, err));
+    WICK_TRY(read_ahead(c, err));
     WICK_TRY(read_tie(c, err));
     WICK_TRY(c->from_gguf ? wick_config_rope_gguf(c, err) : wick_config_rope_json(c, err));
     if (a && a->no_rope_scaling && !c->from_gguf && c->rope.kind != WICK_ROPE_DEFAULT) {
@@ -226,6 +313,8 @@ wick_status wick_config_fill(wick_config *c, wick_err *err)
     if (!c->n_embd) return missing(c, "hidden_size", "embedding_length", err);
     if (!c->n_layer) return missing(c, "num_hidden_layers", "block_count", err);
     if (!a) return WICK_OK;
+    WICK_TRY(check_causal(c, err));
+    WICK_TRY(check_act(c, err));
     if (uses_attention(c)) WICK_TRY(check_heads(c, err));
     WICK_TRY(check_experts(c, err));
     return wick_config_layers(c, err);
@@ -283,6 +372,7 @@ wick_status wick_config_from_json(wick_config *c, const char *path, bool meta_on
 void wick_config_release(wick_config *c)
 {
     json_decref(c->json);
+    json_decref(c->seen);
     wick_arena_release(&c->arena);
     memset(c, 0, sizeof *c);
 }

@@ -35,6 +35,9 @@ typedef struct wick_rope_params {
     double partial;       /* proportional: share of the dimensions that turn */
     const float *factors; /* longrope's long_factor, or GGUF's rope_freqs: inv_freq is divided by them; [n_factors] */
     uint32_t n_factors;
+    const float *short_factors; /* longrope's, for contexts up to the original one; [n_short], NULL: none */
+    uint32_t n_short;
+    double short_attn_factor; /* 0: as attn_factor */
 } wick_rope_params;
 
 /* What mixes tokens in a layer. */
@@ -59,9 +62,13 @@ typedef struct wick_config {
     wick_act act;
     float rope_theta, rope_local_theta, rope_partial;
     uint32_t window;
+    uint32_t
+        n_ahead; /* layers behind the last one that predict tokens further ahead: for drafts, never run as layers */
     const uint8_t *layer_window;  /* [n_layer] 1 = sliding, or NULL */
     json_t *json;                 /* config.json itself; NULL for GGUF; owned */
     const struct wick_gguf *gguf; /* or NULL; borrowed from the tensor directory */
+    json_t *seen;                 /* keys of json that a reader looked at (known.c); owned */
+    uint8_t *gguf_seen;           /* the same by index of gguf's keys */
     wick_arena arena;
 
     const char *where;                   /* the file, for messages */
@@ -141,6 +148,10 @@ wick_status wick_config_gguf_f32(const wick_config *c, const char *key, double l
 wick_status wick_config_gguf_bool(const wick_config *c, const char *key, bool *out, wick_err *err) WICK_MUST_CHECK;
 /* config.c: the table of fields from whichever source, the arch's hook, the checks that hold for all. */
 wick_status wick_config_fill(wick_config *c, wick_err *err) WICK_MUST_CHECK;
+/* known.c: readers note what they look at, from wick_config_watch on. */
+void wick_config_watch(wick_config *c);
+bool wick_config_saw_json(const wick_config *c, const char *key);
+void wick_config_saw_gguf(const wick_config *c, const struct wick_gguf_value *v);
 /* config_rope.c */
 wick_status wick_config_rope_json(wick_config *c, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_config_rope_gguf(wick_config *c, wick_err *err) WICK_MUST_CHECK;

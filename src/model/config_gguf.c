@@ -9,6 +9,7 @@
 const char *wick_config_gguf_key(const wick_config *c, const char *key, char *buf, size_t cap)
 {
     snprintf(buf, cap, "%s.%s", c->model_type, key);
+    wick_config_saw_gguf(c, wick_gguf_get(c->gguf, buf));
     return buf;
 }
 
@@ -20,6 +21,7 @@ static const wick_gguf_value *find(const wick_config *c, const char *keys, char 
         size_t n = end ? (size_t)(end - p) : strlen(p);
         snprintf(name, 160, "%.64s.%.*s", c->model_type, (int)(n < 80 ? n : 80), p);
         const wick_gguf_value *v = wick_gguf_get(c->gguf, name);
+        wick_config_saw_gguf(c, v);
         if (v) return v;
         p = end ? end + 1 : NULL;
     }

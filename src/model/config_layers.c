@@ -40,8 +40,8 @@ static bool from_gguf_array(const wick_config *c, uint8_t *slide)
 static wick_status from_pattern(wick_config *c, uint8_t *slide, wick_err *err)
 {
     uint32_t every = c->arch->window_pattern;
-    WICK_TRY(
-        wick_config_u32(c, "sliding_window_pattern|_sliding_window_pattern", NULL, 1, WICK_MAX_LAYERS, &every, err));
+    WICK_TRY(wick_config_u32(c, "sliding_window_pattern|_sliding_window_pattern", "attention.sliding_window_pattern", 1,
+                             WICK_MAX_LAYERS, &every, err));
     for (uint32_t i = 0; i < c->n_layer; i++) slide[i] = (i + 1) % every != 0;
     return WICK_OK;
 }

@@ -52,7 +52,8 @@ static wick_status find_kind(const wick_config *c, const char *name, wick_rope_k
 }
 
 /* A list of positive numbers, or one number for all, into the arena. */
-static wick_status read_factors(wick_config *c, const json_t *v, wick_rope_params *p, wick_err *err)
+static wick_status read_factors(wick_config *c, const json_t *v, const float **factors, uint32_t *n_factors,
+                                wick_err *err)
 {
     size_t n = json_is_array(v) ? json_array_size(v) : 1;
     if (n < 1 || n > (1 << 13))
@@ -67,8 +68,8 @@ static wick_status read_factors(wick_config *c, const json_t *v, wick_rope_param
                              c->where, i);
         f[i] = (float)x;
     }
-    p->factors = f;
-    p->n_factors = (uint32_t)n;
+    *factors = f;
+    *n_factors = (uint32_t)n;
     return WICK_OK;
 }
 
@@ -95,7 +96,9 @@ static wick_status read_scaling(wick_config *c, const json_t *o, wick_err *err)
     if (p->kind != WICK_ROPE_LONGROPE) return WICK_OK;
     const json_t *lf = json_object_get(o, "long_factor");
     if (!lf) return WICK_FAIL(err, WICK_E_BAD_FILE, w, "%s: rope scaling: key \"long_factor\" is missing", w);
-    return read_factors(c, lf, p, err);
+    WICK_TRY(read_factors(c, lf, &p->factors, &p->n_factors, err));
+    const json_t *sf = json_object_get(o, "short_factor");
+    return sf && !json_is_null(sf) ? read_factors(c, sf, &p->short_factors, &p->n_short, err) : WICK_OK;
 }
 
 /* rope_parameters of transformers 5: theta and the rotated share are in it too. */
@@ -135,9 +138,9 @@ wick_status wick_config_rope_json(wick_config *c, wick_err *err)
     WICK_TRY(wick_config_f32(c, "rope_local_base_freq", NULL, 1, THETA_MAX, &c->rope_local_theta, err));
     WICK_TRY(object_or_null(c, "rope_parameters", &params, err));
     WICK_TRY(object_or_null(c, "rope_scaling", &scaling, err));
-    if (params) WICK_TRY(read_parameters(c, params, err));
     WICK_TRY(wick_config_f32(c, "rope_theta|rotary_emb_base|rope_base", NULL, 1, THETA_MAX, &c->rope_theta, err));
-    if (scaling) {
+    if (params) WICK_TRY(read_parameters(c, params, err)); /* the newer form wins */
+    if (scaling && !params) {
         c->rope.kind = WICK_ROPE_DEFAULT;
         WICK_TRY(read_scaling(c, scaling, err));
     }
@@ -162,14 +165,14 @@ wick_status wick_config_rope_gguf(wick_config *c, wick_err *err)
     WICK_TRY(wick_config_gguf_f32(c, "rope.freq_base_swa", 1, THETA_MAX, &c->rope_local_theta, err));
     WICK_TRY(wick_gguf_str(c->gguf, wick_config_gguf_key(c, "rope.scaling.type", key, sizeof key), &s, err));
     WICK_TRY(wick_config_gguf_f32(c, "rope.scale_linear", 1e-6, FACTOR_MAX, &factor, err));
-    if (factor != 1) p->kind = WICK_ROPE_LINEAR;
+    WICK_TRY(wick_config_gguf_f32(c, "rope.scaling.factor", 1e-6, FACTOR_MAX, &factor, err));
+    if (factor != 1) p->kind = WICK_ROPE_LINEAR; /* unless the kind is said */
     if (s.n) {
         size_t n = s.n < sizeof name ? s.n : sizeof name - 1;
         memcpy(name, s.p, n);
         name[n] = 0;
         WICK_TRY(find_kind(c, name, &p->kind, err));
     }
-    WICK_TRY(wick_config_gguf_f32(c, "rope.scaling.factor", 1e-6, FACTOR_MAX, &factor, err));
     WICK_TRY(wick_config_gguf_f32(c, "rope.scaling.attn_factor", 0, 1e6, &attn, err));
     WICK_TRY(wick_config_gguf_f32(c, "rope.scaling.yarn_beta_fast", 1e-6, FACTOR_MAX, &beta_fast, err));
     WICK_TRY(wick_config_gguf_f32(c, "rope.scaling.yarn_beta_slow", 1e-6, FACTOR_MAX, &beta_slow, err));

@@ -142,7 +142,7 @@ static void names_what_is_wrong(void **state)
         {"{\"model_type\":\"smollm3\"," BASE ",\"no_rope_layers\":[1,0]}", "no_rope_layers", WICK_E_BAD_FILE},
         {"{\"model_type\":\"exaone4\"," BASE ",\"sliding_window\":8,\"sliding_window_pattern\":\"LX\"}",
          "sliding_window_pattern", WICK_E_BAD_FILE},
-        {"{\"model_type\":\"deepseek_v3\"," BASE ",\"kv_lora_rank\":8}", "latent attention", WICK_E_BAD_FILE},
+        {"{\"model_type\":\"deepseek_v3\"," BASE ",\"v_head_dim\":null}", "latent attention", WICK_E_BAD_FILE},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         wick_config c;

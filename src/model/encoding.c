@@ -65,7 +65,9 @@ const wick_tensor *wick_ck_beside(const wick_checkpoint *k, const char *path, co
 {
     char name[WICK_PATH_MAX + 32];
     int n = snprintf(name, sizeof name, "%s%s", path, suffix);
-    return n > 0 && (size_t)n < sizeof name ? wick_tensor_find(k->dir, name) : NULL;
+    const wick_tensor *t = n > 0 && (size_t)n < sizeof name ? wick_tensor_find(k->dir, name) : NULL;
+    if (t && k->seen) k->seen[t - k->dir->tensor] = 1;
+    return t;
 }
 
 /* The map's word on a module: an object, false, or NULL. Paths in the map may lack the wrapper's prefix. */
@@ -219,10 +221,95 @@ static wick_status read_global(const wick_checkpoint *k, const wick_matrix_ref *
     return WICK_OK;
 }
 
+/* Blocks of NVFP4 as GGUF has them (4 scales, then 4 times 16 codes of which the second half is in the high nibbles) to
+ * planes of scales and of codes in order, which take a factor. */
+static wick_status nvfp4_planes(const wick_checkpoint *k, wick_weight *w, wick_err *err)
+{
+    uint64_t blocks = (uint64_t)w->n_out * w->n_in / 64;
+    uint8_t *codes = wick_arena_alloc(k->arena, blocks * 32), *scales = wick_arena_alloc(k->arena, blocks * 4);
+    if (!codes || !scales) return wick_err_oom(err, w->name, blocks * 36, 0);
+    for (uint64_t i = 0; i < blocks; i++) {
+        const uint8_t *x = w->data + i * 36;
+        for (unsigned g = 0; g < 4; g++) {
+            scales[i * 4 + g] =
+                (x[g] & 0x7f) == 0x7f ? 0 : x[g] & 0x7f; /* without a sign, and no number but 0 is lost */
+            for (unsigned j = 0; j < 16; j += 2) {
+                const uint8_t *b = x + 4 + 8 * g + j % 8;
+                unsigned lo = j < 8 ? b[0] & 15 : b[0] >> 4, hi = j < 8 ? b[1] & 15 : b[1] >> 4;
+                codes[i * 32 + 8 * g + j / 2] = (uint8_t)(lo | hi << 4);
+            }
+        }
+    }
+    *w = (wick_weight){.name = w->name,
+                       .enc = WICK_ENC_NVFP4,
+                       .dtype = WICK_DTYPE_U8,
+                       .bits = 4,
+                       .group = 16,
+                       .n_out = w->n_out,
+                       .n_in = w->n_in,
+                       .data = codes,
+                       .scales = scales};
+    return wick_weight_finish(w, err);
+}
+
+/* The backends have kernels for the planes only. */
+static wick_status as_planes(const wick_checkpoint *k, wick_weight *w, uint32_t n, wick_err *err)
+{
+    for (uint32_t i = 0; i < n && w[i].enc == WICK_ENC_BLOCK && w[i].dtype == WICK_DTYPE_NVFP4; i++)
+        WICK_TRY(nvfp4_planes(k, &w[i], err));
+    return WICK_OK;
+}
+
+/* w times f: NVFP4 keeps its codes, everything else becomes float32. */
+static wick_status times(const wick_checkpoint *k, wick_weight *w, float f, wick_err *err)
+{
+    if (f == 1) return WICK_OK;
+    if (w->enc == WICK_ENC_NVFP4) {
+        w->global_scale = f;
+        return WICK_OK;
+    }
+    uint64_t n = (uint64_t)w->n_out * w->n_in;
+    float *x = wick_arena_array(k->arena, n, sizeof *x);
+    if (!x) return wick_err_oom(err, w->name, n * sizeof *x, 0);
+    for (uint32_t r = 0; r < w->n_out; r++) wick_weight_row(w, r, x + (uint64_t)r * w->n_in);
+    for (uint64_t i = 0; i < n; i++) x[i] *= f;
+    *w = (wick_weight){.name = w->name,
+                       .enc = WICK_ENC_PLAIN,
+                       .dtype = WICK_DTYPE_F32,
+                       .n_out = w->n_out,
+                       .n_in = w->n_in,
+                       .data = (const uint8_t *)x};
+    return wick_weight_finish(w, err);
+}
+
+/* PATH.scale of a GGUF matrix: one factor, or one for each of the stacked matrices. Some families have a role of that name
+ * (gemma 4's factors of experts and of the router's input), which is not this. */
+static wick_status read_scale(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, uint32_t n,
+                              wick_err *err)
+{
+    if (!k->cfg->from_gguf) return WICK_OK;
+    bool own = wick_role_pattern(k->cfg->arch, WICK_ROLE_EXP_SCALE, true) != NULL;
+    if (own && (wick_ends_with(m->path, ".ffn_down_exps") || wick_ends_with(m->path, ".ffn_gate_inp"))) return WICK_OK;
+    const wick_tensor *t = wick_ck_beside(k, m->path, ".scale");
+    if (!t) return WICK_OK;
+    uint64_t count = wick_tensor_count(t);
+    if (t->dtype != WICK_DTYPE_F32 || (count != 1 && count != n))
+        return WICK_FAIL(err, WICK_E_BAD_FILE, k->where, "%s: tensor %s: expected F32 and %u elements", k->where,
+                         t->name, n);
+    for (uint32_t i = 0; i < n; i++) {
+        float f;
+        memcpy(&f, (const char *)t->data + (count == 1 ? 0 : i) * sizeof f, sizeof f);
+        WICK_TRY(times(k, &w[i], f, err));
+    }
+    return WICK_OK;
+}
+
 wick_status wick_encoding_read(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *out, wick_err *err)
 {
     if (wick_foreign_wants(k, m)) return wick_foreign_read(k, m, out, err);
     WICK_TRY(read_any(k, m, out, err));
+    WICK_TRY(as_planes(k, out, 1, err));
+    WICK_TRY(read_scale(k, m, out, 1, err));
     return read_global(k, m, out, 1, err);
 }
 
@@ -236,5 +323,7 @@ wick_status wick_encoding_read_stack(const wick_checkpoint *k, const wick_matrix
         if (out->scales) out[i].scales += i * m->n_out * out[0].scale_row_bytes;
         if (out->biases) out[i].biases += i * m->n_out * out[0].scale_row_bytes;
     }
+    WICK_TRY(as_planes(k, out, m->n, err));
+    WICK_TRY(read_scale(k, m, out, m->n, err));
     return read_global(k, m, out, m->n, err);
 }

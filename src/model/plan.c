@@ -159,12 +159,9 @@ static wick_status build_head(wick_plan_builder *b, const wick_weight *embed, wi
 }
 
 /* llama.cpp keeps llama3's and longrope's factors as tensors. */
-static wick_status gguf_rope_factors(wick_plan_builder *b, wick_rope_params *p, wick_err *err)
+static wick_status factors_of(wick_plan_builder *b, const wick_tensor *t, const float **factors, uint32_t *n_factors,
+                              wick_err *err)
 {
-    const wick_tensor *t = wick_tensor_find(b->ck.dir, "rope_freqs.weight");
-    if (!t) t = wick_tensor_find(b->ck.dir, "rope_factors_long.weight");
-    if (!t) t = wick_tensor_find(b->ck.dir, "blk.0.rope_freqs.weight");
-    if (!t) return WICK_OK;
     uint64_t n = wick_tensor_count(t);
     if (!wick_dtype_is_float(t->dtype) || n < 1 || n > 1 << 13)
         return WICK_FAIL(err, WICK_E_BAD_FILE, b->ck.where, "%s: tensor %s: expected a vector of floats", b->ck.where,
@@ -177,10 +174,46 @@ static wick_status gguf_rope_factors(wick_plan_builder *b, wick_rope_params *p, 
             return WICK_FAIL(err, WICK_E_BAD_FILE, b->ck.where, "%s: tensor %s: expected positive numbers", b->ck.where,
                              t->name);
     }
-    p->factors = f;
-    p->n_factors = (uint32_t)n;
-    if (wick_starts_with(t->name, "rope_factors")) p->kind = WICK_ROPE_LONGROPE; /* the key is not always there */
+    *factors = f;
+    *n_factors = (uint32_t)n;
     return WICK_OK;
+}
+
+static wick_status gguf_rope_factors(wick_plan_builder *b, wick_rope_params *p, wick_err *err)
+{
+    const wick_tensor *t = wick_tensor_find(b->ck.dir, "rope_freqs.weight"),
+                      *s = wick_tensor_find(b->ck.dir, "rope_factors_short.weight");
+    if (!t) t = wick_tensor_find(b->ck.dir, "rope_factors_long.weight");
+    if (!t) t = wick_tensor_find(b->ck.dir, "blk.0.rope_freqs.weight");
+    if (!t) return WICK_OK;
+    WICK_TRY(factors_of(b, t, &p->factors, &p->n_factors, err));
+    if (!wick_starts_with(t->name, "rope_factors")) return WICK_OK;
+    p->kind = WICK_ROPE_LONGROPE; /* the key is not always there */
+    return s ? factors_of(b, s, &p->short_factors, &p->n_short, err) : WICK_OK;
+}
+
+/* The short factors' frequencies beside the long ones'. */
+static wick_status short_rope(wick_plan_builder *b, const wick_rope_params *p, uint32_t n_dims, wick_err *err)
+{
+    const wick_config *c = b->cfg;
+    wick_rope_params s = *p;
+    const wick_rope *r;
+    s.factors = p->short_factors;
+    s.n_factors = p->n_short;
+    if (p->short_attn_factor > 0) s.attn_factor = p->short_attn_factor;
+    WICK_TRY(wick_rope_build(&b->plan->arena, &s, n_dims, c->rope_theta, c->rope_interleaved, &r, err));
+    wick_rope *own = wick_arena_alloc(&b->plan->arena, sizeof *own);
+    if (!own) return no_memory(err);
+    *own = *b->rope;
+    b->plan->rope_short =
+        (wick_rope_short){.rope = own, .of = {*b->rope, *r}, .original_ctx = (uint32_t)p->original_ctx};
+    b->rope = own;
+    return WICK_OK;
+}
+
+void wick_plan_set_context(wick_plan *p, uint32_t n_ctx)
+{
+    if (p->rope_short.rope) *p->rope_short.rope = p->rope_short.of[n_ctx <= p->rope_short.original_ctx];
 }
 
 static wick_status build_ropes(wick_plan_builder *b, wick_err *err)
@@ -195,6 +228,8 @@ static wick_status build_ropes(wick_plan_builder *b, wick_err *err)
     if (c->from_gguf) WICK_TRY(gguf_rope_factors(b, &p, err));
     uint32_t n_global = c->global_head_dim ? c->global_head_dim : n_dims;
     wick_status st = wick_rope_build(&b->plan->arena, &p, n_global, c->rope_theta, c->rope_interleaved, &b->rope, err);
+    if (st == WICK_OK && p.kind == WICK_ROPE_LONGROPE && p.short_factors && p.original_ctx > 0)
+        st = short_rope(b, &p, n_global, err);
     b->rope_local = b->rope;
     if (st == WICK_OK && c->arch->plain_local_rope) {
         wick_rope_params plain = {.kind = WICK_ROPE_DEFAULT, .factor = 1};
@@ -268,6 +303,7 @@ wick_status wick_plan_build(wick_plan *plan, const wick_config *cfg, const wick_
     wick_plan_builder b = {.plan = plan, .cfg = cfg};
     wick_status st = wick_checkpoint_init(&b.ck, dir, cfg, &plan->arena, where, err);
     if (st == WICK_OK) st = build_all(&b, err);
+    if (st == WICK_OK) st = wick_known_check(&b.ck, err);
     if (st != WICK_OK) wick_plan_release(plan);
     return st;
 }

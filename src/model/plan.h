@@ -48,6 +48,14 @@ typedef struct wick_rope {
     float mscale;
 } wick_rope;
 
+/* LongRoPE: other frequencies for contexts up to the one before the model was extended. The plan is built with the long
+ * ones; wick_plan_set_context exchanges them. */
+typedef struct wick_rope_short {
+    wick_rope *rope;       /* of the ops; NULL: the model has no such pair */
+    wick_rope of[2];       /* long, short */
+    uint32_t original_ctx; /* the last context of the short ones */
+} wick_rope_short;
+
 typedef struct wick_op_embed {
     const wick_weight *w;     /* [n_vocab][n_embd] */
     const wick_weight *w_pos; /* [n_positions][n_embd] or NULL (gpt2): row pos + pos_offset */
@@ -261,6 +269,7 @@ typedef struct wick_plan {
     wick_cache_spec *cache;
     uint32_t n_caches;
     uint64_t n_params, weight_bytes;
+    wick_rope_short rope_short;
     wick_dtype act_dtype; /* the checkpoint's float type: what MLX computes in */
     wick_origin origin;
     bool load_once; /* a backend may destroy what lies in `arena` of weights that it has a copy of (wick_memory_drop) */
@@ -270,4 +279,6 @@ typedef struct wick_plan {
 const char *wick_op_name(wick_op_kind k);
 /* True for an op that keeps something for a sequence; *cache = its index into plan->cache. */
 bool wick_op_cache(const wick_op *o, uint32_t *cache);
+/* Before a backend loads the plan: the context that sequences may have, which chooses LongRoPE's factors. */
+void wick_plan_set_context(wick_plan *p, uint32_t n_ctx);
 void wick_plan_release(wick_plan *p);

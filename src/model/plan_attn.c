@@ -39,6 +39,12 @@ static wick_status split_per_group(wick_plan_builder *b, wick_op_attn *a, const 
     return WICK_OK;
 }
 
+/* Biases of q, k and v: GGUF files of fine-tunes without them go by the names of families that have them. */
+static unsigned bias_flags(const wick_plan_builder *b)
+{
+    return b->cfg->arch->qkv_bias && !b->cfg->from_gguf ? 0 : WICK_CK_OPTIONAL;
+}
+
 static wick_status read_fused(wick_plan_builder *b, wick_op_attn *a, uint32_t layer, uint64_t nq, uint64_t nk,
                               uint64_t nv, wick_err *err)
 {
@@ -46,8 +52,7 @@ static wick_status read_fused(wick_plan_builder *b, wick_op_attn *a, uint32_t la
     const float *bias;
     uint64_t n = nq + nk + nv;
     WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_QKV, layer, n, b->cfg->n_embd, &w, err));
-    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_QKV, layer, ".bias", n, b->cfg->arch->qkv_bias ? 0 : WICK_CK_OPTIONAL,
-                            &bias, err));
+    WICK_TRY(wick_ck_vector(&b->ck, WICK_ROLE_QKV, layer, ".bias", n, bias_flags(b), &bias, err));
     const wick_arch *arch = b->cfg->arch;
     bool grouped = arch->qkv_per_group || (arch->qkv_per_head && nk == nq);
     if (grouped && !b->cfg->from_gguf && nk == nv) return split_per_group(b, a, w, bias, err);
@@ -62,7 +67,7 @@ static wick_status read_qkv(wick_plan_builder *b, wick_op_attn *a, uint32_t laye
     uint64_t nk = (uint64_t)a->n_kv_head * a->head_dim, nv = (uint64_t)a->n_kv_head * a->v_head_dim;
     if (!wick_ck_has(k, WICK_ROLE_Q, layer) && wick_ck_has(k, WICK_ROLE_QKV, layer))
         return read_fused(b, a, layer, nq, nk, nv, err);
-    unsigned opt = b->cfg->arch->qkv_bias ? 0 : WICK_CK_OPTIONAL;
+    unsigned opt = bias_flags(b);
     WICK_TRY(wick_ck_matrix(k, WICK_ROLE_Q, layer, nq, n_embd, &a->wq, err));
     WICK_TRY(wick_ck_vector(k, WICK_ROLE_Q, layer, ".bias", nq, opt, &a->bq, err));
     if (a->kv_shared) return WICK_OK;

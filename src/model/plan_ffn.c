@@ -70,6 +70,8 @@ static wick_status read_mlp(wick_plan_builder *b, wick_op_mlp *m, const mlp_role
 {
     const wick_config *c = b->cfg;
     wick_checkpoint *k = &b->ck;
+    const wick_tensor *up = c->arch->ff_by_weights ? wick_ck_find(k, r->up, layer, ".weight", NULL) : NULL;
+    if (up && up->n_dim == 2 && up->shape[0] >= 1 && up->shape[0] <= WICK_MAX_DIM) n_ff = (uint32_t)up->shape[0];
     m->n_ff = n_ff;
     m->act = c->act;
     m->act_alpha = c->act_alpha;

@@ -1,7 +1,7 @@
 /* model/rope.c - rope scaling kinds to inverse frequencies, in double, rounded once.
  *
  * The formulas are those of the papers as mlx-lm evaluates them: llama3's three bands, YaRN (arXiv 2309.00071) with
- * its ramp over dimensions, LongRoPE with the long factors for every length. Dynamic NTK changes nothing up to the
+ * its ramp over dimensions, LongRoPE with either list of factors. Dynamic NTK changes nothing up to the
  * trained length, so it is the default kind here. */
 #include "model/rope.h"
 #include <math.h>
@@ -42,7 +42,7 @@ static double yarn_dim(double rotations, double ctx, double n_dims, double theta
 
 static void yarn_freqs(const wick_rope_params *p, uint32_t n_dims, double theta, float *inv)
 {
-    double ctx = p->original_ctx > 0 ? p->original_ctx : 4096;
+    double ctx = p->original_ctx > 0 ? p->original_ctx : p->max_ctx > 0 ? p->max_ctx : 4096;
     double low = fmax(floor(yarn_dim(p->beta_fast, ctx, n_dims, theta)), 0);
     double high = fmin(ceil(yarn_dim(p->beta_slow, ctx, n_dims, theta)), n_dims - 1);
     if (low == high) high += 0.001; /* as the reference avoids 0/0 */

@@ -44,6 +44,9 @@ def find_wick():
 
 def wick_logits(path, tokens, greedy=0, precision="exact"):
     cmd = [find_wick(), "logits", str(path), "--tokens", ",".join(map(str, tokens)), "--backend", BACKEND, "--precision", precision, "--json"]
+    config = Path(path) / "config.json"
+    if config.is_file() and "long_factor" in config.read_text():
+        cmd += ["--ctx", "1000000"]  # mlx-lm has the long factors at every length
     if greedy:
         cmd += ["--greedy", str(greedy)]
     r = subprocess.run(cmd, capture_output=True, text=True, timeout=300)

@@ -210,3 +210,11 @@ def test_speed(name):
     prompt, decode = (r["tok_s"] for r in out["results"])
     print(f"\n{name}: prompt {prompt:.0f} tok/s, decode {decode:.0f} tok/s, {out['machine']['device']}")
     assert prompt > 20 and decode > 2
+
+
+def test_quality_begins_windows_as_texts_begin(tmp_path):
+    """Each window of `bench --quality` has the token that the model was trained to see first; without it Gemma knows nothing."""
+    (tmp_path / "a.txt").write_text(prose(3000))
+    q = json.loads(wick("bench", path_of("gemma3"), "--quality", "-p", "144", "-c", "48", "--file", tmp_path / "a.txt", "--json"))["quality"]
+    print(f"\ngemma3: {q}")
+    assert q["n_tokens"] == 3 * 47 and q["perplexity_exact"] < 2000 and q["kl_mean"] < 0.02

@@ -390,6 +390,8 @@ def random_blocks(shape, t, std):
         for i, at in enumerate(HALVES.get(t, [0])):
             raw[..., at:at + 2] = np.ascontiguousarray((numbers[..., i] * factor).astype(np.float16))[..., None].view(np.uint8)
 
+    if t == Q.NVFP4:  # four scales of unsigned E4M3, small ones
+        raw[..., :4] = rng.integers(0x04, 0x14, size=(*raw.shape[:-1], 4), dtype=np.uint8)
     put(1)
     put(std / dequantize(raw.reshape(*shape[:-1], -1), t).std())
     return raw.reshape(*shape[:-1], -1)

@@ -219,7 +219,7 @@ def ministral(c, rng):
 def longrope(c, rng):
     kind = rng.choice([None, "longrope", "su", "linear"])
     dims = int(c["hidden_size"] // c["num_attention_heads"] * c.get("partial_rotary_factor", 1.0))
-    c["original_max_position_embeddings"] = rng.choice([64, 128, 512])
+    c["original_max_position_embeddings"] = rng.choice([64, 128, 256])
     c["rope_scaling"] = None
     if kind == "linear":
         c["rope_scaling"] = {"type": "linear", "factor": 3.0, "long_factor": [1.0]}
@@ -400,7 +400,7 @@ def linear_or_dynamic(c, rng):
 
 def phimoe_rope(c, rng):
     half = c["hidden_size"] // c["num_attention_heads"] // 2
-    c["original_max_position_embeddings"] = rng.choice([64, 128, 512])
+    c["original_max_position_embeddings"] = rng.choice([64, 128, 256])
     c["rope_scaling"] = rng.choice([None, {"type": "longrope", "short_factor": [1.0] * half, "short_mscale": 1.1, "long_mscale": rng.choice([1.0, 1.3]),
                                            "long_factor": [round(rng.uniform(1, 8), 3) for _ in range(half)]}])
 

@@ -23,6 +23,8 @@ const wick_arch wick_arch_cohere = {
     .configure = configure,
 };
 
+static const wick_default cohere2_defaults[] = {{offsetof(wick_config, window), 4096}, {0, 0}};
+
 const wick_arch wick_arch_cohere2 = {
     .name = "cohere2",
     .hf = {"cohere2"},
@@ -38,4 +40,5 @@ const wick_arch wick_arch_cohere2 = {
     .rope_local_only = true,
     .rope_theta = 50000,
     .configure = configure,
+    .defaults = cohere2_defaults,
 };

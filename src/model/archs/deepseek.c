@@ -46,6 +46,12 @@ static wick_status configure(wick_config *c, wick_err *err)
     return wick_config_mixers(c, WICK_MIX_MLA, NULL, err);
 }
 
+static const wick_default deepseek_v3_defaults[] = {
+    {offsetof(wick_config, kv_rank), 512},     {offsetof(wick_config, q_rank), 1536},
+    {offsetof(wick_config, mla_rope_dim), 64}, {offsetof(wick_config, v_head_dim), 128},
+    {offsetof(wick_config, nope_dim), 128},    {offsetof(wick_config, norm_topk), 1},
+    {offsetof(wick_config, n_expert_used), 1}, {0, 0}};
+
 const wick_arch wick_arch_deepseek_v3 = {
     .name = "deepseek_v3",
     .hf = {"deepseek_v3", "kimi_k2", "kimi_k25", "kimi_vl", "joyai_llm_flash"},
@@ -58,9 +64,20 @@ const wick_arch wick_arch_deepseek_v3 = {
     .head = WICK_HEAD_OWN,
     .routing = WICK_ROUTE_SIGMOID_TOPK,
     .configure = configure,
+    .defaults = deepseek_v3_defaults,
 };
 
 /* GLM 4.7 Flash: the same with other epsilons. */
+static const wick_default glm4_moe_lite_defaults[] = {{offsetof(wick_config, kv_rank), 512},
+                                                      {offsetof(wick_config, q_rank), 768},
+                                                      {offsetof(wick_config, mla_rope_dim), 64},
+                                                      {offsetof(wick_config, v_head_dim), 256},
+                                                      {offsetof(wick_config, nope_dim), 192},
+                                                      {offsetof(wick_config, norm_topk), 1},
+                                                      {offsetof(wick_config, n_expert_used), 4},
+                                                      {offsetof(wick_config, expert_scale), 1.8},
+                                                      {0, 0}};
+
 const wick_arch wick_arch_glm4_moe_lite = {
     .name = "glm4_moe_lite",
     .hf = {"glm4_moe_lite"},
@@ -73,7 +90,13 @@ const wick_arch wick_arch_glm4_moe_lite = {
     .routing = WICK_ROUTE_SIGMOID_TOPK,
     .rope_theta = 1000000,
     .configure = configure,
+    .defaults = glm4_moe_lite_defaults,
 };
+
+static const wick_default deepseek_v2_defaults[] = {
+    {offsetof(wick_config, kv_rank), 512},     {offsetof(wick_config, q_rank), 1536},
+    {offsetof(wick_config, mla_rope_dim), 64}, {offsetof(wick_config, v_head_dim), 128},
+    {offsetof(wick_config, nope_dim), 128},    {0, 0}};
 
 const wick_arch wick_arch_deepseek_v2 = {
     .name = "deepseek_v2",
@@ -86,4 +109,5 @@ const wick_arch wick_arch_deepseek_v2 = {
     .head = WICK_HEAD_OWN,
     .routing = WICK_ROUTE_SOFTMAX_TOPK,
     .configure = configure,
+    .defaults = deepseek_v2_defaults,
 };

@@ -39,6 +39,8 @@ static wick_status configure_ernie4_5_moe(wick_config *c, wick_err *err)
     return WICK_OK;
 }
 
+static const wick_default ernie4_5_moe_defaults[] = {{offsetof(wick_config, n_expert_used), 1}, {0, 0}};
+
 const wick_arch wick_arch_ernie4_5_moe = {
     .name = "ernie4_5_moe",
     .hf = {"ernie4_5_moe"},
@@ -52,6 +54,7 @@ const wick_arch wick_arch_ernie4_5_moe = {
     .norm_floor = 1e-12f,
     .names = ernie4_5_moe_names,
     .configure = configure_ernie4_5_moe,
+    .defaults = ernie4_5_moe_defaults,
 };
 
 const wick_arch wick_arch_mimo = {
@@ -191,6 +194,7 @@ const wick_arch wick_arch_minicpm = {
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
     .act = WICK_ACT_SILU,
+    .rope_theta = 1000000,
     .gguf_permuted = true,
     .configure = configure_minicpm,
 };

@@ -166,6 +166,8 @@ static wick_status configure(wick_config *c, wick_err *err)
     return make_block(c, err);
 }
 
+static const wick_default gemma4_defaults[] = {{offsetof(wick_config, n_kv_head), 1}, {0, 0}};
+
 const wick_arch wick_arch_gemma4 = {
     .name = "gemma4",
     .hf = {"gemma4_text", "gemma4"},
@@ -183,4 +185,5 @@ const wick_arch wick_arch_gemma4 = {
     .rope_theta = 1000000,
     .names = names,
     .configure = configure,
+    .defaults = gemma4_defaults,
 };

@@ -33,12 +33,9 @@ const wick_arch wick_arch_glm = {
     .rope_interleaved = true,
 };
 
-/* GGUF counts the layers that predict tokens further ahead among the blocks; they are not run. */
 static wick_status configure_glm4_moe(wick_config *c, wick_err *err)
 {
-    uint32_t ahead = 0;
-    WICK_TRY(wick_config_u32(c, NULL, "nextn_predict_layers", 0, WICK_MAX_LAYERS, &ahead, err));
-    c->n_layer = ahead < c->n_layer ? c->n_layer - ahead : 0;
+    (void)err;
     c->group_by_top2 = true;
     if (c->expert_scale == 0) c->expert_scale = 1;
     return WICK_OK;

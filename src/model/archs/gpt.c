@@ -83,6 +83,7 @@ const wick_arch wick_arch_gpt_neox = {
     .no_rope_scaling = true,
     .act = WICK_ACT_GELU_TANH,
     .plain_mlp = true,
+    .ff_by_weights = true,
     .qkv_per_head = true,
     .head = WICK_HEAD_OWN,
     .rope_partial = 0.25f,

@@ -16,6 +16,11 @@ static wick_status configure(wick_config *c, wick_err *err)
     return wick_config_f32(c, "swiglu_limit", NULL, 1e-3, 1e6, &c->act_limit, err);
 }
 
+static const wick_default gpt_oss_defaults[] = {{offsetof(wick_config, n_expert), 128},
+                                                {offsetof(wick_config, n_expert_used), 4},
+                                                {offsetof(wick_config, window), 128},
+                                                {0, 0}};
+
 const wick_arch wick_arch_gpt_oss = {
     .name = "gpt_oss",
     .hf = {"gpt_oss"},
@@ -33,4 +38,5 @@ const wick_arch wick_arch_gpt_oss = {
     .rope_theta = 150000,
     .names = names,
     .configure = configure,
+    .defaults = gpt_oss_defaults,
 };

@@ -166,6 +166,8 @@ static wick_status configure_falcon_h1(wick_config *c, wick_err *err)
     return WICK_OK;
 }
 
+static const wick_default falcon_h1_defaults[] = {{offsetof(wick_config, n_kv_head), 2}, {0, 0}};
+
 const wick_arch wick_arch_falcon_h1 = {
     .name = "falcon_h1",
     .hf = {"falcon_h1"},
@@ -176,4 +178,5 @@ const wick_arch wick_arch_falcon_h1 = {
     .rope_theta = 1e11f,
     .names = h1_names,
     .configure = configure_falcon_h1,
+    .defaults = falcon_h1_defaults,
 };

@@ -11,6 +11,9 @@ static const wick_role_name names[] = {
     {WICK_ROLE_EXP_UP, "@layers.%.block_sparse_moe.switch_mlp.up_proj|@layers.%.block_sparse_moe.experts.#.w3", NULL},
     {0}};
 
+static const wick_default mixtral_defaults[] = {
+    {offsetof(wick_config, n_expert), 8}, {offsetof(wick_config, n_expert_used), 2}, {0, 0}};
+
 const wick_arch wick_arch_mixtral = {
     .name = "mixtral",
     .hf = {"mixtral"},
@@ -21,6 +24,7 @@ const wick_arch wick_arch_mixtral = {
     .routing = WICK_ROUTE_TOPK_SOFTMAX,
     .rope_theta = 1000000,
     .names = names,
+    .defaults = mixtral_defaults,
 };
 
 static const wick_role_name minimax_names[] = {

@@ -110,6 +110,7 @@ static wick_status configure_h(wick_config *c, wick_err *err)
     if (c->from_gguf && c->ssm_heads) c->ssm_head_dim = c->ssm_inner / c->ssm_heads;
     c->ssm_inner = c->ssm_heads * c->ssm_head_dim;
     WICK_TRY(wick_config_u32(c, "moe_shared_expert_intermediate_size", NULL, 1, WICK_MAX_DIM, &c->n_ff_shared, err));
+    if (!c->n_ff_shared && !c->from_gguf) c->n_ff_shared = c->n_ff;
     c->ssm_group_norm = true;
     c->group_by_top2 = true;
     return wick_config_step_limit(c, err);

@@ -57,9 +57,13 @@ static wick_status configure_phimoe(wick_config *c, wick_err *err)
     const json_t *s = wick_config_get(c, "rope_scaling");
     c->route_jitter = 0.01f;
     WICK_TRY(wick_config_f32(c, "router_jitter_noise", NULL, 0, 1, &c->route_jitter, err));
-    if (json_is_object(s)) WICK_TRY(wick_json_f64(s, "long_mscale", 0, 1e6, 0, &c->rope.attn_factor, c->where, err));
-    return WICK_OK;
+    if (!json_is_object(s)) return WICK_OK;
+    WICK_TRY(wick_json_f64(s, "long_mscale", 0, 1e6, 0, &c->rope.attn_factor, c->where, err));
+    return wick_json_f64(s, "short_mscale", 0, 1e6, 0, &c->rope.short_attn_factor, c->where, err);
 }
+
+static const wick_default phimoe_defaults[] = {
+    {offsetof(wick_config, n_expert), 16}, {offsetof(wick_config, n_expert_used), 2}, {0, 0}};
 
 const wick_arch wick_arch_phimoe = {
     .name = "phimoe",
@@ -74,4 +78,5 @@ const wick_arch wick_arch_phimoe = {
     .routing = WICK_ROUTE_SPARSEMIXER,
     .names = phimoe_names,
     .configure = configure_phimoe,
+    .defaults = phimoe_defaults,
 };
