@@ -14,7 +14,7 @@
 
 static const wick_param rows[] = {
     {"model", ALL, WICK_PK_STR, AT(model), 0, 0, 0, NULL, "a served model; absent: the default one"},
-    {"messages", WICK_P_MESSAGES, FN(messages), "the conversation; content is text"},
+    {"messages", WICK_P_MESSAGES, FN(messages), "the conversation; docs/CONVERSATIONS.md says what it may hold"},
     {"prompt", WICK_P_TEXT | WICK_P_TOKENIZE, WICK_PK_ANY, AT(prompt), 0, 0, 0, NULL,
      "a string, an array of strings, token ids, or arrays of token ids"},
     {"content", WICK_P_TOKENIZE, WICK_PK_ANY, AT(prompt), 0, 0, 0, NULL, "the same as prompt"},
