@@ -101,6 +101,11 @@ const wick_err *wick_chat_why(const wick_chat *c)
     return c->broken ? &c->why : NULL;
 }
 
+bool wick_chat_takes_tools(const wick_chat *c)
+{
+    return c->template && !c->caps.last_only;
+}
+
 const wick_chat_caps *wick_chat_get_caps(const wick_chat *c)
 {
     return &c->caps;

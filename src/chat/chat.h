@@ -24,6 +24,8 @@ void wick_chat_close(wick_chat *c); /* NULL is fine */
 bool wick_chat_usable(const wick_chat *c);
 /* Why it cannot, or NULL where the model simply has no template. */
 const wick_err *wick_chat_why(const wick_chat *c);
+/* Do tools of a request reach the prompt? Where the template takes none they are described in the system message. */
+bool wick_chat_takes_tools(const wick_chat *c);
 /* Neither is ever NULL; without a template the caps are all false and the format is {0}: all is text. */
 const wick_chat_caps *wick_chat_get_caps(const wick_chat *c);
 const wick_chat_format *wick_chat_get_format(const wick_chat *c);

@@ -279,6 +279,7 @@ static void test_resume(void **state)
     check_resume(shows, "[" U("q") "," A("so") "]", "<u>q<a>so", 2, false);
     check_resume(shows, "[" U("q") ",{\"role\":\"assistant\",\"reasoning_content\":\"hm \"}]", "<u>q<a><think>\nhm ", 3,
                  true);
+    check_resume(chatml, "[" U("q") "," A("") "]", "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n", 0, false);
     check_resume(drops, "[" U("q") ",{\"role\":\"assistant\",\"reasoning\":\"hm\"}]", "<u>q<a><think>\nhm", 2, true);
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"
-#include "chat/adapt.h"
+#include "chat/adapt_int.h"
 #include "chat/message.h"
 
 /* As in transformers, so that templates that trim act the same. */
@@ -29,12 +29,24 @@ typedef struct resume {
     json_t *text;        /* what is continued, owned */
 } resume;
 
-static bool wants_resume(const wick_chat_request *in, const json_t *messages)
+/* What a trailing answer makes of PREFILL: its text is continued; an empty one is dropped, and one with calls stays. */
+static bool wants_resume(const wick_chat_request *in, json_t *messages)
 {
-    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    const char *role = json_string_value(json_object_get(last, "role"));
-    if (in->ending == WICK_CHAT_PREFILL) return role && strcmp(role, "assistant") == 0;
-    return in->ending == WICK_CHAT_CONTINUE;
+    const size_t n = json_array_size(messages);
+    const json_t *last = json_array_get(messages, n - 1), *content = json_object_get(last, "content");
+    if (in->ending != WICK_CHAT_PREFILL) return in->ending == WICK_CHAT_CONTINUE;
+    if (!wick_message_has_role(last, "assistant") || json_object_get(last, "tool_calls")) return false;
+    if (json_is_array(content) || json_string_length(content) > 0 || json_object_get(last, "reasoning_content"))
+        return true;
+    (void)json_array_remove(messages, n - 1);
+    return false;
+}
+
+static json_t *tagged_text(const json_t *text)
+{
+    json_t *tag = json_string(CONTINUE_TAG), *out = tag ? wick_content_join(text, tag, "") : NULL;
+    json_decref(tag);
+    return out;
 }
 
 /* Puts the tag behind the last text of a list of parts; *text is that text. */
@@ -45,8 +57,7 @@ static json_t *tag_parts(const json_t *parts, json_t **text)
         json_t *part = json_array_get(copy, i), *t = json_object_get(part, "text");
         if (!json_is_string(t)) continue;
         *text = json_incref(t);
-        if (json_object_set_new(part, "text", json_sprintf("%s%s", json_string_value(t), CONTINUE_TAG)) == 0)
-            return copy;
+        if (json_object_set_new(part, "text", tagged_text(t)) == 0) return copy;
         break;
     }
     json_decref(copy);
@@ -63,7 +74,7 @@ static wick_status tag_last(json_t *messages, resume *r, wick_err *err)
     } else if (m) {
         r->reasoning = thought && json_string_length(content) == 0;
         r->text = json_incref((json_t *)(uintptr_t)(r->reasoning ? thought : content));
-        tagged = json_sprintf("%s%s", json_string_value(r->text), CONTINUE_TAG);
+        tagged = tagged_text(r->text);
     }
     if (!m || !r->text)
         return BAD("continue_final_message", "continue_final_message: the last message has no text to continue");

@@ -10,7 +10,8 @@
 typedef enum wick_chat_ending {
     WICK_CHAT_ANSWER,   /* the prompt ends where the assistant's answer begins */
     WICK_CHAT_CONTINUE, /* the last message is continued (continue_final_message) */
-    WICK_CHAT_PREFILL,  /* as CONTINUE where the last message is the assistant's, else as ANSWER */
+    WICK_CHAT_PREFILL,  /* as CONTINUE where the last message is an answer with a text or reasoning and without calls,
+                         * else as ANSWER; an empty last answer is left out */
     WICK_CHAT_CLOSED    /* nothing after the last message */
 } wick_chat_ending;
 

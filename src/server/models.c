@@ -65,7 +65,7 @@ static json_t *capabilities(const wick_engine *e, const wick_chat *c)
     const uint32_t caps = wick_engine_caps(e);
     add(&l, json_string("completion"));
     if (wick_chat_usable(c)) add(&l, json_string("chat"));
-    if (wick_chat_get_caps(c)->tools) add(&l, json_string("tools"));
+    if (wick_chat_takes_tools(c)) add(&l, json_string("tools"));
     if (caps & WICK_CAP_EMBEDDINGS) add(&l, json_string("embeddings"));
     if (caps & WICK_CAP_KV_PREFIX_COPY) add(&l, json_string("prefix_cache"));
     if (caps & WICK_CAP_BATCH_INVARIANT) add(&l, json_string("batch_invariant"));

@@ -100,10 +100,9 @@ bool wick_route_ollama_version(wick_exchange *x)
 
 static json_t *capabilities(const wick_entry *e)
 {
-    const wick_chat_caps *caps = wick_chat_get_caps(e->chat);
     json_t *list = json_pack("[s]", "completion");
     if (!list) return NULL;
-    if (caps->tools) json_array_append_new(list, json_string("tools"));
+    if (wick_chat_takes_tools(e->chat)) json_array_append_new(list, json_string("tools"));
     if (wick_chat_get_format(e->chat)->think) json_array_append_new(list, json_string("thinking"));
     if (wick_engine_caps(e->engine) & WICK_CAP_EMBEDDINGS) json_array_append_new(list, json_string("embedding"));
     return list;
