@@ -1,5 +1,6 @@
 """The chat of `wick run MODEL`, under a pseudo terminal and through a pipe: turns, history, Ctrl-C, Ctrl-D, slash commands; and that no
 escape byte of a model or a file name reaches a terminal."""
+import json
 import os
 import pty
 import re
@@ -224,6 +225,20 @@ def test_chat_through_a_pipe(wick, cycle):
     assert [int(n) for n in re.findall(r"prompt (\d+) tok", r.stderr)] == [6, 6 + len("a:abcd\nu:two\n"), 8]
     assert r.stdout == "abcd\nabcd\nThe conversation is forgotten.\nabcd\n" and ">>>" not in r.stdout
     assert wick.ok("run", m, "--temp", "0", stdin="").stdout == ""
+
+
+def test_reasoning_is_apart(wick, cycle):
+    """What a model thinks goes to standard error, in JSON under its own key, and back to the template in the next turn."""
+    thinks = ("{% for m in messages %}{{ m.role[0] }}:{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}\n"
+              "{% endfor %}{% if add_generation_prompt %}a:<think>\n{% endif %}")
+    m = cycle("wxyz", ends=True)
+    r = wick.ok("run", m, "hi", "--temp", "0", "--chat-template", thinks)
+    assert r.stdout == "\n" and "wxyz" in r.stderr
+    answer = json.loads(wick.ok("run", m, "hi", "--temp", "0", "--chat-template", thinks, "--json").stdout)
+    assert (answer["reasoning"], answer["text"]) == ("wxyz", "")
+    assert "wxyz" not in wick.ok("run", m, "hi", "--temp", "0", "--chat-template", thinks, "--quiet").stderr
+    two = wick.ok("run", m, "--temp", "0", "-v", "--chat-template", thinks, stdin="one\ntwo")
+    assert [int(n) for n in re.findall(r"prompt (\d+) tok", two.stderr)] == [16, 16 + len("a:<think>wxyz</think>\nu:two\n")]
 
 
 def raw_escapes(data):
