@@ -264,7 +264,7 @@ done:
 static wick_status chat(wick_llm *llm, const json_t *messages, const wick_generate_options *options,
                         wick_token_callback callback, void *user, wick_result *out, wick_err *err)
 {
-    wick_chat_prompt prompt;
+    wick_chat_prompt prompt = {0};
     wick_capi_reading how = {0};
     WICK_TRY(build(llm, messages, options, &prompt, &how, err));
     wick_status st = wick_capi_run(llm, prompt.ids, prompt.n_ids, options, &how, callback, user, out, err);

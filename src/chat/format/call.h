@@ -74,7 +74,7 @@ struct wick_tc_cur {
     wick_buf name, id, args;
 };
 
-/* --- scan.c --- */
+/* --- cursor.c --- */
 bool wick_tc_is_space(char c);
 void wick_tc_space(wick_tc_cur *c);
 wick_tc_step wick_tc_lit(wick_tc_cur *c, const char *lit);
@@ -104,7 +104,7 @@ void wick_tc_put_escaped(wick_buf *b, const char *s, size_t n); /* the same with
 wick_tc_step wick_tc_put_typed(wick_buf *b, const json_t *schema, wick_str raw, unsigned max_depth);
 bool wick_tc_is_string(const json_t *schema); /* nothing but a string fits it */
 
-/* --- call.c: what syntaxes share --- */
+/* --- call_common.c: what syntaxes share --- */
 wick_tc_step wick_tc_set_name(wick_tc_cur *c, const char *s, size_t n);
 wick_tc_step wick_tc_set_id(wick_tc_cur *c, const char *s, size_t n);
 const json_t *wick_tc_tool(const json_t *tools, const char *name, size_t n); /* its "function", or NULL */

@@ -1,4 +1,4 @@
-/* capi/answer.c - answers to conversations in the C API: reasoning and tool calls of a result. */
+/* capi/result.c - answers to conversations in the C API: reasoning and tool calls of a result. */
 #include <string.h>
 #include "base/alloc.h"
 #include "capi/capi_int.h"

@@ -1,4 +1,4 @@
-/* chat/format/json.c - calls as JSON objects: {"name", "arguments"} and its relatives. Keys may come in any order; the
+/* chat/format/json_call.c - calls as JSON objects: {"name", "arguments"} and its relatives. Keys may come in any order; the
  * call is known once the name and the beginning of the arguments are. */
 #include "chat/format/call.h"
 

@@ -1,4 +1,4 @@
-/* chat/format/llama.c - Llama 3 and 4: JSON or Python's notation without a marker, and after <|python_tag|> built-in tools
+/* chat/format/llama_call.c - Llama 3 and 4: JSON or Python's notation without a marker, and after <|python_tag|> built-in tools
  * (f.call(k="v")) or code for an interpreter, where the request has one. */
 #include "chat/format/call.h"
 

@@ -1,4 +1,4 @@
-/* chat/format/scan.c - the cursor's pieces: literals, names, text up to its end. Nothing is read past what is held; what
+/* chat/format/cursor.c - the cursor's pieces: literals, names, text up to its end. Nothing is read past what is held; what
  * was looked at is not looked at again. */
 #include "chat/format/call.h"
 

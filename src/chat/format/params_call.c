@@ -1,4 +1,4 @@
-/* chat/format/params.c - calls written parameter by parameter, between tags. Values are raw text: a string where the
+/* chat/format/params_call.c - calls written parameter by parameter, between tags. Values are raw text: a string where the
  * tool's schema or an attribute says so, and then it streams; else what the schema makes of it, at its end. */
 #include <stdio.h>
 #include "chat/format/call.h"
