@@ -238,7 +238,7 @@ static void test_tags(void **state)
     begin_tags(&x, "<t>", "</t>", true);
     feed(&x, "why ", 4);
     wick_reasoning_interrupt(&x.r);
-    feed(&x, "\n</t>\n\nf</t> x", 16);
+    feed(&x, "\n</t>\n\nf</t> x", 14);
     close_run(&x, "why", "f</t> x");
     begin_tags(&x, "<t>", "</t>", true);
     feed(&x, "why </", 6);
