@@ -116,7 +116,7 @@ static wick_status place_tools(const wick_chat_caps *c, json_t *messages, json_t
         if (!dump) b.failed = true;
         free(dump);
     } else {
-        st = wick_call_describe(*tools, &b, err);
+        st = wick_call_describe(c->calls_as ? c->calls_as : wick_call_syntax_by_name("hermes"), *tools, &b, err);
     }
     const char *s = wick_buf_str(&b);
     if (st == WICK_OK && !b.failed) text = json_stringn(s, b.n);

@@ -585,6 +585,11 @@ const char *wick_call_syntax_open(const wick_call_syntax *f)
     return f->bare ? NULL : f->open[0].mark;
 }
 
+const char *wick_call_syntax_mark(const wick_call_syntax *f, size_t i)
+{
+    return i < sizeof f->open / sizeof *f->open ? f->open[i].mark : NULL;
+}
+
 const wick_call_shape *wick_call_syntax_shape(const wick_call_syntax *f)
 {
     return &f->shape;

@@ -16,8 +16,11 @@ static bool is_control(const wick_tokenizer *t, const char *tag)
 
 bool wick_chat_format_needs_special(const wick_chat_format *f, const wick_tokenizer *t, bool with_calls)
 {
-    return (f->think && is_control(t, wick_think_open(f->think))) ||
-           (with_calls && f->calls && is_control(t, wick_call_syntax_open(f->calls)));
+    const char *mark;
+    if (f->think && is_control(t, wick_think_open(f->think))) return true;
+    for (size_t i = 0; with_calls && f->calls && (mark = wick_call_syntax_mark(f->calls, i)) != NULL; i++)
+        if (is_control(t, mark)) return true;
+    return false;
 }
 
 static bool is_token(const wick_tokenizer *t, const char *tag)
@@ -226,7 +229,7 @@ static void choose_calls(prober *p, wick_chat_format *out)
         out->calls = told(p);
         out->guessed = !out->calls;
     }
-    if (!out->calls || out->describe) out->calls = wick_call_syntax_by_name("hermes");
+    if (!out->calls) out->calls = wick_call_syntax_by_name("hermes");
 }
 
 static bool tag_before(const wick_buf *b, const char *tag, const char *what)

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "chat/format/format.h"
+#include "chat/answer.h"
 #include "template/jinja.h"
 
 #define BAR "\xef\xbd\x9c"
@@ -198,6 +198,51 @@ static const struct {
                                                                                                                    "if "
                                                                                                                    "%}",
      0, 1},
+    {"DeepSeek V3.1, which ignores tools", "deepseek-v3.1", "think",
+     "{% for m in messages %}{% if m.role == 'user' %}" DS("User") "{{ m.content }}{% else %}" DS(
+         "Assistant") "</think>{{ m.content }}"
+                      "{% for t in m.tool_calls or [] %}{% if loop.first %}" DS(
+                          "tool" GAP "calls" GAP
+                          "begin") "{% endif %}" DS("tool" GAP "call" GAP
+                                                    "begin") "{{ t.function.name }}" DS("tool" GAP
+                                                                                        "sep") "{{ "
+                                                                                               "t.function.arguments "
+                                                                                               "}}" DS(
+                                                                                                   "tool" GAP "call" GAP
+                                                                                                   "end") "{% "
+                                                                                                          "endfor "
+                                                                                                          "%}{% "
+                                                                                                          "endif "
+                                                                                                          "%}{% "
+                                                                                                          "endfor "
+                                                                                                          "%}{% if "
+                                                                                                          "add_"
+                                                                                                          "generati"
+                                                                                                          "on_"
+                                                                                                          "prompt "
+                                                                                                          "%}" DS(
+                                                                                                              "Assistan"
+                                                                                                              "t") "{{ "
+                                                                                                                   "'<"
+                                                                                                                   "thi"
+                                                                                                                   "nk>"
+                                                                                                                   "' "
+                                                                                                                   "if "
+                                                                                                                   "thi"
+                                                                                                                   "nki"
+                                                                                                                   "ng "
+                                                                                                                   "els"
+                                                                                                                   "e "
+                                                                                                                   "'</"
+                                                                                                                   "thi"
+                                                                                                                   "nk>"
+                                                                                                                   "' "
+                                                                                                                   "}}{"
+                                                                                                                   "% "
+                                                                                                                   "end"
+                                                                                                                   "if "
+                                                                                                                   "%}",
+     1, 1},
     {"gpt-oss", "harmony", "harmony",
      "{% if tools %}<|start|>developer<|message|>{{ tools | tojson }}<|end|>{% endif %}{% for m in messages %}{% if "
      "m.tool_calls %}"
@@ -441,6 +486,10 @@ static void test_vocabulary(void **state)
     f = (wick_chat_format){.calls = wick_call_syntax_by_name("hermes"), .describe = true};
     wick_chat_format_complete(&f, t);
     assert_string_equal(wick_call_syntax_name(f.calls), "hermes");
+    assert_false(wick_chat_format_needs_special(&f, t, true));
+    f.calls = wick_call_syntax_by_name("lfm2");
+    assert_true(wick_chat_format_needs_special(&f, t, true));
+    assert_false(wick_chat_format_needs_special(&f, t, false));
     wick_tokenizer_free(t);
 }
 
@@ -450,7 +499,7 @@ static void test_describe(void **state)
     wick_buf b = WICK_BUF_INIT;
     json_t *tools =
         json_pack("[{s:s, s:{s:s, s:s}}]", "type", "function", "function", "name", "f", "description", "does");
-    assert_int_equal(wick_call_describe(tools, &b, NULL), WICK_OK);
+    assert_int_equal(wick_call_describe(wick_call_syntax_by_name("hermes"), tools, &b, NULL), WICK_OK);
     assert_non_null(strstr(b.data, "{\"name\":\"f\",\"description\":\"does\"}"));
     assert_non_null(strstr(b.data, "<tool_call>\n{\"name\": "));
     json_decref(tools);

@@ -1,9 +1,9 @@
-/* chat/format/describe.c - tools as a text, for templates that have no place for them: the hermes syntax explained, and
- * one line of JSON a tool. */
+/* chat/format/describe.c - tools as a text, for templates that have no place for them: one line of JSON a tool, and an
+ * example of a call in the syntax that is to be used. */
 #include <stdlib.h>
 #include "chat/format/format.h"
 
-wick_status wick_call_describe(const json_t *tools, wick_buf *out, wick_err *err)
+wick_status wick_call_describe(const wick_call_syntax *f, const json_t *tools, wick_buf *out, wick_err *err)
 {
     size_t i;
     const json_t *tool;
@@ -17,8 +17,10 @@ wick_status wick_call_describe(const json_t *tools, wick_buf *out, wick_err *err
         wick_buf_putc(out, '\n');
         free(text);
     }
-    wick_buf_puts(out,
-                  "</tools>\nTo call one, answer with its name and arguments as JSON inside tags, once for each call:\n"
-                  "<tool_call>\n{\"name\": \"NAME\", \"arguments\": {}}\n</tool_call>");
-    return out->failed ? wick_err_oom(err, "tools", out->n, out->max_bytes) : WICK_OK;
+    json_t *example = json_pack("[{s:{s:s, s:{s:s}}}]", "function", "name", "NAME", "arguments", "KEY", "VALUE");
+    wick_status st = example ? WICK_OK : wick_err_oom(err, "tools", 0, 0);
+    wick_buf_puts(out, "</tools>\nTo call one, answer with its name and arguments in this form, once for each call:\n");
+    if (st == WICK_OK) st = wick_call_write(f, example, out, err);
+    json_decref(example);
+    return st;
 }

@@ -42,6 +42,8 @@ const wick_call_syntax *wick_call_syntax_at(size_t i);              /* in turn; 
 const char *wick_call_syntax_name(const wick_call_syntax *f);
 /* The marker before calls; NULL where the syntax has none. */
 const char *wick_call_syntax_open(const wick_call_syntax *f);
+/* All markers that may open calls, in turn, also those that are not needed; NULL past the last. */
+const char *wick_call_syntax_mark(const wick_call_syntax *f, size_t i);
 const wick_think_syntax *wick_think_syntax_by_name(const char *name);
 const wick_think_syntax *wick_think_syntax_at(size_t i);
 const char *wick_think_syntax_name(const wick_think_syntax *t);
@@ -51,8 +53,9 @@ const char *wick_think_close(const wick_think_syntax *t); /* "</think>" */
  * tag, blanks aside.) t may be NULL: false. */
 bool wick_think_begins_inside(const wick_think_syntax *t, const char *prompt, size_t n);
 
-/* The tools as a text for the system message of a template that ignores `tools`, with the hermes syntax. Appends. */
-wick_status wick_call_describe(const json_t *tools, wick_buf *out, wick_err *err) WICK_MUST_CHECK;
+/* The tools as a text for the system message of a template that ignores `tools`, with an example of a call. Appends. */
+wick_status wick_call_describe(const wick_call_syntax *f, const json_t *tools, wick_buf *out,
+                               wick_err *err) WICK_MUST_CHECK;
 
 /* --- the shape of calls, for a constraint ------------------------------------------------------------------------------ */
 
