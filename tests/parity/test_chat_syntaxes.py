@@ -33,7 +33,7 @@ WANT = {
     "Qwen3-Coder": ("qwen3-coder", None),
     "Qwen3.5-4B": ("qwen3-coder", "<think>"),
     "StepFun3.5-Flash": ("qwen3-coder", "<think>"),
-    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": ("hermes", "<think>"),
+    "deepseek-ai-DeepSeek-R1-Distill-Qwen-32B": ("deepseek", "<think>"),
     "deepseek-ai-DeepSeek-V3.1": ("deepseek-v3.1", "<think>"),
     "deepseek-ai-DeepSeek-V3.2": ("deepseek-dsml", "<think>"),
     "deepseek-ai-DeepSeek-V4": ("deepseek-dsml", "<think>"),
