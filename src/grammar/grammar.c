@@ -97,6 +97,14 @@ static wick_status compile_choices(wick_grammar *g, const char *text, size_t n, 
     return st;
 }
 
+static wick_status compile_rules(wick_grammar *g, const char *text, size_t n, wick_err *err)
+{
+    g->machine = MACHINE_CFG;
+    g->has_cfg = true;
+    if (g->kind == WICK_GRAMMAR_GBNF) return wick_gbnf_compile(&g->cfg, &g->re, text, n, &g->start.id, err);
+    return wick_lark_compile(&g->cfg, &g->re, text, n, &g->warnings, &g->start.id, err);
+}
+
 static wick_status compile(wick_grammar *g, const char *text, size_t n, wick_err *err)
 {
     switch (g->kind) {
@@ -106,9 +114,10 @@ static wick_status compile(wick_grammar *g, const char *text, size_t n, wick_err
         return json_machine(g, wick_f_type(&g->f, WICK_T_OBJECT), err);
     case WICK_GRAMMAR_REGEX: return compile_regex(g, text, n, err);
     case WICK_GRAMMAR_CHOICES: return compile_choices(g, text, n, err);
-    default: break;
+    case WICK_GRAMMAR_GBNF:
+    case WICK_GRAMMAR_LARK: return compile_rules(g, text, n, err);
     }
-    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "grammar", "grammar: %s is not supported yet", names[g->kind]);
+    return WICK_FAIL(err, WICK_E_INTERNAL, "grammar", "grammar: no such kind");
 }
 
 wick_status wick_grammar_new(wick_grammar **out, wick_grammar_kind kind, const char *text, size_t n,
@@ -150,6 +159,7 @@ void wick_grammar_free(wick_grammar *g)
     wick_g_forget(g);
     wick_free(g->cache);
     wick_gvocab_free(g->vocab);
+    if (g->has_cfg) wick_cfg_release(&g->cfg);
     if (g->has_js) wick_js_pool_release(&g->js);
     if (g->has_f) wick_f_pool_release(&g->f);
     wick_re_pool_release(&g->re);

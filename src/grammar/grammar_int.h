@@ -1,15 +1,16 @@
 /* grammar/grammar_int.h - a compiled grammar and its automaton, as grammar.c makes it and mask.c and matcher.c run it. */
 #pragma once
 #include "base/thread.h"
+#include "grammar/cfg.h"
 #include "grammar/grammar.h"
 #include "grammar/js.h"
 #include "grammar/vocab.h"
 
-typedef enum wick_machine { MACHINE_JSON, MACHINE_RE } wick_machine;
+typedef enum wick_machine { MACHINE_JSON, MACHINE_RE, MACHINE_CFG } wick_machine;
 
 typedef union wick_gstate {
     wick_js js;
-    uint32_t id; /* of an automaton */
+    uint32_t id; /* of an automaton's state, of a set of items */
 } wick_gstate;
 
 typedef struct wick_gcache_entry {
@@ -29,7 +30,8 @@ struct wick_grammar {
     wick_re_pool re;
     wick_f_pool f;
     wick_js_pool js;
-    bool has_f, has_js;
+    wick_cfg cfg;
+    bool has_f, has_js, has_cfg;
     wick_machine machine;
     wick_gstate start;
     wick_buf warnings;

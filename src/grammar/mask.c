@@ -7,6 +7,10 @@ enum { MAX_LIST = 768 }; /* a mask with fewer tokens is kept as a list */
 bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, const char *text, uint32_t at, wick_gstate *out)
 {
     if (g->machine == MACHINE_JSON) return wick_js_step(&g->js, &s->js, byte, text, at, &out->js);
+    if (g->machine == MACHINE_CFG) {
+        out->id = wick_cfg_step(&g->cfg, s->id, byte);
+        return out->id != 0;
+    }
     out->id = wick_dfa_step(&g->re, s->id, byte);
     return out->id != WICK_DFA_DEAD;
 }
@@ -14,7 +18,7 @@ bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, const char
 bool wick_g_may_end(wick_grammar *g, const wick_gstate *s)
 {
     if (g->machine == MACHINE_JSON) return wick_js_may_end(&g->js, &s->js);
-    return wick_dfa_accepts(&g->re, s->id);
+    return g->machine == MACHINE_CFG ? wick_cfg_accepts(&g->cfg, s->id) : wick_dfa_accepts(&g->re, s->id);
 }
 
 static void set_token(const wick_gvocab *v, int32_t id, uint64_t *bits)
@@ -66,9 +70,10 @@ static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s,
     const wick_gtrie *t = &v->all;
     bool string = g->machine == MACHINE_JSON && (s->js.mode == JS_STRING || s->js.mode == JS_KEY) && !s->js.esc;
     memset(bits, 0, v->n_words * sizeof *bits);
-    if (string || g->machine == MACHINE_RE) {
+    if (string || g->machine != MACHINE_JSON) {
         uint32_t most = v->slice[WICK_GVOCAB_SLICES - 1].chars;
-        uint32_t run = wick_dfa_free_run(&g->re, string ? s->js.lex : s->id, most);
+        uint32_t run = g->machine == MACHINE_CFG ? wick_cfg_free_run(&g->cfg, s->id, most)
+                                                 : wick_dfa_free_run(&g->re, string ? s->js.lex : s->id, most);
         for (int k = WICK_GVOCAB_SLICES - 1; k >= 0; k--) {
             if (run < v->slice[k].chars) continue;
             memcpy(bits, v->slice[k].bits, v->n_words * sizeof *bits);
