@@ -8,25 +8,25 @@ static int fuzz_grammar(wick_grammar_kind kind, const uint8_t *data, size_t n)
 {
     wick_grammar_options o = WICK_GRAMMAR_OPTIONS_INIT;
     wick_grammar *g = NULL;
-    wick_matcher *m = NULL;
+    wick_gmatcher *m = NULL;
     const char *s = (const char *)data;
     const char *end = n ? memchr(s, 0, n) : NULL;
     size_t len = end ? (size_t)(end - s) : n, ok = 0;
     o.max_bytes = 32u << 20;
     if (n > 1 << 16 || wick_grammar_new(&g, kind, n ? s : "", len, &o, NULL) != WICK_OK) return 0;
-    if (wick_matcher_new(&m, g, NULL, NULL) == WICK_OK && end) {
+    if (wick_gmatcher_new(&m, g, NULL, NULL) == WICK_OK && end) {
         wick_buf forced = WICK_BUF_INIT;
         wick_status st = WICK_OK;
         for (const char *p = end + 1; p < s + n && st == WICK_OK; p++) {
-            st = wick_matcher_accept_bytes(m, p, 1, &ok, NULL);
+            st = wick_gmatcher_accept_bytes(m, p, 1, &ok, NULL);
             if (st == WICK_OK && !ok) break;
         }
-        if (st == WICK_OK) st = wick_matcher_forced(m, &forced, NULL);
-        if (st == WICK_OK) wick_matcher_may_end(m);
-        wick_matcher_rollback(m, n);
+        if (st == WICK_OK) st = wick_gmatcher_forced(m, &forced, NULL);
+        if (st == WICK_OK) wick_gmatcher_may_end(m);
+        wick_gmatcher_rollback(m, n);
         wick_buf_release(&forced);
     }
-    wick_matcher_free(m);
+    wick_gmatcher_free(m);
     wick_grammar_free(g);
     return 0;
 }

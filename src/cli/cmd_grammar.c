@@ -51,7 +51,7 @@ static double since_us(uint64_t from)
 }
 
 /* The tokens of a text one after the other, each looked up in the mask before it. */
-static wick_status follow(vocabulary *x, wick_matcher *m, const int32_t *ids, size_t n_ids, json_t *us, bool *all,
+static wick_status follow(vocabulary *x, wick_gmatcher *m, const int32_t *ids, size_t n_ids, json_t *us, bool *all,
                           size_t *at, wick_err *err)
 {
     wick_buf piece = WICK_BUF_INIT;
@@ -61,21 +61,21 @@ static wick_status follow(vocabulary *x, wick_matcher *m, const int32_t *ids, si
     for (size_t i = 0; i < n_ids; i++) {
         uint64_t from = wick_time_ns();
         bool ok;
-        WICK_TRY_GOTO(wick_matcher_mask(m, x->bits, err));
+        WICK_TRY_GOTO(wick_gmatcher_mask(m, x->bits, err));
         json_array_append_new(us, json_real(since_us(from)));
         wick_buf_reset(&piece);
         wick_tokenizer_bytes(x->t, ids[i], &piece);
         if (!(x->bits[ids[i] / 64] >> (ids[i] % 64) & 1)) {
             size_t more = 0; /* how far into the token it would have gone */
-            WICK_TRY_GOTO(wick_matcher_accept_bytes(m, piece.data ? piece.data : "", piece.n, &more, err));
+            WICK_TRY_GOTO(wick_gmatcher_accept_bytes(m, piece.data ? piece.data : "", piece.n, &more, err));
             *at += more < piece.n ? more : 0;
             goto done;
         }
-        WICK_TRY_GOTO(wick_matcher_accept(m, ids[i], &ok, err));
+        WICK_TRY_GOTO(wick_gmatcher_accept(m, ids[i], &ok, err));
         if (!ok) goto done;
         *at += piece.n;
     }
-    *all = wick_matcher_may_end(m);
+    *all = wick_gmatcher_may_end(m);
 done:
     wick_buf_release(&piece);
     return st;
@@ -84,7 +84,7 @@ done:
 static json_t *run_test(vocabulary *x, wick_grammar *g, const json_t *test)
 {
     json_t *o = json_object(), *us = json_array(), *text = json_object_get(test, "text");
-    wick_matcher *m = NULL;
+    wick_gmatcher *m = NULL;
     wick_err err = {0};
     int32_t *ids = NULL;
     size_t n_ids = 0, at = 0, n = json_string_length(text);
@@ -95,14 +95,14 @@ static json_t *run_test(vocabulary *x, wick_grammar *g, const json_t *test)
     if (st == WICK_OK)
         st = wick_tokenizer_encode(x->t, json_string_value(text), n, WICK_ENC_NO_SPECIAL | WICK_ENC_PLAIN_TEXT, &ids,
                                    &n_ids, &err);
-    if (st == WICK_OK) st = wick_matcher_new(&m, g, x->v, &err);
+    if (st == WICK_OK) st = wick_gmatcher_new(&m, g, x->v, &err);
     if (st == WICK_OK) st = follow(x, m, ids, n_ids, us, &accepted, &at, &err);
     if (st != WICK_OK) accepted = false;
     json_object_set_new(o, "accepted", json_boolean(accepted));
     json_object_set_new(o, "stopped_at", accepted ? json_null() : json_integer((json_int_t)(at > n ? n : at)));
     json_object_set_new(o, "mask_us", us);
     if (st != WICK_OK) json_object_set_new(o, "error", wick_json_text(err.message, strlen(err.message)));
-    wick_matcher_free(m);
+    wick_gmatcher_free(m);
     wick_free(ids);
     return o;
 }
@@ -220,15 +220,15 @@ static wick_status open_one(const wick_args *a, wick_grammar **g, wick_err *err)
 }
 
 /* The bytes that could come next, as text: "a-z", "\"". */
-static wick_status what_next(wick_matcher *m, wick_buf *out, wick_err *err)
+static wick_status what_next(wick_gmatcher *m, wick_buf *out, wick_err *err)
 {
     int from = -1;
     for (int b = 0; b <= 256; b++) {
         size_t n = 0;
         char c = (char)b, shown[16];
         if (b < 256) {
-            WICK_TRY(wick_matcher_accept_bytes(m, &c, 1, &n, err));
-            wick_matcher_rollback(m, 1);
+            WICK_TRY(wick_gmatcher_accept_bytes(m, &c, 1, &n, err));
+            wick_gmatcher_rollback(m, 1);
         }
         if (n && from < 0) from = b;
         if (n || from < 0) continue;
@@ -242,19 +242,19 @@ static wick_status what_next(wick_matcher *m, wick_buf *out, wick_err *err)
         }
         from = -1;
     }
-    if (wick_matcher_may_end(m)) wick_buf_puts(out, out->n ? " or the end" : "the end");
+    if (wick_gmatcher_may_end(m)) wick_buf_puts(out, out->n ? " or the end" : "the end");
     return WICK_OK;
 }
 
 static wick_status check_text(const wick_args *a, wick_grammar *g, wick_err *err)
 {
-    wick_matcher *m = NULL;
+    wick_gmatcher *m = NULL;
     wick_buf next = WICK_BUF_INIT;
     size_t n = a->text ? strlen(a->text) : 0, at = 0;
     wick_status st = WICK_OK;
-    WICK_TRY_GOTO(wick_matcher_new(&m, g, NULL, err));
-    WICK_TRY_GOTO(wick_matcher_accept_bytes(m, a->text ? a->text : "", n, &at, err));
-    bool accepted = a->text && at == n && wick_matcher_may_end(m);
+    WICK_TRY_GOTO(wick_gmatcher_new(&m, g, NULL, err));
+    WICK_TRY_GOTO(wick_gmatcher_accept_bytes(m, a->text ? a->text : "", n, &at, err));
+    bool accepted = a->text && at == n && wick_gmatcher_may_end(m);
     WICK_TRY_GOTO(what_next(m, &next, err));
     const char *warnings = wick_grammar_warnings(g);
     if (a->json) {
@@ -275,7 +275,7 @@ static wick_status check_text(const wick_args *a, wick_grammar *g, wick_err *err
         printf("not accepted: stops at byte %zu; could come: %s\n", at, wick_buf_str(&next));
 done:
     wick_buf_release(&next);
-    wick_matcher_free(m);
+    wick_gmatcher_free(m);
     return st;
 }
 

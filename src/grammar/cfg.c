@@ -209,6 +209,17 @@ uint32_t wick_cfg_free_run(wick_cfg *c, uint32_t set, uint32_t most)
     return best;
 }
 
+/* Only terminals that go round and cannot end: then a step adds nothing and drops nothing. */
+bool wick_cfg_loops(wick_cfg *c, uint32_t set)
+{
+    wick_cfg_set s = c->set[set];
+    for (uint32_t i = 0; i < s.n; i++) {
+        wick_cfg_item x = c->item[s.items + i];
+        if (!x.lex || x.origin == SELF || wick_dfa_accepts(c->re, x.lex) || !wick_dfa_loops(c->re, x.lex)) return false;
+    }
+    return s.n > 0 && !s.accepts;
+}
+
 void wick_cfg_release(wick_cfg *c)
 {
     wick_free(c->code);

@@ -72,6 +72,7 @@ static inline bool wick_cfg_accepts(const wick_cfg *c, uint32_t set)
     return c->set[set].accepts;
 }
 uint32_t wick_cfg_free_run(wick_cfg *c, uint32_t set, uint32_t most); /* as wick_dfa_free_run */
+bool wick_cfg_loops(wick_cfg *c, uint32_t set);                       /* as wick_dfa_loops */
 
 /* ---- trees, in an arena; NULL in gives NULL out ---- */
 wick_ex *wick_ex_new(wick_arena *a, wick_ex_kind kind, uint32_t x, uint32_t y, wick_ex *child);

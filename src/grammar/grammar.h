@@ -2,8 +2,8 @@
  *
  *   wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, text, n, NULL, &err);
  *   wick_gvocab_new(&v, tokenizer, ends, n_ends, &err);
- *   wick_matcher_new(&m, g, v, &err);
- *   wick_matcher_mask(m, bits, &err);  wick_matcher_accept(m, token, &err);  ...
+ *   wick_gmatcher_new(&m, g, v, &err);
+ *   wick_gmatcher_mask(m, bits, &err);  wick_gmatcher_accept(m, token, &err);  ...
  *
  * A grammar and a vocabulary are shared by any number of matchers on any threads: a grammar takes its own lock, because its states
  * are made when they are first reached. A matcher belongs to one request. Both are kept alive by their matchers. Nothing fails
@@ -57,18 +57,18 @@ wick_gvocab *wick_gvocab_ref(wick_gvocab *v);
 void wick_gvocab_free(wick_gvocab *v);
 uint32_t wick_gvocab_size(const wick_gvocab *v); /* bits of a mask */
 
-typedef struct wick_matcher wick_matcher;
+typedef struct wick_gmatcher wick_gmatcher;
 /* v may be NULL for a matcher of bytes only. */
-wick_status wick_matcher_new(wick_matcher **out, wick_grammar *g, wick_gvocab *v, wick_err *err) WICK_MUST_CHECK;
-void wick_matcher_free(wick_matcher *m);
+wick_status wick_gmatcher_new(wick_gmatcher **out, wick_grammar *g, wick_gvocab *v, wick_err *err) WICK_MUST_CHECK;
+void wick_gmatcher_free(wick_gmatcher *m);
 /* One bit for each token that may come next, [(size + 63) / 64] words; end tokens where the text may end, and only there. */
-wick_status wick_matcher_mask(wick_matcher *m, uint64_t *bits, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_gmatcher_mask(wick_gmatcher *m, uint64_t *bits, wick_err *err) WICK_MUST_CHECK;
 /* *ok false: the token may not come, and nothing changed. */
-wick_status wick_matcher_accept(wick_matcher *m, int32_t token, bool *ok, wick_err *err) WICK_MUST_CHECK;
-wick_status wick_matcher_accept_bytes(wick_matcher *m, const char *s, size_t n, size_t *n_ok,
-                                      wick_err *err) WICK_MUST_CHECK;
-void wick_matcher_rollback(wick_matcher *m, size_t n_tokens); /* the last n accepted; more: all */
-bool wick_matcher_may_end(wick_matcher *m);
-bool wick_matcher_ended(const wick_matcher *m); /* an end token was accepted */
+wick_status wick_gmatcher_accept(wick_gmatcher *m, int32_t token, bool *ok, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_gmatcher_accept_bytes(wick_gmatcher *m, const char *s, size_t n, size_t *n_ok,
+                                       wick_err *err) WICK_MUST_CHECK;
+void wick_gmatcher_rollback(wick_gmatcher *m, size_t n_tokens); /* the last n accepted; more: all */
+bool wick_gmatcher_may_end(wick_gmatcher *m);
+bool wick_gmatcher_ended(const wick_gmatcher *m); /* an end token was accepted */
 /* Appends the bytes that must come next, as far as they are certain. */
-wick_status wick_matcher_forced(wick_matcher *m, wick_buf *out, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_gmatcher_forced(wick_gmatcher *m, wick_buf *out, wick_err *err) WICK_MUST_CHECK;

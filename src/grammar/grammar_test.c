@@ -14,14 +14,14 @@
 static bool accepts(wick_grammar_kind kind, const char *grammar, const char *text)
 {
     wick_grammar *g = NULL;
-    wick_matcher *m = NULL;
+    wick_gmatcher *m = NULL;
     wick_err err = {0};
     size_t n = 0;
     if (wick_grammar_new(&g, kind, grammar, strlen(grammar), NULL, &err) != WICK_OK) fail_msg("%s", err.message);
-    assert_int_equal(wick_matcher_new(&m, g, NULL, &err), WICK_OK);
-    assert_int_equal(wick_matcher_accept_bytes(m, text, strlen(text), &n, &err), WICK_OK);
-    bool yes = n == strlen(text) && wick_matcher_may_end(m);
-    wick_matcher_free(m);
+    assert_int_equal(wick_gmatcher_new(&m, g, NULL, &err), WICK_OK);
+    assert_int_equal(wick_gmatcher_accept_bytes(m, text, strlen(text), &n, &err), WICK_OK);
+    bool yes = n == strlen(text) && wick_gmatcher_may_end(m);
+    wick_gmatcher_free(m);
     wick_grammar_free(g);
     return yes;
 }
@@ -125,17 +125,17 @@ static void keys_come_in_any_order_and_once(void **state)
     assert_false(schema(s, "{\"b\":1,\"z\":1,\"\\u007a\":2}"));
     wick_grammar_options o = WICK_GRAMMAR_OPTIONS_INIT;
     wick_grammar *g = NULL;
-    wick_matcher *m = NULL;
+    wick_gmatcher *m = NULL;
     size_t n = 0;
     o.schema_order = true;
     assert_int_equal(wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), &o, NULL), WICK_OK);
-    assert_int_equal(wick_matcher_new(&m, g, NULL, NULL), WICK_OK);
-    assert_int_equal(wick_matcher_accept_bytes(m, "{\"b\":1,\"a\":2}", 13, &n, NULL), WICK_OK);
+    assert_int_equal(wick_gmatcher_new(&m, g, NULL, NULL), WICK_OK);
+    assert_int_equal(wick_gmatcher_accept_bytes(m, "{\"b\":1,\"a\":2}", 13, &n, NULL), WICK_OK);
     assert_int_equal(n, 9); /* "a is still possible as the beginning of a new key, its end is not */
-    wick_matcher_rollback(m, 1);
-    assert_int_equal(wick_matcher_accept_bytes(m, "{\"a\":2,\"b\":1}", 13, &n, NULL), WICK_OK);
+    wick_gmatcher_rollback(m, 1);
+    assert_int_equal(wick_gmatcher_accept_bytes(m, "{\"a\":2,\"b\":1}", 13, &n, NULL), WICK_OK);
     assert_int_equal(n, 13);
-    wick_matcher_free(m);
+    wick_gmatcher_free(m);
     wick_grammar_free(g);
 }
 
@@ -162,6 +162,34 @@ static void alternatives_are_followed_exactly(void **state)
     refused(WICK_GRAMMAR_JSON_SCHEMA, "{\"properties\":{\"a\":{\"pattern\":\"(a)\\\\1\"}}}", "at /properties/a");
 }
 
+static void rules_are_read(void **state)
+{
+    (void)state;
+    const char *g = "# sums\nroot ::= root \"+\" term | term\nterm ::= [0-9]{1,3} | \"(\" root \")\"\n";
+    assert_true(accepts(WICK_GRAMMAR_GBNF, g, "1+(22+3)+((4))"));
+    assert_false(accepts(WICK_GRAMMAR_GBNF, g, "1+(22+3"));
+    assert_false(accepts(WICK_GRAMMAR_GBNF, g, "1234"));
+    assert_true(accepts(WICK_GRAMMAR_GBNF, "root ::= (\"a\" | root root)*", "aaaa"));
+    assert_true(accepts(WICK_GRAMMAR_GBNF, "root ::= x{2,3}\nx ::= \"(\" x* \")\"", "()(())()"));
+    assert_false(accepts(WICK_GRAMMAR_GBNF, "root ::= x{2,3}\nx ::= \"(\" x* \")\"", "()()()()"));
+    assert_true(accepts(WICK_GRAMMAR_GBNF, "root ::= [^a-c\\x00]+ \"\\u00e9\"", "xy\xc3\xa9"));
+    refused(WICK_GRAMMAR_GBNF, "root ::= x", "\"x\" is not defined");
+    refused(WICK_GRAMMAR_GBNF, "root ::= root \"a\"", "no text fulfils it");
+    refused(WICK_GRAMMAR_GBNF, "root ::= <[10]>", "tokens are not supported");
+    refused(WICK_GRAMMAR_GBNF, "a ::= \"a\"", "no rule \"root\"");
+    g = "start: sum\n?sum: sum \"+\" item -> add\n  | item // one\nitem: NUMBER | \"(\" sum \")\" | NAME "
+        "[\"!\"]\nNAME: LETTER "
+        "(LETTER|DIGIT)~0..2\n%import common.NUMBER\n%import common (LETTER, DIGIT)\n%ignore \" \"\n";
+    assert_true(accepts(WICK_GRAMMAR_LARK, g, " 1.5e3 + ( a1 ! )+2"));
+    assert_false(accepts(WICK_GRAMMAR_LARK, g, "1 + + 2"));
+    assert_false(accepts(WICK_GRAMMAR_LARK, g, "abcd"));
+    assert_true(accepts(WICK_GRAMMAR_LARK, "start: t \"x\"\nt[lazy]: /.*?end/", "a endx"));
+    assert_false(accepts(WICK_GRAMMAR_LARK, "start: t \"x\"\nt[lazy]: /.*?end/", "a end endx"));
+    refused(WICK_GRAMMAR_LARK, "start: %json {}", "%json is not supported");
+    refused(WICK_GRAMMAR_LARK, "start: t{\"a\"}", "line 1");
+    refused(WICK_GRAMMAR_LARK, "start: a", "\"a\" is not defined");
+}
+
 static void limits_hold(void **state)
 {
     (void)state;
@@ -185,15 +213,15 @@ static void memory_may_run_out(void **state)
     const char *text = "{\"b\":[3,4.5],\"a\":\"2024-02-29\"}";
     for (uint64_t n = 1;; n++) {
         wick_grammar *g = NULL;
-        wick_matcher *m = NULL;
+        wick_gmatcher *m = NULL;
         size_t ok = 0;
         wick_alloc_fail_at(n, false);
         wick_status st = wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, NULL);
-        if (st == WICK_OK) st = wick_matcher_new(&m, g, NULL, NULL);
-        if (st == WICK_OK) st = wick_matcher_accept_bytes(m, text, strlen(text), &ok, NULL);
+        if (st == WICK_OK) st = wick_gmatcher_new(&m, g, NULL, NULL);
+        if (st == WICK_OK) st = wick_gmatcher_accept_bytes(m, text, strlen(text), &ok, NULL);
         wick_alloc_fail_at(0, false);
         if (st == WICK_OK) assert_int_equal(ok, strlen(text));
-        wick_matcher_free(m);
+        wick_gmatcher_free(m);
         wick_grammar_free(g);
         if (st == WICK_OK && n > 400) break;
         assert_true(n < 5000);
@@ -241,7 +269,7 @@ static void masks_say_what_bytes_say(void **state)
     wick_tokenizer *t = tokenizer_of(tokens, N);
     wick_gvocab *v = NULL;
     wick_grammar *g = NULL;
-    wick_matcher *m = NULL;
+    wick_gmatcher *m = NULL;
     const int32_t end = 0;
     assert_int_equal(wick_gvocab_new(&v, t, &end, 1, NULL), WICK_OK);
     assert_int_equal(wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, NULL), WICK_OK);
@@ -251,34 +279,34 @@ static void masks_say_what_bytes_say(void **state)
         const char *text = texts[k / 2];
         uint64_t bits[1];
         size_t n;
-        assert_int_equal(wick_matcher_new(&m, g, v, NULL), WICK_OK);
-        assert_int_equal(wick_matcher_accept_bytes(m, text, strlen(text), &n, NULL), WICK_OK);
+        assert_int_equal(wick_gmatcher_new(&m, g, v, NULL), WICK_OK);
+        assert_int_equal(wick_gmatcher_accept_bytes(m, text, strlen(text), &n, NULL), WICK_OK);
         assert_int_equal(n, strlen(text));
-        assert_int_equal(wick_matcher_mask(m, bits, NULL), WICK_OK);
+        assert_int_equal(wick_gmatcher_mask(m, bits, NULL), WICK_OK);
         for (int32_t i = 1; i < N; i++) {
             bool ok;
-            assert_int_equal(wick_matcher_accept_bytes(m, tokens[i], strlen(tokens[i]), &n, NULL), WICK_OK);
-            wick_matcher_rollback(m, 1);
+            assert_int_equal(wick_gmatcher_accept_bytes(m, tokens[i], strlen(tokens[i]), &n, NULL), WICK_OK);
+            wick_gmatcher_rollback(m, 1);
             assert_int_equal(bits[0] >> i & 1, n == strlen(tokens[i]));
-            assert_int_equal(wick_matcher_accept(m, i, &ok, NULL), WICK_OK);
+            assert_int_equal(wick_gmatcher_accept(m, i, &ok, NULL), WICK_OK);
             assert_int_equal(ok, n == strlen(tokens[i]));
-            if (ok) wick_matcher_rollback(m, 1);
+            if (ok) wick_gmatcher_rollback(m, 1);
         }
-        assert_int_equal(bits[0] & 1, wick_matcher_may_end(m));
-        wick_matcher_free(m);
+        assert_int_equal(bits[0] & 1, wick_gmatcher_may_end(m));
+        wick_gmatcher_free(m);
     }
     wick_buf forced = WICK_BUF_INIT;
-    assert_int_equal(wick_matcher_new(&m, g, v, NULL), WICK_OK);
+    assert_int_equal(wick_gmatcher_new(&m, g, v, NULL), WICK_OK);
     bool ok;
-    assert_int_equal(wick_matcher_accept(m, 9, &ok, NULL), WICK_OK);
+    assert_int_equal(wick_gmatcher_accept(m, 9, &ok, NULL), WICK_OK);
     assert_true(ok);
-    assert_int_equal(wick_matcher_accept(m, 21, &ok, NULL), WICK_OK);
-    assert_int_equal(wick_matcher_forced(m, &forced, NULL), WICK_OK);
+    assert_int_equal(wick_gmatcher_accept(m, 21, &ok, NULL), WICK_OK);
+    assert_int_equal(wick_gmatcher_forced(m, &forced, NULL), WICK_OK);
     assert_string_equal(wick_buf_str(&forced), "rue");
-    assert_int_equal(wick_matcher_accept(m, 0, &ok, NULL), WICK_OK);
+    assert_int_equal(wick_gmatcher_accept(m, 0, &ok, NULL), WICK_OK);
     assert_false(ok);
     wick_buf_release(&forced);
-    wick_matcher_free(m);
+    wick_gmatcher_free(m);
     wick_grammar_free(g);
     wick_gvocab_free(v);
     wick_tokenizer_free(t);
@@ -293,6 +321,7 @@ int main(void)
         cmocka_unit_test(keys_come_in_any_order_and_once),
         cmocka_unit_test(alternatives_are_followed_exactly),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(rules_are_read),
         cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(masks_say_what_bytes_say),
     };

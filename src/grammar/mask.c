@@ -21,9 +21,9 @@ bool wick_g_may_end(wick_grammar *g, const wick_gstate *s)
     return g->machine == MACHINE_CFG ? wick_cfg_accepts(&g->cfg, s->id) : wick_dfa_accepts(&g->re, s->id);
 }
 
-static void set_token(const wick_gvocab *v, int32_t id, uint64_t *bits)
+static void set_token(const int32_t *same, int32_t id, uint64_t *bits)
 {
-    for (; id >= 0; id = v->same[id]) bits[id / 64] |= (uint64_t)1 << (id % 64);
+    for (; id >= 0; id = same[id]) bits[id / 64] |= (uint64_t)1 << (id % 64);
 }
 
 /* Inside a string nothing but the automaton moves; that is most of a walk. */
@@ -32,7 +32,7 @@ static inline bool plain_string(const wick_js *s, uint8_t byte)
     return (s->mode == JS_STRING || s->mode == JS_KEY) && !s->esc && byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-static void walk(wick_grammar *g, const wick_gvocab *v, const wick_gnode *node, uint32_t from, uint32_t end,
+static void walk(wick_grammar *g, const int32_t *same, const wick_gnode *node, uint32_t from, uint32_t end,
                  uint32_t base_depth, const wick_gstate *s, char *text, uint32_t at, uint64_t *bits)
 {
     wick_gstate stack[WICK_GVOCAB_MAX_TOKEN + 1];
@@ -59,7 +59,7 @@ static void walk(wick_grammar *g, const wick_gvocab *v, const wick_gnode *node, 
             i = x->skip;
             continue;
         }
-        if (x->token >= 0) set_token(v, x->token, bits);
+        if (x->token >= 0) set_token(same, x->token, bits);
         i++;
     }
 }
@@ -71,9 +71,14 @@ static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s,
     bool string = g->machine == MACHINE_JSON && (s->js.mode == JS_STRING || s->js.mode == JS_KEY) && !s->js.esc;
     memset(bits, 0, v->n_words * sizeof *bits);
     if (string || g->machine != MACHINE_JSON) {
-        uint32_t most = v->slice[WICK_GVOCAB_SLICES - 1].chars;
-        uint32_t run = g->machine == MACHINE_CFG ? wick_cfg_free_run(&g->cfg, s->id, most)
-                                                 : wick_dfa_free_run(&g->re, string ? s->js.lex : s->id, most);
+        uint32_t most = v->slice[WICK_GVOCAB_SLICES - 1].chars, lex = string ? s->js.lex : s->id;
+        bool rules = g->machine == MACHINE_CFG;
+        if (rules ? wick_cfg_loops(&g->cfg, lex) : wick_dfa_loops(&g->re, lex)) {
+            memcpy(bits, v->loop.bits, v->n_words * sizeof *bits);
+            walk(g, v->loop.same, v->loop.tails.node, 0, v->loop.tails.n, 0, s, text, at, bits);
+            return;
+        }
+        uint32_t run = rules ? wick_cfg_free_run(&g->cfg, lex, most) : wick_dfa_free_run(&g->re, lex, most);
         for (int k = WICK_GVOCAB_SLICES - 1; k >= 0; k--) {
             if (run < v->slice[k].chars) continue;
             memcpy(bits, v->slice[k].bits, v->n_words * sizeof *bits);
@@ -81,7 +86,7 @@ static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s,
             break;
         }
     }
-    walk(g, v, t->node, 0, t->n, 0, s, text, at, bits);
+    walk(g, v->same, t->node, 0, t->n, 0, s, text, at, bits);
 }
 
 /* The first token of a text may begin with a space that decoding takes away: those tokens count without it. */
@@ -93,7 +98,7 @@ static void compute_first(wick_grammar *g, const wick_gvocab *v, const wick_gsta
         if (node[i].byte != ' ') continue;
         for (uint32_t k = i; k < node[i].skip; k++) /* with the space they are another text */
             for (int32_t id = node[k].token; id >= 0; id = v->same[id]) bits[id / 64] &= ~((uint64_t)1 << (id % 64));
-        walk(g, v, node, i + 1, node[i].skip, 1, s, text, at, bits);
+        walk(g, v->same, node, i + 1, node[i].skip, 1, s, text, at, bits);
     }
 }
 
@@ -141,7 +146,8 @@ static void remember(wick_gcache_entry *e, const wick_js *key, uint32_t n_words,
 {
     uint32_t n = 0;
     let_go(e);
-    for (uint32_t i = 0; i < n_words; i++) n += (uint32_t)__builtin_popcountll(bits[i]);
+    for (uint32_t i = 0; i < n_words && n <= MAX_LIST; i++)
+        for (uint64_t w = bits[i]; w && n <= MAX_LIST; w &= w - 1) n++;
     if (n <= MAX_LIST) {
         e->list = wick_alloc((n + 1u) * sizeof *e->list);
         for (uint32_t i = 0; e->list && i < n_words; i++)

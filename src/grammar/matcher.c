@@ -9,7 +9,7 @@ typedef struct mark {
     bool ended;
 } mark;
 
-struct wick_matcher {
+struct wick_gmatcher {
     wick_grammar *g;
     wick_gvocab *v;
     mark now;
@@ -21,7 +21,7 @@ struct wick_matcher {
 
 enum { MAX_TEXT = 1 << 30, ROOM = WICK_GVOCAB_MAX_TOKEN + 16 };
 
-static wick_status room(wick_matcher *m, size_t more, wick_err *err)
+static wick_status room(wick_gmatcher *m, size_t more, wick_err *err)
 {
     size_t want = (size_t)m->now.n_text + more + ROOM;
     if (want > MAX_TEXT) return WICK_FAIL(err, WICK_E_LIMIT, "grammar", "grammar: the text is longer than 1 GiB");
@@ -35,9 +35,9 @@ static wick_status room(wick_matcher *m, size_t more, wick_err *err)
     return WICK_OK;
 }
 
-wick_status wick_matcher_new(wick_matcher **out, wick_grammar *g, wick_gvocab *v, wick_err *err)
+wick_status wick_gmatcher_new(wick_gmatcher **out, wick_grammar *g, wick_gvocab *v, wick_err *err)
 {
-    wick_matcher *m = wick_alloc_zero(1, sizeof *m);
+    wick_gmatcher *m = wick_alloc_zero(1, sizeof *m);
     if (!m) return wick_err_oom(err, "a constraint", 0, 0);
     m->now.state = g->start;
     wick_status st = room(m, 0, err);
@@ -51,7 +51,7 @@ wick_status wick_matcher_new(wick_matcher **out, wick_grammar *g, wick_gvocab *v
     return WICK_OK;
 }
 
-void wick_matcher_free(wick_matcher *m)
+void wick_gmatcher_free(wick_gmatcher *m)
 {
     if (!m) return;
     wick_grammar_free(m->g);
@@ -61,7 +61,7 @@ void wick_matcher_free(wick_matcher *m)
     wick_free(m);
 }
 
-wick_status wick_matcher_mask(wick_matcher *m, uint64_t *bits, wick_err *err)
+wick_status wick_gmatcher_mask(wick_gmatcher *m, uint64_t *bits, wick_err *err)
 {
     if (!m->v)
         return WICK_FAIL(err, WICK_E_INTERNAL, "grammar", "grammar: a matcher without a vocabulary has no masks");
@@ -77,7 +77,7 @@ wick_status wick_matcher_mask(wick_matcher *m, uint64_t *bits, wick_err *err)
 }
 
 /* Steps over s; *n_ok is how far. The state moves only if all of it may come, or `part`. */
-static wick_status advance(wick_matcher *m, const char *s, size_t n, bool part, size_t *n_ok, wick_err *err)
+static wick_status advance(wick_gmatcher *m, const char *s, size_t n, bool part, size_t *n_ok, wick_err *err)
 {
     wick_grammar *g = m->g;
     WICK_TRY(room(m, n, err));
@@ -100,7 +100,7 @@ static wick_status advance(wick_matcher *m, const char *s, size_t n, bool part, 
     return st;
 }
 
-static wick_status push(wick_matcher *m, wick_err *err)
+static wick_status push(wick_gmatcher *m, wick_err *err)
 {
     if (m->n_past == m->cap_past) {
         size_t cap = m->cap_past ? m->cap_past * 2 : 64;
@@ -113,13 +113,13 @@ static wick_status push(wick_matcher *m, wick_err *err)
     return WICK_OK;
 }
 
-wick_status wick_matcher_accept(wick_matcher *m, int32_t token, bool *ok, wick_err *err)
+wick_status wick_gmatcher_accept(wick_gmatcher *m, int32_t token, bool *ok, wick_err *err)
 {
     *ok = false;
     if (!m->v || token < 0 || (uint32_t)token >= m->v->n) return WICK_OK;
     WICK_TRY(push(m, err));
     if (wick_gvocab_is_end(m->v, token)) {
-        *ok = m->now.ended || wick_matcher_may_end(m);
+        *ok = m->now.ended || wick_gmatcher_may_end(m);
         m->now.ended |= *ok;
     } else if (m->v->usable[token] && !m->now.ended) {
         wick_str s = wick_gvocab_bytes(m->v, token);
@@ -135,7 +135,7 @@ wick_status wick_matcher_accept(wick_matcher *m, int32_t token, bool *ok, wick_e
     return WICK_OK;
 }
 
-wick_status wick_matcher_accept_bytes(wick_matcher *m, const char *s, size_t n, size_t *n_ok, wick_err *err)
+wick_status wick_gmatcher_accept_bytes(wick_gmatcher *m, const char *s, size_t n, size_t *n_ok, wick_err *err)
 {
     *n_ok = 0;
     if (m->now.ended) return WICK_OK;
@@ -145,7 +145,7 @@ wick_status wick_matcher_accept_bytes(wick_matcher *m, const char *s, size_t n, 
     return st;
 }
 
-void wick_matcher_rollback(wick_matcher *m, size_t n)
+void wick_gmatcher_rollback(wick_gmatcher *m, size_t n)
 {
     if (n > m->n_past) n = m->n_past;
     if (!n) return;
@@ -153,7 +153,7 @@ void wick_matcher_rollback(wick_matcher *m, size_t n)
     m->now = m->past[m->n_past];
 }
 
-bool wick_matcher_may_end(wick_matcher *m)
+bool wick_gmatcher_may_end(wick_gmatcher *m)
 {
     if (m->now.ended) return true;
     wick_lock_take(&m->g->lock);
@@ -162,12 +162,12 @@ bool wick_matcher_may_end(wick_matcher *m)
     return yes;
 }
 
-bool wick_matcher_ended(const wick_matcher *m)
+bool wick_gmatcher_ended(const wick_gmatcher *m)
 {
     return m->now.ended;
 }
 
-wick_status wick_matcher_forced(wick_matcher *m, wick_buf *out, wick_err *err)
+wick_status wick_gmatcher_forced(wick_gmatcher *m, wick_buf *out, wick_err *err)
 {
     enum { MOST = 512 };
     wick_grammar *g = m->g;

@@ -170,3 +170,5 @@ static inline wick_re wick_dfa_part(const wick_re_pool *p, uint32_t s, uint32_t 
 }
 /* How many characters may follow whatever they are, as long as each is one that a JSON string holds unescaped: `most` at most. */
 uint32_t wick_dfa_free_run(wick_re_pool *p, uint32_t s, uint32_t most);
+/* Every such character leads back to this state. */
+bool wick_dfa_loops(wick_re_pool *p, uint32_t s);

@@ -219,3 +219,9 @@ uint32_t wick_dfa_free_run(wick_re_pool *p, uint32_t s, uint32_t most)
     }
     return p->state[s].n_free - 1;
 }
+
+bool wick_dfa_loops(wick_re_pool *p, uint32_t s)
+{
+    enum { MOST = 32 };
+    return wick_dfa_free_run(p, s, MOST) == MOST && p->state[s].next_char == s;
+}

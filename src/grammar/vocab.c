@@ -4,15 +4,17 @@
 #include "base/alloc.h"
 #include "base/str.h"
 
-/* Tokens whose bytes are whole characters that a JSON string holds unescaped: how many characters; 0: another token. */
-static uint32_t free_chars(wick_str s)
+/* How many bytes at the beginning are whole characters that a JSON string holds unescaped, and how many characters. */
+static size_t free_bytes(wick_str s, uint32_t *chars)
 {
-    uint32_t n = 0, cp;
-    for (size_t i = 0; i < s.n; n++) {
-        i += wick_utf8_next(s.p + i, s.n - i, &cp);
-        if (cp == UINT32_MAX || cp < 0x20 || cp == '"' || cp == '\\') return 0;
+    uint32_t cp;
+    size_t i = 0;
+    for (*chars = 0; i < s.n; ++*chars) {
+        unsigned n = wick_utf8_next(s.p + i, s.n - i, &cp);
+        if (cp == UINT32_MAX || cp < 0x20 || cp == '"' || cp == '\\') break;
+        i += n;
     }
-    return n;
+    return i;
 }
 
 typedef struct sorter {
@@ -39,8 +41,8 @@ static uint64_t head_of(wick_str s)
     return h;
 }
 
-/* A trie of the sorted tokens for which chosen[] is `want` (chosen NULL: all). */
-static bool make_trie(wick_gvocab *v, const sorter *list, uint32_t n, const uint64_t *left_out, wick_gtrie *t)
+/* A trie of the sorted tokens but those in left_out (NULL: all); tokens of equal bytes are chained in same[]. */
+static bool make_trie(const sorter *list, uint32_t n, const uint64_t *left_out, int32_t *chain, wick_gtrie *t)
 {
     size_t total = 1;
     for (uint32_t i = 0; i < n; i++) total += list[i].s.n;
@@ -60,7 +62,7 @@ static bool make_trie(wick_gvocab *v, const sorter *list, uint32_t n, const uint
             open[++depth] = m;
             node[m] = (wick_gnode){.token = -1, .depth = (uint16_t)depth, .byte = (uint8_t)s.p[depth - 1]};
         }
-        v->same[id] = node[open[depth]].token;
+        chain[id] = node[open[depth]].token;
         node[open[depth]].token = id;
         last = s;
     }
@@ -69,6 +71,22 @@ static bool make_trie(wick_gvocab *v, const sorter *list, uint32_t n, const uint
     t->node = fit ? fit : node;
     t->n = m;
     return true;
+}
+
+static bool make_tails(wick_gvocab *v, sorter *list, uint32_t n)
+{
+    v->loop.bits = wick_alloc_zero(v->n_words + 1u, sizeof *v->loop.bits);
+    v->loop.same = wick_alloc_zero(v->n + 1u, sizeof *v->loop.same);
+    if (!v->loop.bits || !v->loop.same) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t chars, id = (uint32_t)list[i].id;
+        size_t head = free_bytes(list[i].s, &chars);
+        list[i].s = (wick_str){list[i].s.p + head, list[i].s.n - head};
+        list[i].head = head_of(list[i].s);
+        if (!list[i].s.n) v->loop.bits[id / 64] |= (uint64_t)1 << (id % 64);
+    }
+    if (n) qsort(list, n, sizeof *list, by_bytes);
+    return make_trie(list, n, v->loop.bits, v->loop.same, &v->loop.tails);
 }
 
 static bool make_tries(wick_gvocab *v)
@@ -84,17 +102,19 @@ static bool make_tries(wick_gvocab *v)
         if (s.n > v->max_depth) v->max_depth = (uint32_t)s.n;
     }
     if (n) qsort(list, n, sizeof *list, by_bytes);
-    ok = ok && make_trie(v, list, n, NULL, &v->all);
+    ok = ok && make_trie(list, n, NULL, v->same, &v->all);
     for (int k = 0; ok && k < WICK_GVOCAB_SLICES; k++) {
         v->slice[k].chars = chars[k];
         v->slice[k].bits = wick_alloc_zero(v->n_words, sizeof *v->slice[k].bits);
         ok = v->slice[k].bits != NULL;
         for (uint32_t i = 0; ok && i < n; i++) {
-            uint32_t m = free_chars(list[i].s), id = (uint32_t)list[i].id;
-            if (m && m <= chars[k]) v->slice[k].bits[id / 64] |= (uint64_t)1 << (id % 64);
+            uint32_t m, id = (uint32_t)list[i].id;
+            if (free_bytes(list[i].s, &m) == list[i].s.n && m <= chars[k])
+                v->slice[k].bits[id / 64] |= (uint64_t)1 << (id % 64);
         }
-        ok = ok && make_trie(v, list, n, v->slice[k].bits, &v->slice[k].rest);
+        ok = ok && make_trie(list, n, v->slice[k].bits, v->same, &v->slice[k].rest);
     }
+    ok = ok && make_tails(v, list, n);
     wick_free(list);
     return ok;
 }
@@ -176,6 +196,9 @@ void wick_gvocab_free(wick_gvocab *v)
     wick_free(v->usable);
     wick_free(v->ends);
     wick_free(v->all.node);
+    wick_free(v->loop.bits);
+    wick_free(v->loop.same);
+    wick_free(v->loop.tails.node);
     for (int k = 0; k < WICK_GVOCAB_SLICES; k++) {
         wick_free(v->slice[k].bits);
         wick_free(v->slice[k].rest.node);

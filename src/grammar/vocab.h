@@ -35,6 +35,12 @@ struct wick_gvocab {
         uint64_t *bits;
         wick_gtrie rest;
     } slice[WICK_GVOCAB_SLICES];
+    /* Where every free character leads back to the same state, a token is its end from the first other byte on. */
+    struct {
+        uint64_t *bits; /* tokens of free characters alone */
+        wick_gtrie tails;
+        int32_t *same;
+    } loop;
     int32_t *ends;
     size_t n_ends;
     bool first_space; /* the tokenizer puts a space in front of a text, which decoding takes away */
