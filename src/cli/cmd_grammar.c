@@ -1,7 +1,6 @@
 /* cli/cmd_grammar.c - checks a grammar and a text; runs files of grammars with tests against a vocabulary, and times the masks. */
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/file.h"
@@ -128,7 +127,7 @@ static wick_status compile_line(const json_t *line, const wick_args *a, wick_gra
     uint64_t from = wick_time_ns();
     wick_status st = wick_grammar_new(g, kind, text, dumped ? strlen(dumped) : json_string_length(grammar), &o, err);
     *us = since_us(from);
-    free(dumped);
+    wick_free(dumped);
     return st;
 }
 

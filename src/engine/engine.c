@@ -123,6 +123,7 @@ static wick_engine *new_engine(const wick_engine_opts *o)
     if (e->opt.max_seqs == 0) e->opt.max_seqs = 16;
     if (e->opt.max_queue == 0) e->opt.max_queue = 256;
     wick_lock_init(&e->breakers_lock);
+    wick_lock_init(&e->shelf_lock);
     wick_door_init(&e->door, e->opt.max_queue + e->opt.max_seqs);
     return e;
 }
@@ -222,6 +223,8 @@ void wick_engine_close(wick_engine *e)
     wick_tokenizer_free(e->tokenizer);
     if (e->has_model) wick_model_close(&e->model);
     wick_lock_release(&e->breakers_lock);
+    wick_lock_release(&e->shelf_lock);
+    wick_grammar_shelf_free(e->shelf);
     wick_door_release(&e->door);
     wick_free(e);
 }

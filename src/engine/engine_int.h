@@ -198,6 +198,9 @@ struct wick_engine {
     wick_lock breakers_lock;
     wick_dry_breakers *usual_breakers; /* made when first needed, under breakers_lock */
 
+    wick_lock shelf_lock;
+    struct wick_grammar_shelf *shelf; /* constrain.c: made when first needed, under shelf_lock */
+
     wick_engine_door door;
     wick_engine_loop loop;
 };
@@ -205,6 +208,9 @@ struct wick_engine {
 /* engine.c */
 wick_status wick_engine_start(wick_engine **out, const wick_engine_parts *parts, const wick_engine_opts *o,
                               wick_err *err) WICK_MUST_CHECK;
+
+/* constrain.c */
+void wick_grammar_shelf_free(struct wick_grammar_shelf *s); /* NULL is fine */
 
 /* options.c */
 wick_status wick_engine_check_opts(const wick_engine_opts *o, wick_err *err) WICK_MUST_CHECK;

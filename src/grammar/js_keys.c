@@ -77,6 +77,15 @@ static void order_of(const wick_js_pool *p, const wick_js_frame *f, uint32_t *do
     }
 }
 
+/* Order is asked for only where it leads nowhere that cannot be finished: no alternatives, no count of properties to reach. */
+static bool may_order(const wick_f_pool *p, const wick_js_frame *f)
+{
+    wick_f_node x = p->node[f->need];
+    for (uint32_t i = 0; x.kind == F_AND && i < x.b; i++)
+        if (p->node[p->lists[x.a + i]].kind == F_MINP) return false;
+    return f->simple && x.kind != F_MINP;
+}
+
 static bool may_come(wick_js_pool *p, const wick_js_frame *f, uint32_t key)
 {
     wick_js_at at = {.p = p->f, .key = key};
@@ -169,7 +178,7 @@ static wick_re make_keys(wick_js_pool *p, const wick_js_frame *f)
     else
         for (uint32_t i = 0; i < n; i++) ok[i] = may_come(p, f, x.lit[i]);
     wick_re others = unnamed(p, f, &x, &all);
-    if (p->opt.schema_order) {
+    if (p->opt.schema_order && may_order(p->f, f)) {
         order_of(p, f, &done, &must);
         for (uint32_t i = 0; i < n; i++) {
             uint32_t at = place(p, x.lit[i]);

@@ -49,6 +49,7 @@ void wick_gen_free(wick_gen *g)
     wick_free(g->prompt);
     wick_free(g->choice);
     wick_params_release(&g->p);
+    wick_engine_grammar_free(g->grammar);
     wick_buf_release(&g->head);
     wick_buf_release(&g->prompt_text);
     json_decref(g->state);
@@ -347,6 +348,23 @@ void wick_gen_answer(wick_gen *g)
     if (x->out.failed) wick_problem(x, 503, NULL, "out_of_memory", "out of memory while the answer was written");
 }
 
+/* The form of the answer. Reasoning runs free before it. */
+static wick_status constrain(wick_gen *g, wick_err *err)
+{
+    const wick_params *p = &g->p;
+    const char *after = NULL;
+    if (!p->has_grammar) return WICK_OK;
+    if (g->answer.tools)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, p->grammar_name,
+                         "%s: together with tools it is not supported yet: set tool_choice to \"none\"",
+                         p->grammar_name);
+    if (g->answer.inside_reasoning && g->answer.format.think) after = wick_think_close(g->answer.format.think);
+    WICK_TRY(wick_engine_grammar_new(&g->grammar, g->model->engine, p->grammar_kind,
+                                     p->grammar_text ? p->grammar_text : "", p->n_grammar, after, err));
+    g->base.constraint = wick_engine_grammar_constraint(g->grammar);
+    return WICK_OK;
+}
+
 wick_status wick_gen_base(wick_gen *g, wick_err *err)
 {
     wick_params *p = &g->p;
@@ -360,7 +378,7 @@ wick_status wick_gen_base(wick_gen *g, wick_err *err)
     o->ignore_eos = p->ignore_eos;
     o->no_prefix_cache = p->no_cache;
     o->n_top_logprobs = p->logprobs ? p->top_logprobs : 0;
-    return WICK_OK;
+    return constrain(g, err);
 }
 
 /* --- parts that the formats share ------------------------------------------------------------------------------------------ */

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "chat/answer.h"
+#include "engine/constrain.h"
 #include "server/params.h"
 
 typedef struct wick_choice {
@@ -77,8 +78,9 @@ struct wick_gen {
     atomic_bool want_comment;
     double t_comment;
     int64_t created;
-    wick_answer_opts answer; /* what every choice's answer is read with */
-    wick_buf prompt_text;    /* kept where the client wants to see it */
+    wick_engine_grammar *grammar; /* of base.constraint, or NULL */
+    wick_answer_opts answer;      /* what every choice's answer is read with */
+    wick_buf prompt_text;         /* kept where the client wants to see it */
     char fingerprint[64];
     wick_buf head;     /* how every chunk begins: made once, by the format */
     uint64_t sequence; /* of events, in dialects that number them */

@@ -173,6 +173,8 @@ void wick_params_release(wick_params *p)
     wick_free(p->stop);
     wick_free(p->stop_ids);
     json_decref(p->made);
+    wick_free(p->grammar_text);
+    p->grammar_text = NULL;
     p->bias = NULL;
     p->stop = NULL;
     p->stop_ids = NULL;

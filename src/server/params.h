@@ -4,6 +4,7 @@
  * file. null is the same as absent. A name that no table has for a route is refused too, with the nearest one that there is.
  */
 #pragma once
+#include "grammar/grammar.h"
 #include "server/server_int.h"
 
 enum wick_param_routes {
@@ -52,6 +53,11 @@ typedef struct wick_params {
     uint64_t user; /* hash of user, safety_identifier, prompt_cache_key; 0: none */
     /* messages */
     const json_t *messages, *tools, *documents, *template_vars;
+    bool has_grammar; /* the answer's form: its text is owned, its name that of the parameter */
+    wick_grammar_kind grammar_kind;
+    char *grammar_text;
+    size_t n_grammar;
+    const char *grammar_name;
     json_t *made; /* owned: an array that keeps what a dialect translated */
     bool add_generation_prompt, continue_final_message, tool_choice_none, one_call;
     bool prefill; /* a last message of the assistant is continued */
@@ -149,7 +155,14 @@ wick_status wick_read_choices(wick_param_reading *r, const wick_param *q, const 
 wick_status wick_read_max_tokens(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_logprobs(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_stream_options(wick_param_reading *r, const wick_param *q, const json_t *v);
-wick_status wick_read_response_format(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_response_format(wick_param_reading *r, const wick_param *q,
+                                      const json_t *v); /* params_grammar.c */
+wick_status wick_read_schema(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_regex(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_choice(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_grammar(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_structured(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_format(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_messages(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_tools(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_tool_choice(wick_param_reading *r, const wick_param *q, const json_t *v);

@@ -104,16 +104,6 @@ wick_status wick_read_stream_options(wick_param_reading *r, const wick_param *q,
     return WICK_OK;
 }
 
-wick_status wick_read_response_format(wick_param_reading *r, const wick_param *q, const json_t *v)
-{
-    const json_t *type = json_object_get(v, "type");
-    if (!json_is_object(v)) return wick_param_expected(r, q->name, "an object", v);
-    if (json_is_string(type) && strcmp(json_string_value(type), "text") == 0 && json_object_size(v) == 1)
-        return WICK_OK;
-    return BAD(r, q->name, "response_format: type \"%.40s\" is not supported, only \"text\"",
-               json_is_string(type) ? json_string_value(type) : "?");
-}
-
 wick_status wick_read_tool_choice(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     const char *s = json_is_string(v) ? json_string_value(v) : "";

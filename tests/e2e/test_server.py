@@ -117,7 +117,7 @@ def test_openai_models_and_errors(client):
     with pytest.raises(openai.BadRequestError, match="temperature"):
         client.chat.completions.create(model="tiny", messages=MESSAGES, temperature=200)
     with pytest.raises(openai.BadRequestError, match="response_format"):
-        client.chat.completions.create(model="tiny", messages=MESSAGES, response_format={"type": "json_object"})
+        client.chat.completions.create(model="tiny", messages=MESSAGES, response_format={"type": "json_objects"})
 
 
 def test_openai_async(server):

@@ -82,7 +82,7 @@ WRONG = {
     "logit_bias": [1, [1], [[1]], [[1, "a"]], [["x", 101]], "x", {"x": 1}, {"1": "a"}, {"1": 101}, {"1": -101}, {"-1": 1}, {"99999999": 1}, {"1": None}, {"1.5": 1}],
     "logprobs": [1, "x", []], "top_logprobs": [1, 21, -1, "x"],
     "stream": [1, "true", []], "stream_options": [1, [], {"include_usage": True}],
-    "response_format": [1, {}, {"type": "json_object"}, {"type": "json_schema", "json_schema": {}}, {"type": "nope"}, "text"],
+    "response_format": [1, {}, {"type": "json_schema", "json_schema": {}}, {"type": "nope"}, "text"],
     "tools": [1, {}, [1], [{}], [{"type": "x"}], [{"type": "function"}], [{"type": "function", "function": {"name": 1}}], [{"type": "function", "function": {"name": ""}}], [{"type": "function", "function": {"name": "f", "parameters": 1}}]],
     "tool_choice": ["required", {"type": "function", "function": {"name": "f"}}, 1, "x"], "parallel_tool_calls": ["x", 1],
     "functions": [[]], "function_call": ["auto"], "user": [1, [], {}], "metadata": ["x", 1], "store": [1, "x"], "service_tier": ["gold", 1],

@@ -429,12 +429,6 @@ static wick_status read_think(wick_param_reading *r, const wick_param *q, const 
     return wick_read_effort(r, q, v);
 }
 
-static wick_status read_format(wick_param_reading *r, const wick_param *q, const json_t *v)
-{
-    if (json_is_string(v) && json_string_length(v) == 0) return WICK_OK;
-    return WICK_PARAM_BAD(r, q->name, "format: is not supported yet");
-}
-
 static wick_status read_images(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     if (json_is_array(v) && json_array_size(v) == 0) return WICK_OK;
@@ -462,7 +456,7 @@ static const wick_param rows[] = {
     {"raw", TEXT, WICK_PK_BOOL, AT(raw), 0, 0, 0, NULL, "true: without the model's template"},
     {"options", CHAT | TEXT | EMBED, FN(options), "sampling and bounds, see `options` below"},
     {"think", CHAT | TEXT, FN(think), "true, false, or low, medium, high"},
-    {"format", CHAT | TEXT, FN(format), "only an empty one"},
+    {"format", CHAT | TEXT, SHARED(format), "\"json\", or a JSON Schema that the answer fulfils"},
     {"images", TEXT, FN(images), "only an empty list"},
     {"keep_alive", CHAT | TEXT | EMBED, NOOP(WICK_PT_NUM | WICK_PT_STR), "models stay loaded as the server's settings say"},
     {"truncate", CHAT | TEXT | EMBED, NOOP(WICK_PT_BOOL), "what does not fit is refused"},
