@@ -261,6 +261,46 @@ static void find_nullable(wick_cfg *c)
     }
 }
 
+static bool can_be_text(wick_cfg *c, const bool *good, uint32_t code)
+{
+    return code & CFG_TERMINAL ? !wick_re_is_empty(c->re, c->terminal[code & ~CFG_TERMINAL]) : good[code];
+}
+
+/* Symbols from which some text can be made; productions that use others are taken out, so nothing is begun that cannot be ended. */
+static bool drop_unproductive(wick_cfg *c)
+{
+    bool *good = wick_alloc_zero(c->n_symbols + 1u, sizeof *good);
+    if (!good) {
+        wick_re_fail(c->re, "memory");
+        return false;
+    }
+    for (bool again = true; again;) {
+        again = false;
+        for (uint32_t i = 0; i < c->n_prods && !wick_re_late(c->re); i++) {
+            uint32_t at = c->prod[i];
+            for (; !(c->code[at] & CFG_END); at++) {
+                if (!can_be_text(c, good, c->code[at])) break;
+            }
+            if (!(c->code[at] & CFG_END) || good[c->code[at] & ~CFG_END]) continue;
+            good[c->code[at] & ~CFG_END] = again = true;
+        }
+    }
+    for (uint32_t s = 0; s < c->n_symbols; s++) {
+        uint32_t *link = &c->first[s];
+        while (*link) {
+            uint32_t at = c->prod[*link - 1];
+            while (!(c->code[at] & CFG_END) && can_be_text(c, good, c->code[at])) at++;
+            if (c->code[at] & CFG_END)
+                link = &c->prod_next[*link - 1];
+            else
+                *link = c->prod_next[*link - 1];
+        }
+    }
+    bool some = good[0];
+    wick_free(good);
+    return some;
+}
+
 wick_status wick_cfg_init(wick_cfg *c, wick_re_pool *re, wick_ex_rule *rules, uint32_t n, uint32_t start,
                           const char *what, uint32_t *start_set, wick_err *err)
 {
@@ -277,11 +317,12 @@ wick_status wick_cfg_init(wick_cfg *c, wick_re_pool *re, wick_ex_rule *rules, ui
     WICK_TRY(lower(&l, &top, &v));
     production(c, 0, &v, 1);
     if (!wick_re_ok(re)) return wick_re_failed(re, err);
+    bool some = drop_unproductive(c);
     find_nullable(c);
     c->start_lex = wick_alloc_zero(c->n_terminals + 1u, sizeof *c->start_lex);
     if (!c->start_lex) return wick_err_oom(err, "the grammar", 0, 0);
     for (uint32_t i = 0; i < c->n_terminals; i++) c->start_lex[i] = wick_dfa_start(re, &c->terminal[i], 1);
-    *start_set = wick_re_ok(re) ? wick_cfg_begin(c) : 0;
+    *start_set = wick_re_ok(re) && some ? wick_cfg_begin(c) : 0;
     if (!wick_re_ok(re)) return wick_re_failed(re, err);
     if (!*start_set) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, what, "%s: no text fulfils it", what);
     return WICK_OK;

@@ -182,7 +182,7 @@ static wick_re make_keys(wick_js_pool *p, const wick_js_frame *f)
         order_of(p, f, &done, &must);
         for (uint32_t i = 0; i < n; i++) {
             uint32_t at = place(p, x.lit[i]);
-            if (at < done || at > must) ok[i] = false;
+            if ((at < done && at != must) || at > must) ok[i] = false; /* what must come may come late */
         }
         if (must != UINT32_MAX) others = WICK_RE_NONE;
     }
