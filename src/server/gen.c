@@ -359,8 +359,12 @@ static wick_status constrain(wick_gen *g, wick_err *err)
                          "%s: together with tools it is not supported yet: set tool_choice to \"none\"",
                          p->grammar_name);
     if (g->answer.inside_reasoning && g->answer.format.think) after = wick_think_close(g->answer.format.think);
-    WICK_TRY(wick_engine_grammar_new(&g->grammar, g->model->engine, p->grammar_kind,
-                                     p->grammar_text ? p->grammar_text : "", p->n_grammar, after, err));
+    wick_status st = wick_engine_grammar_new(&g->grammar, g->model->engine, p->grammar_kind,
+                                             p->grammar_text ? p->grammar_text : "", p->n_grammar, after, err);
+    if (st != WICK_OK) {
+        if (err) snprintf(err->subject, sizeof err->subject, "%s", p->grammar_name); /* the client's word for it */
+        return st;
+    }
     g->base.constraint = wick_engine_grammar_constraint(g->grammar);
     return WICK_OK;
 }
