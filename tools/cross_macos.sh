@@ -36,6 +36,7 @@ cmake "-DOUT=$out/include/wick_decode_cuda.h" -DFILES=src/backend/mlx/cuda/decod
 
 flags=(-target aarch64-macos.14.0 -std=c17 -O2 -Wall -Wextra -Wno-missing-field-initializers -Werror -D_DARWIN_C_SOURCE -DUTF8PROC_EXPORTS
     -ffp-contract=off -fno-strict-aliasing -Iinclude -Isrc -isystem "$out/include" "-DWICK_VERSION=\"$(cat VERSION)\""
+    '-DWICK_MODELS_DIR="/usr/local/share/wick/models"'
     '-DWICK_MLX_LIBRARY="libwick_mlx.dylib"')
 compile() { # one source; skipped if its object is newer than every source
     local src=$1 obj=$out/obj/${1//\//_}.o cpu=apple_m1

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "chat/known.h"
 #include "format/gguf.h"
 #include "model/vocab.h"
 
@@ -104,20 +105,25 @@ done:
     return st;
 }
 
-/* What names a file rather than being a template: no braces, no blanks, but a dot or a slash. */
+/* What names a file or a family rather than being a template: no braces, no blanks. */
 static bool looks_like_path(const char *text)
 {
-    return !strpbrk(text, "{ \n") && strpbrk(text, "./");
+    return *text && !strpbrk(text, "{ \n");
 }
 
 /* A template text, or the path of a file that holds one: braces make it a text. */
 static wick_status from_override(const char *text, const char *bos, const char *eos, wick_chat_template **out,
                                  wick_err *err)
 {
+    const char *known = wick_path_is_file(text) ? NULL : wick_chat_known_template(text);
+    if (known) return wick_chat_template_new(out, known, strlen(known), bos, eos, text, err);
     if (strchr(text, '{') || strchr(text, '\n') || !wick_path_is_file(text)) {
+        char names[200];
         if (looks_like_path(text))
-            return WICK_FAIL(err, WICK_E_TEMPLATE, "chat-template",
-                             "%s: there is no such file, and it is no template text (it has no braces)", text);
+            return WICK_FAIL(
+                err, WICK_E_TEMPLATE, "chat-template",
+                "%s: there is no such file, and it is no template text (it has no braces) and no name of one: %s", text,
+                wick_chat_known_names(names, sizeof names));
         return wick_chat_template_new(out, text, strlen(text), bos, eos, "chat template", err);
     }
     char *data = NULL;

@@ -54,6 +54,9 @@ typedef struct wick_args {
     wick_str_list allow_host, cors_origin;
     /* wick sh */
     const char *check, *batch, *policy;
+    /* chats */
+    bool resume, plain;
+    const char *term;
     /* the hub */
     const char *revision, *token;
     bool names, write, show_template, show_system, show_parameters, show_license;

@@ -17,6 +17,9 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
+#include "cli/ask.h"
+#include "cli/session.h"
+#include "cli/slash.h"
 #include "cli/term.h"
 
 enum { HISTORY_LINES = 1000 };
@@ -73,6 +76,87 @@ static bool wait_for_input(void)
     return !wick_interrupted();
 }
 
+/* What a terminal sends around a paste (bracketed paste); between them a line end is text. It is shown as this sign until the line is taken. */
+#define PASTE_BEGIN "[200~"
+#define PASTE_END "\033[201~"
+enum { LINE_END_SIGN = 0x2424, MAX_PASTE = 8 << 20, AFTER_ESCAPE_MS = 30 };
+
+static struct {
+    wchar_t *queue; /* characters that came with a paste, or behind an escape that began none */
+    size_t n, at, cap;
+} pasted;
+
+static void queue_put(wchar_t c)
+{
+    if (pasted.at == pasted.n) pasted.at = pasted.n = 0;
+    if (pasted.n == pasted.cap) {
+        const size_t cap = pasted.cap ? pasted.cap * 2 : 256;
+        wchar_t *grown = cap <= MAX_PASTE ? wick_realloc_array(pasted.queue, cap, sizeof *grown) : NULL;
+        if (!grown) return;
+        pasted.queue = grown;
+        pasted.cap = cap;
+    }
+    pasted.queue[pasted.n++] = c;
+}
+
+/* One byte, if one comes within a moment. */
+static bool byte_soon(char *c)
+{
+    struct timeval wait = {0, AFTER_ESCAPE_MS * 1000};
+    fd_set in;
+    FD_ZERO(&in);
+    FD_SET(STDIN_FILENO, &in);
+    return select(STDIN_FILENO + 1, &in, NULL, NULL, &wait) > 0 && read(STDIN_FILENO, c, 1) == 1;
+}
+
+/* The text of a paste to the queue, up to its end mark. Line ends become the sign, tabs blanks, other control bytes nothing. */
+static void take_paste(void)
+{
+    wick_buf b = WICK_BUF_INIT;
+    char c;
+    const size_t n_end = strlen(PASTE_END);
+    while (byte_soon(&c) && b.n < MAX_PASTE) {
+        wick_buf_putc(&b, c);
+        if (b.n >= n_end && memcmp(b.data + b.n - n_end, PASTE_END, n_end) == 0) {
+            b.n -= n_end;
+            break;
+        }
+    }
+    while (b.n && (b.data[b.n - 1] == '\n' || b.data[b.n - 1] == '\r')) b.n--; /* the key that sends it is the user's */
+    for (size_t i = 0; i < b.n;) {
+        uint32_t cp;
+        const size_t len = wick_utf8_next(b.data + i, b.n - i, &cp);
+        const bool crlf = cp == '\r' && i + 1 < b.n && b.data[i + 1] == '\n';
+        if ((cp == '\n' || cp == '\r') && !crlf)
+            queue_put(LINE_END_SIGN);
+        else if (cp == '\t')
+            queue_put(L' ');
+        else if (cp >= 0x20 && cp != 0x7F && cp != 0xFFFFFFFF)
+            queue_put((wchar_t)cp);
+        i += len;
+    }
+    wick_buf_release(&b);
+}
+
+/* After an escape: a paste, or an escape that libedit knows; its bytes then follow from the queue. */
+static bool begins_paste(void)
+{
+    char seen[8];
+    size_t n = 0;
+    while (n < strlen(PASTE_BEGIN) && byte_soon(&seen[n])) {
+        if (seen[n] != PASTE_BEGIN[n]) {
+            n++;
+            break;
+        }
+        if (++n == strlen(PASTE_BEGIN)) {
+            take_paste();
+            return true;
+        }
+    }
+    for (size_t i = 0; i < n; i++) queue_put((wchar_t)(unsigned char)seen[i]);
+    return false;
+}
+
 /* libedit's own reader goes on after a signal; this one gives the line up, so that Ctrl-C is seen at the prompt. */
 static int read_character(EditLine *el, wchar_t *out)
 {
@@ -80,10 +164,15 @@ static int read_character(EditLine *el, wchar_t *out)
     (void)el;
     for (;;) {
         char c;
+        if (pasted.at < pasted.n) {
+            *out = pasted.queue[pasted.at++];
+            return 1;
+        }
         if (!wait_for_input()) return -1;
         ssize_t got = read(STDIN_FILENO, &c, 1);
         if (got < 0 && errno == EINTR && !wick_interrupted()) continue;
         if (got <= 0) return (int)got;
+        if (c == '\033' && begins_paste()) continue;
         size_t used = mbrtowc(out, &c, 1, &state);
         if (used == 0) *out = 4; /* a Ctrl-D typed before libedit had the terminal arrives as NUL */
         if (used <= 1) return 1;
@@ -108,6 +197,8 @@ static void input_open(const char *history_file)
     el_set(input.el, EL_HIST, history, input.history);
     el_set(input.el, EL_SIGNAL, 1); /* the terminal is put back for a stop (Ctrl-Z) */
     el_set(input.el, EL_GETCFN, read_character);
+    fputs("\033[?2004h", stdout);
+    fflush(stdout);
 }
 
 static void input_close(const char *history_file)
@@ -117,7 +208,10 @@ static void input_close(const char *history_file)
         if (history_file && history(input.history, &ev, H_SAVE, history_file) >= 0) chmod(history_file, 0600);
         history_end(input.history);
     }
+    if (input.history) fputs("\033[?2004l", stdout);
     if (input.el) el_end(input.el);
+    wick_free(pasted.queue);
+    memset(&pasted, 0, sizeof pasted);
     memset(&input, 0, sizeof input);
 }
 
@@ -130,6 +224,10 @@ static char *edited_line(void)
     size_t len = strcspn(l, "\r\n");
     char *own = wick_strndup(l, len);
     if (own && *own) history(input.history, &ev, H_ENTER, own);
+    for (char *p = own; p && (p = strstr(p, "\xE2\x90\xA4"));) { /* the sign of a pasted line end */
+        *p++ = '\n';
+        memmove(p, p + 2, strlen(p + 2) + 1);
+    }
     return own;
 }
 #endif
@@ -184,47 +282,23 @@ static void say(json_t *messages, const char *role, const char *text)
 {
     json_t *m = json_object();
     json_object_set_new(m, "role", json_string(role));
-    json_object_set_new(m, "content", json_string(text));
+    json_object_set_new(m, "content", wick_json_text(text, strlen(text)));
     json_array_append_new(messages, m);
 }
 
-/* The system prompt, which the command line gave, stays. */
-static void forget(json_t *messages)
+static wick_slash slash;
+
+void wick_chat_note_figures(const char *figures)
 {
-    const char *role = json_string_value(json_object_get(json_array_get(messages, 0), "role"));
-    size_t keep = role && strcmp(role, "system") == 0;
-    while (json_array_size(messages) > keep) json_array_remove(messages, json_array_size(messages) - 1);
+    snprintf(slash.figures, sizeof slash.figures, "%s", figures);
 }
 
-/* Returns false for /quit. */
-static bool slash(const char *line, json_t *messages)
-{
-    if (strcmp(line, "/quit") == 0 || strcmp(line, "/bye") == 0 || strcmp(line, "/exit") == 0) return false;
-    if (strcmp(line, "/clear") == 0) {
-        forget(messages);
-        puts("The conversation is forgotten.");
-    } else if (wick_starts_with(line, "/system ")) {
-        json_array_clear(messages);
-        say(messages, "system", line + 8);
-        puts("New conversation with this system prompt.");
-    } else {
-        if (strcmp(line, "/help") != 0 && strcmp(line, "/?") != 0) {
-            char shown[64];
-            wick_escape_line(shown, sizeof shown, line, strlen(line));
-            printf("No command %s.\n", shown);
-        }
-        puts("/clear          forget the conversation\n/system TEXT    start a new one with a system prompt\n"
-             "/quit           leave (also Ctrl-D)\n\"\"\"             begins and ends a text of several lines\n"
-             "Ctrl-C          stops an answer");
-    }
-    return true;
-}
-
+/* text NULL: the last message is answered again. */
 static void one_turn(json_t *messages, const char *text, wick_turn_fn turn, void *ctx)
 {
     wick_err err = {0};
     size_t before = json_array_size(messages);
-    say(messages, "user", text);
+    if (text) say(messages, "user", text);
     wick_interrupt_clear();
     if (turn(ctx, messages, &err) != WICK_OK) {
         while (json_array_size(messages) > before) json_array_remove(messages, json_array_size(messages) - 1);
@@ -233,10 +307,18 @@ static void one_turn(json_t *messages, const char *text, wick_turn_fn turn, void
     wick_interrupt_clear();
 }
 
-wick_status wick_chat_loop(const wick_args *a, json_t *messages, wick_turn_fn turn, void *ctx, wick_err *err)
+static void keep(const char *path, const json_t *messages)
 {
-    char *history = history_path(a);
+    if (path && json_array_size(messages) > 0 && wick_conversation_save(path, messages, NULL) != WICK_OK)
+        wick_verbose("the conversation could not be kept in %s", path);
+}
+
+wick_status wick_chat_loop(wick_args *a, const wick_command *c, json_t *messages, wick_turn_fn turn, void *ctx,
+                           wick_err *err)
+{
+    char *history = history_path(a), *kept = wick_stdin_is_tty() || a->resume ? wick_conversation_path(a) : NULL;
     (void)err;
+    slash = (wick_slash){.command = c, .args = a, .messages = messages};
 #ifdef HAVE_EDITLINE
     input_open(history);
 #endif
@@ -252,15 +334,19 @@ wick_status wick_chat_loop(const wick_args *a, json_t *messages, wick_turn_fn tu
             }
             break;
         }
-        if (line[0] == '/')
-            on = slash(line, messages);
-        else if (*line)
+        const wick_slash_result r = line[0] == '/' ? wick_slash_run(&slash, line) : WICK_SLASH_STAY;
+        on = r != WICK_SLASH_LEAVE;
+        if (r == WICK_SLASH_RETRY)
+            one_turn(messages, NULL, turn, ctx);
+        else if (*line && line[0] != '/')
             one_turn(messages, line, turn, ctx);
+        if (on) keep(kept, messages);
         wick_free(line);
     }
 #ifdef HAVE_EDITLINE
     input_close(history);
 #endif
     wick_free(history);
+    wick_free(kept);
     return WICK_OK;
 }

@@ -4,9 +4,11 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "cli/ask.h"
 #include "cli/chatloop.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/markdown.h"
 #include "cli/session.h"
 #include "cli/term.h"
 
@@ -80,7 +82,7 @@ static void show_delta(void *ctx, const json_t *event)
         if (t->a->verbose) wick_term_text(json_string_value(thought), json_string_length(thought));
     }
     if (!json_is_string(text)) return;
-    wick_term_text(json_string_value(text), json_string_length(text));
+    wick_markdown_text(json_string_value(text), json_string_length(text));
     wick_buf_add(&t->answer, json_string_value(text), json_string_length(text));
 }
 
@@ -93,6 +95,7 @@ static wick_status chat_turn(void *ctx, json_t *messages, wick_err *err)
     t->thinking = false;
     wick_status st = wick_client_stream(t->a, "/v1/chat/completions", body, show_delta, t, err);
     json_decref(body);
+    wick_markdown_end();
     if (st != WICK_OK) return st;
     wick_term_text("\n", 1);
     json_t *m = json_object();
@@ -106,7 +109,7 @@ static void say(json_t *messages, const char *role, const char *text)
 {
     json_t *m = json_object();
     json_object_set_new(m, "role", json_string(role));
-    json_object_set_new(m, "content", json_string(text));
+    json_object_set_new(m, "content", wick_json_text(text, strlen(text)));
     json_array_append_new(messages, m);
 }
 
@@ -121,13 +124,19 @@ static wick_status print_call(const wick_args *a, const char *method, const char
 static wick_status run_chat(const wick_args *a, wick_err *err)
 {
     json_t *messages = json_array();
-    turn t = {.a = a};
-    wick_status st;
-    if (a->system) say(messages, "system", a->system);
-    if (a->n_operands == 0) {
-        st = wick_chat_loop(a, messages, chat_turn, &t, err);
+    wick_args live = *a;
+    turn t = {.a = &live};
+    char *text = NULL, *system = NULL;
+    size_t n = 0;
+    wick_status st = wick_ask_prompt(a, 0, &text, &n, err);
+    if (st == WICK_OK && a->system) st = wick_ask_text_or_file(a->system, &system, err);
+    if (st != WICK_OK) goto done;
+    wick_markdown_init(wick_term_styled(a));
+    if (system) say(messages, "system", system);
+    if (!text) {
+        st = wick_chat_loop(&live, &wick_cmd_chat, messages, chat_turn, &t, err);
     } else {
-        say(messages, "user", a->operand[0]);
+        say(messages, "user", text);
         if (a->json) {
             json_t *body = request_body(a, false);
             json_object_set(body, "messages", messages);
@@ -136,8 +145,11 @@ static wick_status run_chat(const wick_args *a, wick_err *err)
             st = chat_turn(&t, messages, err);
         }
     }
+done:
     wick_buf_release(&t.answer);
     json_decref(messages);
+    wick_free(text);
+    wick_free(system);
     return st;
 }
 
@@ -292,10 +304,16 @@ static wick_status run_admin(const wick_args *a, wick_err *err)
 
 #define AT(member) offsetof(wick_args, member)
 static const wick_opt ask_opts[] = {
-    {"system", 0, WICK_OPT_STR, "TEXT", "system prompt (chat)", AT(system), 0, 0, NULL, NULL, 0},
+    {"system", 0, WICK_OPT_STR, "TEXT|FILE", "system prompt (chat): a text, or a file with it", AT(system), 0, 0, NULL,
+     NULL, 0},
     {"max-tokens", 'n', WICK_OPT_U32, "N", "stop after N tokens", AT(max_tokens), 0, 0, NULL, NULL, 0},
     {"stop", 0, WICK_OPT_LIST, "TEXT", "stop before this text; may be repeated", AT(stop), 0, 0, NULL, NULL, 0},
 };
+static const wick_opt chat_opts[] = {
+    {"file", 'f', WICK_OPT_STR, "FILE", "text before the message (-: standard input)", AT(file), 0, 0, NULL, NULL, 0},
+    {"plain", 0, WICK_OPT_FLAG, NULL, "no Markdown on the terminal (also NO_COLOR)", AT(plain), 0, 0, NULL, NULL, 0},
+};
+static const wick_opt_group chat_group = {"Options", chat_opts, sizeof chat_opts / sizeof *chat_opts};
 static const wick_opt_group ask_group = {"Request", ask_opts, sizeof ask_opts / sizeof *ask_opts};
 
 static const wick_opt admin_opts[] = {
@@ -310,14 +328,14 @@ static const wick_opt_group admin_group = {"Keys", admin_opts, sizeof admin_opts
 
 const wick_command wick_cmd_chat = {
     .name = "chat",
-    .operands = "[MESSAGE]",
-    .max_operands = 1,
+    .operands = "[MESSAGE...]",
+    .max_operands = 63,
     .summary = "talk to a model of a running server",
     .about = "Without a message: a conversation, as wick run has it. Any server with OpenAI's API will do.",
     .examples =
         "wick chat --url http://127.0.0.1:11535\ta conversation\nwick chat \"Why is the sky blue?\" --json\tone "
         "answer",
-    .group = {&ask_group, &wick_opts_sampler, &wick_opts_client, &wick_opts_common},
+    .group = {&chat_group, &ask_group, &wick_opts_sampler, &wick_opts_client, &wick_opts_common},
     .run = run_chat,
 };
 

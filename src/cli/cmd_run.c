@@ -5,9 +5,12 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "chat/prompt.h"
+#include "cli/ask.h"
 #include "cli/chatloop.h"
 #include "cli/commands.h"
+#include "cli/markdown.h"
 #include "cli/session.h"
+#include "cli/tag.h"
 #include "cli/term.h"
 
 typedef struct run_ctx {
@@ -15,6 +18,7 @@ typedef struct run_ctx {
     wick_chat *chat;
     const wick_args *a;
     json_t *vars; /* of the template, or NULL */
+    bool said_full;
 } run_ctx;
 
 /* The prompt as ids: through the chat template, or where the model has none the last message as it is. *how: what its
@@ -52,13 +56,37 @@ static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_reply 
     return st;
 }
 
+/* A chat that fills the context goes on: the oldest turns leave, the system text stays. A quarter of the context, at most 1,024 tokens, is kept
+ * free for the answer, or what --max-tokens asks for. */
+static wick_status make_room(run_ctx *c, json_t *messages, wick_err *err)
+{
+    const size_t ctx = wick_engine_ctx(c->e), quarter = ctx / 4 < 1024 ? ctx / 4 : 1024;
+    const size_t room = c->a->max_tokens && c->a->max_tokens < quarter ? c->a->max_tokens : quarter;
+    for (;;) {
+        int32_t *ids = NULL;
+        size_t n = 0;
+        wick_answer_opts how = {0};
+        WICK_TRY(render(c, messages, &ids, &n, &how, err));
+        wick_free(ids);
+        if (n + room <= ctx || !wick_conversation_drop_oldest(messages)) return WICK_OK;
+        if (!c->said_full)
+            wick_notice("(the context of %zu tokens is full: the oldest messages are left out from now on; --ctx makes "
+                        "it larger)",
+                        ctx);
+        c->said_full = true;
+    }
+}
+
 static wick_status chat_turn(void *ctx, json_t *messages, wick_err *err)
 {
     run_ctx *c = ctx;
     wick_reply r;
     char figures[512];
     wick_reply_init(&r);
-    wick_status st = answer(c, messages, true, &r, err);
+    json_t *shown = json_copy(messages); /* a turn that fails leaves the conversation as it was */
+    wick_status st = make_room(c, shown, err);
+    if (st == WICK_OK) st = answer(c, shown, true, &r, err);
+    wick_markdown_end();
     wick_term_text("\n", 1);
     if (st == WICK_OK) {
         json_t *m = json_object();
@@ -66,11 +94,15 @@ static wick_status chat_turn(void *ctx, json_t *messages, wick_err *err)
         json_object_set_new(m, "content", wick_json_text(r.text.data, r.text.n));
         if (r.reasoning.n > 0)
             json_object_set_new(m, "reasoning_content", wick_json_text(r.reasoning.data, r.reasoning.n));
-        json_array_append_new(messages, m);
+        json_array_append_new(shown, m);
+        json_array_clear(messages);
+        json_array_extend(messages, shown);
         if (r.finish == WICK_FINISH_CANCELLED) wick_notice("(stopped)");
         wick_reply_figures(c->e, &r.usage, figures, sizeof figures);
+        wick_chat_note_figures(figures);
         wick_verbose("%s", figures);
     }
+    json_decref(shown);
     wick_reply_release(&r);
     return st;
 }
@@ -82,6 +114,7 @@ static wick_status one_answer(run_ctx *c, json_t *messages, wick_err *err)
     wick_reply_init(&r);
     wick_status st = WICK_OK;
     WICK_TRY_GOTO(answer(c, messages, !c->a->json, &r, err));
+    wick_markdown_end();
     if (c->a->json)
         WICK_TRY_GOTO(wick_print_json(wick_reply_json(c->e, &r), err));
     else
@@ -102,60 +135,83 @@ static void add_message(json_t *messages, const char *role, json_t *content)
     json_array_append_new(messages, m);
 }
 
-/* The prompt of a call that is no chat: operand, --file, or a pipe; *text stays NULL for a chat. */
-static wick_status given_prompt(const wick_args *a, char **text, size_t *n, wick_err *err)
+static wick_status template_vars(run_ctx *c, wick_err *err)
 {
-    *text = NULL;
-    if (a->n_operands > 1 && strcmp(a->operand[1], "-") != 0) {
-        *text = wick_strdup(a->operand[1]);
-        *n = strlen(a->operand[1]);
-        return *text ? WICK_OK : wick_err_oom(err, "prompt", 0, 0);
+    const char *text = c->a->template_kwargs;
+    if (!text) return WICK_OK;
+    WICK_TRY(wick_json_parse(text, strlen(text), "--chat-template-kwargs", &c->vars, err));
+    if (json_is_object(c->vars)) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "chat-template-kwargs",
+                     "--chat-template-kwargs: must be a JSON object");
+}
+
+/* --continue: the conversation that the last chat left. */
+static wick_status resume(const wick_args *a, json_t *messages, wick_err *err)
+{
+    json_t *before = NULL;
+    char *path = wick_conversation_path(a);
+    wick_status st = path && wick_path_is_file(path)
+                         ? wick_conversation_load(path, &before, err)
+                         : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "continue",
+                                     "--continue: there is no conversation to go on with yet");
+    if (st == WICK_OK) {
+        json_array_extend(messages, before);
+        wick_notice("(going on after %zu messages; /clear forgets them)", json_array_size(messages));
     }
-    if (a->file && strcmp(a->file, "-") != 0) return wick_file_read(a->file, 64u << 20, text, n, err);
-    bool pipe = a->n_operands > 1 || (a->file && strcmp(a->file, "-") == 0) || a->json;
-    return pipe ? wick_read_stdin(text, n, err) : WICK_OK;
+    json_decref(before);
+    wick_free(path);
+    return st;
+}
+
+static wick_status talk(run_ctx *c, wick_args *live, json_t *messages, const char *text, size_t n, wick_err *err)
+{
+    wick_markdown_init(wick_term_styled(live));
+    if (!text) return wick_chat_loop(live, &wick_cmd_run, messages, chat_turn, c, err);
+    add_message(messages, "user", wick_json_text(text, n));
+    return one_answer(c, messages, err);
 }
 
 static wick_status run_run(const wick_args *a, wick_err *err)
 {
-    run_ctx c = {.a = a};
+    wick_args live = *a; /* /set and the settings of a tag of Ollama change it */
+    run_ctx c = {.a = &live};
+    wick_tag tag = {0};
     json_t *messages = json_array();
-    char *text = NULL;
+    char *text = NULL, *system = NULL;
     size_t n = 0;
     wick_status st = WICK_OK;
-    WICK_TRY_GOTO(given_prompt(a, &text, &n, err));
-    if (a->template_kwargs) {
-        WICK_TRY_GOTO(
-            wick_json_parse(a->template_kwargs, strlen(a->template_kwargs), "--chat-template-kwargs", &c.vars, err));
-        if (!json_is_object(c.vars)) {
-            st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "chat-template-kwargs",
-                           "--chat-template-kwargs: must be a JSON object");
-            goto done;
-        }
-    }
-    WICK_TRY_GOTO(wick_session_open(&c.e, a, false, err));
-    WICK_TRY_GOTO(wick_chat_open(&c.chat, c.e, a->chat_template, err));
+    WICK_TRY_GOTO(wick_ask_prompt(a, 1, &text, &n, err));
+    WICK_TRY_GOTO(template_vars(&c, err));
+    WICK_TRY_GOTO(wick_tag_open(&tag, &live, err));
+    if (live.system) WICK_TRY_GOTO(wick_ask_text_or_file(live.system, &system, err));
+    WICK_TRY_GOTO(wick_session_open(&c.e, &live, false, err));
+    WICK_TRY_GOTO(wick_chat_open(&c.chat, c.e, live.chat_template, err));
+    WICK_TRY_GOTO(wick_tag_template(&tag, &c.chat, c.e, err));
     if (!wick_chat_usable(c.chat)) wick_notice("wick: this model has no chat template: it continues the text as it is");
-    if (a->system) add_message(messages, "system", json_string(a->system));
-    if (text) {
-        add_message(messages, "user", wick_json_text(text, n));
-        WICK_TRY_GOTO(one_answer(&c, messages, err));
-    } else {
-        WICK_TRY_GOTO(wick_chat_loop(a, messages, chat_turn, &c, err));
-    }
+    if (a->resume) WICK_TRY_GOTO(resume(a, messages, err));
+    if (system && json_array_size(messages) == 0)
+        add_message(messages, "system", wick_json_text(system, strlen(system)));
+    WICK_TRY_GOTO(talk(&c, &live, messages, text, n, err));
 done:
     wick_chat_close(c.chat);
     wick_engine_close(c.e);
+    wick_tag_release(&tag, &live);
     json_decref(messages);
     json_decref(c.vars);
     wick_free(text);
+    wick_free(system);
     return st;
 }
 
 static const wick_opt opts[] = {
-    {"system", 0, WICK_OPT_STR, "TEXT", "a system prompt", offsetof(wick_args, system), 0, 0, NULL, NULL, 0},
-    {"file", 'f', WICK_OPT_STR, "FILE", "read the prompt from a file (-: standard input)", offsetof(wick_args, file), 0,
-     0, NULL, NULL, 0},
+    {"system", 0, WICK_OPT_STR, "TEXT|FILE", "a system prompt: a text, or a file with it", offsetof(wick_args, system),
+     0, 0, NULL, NULL, 0},
+    {"file", 'f', WICK_OPT_STR, "FILE", "text before the prompt (-: standard input; <(command) too)",
+     offsetof(wick_args, file), 0, 0, NULL, NULL, 0},
+    {"continue", 0, WICK_OPT_FLAG, NULL, "go on with the last conversation", offsetof(wick_args, resume), 0, 0, NULL,
+     NULL, 0},
+    {"plain", 0, WICK_OPT_FLAG, NULL, "no Markdown on the terminal (also NO_COLOR)", offsetof(wick_args, plain), 0, 0,
+     NULL, NULL, 0},
     {"chat-template-kwargs", 0, WICK_OPT_STR, "JSON",
      "variables for the template, for example {\"enable_thinking\": false}", offsetof(wick_args, template_kwargs), 0, 0,
      NULL, NULL, 0},
@@ -164,16 +220,23 @@ static const wick_opt_group group = {"Options", opts, sizeof opts / sizeof *opts
 
 const wick_command wick_cmd_run = {
     .name = "run",
-    .operands = "MODEL [PROMPT]",
+    .operands = "MODEL [PROMPT...]",
     .min_operands = 1,
-    .max_operands = 2,
+    .max_operands = WICK_MAX_OPERANDS - 1,
     .summary = "chat with a model, or get one answer",
-    .about = "With a PROMPT prints the answer and ends; without one it is a chat with history and line editing, in "
-             "which Ctrl-C\n"
-             "stops the answer and not the program. PROMPT may be -, for standard input. The model's own chat template "
-             "is used. What the model thinks before it answers goes to standard error, and with --json to "
-             "\"reasoning\".",
+    .about = "With a PROMPT prints the answer and ends; without one it is a chat with history, line editing and /help, "
+             "in which Ctrl-C\n"
+             "stops the answer and not the program. The prompt is put together from --file, standard input (where it "
+             "is a pipe or a\n"
+             "file) and the words behind MODEL, in this order; a word - is standard input at that place. -n 0 and -n "
+             "-1 mean no limit.\n"
+             "The model's own chat template is used; --chat-template takes a file, a text, or chatml, llama3, gemma, "
+             "mistral, ...\n"
+             "What the model thinks goes to standard error, and with --json to \"reasoning\".\n"
+             "Of a tag of Ollama its system text and parameters count where no option says otherwise.",
     .examples = "wick run models/wick-shell \"list all files\"\tone answer\nwick run MODEL\ta chat\n"
+                "cat notes.txt | wick run MODEL \"summarize this\"\tboth are the prompt\n"
+                "wick run MODEL -f <(git diff) \"a commit message\"\tfrom a command\n"
                 "wick run MODEL - --json < question.txt\tfrom a pipe, as JSON",
     .group = {&group, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_run,

@@ -73,6 +73,7 @@ void wick_environment_read(wick_args *a)
     a->hub_cache_old = getenv("HUGGINGFACE_HUB_CACHE");
     a->ollama_models = getenv("OLLAMA_MODELS");
     hub_environment(a);
+    a->term = getenv("TERM");
     a->no_color = getenv("NO_COLOR");
     a->state_home = getenv("XDG_STATE_HOME");
     a->cache_home = getenv("XDG_CACHE_HOME");

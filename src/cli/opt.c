@@ -390,3 +390,37 @@ void wick_args_release(wick_args *a)
     if (a->token_read) wick_wipe(a->token_read, strlen(a->token_read));
     wick_free(a->token_read);
 }
+
+static bool is_sampling(const wick_opt_group *g)
+{
+    return strcmp(g->title, "Sampling") == 0 || strcmp(g->title, "Request") == 0;
+}
+
+wick_status wick_opt_set_sampling(const wick_command *c, wick_args *a, const char *name, const char *value,
+                                  wick_err *err)
+{
+    const char *ours = wick_alias_option(name, strlen(name));
+    if (ours) name = ours;
+    for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+        for (size_t i = 0; is_sampling(c->group[g]) && i < c->group[g]->n; i++) {
+            const wick_opt *o = &c->group[g]->opt[i];
+            if (!same_name(o->name, name, strlen(name))) continue;
+            if (o->kind == WICK_OPT_STR || o->kind == WICK_OPT_LIST || o->kind == WICK_OPT_FLAG) break;
+            return set_value(a, o, value, err);
+        }
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, name,
+                     "/set %s: only numbers of the sampling can be set in a chat: temp, top-p, seed, ...", name);
+}
+
+void wick_opt_print_given(const wick_command *c, const wick_args *a)
+{
+    for (size_t g = 0; g < WICK_MAX_GROUPS && c->group[g]; g++)
+        for (size_t i = 0; is_sampling(c->group[g]) && i < c->group[g]->n; i++) {
+            const wick_opt *o = &c->group[g]->opt[i];
+            const void *p = (const char *)a + o->offset;
+            if (!o->seen_offset || !*((const bool *)((const char *)a + o->seen_offset))) continue;
+            if (o->kind == WICK_OPT_F32) printf("%-12s %g\n", o->name, (double)*(const float *)p);
+            if (o->kind == WICK_OPT_U32) printf("%-12s %u\n", o->name, *(const uint32_t *)p);
+            if (o->kind == WICK_OPT_I64) printf("%-12s %lld\n", o->name, (long long)*(const int64_t *)p);
+        }
+}

@@ -68,6 +68,12 @@ void wick_args_release(wick_args *a);
 /* Parses argv after the command's name. WICK_E_BAD_PARAMETER names the option and the remedy. --help sets a->help. */
 wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_args *a, wick_err *err) WICK_MUST_CHECK;
 
+/* Sets one option of the groups "Sampling" and "Request" by its name, for /set in a chat. */
+wick_status wick_opt_set_sampling(const wick_command *c, wick_args *a, const char *name, const char *value,
+                                  wick_err *err) WICK_MUST_CHECK;
+/* Those of these options that were given, one a line: "temp         0.2". */
+void wick_opt_print_given(const wick_command *c, const wick_args *a);
+
 void wick_help_overview(FILE *out);
 void wick_help_command(FILE *out, const wick_command *c);
 void wick_help_man(FILE *out, const wick_command *c); /* NULL: wick(1) itself */

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "cli/hubs.h"
+#include "cli/markdown.h"
 #include "cli/term.h"
 
 #define PACK_CACHE_MIN_BYTES (64ull << 20) /* less is packed in a few hundredths of a second */
@@ -181,7 +182,7 @@ static void add_logprob(const wick_engine *e, const wick_event *ev, wick_reply *
 
 static void add_text(wick_reply *r, const char *text, size_t n, bool stream)
 {
-    if (stream) wick_term_text(text, n);
+    if (stream) wick_markdown_text(text, n);
     wick_buf_add(&r->text, text, n);
 }
 

@@ -204,6 +204,12 @@ void wick_term_thought_end(void)
     if (!term.quiet) fputs("\n\n", stderr);
 }
 
+bool wick_term_styled(const wick_args *a)
+{
+    const bool wanted = !a->plain && !a->json && !(a->no_color && *a->no_color);
+    return wanted && isatty(STDOUT_FILENO) && a->term && *a->term && strcmp(a->term, "dumb") != 0;
+}
+
 bool wick_interrupted(void)
 {
     return interrupts != 0;

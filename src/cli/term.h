@@ -22,6 +22,8 @@ void wick_term_text(const char *p, size_t n);
 void wick_term_thought(const char *p, size_t n);
 void wick_term_thought_end(void);
 
+/* True where standard output is a terminal that may have styles: no --plain, no NO_COLOR, TERM is not dumb. */
+bool wick_term_styled(const wick_args *a);
 bool wick_interrupted(void); /* Ctrl-C since the last clear */
 void wick_interrupt_clear(void);
 bool wick_stdin_is_tty(void);

@@ -2,6 +2,7 @@
 #include "hub/scan.h"
 #include <stdio.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/json.h"
@@ -16,6 +17,13 @@ enum {
     GGUF_ARRAY_LOOKED_AT = 4096
 };
 enum { GGUF_U32 = 4, GGUF_STRING = 8, GGUF_ARRAY = 9 };
+
+/* Looking is no use: the time of the last access is put back, where that is allowed. */
+static void put_back_time(const char *path, const struct stat *before)
+{
+    const struct timespec times[2] = {{before->st_atime, 0}, {0, UTIME_OMIT}};
+    (void)utimensat(AT_FDCWD, path, times, 0);
+}
 
 /* When the model was read last, as far as the file system says: of a folder its config.json. */
 static int64_t last_use(const char *path)
@@ -167,7 +175,8 @@ wick_status wick_scan_gguf(wick_model_scan *s, const char *path, const char *sou
     wick_found m = {0};
     char *arch = NULL;
     const char *quant = NULL;
-    if (wick_file_open(&f, path, NULL) != WICK_OK) return WICK_OK;
+    struct stat before;
+    if (stat(path, &before) != 0 || wick_file_open(&f, path, NULL) != WICK_OK) return WICK_OK;
     if (f.n_bytes < 24 || memcmp(f.data, "GGUF", 4) != 0) {
         wick_file_close(&f);
         return WICK_OK;
@@ -182,6 +191,7 @@ wick_status wick_scan_gguf(wick_model_scan *s, const char *path, const char *sou
     m.manifest = (char *)(uintptr_t)manifest;
     m.n_bytes = f.n_bytes;
     wick_file_close(&f);
+    put_back_time(path, &before);
     wick_status st = add(s, &m);
     wick_free(arch);
     return st;
@@ -213,7 +223,10 @@ static wick_status scan_folder_model(wick_model_scan *s, const char *dir, const 
     char label[32] = "", *path = wick_path_join(dir, "config.json");
     if (!path) return wick_err_oom(s->err, "discover", 0, 0);
     const char *suffix = strcmp(format, "npz") == 0 ? ".npz" : ".safetensors";
+    struct stat before;
+    const bool timed = stat(path, &before) == 0;
     if (wick_json_load(path, MAX_CONFIG_BYTES, &config, NULL) != WICK_OK) config = NULL;
+    if (timed) put_back_time(path, &before);
     wick_free(path);
     for (size_t i = 0; i < l->n; i++) {
         if (!wick_ends_with(l->name[i], suffix)) continue;

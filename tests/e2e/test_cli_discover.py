@@ -259,3 +259,68 @@ def test_tags_that_share_a_blob(disk):
 def test_names_that_are_no_paths_leave_nothing(disk):
     for name in ("org/..", "../../etc/passwd", "org/name@../../..:x", "a//b"):
         assert "model not found" in disk.wick.fails(3, "inspect", name, **disk.kw())
+
+
+def cycle_gguf(folder, path):
+    """The model of write_cycle_model as a GGUF file with its tokenizer and without a chat template."""
+    import gguf
+    from conftest import EOS, N_VOCAB, byte_alphabet
+    from safetensors.numpy import load_file
+    w = gguf.GGUFWriter(path, "llama")
+    config = json.loads((folder / "config.json").read_text())
+    w.add_context_length(512)
+    w.add_embedding_length(config["hidden_size"])
+    w.add_block_count(1)
+    w.add_feed_forward_length(config["intermediate_size"])
+    w.add_head_count(1)
+    w.add_head_count_kv(1)
+    w.add_key_length(64)
+    w.add_value_length(64)
+    w.add_layer_norm_rms_eps(1e-6)
+    w.add_vocab_size(N_VOCAB)
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre("gpt-2")
+    tokens = [c for _, c in sorted(byte_alphabet().items())] + ["<|end|>"] + [f"<|unused{i}|>" for i in range(N_VOCAB - EOS - 1)]
+    w.add_token_list(tokens)
+    w.add_token_types([1] * 256 + [3] * (N_VOCAB - 256))
+    w.add_token_merges(["a b"])
+    w.add_eos_token_id(EOS)
+    w.add_bos_token_id(EOS)
+    w.add_add_bos_token(False)
+    names = {"model.embed_tokens": "token_embd", "lm_head": "output", "model.norm": "output_norm", "input_layernorm": "attn_norm",
+             "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+             "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+    for k, v in load_file(folder / "model.safetensors").items():
+        stem = k.removesuffix(".weight")
+        w.add_tensor((f"blk.0.{names[stem[15:]]}" if stem.startswith("model.layers.0.") else names[stem]) + ".weight", v)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    return path
+
+
+def test_settings_of_a_tag(disk, tiny, tmp_path):
+    """A tag of Ollama brings its system text, its parameters and, where its file has no template, the family's."""
+    pytest.importorskip("gguf")
+    data = cycle_gguf(tiny, tmp_path / "m.gguf").read_bytes()
+    root = disk.home / ".ollama/models"
+    root.mkdir(parents=True)
+    ollama(root, "m", "latest", data)
+    manifest = root / "manifests/registry.ollama.ai/library/m/latest"
+    m = json.loads(manifest.read_text())
+
+    def layer(kind, text):
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        (root / "blobs" / f"sha256-{digest}").write_text(text)
+        m["layers"].append({"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}", "size": len(text)})
+    layer("system", "Be brief.")
+    layer("params", json.dumps({"temperature": 0, "num_predict": 3, "stop": ["zzz"]}))
+    layer("template", "{{ .System }}<|im_start|>{{ .Prompt }}")
+    manifest.write_text(json.dumps(m))
+    assert disk.wick.ok("show", "m", "--system", **disk.kw()).stdout == "Be brief.\n"
+    r = disk.wick.ok("run", "m", "hi", "-v", **disk.kw())
+    assert "decode 3 tok" in r.stderr and '"chatml" is used' in r.stderr
+    layer("adapter", "x")
+    manifest.write_text(json.dumps(m))
+    assert "LoRA" in disk.wick.fails(4, "run", "m", "hi", **disk.kw())
