@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 with_build = WICK_PACK_CACHE=off WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
 	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
 
-.PHONY: all mlx cross-macos cross-arm64 build demo test test-real unit pytest lint fmt asan tsan cov fuzz bench bench-peers install clean bootstrap bootstrap-test bootstrap-ci help
+.PHONY: all mlx cross-macos cross-arm64 build demo test test-real unit pytest lint fmt asan tsan cov fuzz bench bench-peers install dist clean bootstrap bootstrap-test bootstrap-ci help
 all: build
 
 help: ## this list
@@ -118,6 +118,9 @@ bench-peers: bootstrap-test build ## beside llama.cpp (built from PyPI's source 
 
 install: build ## install to PREFIX (default /usr/local); DESTDIR is honoured
 	@cmake --install build/release --prefix $(PREFIX)
+
+dist: build ## build/dist: source archive, Debian package, Homebrew formula, SHA256SUMS
+	@tools/dist.sh build/release
 
 clean: ## remove what was built, but not the Python environment
 	@find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +
