@@ -86,6 +86,29 @@ WICK_API wick_status wick_model_builder_set_log(wick_model_builder *b, wick_log_
 typedef void (*wick_progress_callback)(void *user, const char *what, uint64_t done, uint64_t total);
 WICK_API wick_status wick_model_builder_set_progress(wick_model_builder *b, wick_progress_callback fn, void *user);
 
+/* ---- tools that run ---- */
+
+typedef struct wick_tool_run wick_tool_run; /* one call of a model, while its function runs */
+/* Answers one call with wick_tool_run_return. A failure status becomes "error: <message>" for the model to read. Runs on a
+ * thread of its own, several at once where a request says so. */
+typedef wick_status (*wick_tool_function)(void *user, wick_tool_run *run, wick_error *err);
+WICK_API const char *wick_tool_run_name(const wick_tool_run *run);
+/* A JSON object that fits the tool's schema, as text; valid until the function returns. */
+WICK_API const char *wick_tool_run_arguments(const wick_tool_run *run);
+/* The time of the call is over, or the caller gave up: the function should return soon. */
+WICK_API bool wick_tool_run_cancelled(const wick_tool_run *run);
+/* More of the result, text or JSON; n SIZE_MAX: up to the NUL. */
+WICK_API wick_status wick_tool_run_return(wick_tool_run *run, const char *text, size_t n, wick_error *err);
+
+/* A function that the model of this builder may call in every conversation: wick_llm_chat runs it and lets the model go on until
+ * it answers in words. schema_json: a JSON schema of the arguments, NULL: any object. fn and user must live as long as the
+ * models that are built. WICK_E_BAD_PARAMETER: the name is taken or has other characters than letters, digits, _ - . */
+WICK_API wick_status wick_model_builder_add_tool(wick_model_builder *b, const char *name, const char *description,
+                                                 const char *schema_json, wick_tool_function fn, void *user);
+/* The tools of MCP servers and others that a file names (docs/MCP.md), or its text; connected by build. Programs that it starts
+ * get PATH from the text's "env" only: the library does not read the environment. NULL: none. */
+WICK_API wick_status wick_model_builder_set_mcp(wick_model_builder *b, const char *json_or_path);
+
 /* Opens the model and blocks until it is ready. The builder stays the caller's, and may build again.
  * Errors: WICK_E_MODEL_NOT_FOUND, WICK_E_UNSUPPORTED_FORMAT, WICK_E_BAD_FILE, WICK_E_DEVICE_NOT_AVAILABLE,
  * WICK_E_TOKENIZER_MISMATCH, WICK_E_OUT_OF_MEMORY (checked before anything large is allocated), and what a setter said. */
@@ -162,6 +185,16 @@ typedef struct wick_generate_options {
     const char *const *dry_breakers; /* texts that a repeat never crosses; NULL: the usual ones */
     size_t n_dry_breakers;           /* 0 with dry_breakers not NULL: none */
     uint64_t set; /* WICK_SET_ bits: these fields are meant even where they equal the library's defaults */
+    /* Tools of the builder (added later). They run unless tools_json gives tools of the caller's own, whose calls are returned. */
+    uint32_t tool_rounds;     /* answers whose calls are run; 0: 8 */
+    uint32_t tool_timeout_ms; /* of one call; 0: 60 s */
+    bool tools_side_by_side;  /* the calls of one answer run at once */
+    bool tools_off;           /* the model is not told of them */
+    /* May this call run? 0: no, the model is told so. NULL: all may. On the thread that made the request. */
+    int (*tool_approve)(void *user, const char *name, const char *arguments);
+    /* Told of each call (result NULL) and each result. failed: it is an error. On the thread that made the request. */
+    void (*tool_report)(void *user, const char *id, const char *name, const char *arguments, const char *result, bool failed);
+    void *tool_user;
 } wick_generate_options;
 /* With `use_model_defaults`, a field that still has the library's default is taken to be unset and gets the model's value.
  * The bits say that it is meant: o.temperature = 0.8f; o.set |= WICK_SET_TEMPERATURE; */

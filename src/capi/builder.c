@@ -8,7 +8,8 @@
 #include "hub/discover.h"
 
 struct wick_model_builder {
-    char *path, *backend, *device, *cache_dir, *chat_template, *home;
+    char *path, *backend, *device, *cache_dir, *chat_template, *home, *mcp;
+    wick_toolset *tools; /* NULL: none were added */
     wick_engine_opts opts;
     wick_log_callback log;
     void *log_user;
@@ -38,6 +39,8 @@ void wick_model_builder_free(wick_model_builder *b)
     wick_free(b->cache_dir);
     wick_free(b->chat_template);
     wick_free(b->home);
+    wick_free(b->mcp);
+    wick_toolset_free(b->tools);
     wick_free(b);
 }
 
@@ -151,6 +154,18 @@ wick_status wick_model_builder_set_home(wick_model_builder *b, const char *dir)
     return set_string(b, &b->home, dir);
 }
 
+wick_status wick_model_builder_add_tool(wick_model_builder *b, const char *name, const char *description,
+                                        const char *schema_json, wick_tool_function fn, void *user)
+{
+    wick_err err = {0};
+    return note(b, wick_capi_tool_add(&b->tools, name, description, schema_json, fn, user, &err), &err);
+}
+
+wick_status wick_model_builder_set_mcp(wick_model_builder *b, const char *json_or_path)
+{
+    return set_string(b, &b->mcp, json_or_path);
+}
+
 wick_status wick_model_builder_set_log(wick_model_builder *b, wick_log_callback fn, void *user, int max_level)
 {
     wick_err err = {0};
@@ -227,6 +242,7 @@ wick_status wick_model_builder_build(wick_model_builder *b, wick_llm **out, wick
         return wick_capi_result(WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "builder", "builder: NULL"), &err, error);
     wick_llm *llm = wick_alloc_zero(1, sizeof *llm);
     wick_status st = llm ? install_log(b, &err) : wick_err_oom(&err, "the model", sizeof *llm, 0);
+    if (st == WICK_OK) st = wick_capi_tools_open(llm, b->tools, b->mcp, &err); /* fails sooner than a model loads */
     if (st == WICK_OK) st = open_path(b, &llm->engine, &err);
     if (st == WICK_OK) st = wick_chat_open(&llm->chat, llm->engine, b->chat_template, &err);
     if (st == WICK_OK)
@@ -239,6 +255,7 @@ wick_status wick_model_builder_build(wick_model_builder *b, wick_llm **out, wick
 void wick_llm_close(wick_llm *llm)
 {
     if (!llm) return;
+    wick_capi_tools_close(llm);
     wick_chat_close(llm->chat);
     wick_engine_close(llm->engine);
     wick_free(llm);

@@ -6,11 +6,14 @@
 #include "chat/chat.h"
 #include "chat/options.h"
 #include "chat/prompt.h"
+#include "toolbox/toolbox.h"
 #include "wick/wick.h"
 
 struct wick_llm {
     wick_engine *engine;
-    wick_chat *chat; /* of engine; closed first */
+    wick_chat *chat;       /* of engine; closed first */
+    wick_toolset *tools;   /* that run; NULL: none */
+    wick_toolbox *toolbox; /* where some of them come from, or NULL; closed after them */
 };
 
 /* Stores *err as the thread's last error if st is one; copies it to the caller's, which may be NULL. Returns st. */
@@ -36,3 +39,17 @@ wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const
                           wick_err *err);
 /* "" or NULL-safe: text and length as the API takes them. */
 size_t wick_capi_length(const char *text, size_t n);
+/* The tools of a builder: adds one; copies them, with those of the file (NULL: none), to a model. */
+wick_status wick_capi_tool_add(wick_toolset **tools, const char *name, const char *description, const char *schema,
+                               wick_tool_function fn, void *user, wick_err *err);
+wick_status wick_capi_tools_open(wick_llm *llm, const wick_toolset *own, const char *file, wick_err *err);
+void wick_capi_tools_close(wick_llm *llm);
+/* One answer to messages; the JSON of `tools` stands in for options->tools_json where it is not NULL. */
+typedef wick_status (*wick_capi_turn)(wick_llm *llm, const json_t *messages, const wick_generate_options *options,
+                                      wick_token_callback callback, void *user, wick_result *out, wick_err *err);
+/* Do the model's tools run for such a request? */
+bool wick_capi_tools_run(const wick_llm *llm, const wick_generate_options *options);
+/* The tool loop around turn: the result is the last answer's. */
+wick_status wick_capi_loop(wick_llm *llm, const json_t *messages, const wick_generate_options *options,
+                           wick_capi_turn turn, wick_token_callback callback, void *user, wick_result *out,
+                           wick_err *err);

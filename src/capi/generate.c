@@ -261,8 +261,8 @@ done:
     return st;
 }
 
-static wick_status chat(wick_llm *llm, const json_t *messages, const wick_generate_options *options,
-                        wick_token_callback callback, void *user, wick_result *out, wick_err *err)
+static wick_status answer(wick_llm *llm, const json_t *messages, const wick_generate_options *options,
+                          wick_token_callback callback, void *user, wick_result *out, wick_err *err)
 {
     wick_chat_prompt prompt = {0};
     wick_capi_reading how = {0};
@@ -271,6 +271,14 @@ static wick_status chat(wick_llm *llm, const json_t *messages, const wick_genera
     wick_answer_free(how.answer);
     wick_chat_prompt_release(&prompt);
     return st;
+}
+
+static wick_status chat(wick_llm *llm, const json_t *messages, const wick_generate_options *options,
+                        wick_token_callback callback, void *user, wick_result *out, wick_err *err)
+{
+    if (wick_capi_tools_run(llm, options))
+        return wick_capi_loop(llm, messages, options, answer, callback, user, out, err);
+    return answer(llm, messages, options, callback, user, out, err);
 }
 
 wick_status wick_llm_chat(wick_llm *llm, const wick_message *messages, size_t n_messages,

@@ -143,6 +143,19 @@ size_t wick_toolset_n(const wick_toolset *t)
     return t->n;
 }
 
+void wick_toolset_get(const wick_toolset *t, size_t i, wick_tool_def *def)
+{
+    *def = t->tool[i].def;
+    def->name = t->tool[i].name;
+    def->description = t->tool[i].description;
+    def->schema = NULL;
+}
+
+char *wick_toolset_schema(const wick_toolset *t, size_t i)
+{
+    return json_dumps(t->tool[i].schema, 0);
+}
+
 bool wick_toolset_has(const wick_toolset *t, const char *name)
 {
     return find(t, name) != NULL;
@@ -168,7 +181,7 @@ typedef struct call {
     const char *id, *name; /* borrowed from the answer */
     char *arguments;       /* text */
     const tool *tool;
-    wick_tool_call info;
+    wick_tool_job info;
     wick_cancel cancel;
     wick_buf result;
     wick_thread thread;
@@ -251,11 +264,11 @@ static void ask_approval(const wick_tool_loop *l, call *c)
 static void start_call(const wick_tool_loop *l, call *c)
 {
     if (c->failed) return;
-    c->info = (wick_tool_call){.id = c->id,
-                               .name = c->name,
-                               .arguments = c->arguments,
-                               .cancel = &c->cancel,
-                               .timeout_ms = l->timeout_ms ? l->timeout_ms : TIMEOUT_MS};
+    c->info = (wick_tool_job){.id = c->id,
+                              .name = c->name,
+                              .arguments = c->arguments,
+                              .cancel = &c->cancel,
+                              .timeout_ms = l->timeout_ms ? l->timeout_ms : TIMEOUT_MS};
     c->t_start = wick_time_ms();
     wick_err err = {0};
     c->started = wick_thread_start(&c->thread, "wick-tool", run_call, c, &err) == WICK_OK;

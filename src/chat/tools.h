@@ -17,16 +17,16 @@
 typedef struct wick_toolset wick_toolset;
 
 /* One call, while its function runs. */
-typedef struct wick_tool_call {
+typedef struct wick_tool_job {
     const char *id, *name;
     const char *arguments;     /* a JSON object as text */
     const wick_cancel *cancel; /* set when the time is over or the caller gave up: return soon */
     uint32_t timeout_ms;       /* that the function has */
-} wick_tool_call;
+} wick_tool_job;
 
 /* Appends the result, JSON or text, for the model to read. A failure status becomes "error: <err's message>" for the model.
  * On any thread; several at once where the loop's calls run side by side. */
-typedef wick_status (*wick_tool_fn)(void *user, const wick_tool_call *call, wick_buf *result, wick_err *err);
+typedef wick_status (*wick_tool_fn)(void *user, const wick_tool_job *call, wick_buf *result, wick_err *err);
 
 typedef struct wick_tool_def {
     const char *name;        /* letters, digits, '_', '-', '.': at most 64 */
@@ -45,6 +45,10 @@ wick_status wick_toolset_add(wick_toolset *t, const wick_tool_def *def, wick_err
 /* All of `from` that `t` has no tool of the same name for; they go on belonging to `from`, which must outlive t. */
 wick_status wick_toolset_borrow(wick_toolset *t, const wick_toolset *from, wick_err *err) WICK_MUST_CHECK;
 size_t wick_toolset_n(const wick_toolset *t);
+/* The i-th tool as it was added, but for its schema, which wick_toolset_schema gives as text: the caller's, to be freed with
+ * free(); NULL: out of memory. i < wick_toolset_n. */
+void wick_toolset_get(const wick_toolset *t, size_t i, wick_tool_def *def);
+char *wick_toolset_schema(const wick_toolset *t, size_t i);
 bool wick_toolset_has(const wick_toolset *t, const char *name);
 /* OpenAI's `tools`: a new array. NULL: out of memory. */
 json_t *wick_toolset_json(const wick_toolset *t);

@@ -47,7 +47,7 @@ static bool approve(void *ctx, const char *name, const char *arguments, bool saf
 
 static atomic_int n_runs, n_at_once, most_at_once;
 
-static wick_status add(void *user, const wick_tool_call *c, wick_buf *result, wick_err *err)
+static wick_status add(void *user, const wick_tool_job *c, wick_buf *result, wick_err *err)
 {
     double a = 0, b = 0;
     (void)user;
@@ -75,7 +75,7 @@ static void wait_ms(double ms, const wick_cancel *cancel)
     wick_lock_release(&l);
 }
 
-static wick_status slow(void *user, const wick_tool_call *c, wick_buf *result, wick_err *err)
+static wick_status slow(void *user, const wick_tool_job *c, wick_buf *result, wick_err *err)
 {
     const int now = atomic_fetch_add(&n_at_once, 1) + 1;
     (void)user;
@@ -87,7 +87,7 @@ static wick_status slow(void *user, const wick_tool_call *c, wick_buf *result, w
     return WICK_OK;
 }
 
-static wick_status endless(void *user, const wick_tool_call *c, wick_buf *result, wick_err *err)
+static wick_status endless(void *user, const wick_tool_job *c, wick_buf *result, wick_err *err)
 {
     (void)user;
     (void)err;
@@ -96,7 +96,7 @@ static wick_status endless(void *user, const wick_tool_call *c, wick_buf *result
     return WICK_OK;
 }
 
-static wick_status failing(void *user, const wick_tool_call *c, wick_buf *result, wick_err *err)
+static wick_status failing(void *user, const wick_tool_job *c, wick_buf *result, wick_err *err)
 {
     (void)user;
     (void)c;
@@ -104,7 +104,7 @@ static wick_status failing(void *user, const wick_tool_call *c, wick_buf *result
     return WICK_FAIL(err, WICK_E_IO, "x", "the disk is on fire");
 }
 
-static wick_status huge(void *user, const wick_tool_call *c, wick_buf *result, wick_err *err)
+static wick_status huge(void *user, const wick_tool_job *c, wick_buf *result, wick_err *err)
 {
     (void)user;
     (void)c;
@@ -113,7 +113,7 @@ static wick_status huge(void *user, const wick_tool_call *c, wick_buf *result, w
     return WICK_OK;
 }
 
-static wick_status binary(void *user, const wick_tool_call *c, wick_buf *result, wick_err *err)
+static wick_status binary(void *user, const wick_tool_job *c, wick_buf *result, wick_err *err)
 {
     (void)user;
     (void)c;

@@ -179,7 +179,7 @@ wick_status wick_calculate(const char *text, double *out, wick_err *err)
     return WICK_OK;
 }
 
-static wick_status calculate(void *user, const wick_tool_call *c, wick_buf *out, wick_err *err)
+static wick_status calculate(void *user, const wick_tool_job *c, wick_buf *out, wick_err *err)
 {
     json_t *a = NULL;
     double v;
@@ -191,7 +191,7 @@ static wick_status calculate(void *user, const wick_tool_call *c, wick_buf *out,
     return st;
 }
 
-static wick_status tell_time(void *user, const wick_tool_call *c, wick_buf *out, wick_err *err)
+static wick_status tell_time(void *user, const wick_tool_job *c, wick_buf *out, wick_err *err)
 {
     const time_t now = time(NULL);
     struct tm utc, local;

@@ -73,7 +73,7 @@ static bool drain(int fd, wick_buf *b)
 }
 
 /* Feeds and reads the program until it closes its output, the time is over or the call is cancelled. */
-static wick_status talk(wick_process *p, const wick_tool_call *c, wick_buf *out, wick_buf *errors, wick_err *err)
+static wick_status talk(wick_process *p, const wick_tool_job *c, wick_buf *out, wick_buf *errors, wick_err *err)
 {
     const char *text = c->arguments;
     size_t left = strlen(text);
@@ -100,7 +100,7 @@ static wick_status talk(wick_process *p, const wick_tool_call *c, wick_buf *out,
     return WICK_OK;
 }
 
-static wick_status run_command(void *user, const wick_tool_call *c, wick_buf *result, wick_err *err)
+static wick_status run_command(void *user, const wick_tool_job *c, wick_buf *result, wick_err *err)
 {
     const command *cmd = user;
     json_t *arguments = NULL;

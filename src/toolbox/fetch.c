@@ -78,7 +78,7 @@ static bool host_allowed(const fetch *f, const char *host, bool *literal)
 
 /* --- one transfer -------------------------------------------------------------------------------------------------------------- */
 typedef struct transfer {
-    const wick_tool_call *call;
+    const wick_tool_job *call;
     wick_buf body;
     bool literal, refused, cut;
 } transfer;
@@ -164,7 +164,7 @@ static wick_status perform(transfer *t, const char *url, long *status, wick_err 
     return t->body.failed ? wick_err_oom(err, "url", 0, 0) : WICK_OK;
 }
 
-static wick_status http_get(void *user, const wick_tool_call *call, wick_buf *out, wick_err *err)
+static wick_status http_get(void *user, const wick_tool_job *call, wick_buf *out, wick_err *err)
 {
     transfer t = {.call = call};
     json_t *a = NULL;

@@ -126,7 +126,7 @@ static wick_status list_fd(int fd, const char *path, wick_buf *out, wick_err *er
     return WICK_OK;
 }
 
-static wick_status path_of(const wick_tool_call *c, json_t **arguments, const char **path, wick_err *err)
+static wick_status path_of(const wick_tool_job *c, json_t **arguments, const char **path, wick_err *err)
 {
     WICK_TRY(wick_json_parse(c->arguments, strlen(c->arguments), "arguments", arguments, err));
     const json_t *v = json_object_get(*arguments, "path");
@@ -136,7 +136,7 @@ static wick_status path_of(const wick_tool_call *c, json_t **arguments, const ch
     return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "path", "path: must be a text without NUL");
 }
 
-static wick_status read_file(void *user, const wick_tool_call *c, wick_buf *out, wick_err *err)
+static wick_status read_file(void *user, const wick_tool_job *c, wick_buf *out, wick_err *err)
 {
     json_t *a = NULL;
     const char *path;
@@ -151,7 +151,7 @@ static wick_status read_file(void *user, const wick_tool_call *c, wick_buf *out,
     return st;
 }
 
-static wick_status list_files(void *user, const wick_tool_call *c, wick_buf *out, wick_err *err)
+static wick_status list_files(void *user, const wick_tool_job *c, wick_buf *out, wick_err *err)
 {
     json_t *a = NULL;
     const char *path;

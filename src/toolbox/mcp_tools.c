@@ -110,7 +110,7 @@ static void write_result(const json_t *result, wick_buf *out)
     for (size_t i = 0; i < json_array_size(content); i++) add_block(json_array_get(content, i), out);
 }
 
-static wick_status call_remote(void *user, const wick_tool_call *call, wick_buf *out, wick_err *err)
+static wick_status call_remote(void *user, const wick_tool_job *call, wick_buf *out, wick_err *err)
 {
     const remote *r = user;
     wick_mcp_client *c = NULL;
