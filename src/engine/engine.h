@@ -138,7 +138,7 @@ typedef struct wick_usage {
 } wick_usage;
 
 typedef enum wick_event_kind {
-    WICK_EVENT_PREFILL, /* n_done of n_total prompt tokens are in */
+    WICK_EVENT_PREFILL, /* n_done of n_total prompt tokens are in, n_cached of them were there before */
     WICK_EVENT_TOKEN,   /* one more token; text may be empty while a character or a stop string is undecided */
     WICK_EVENT_LOGITS,  /* data[n][width] */
     WICK_EVENT_DONE /* the last one: finish, stop_string, usage; `error` for WICK_FINISH_ERROR; text = what was held back */
@@ -152,7 +152,7 @@ typedef struct wick_event {
     float logprob;
     const wick_logprob *top; /* [n_top] */
     uint32_t n_top;
-    uint32_t n_done, n_total;
+    uint32_t n_done, n_total, n_cached;
     const float *data; /* [n_data][width] */
     uint32_t n_data, width;
     bool is_prompt; /* TOKEN events of prompt_logprobs; LOGITS of prompt positions. EMBED: n_data 1, width n_embd */

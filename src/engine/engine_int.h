@@ -30,7 +30,7 @@ typedef struct wick_event_slot {
     bool is_prompt;
     int32_t token;
     float logprob;
-    uint32_t n_text, n_top, n_done, n_total, n_data, width;
+    uint32_t n_text, n_top, n_done, n_total, n_cached, n_data, width;
     char small[48];
     wick_buf large;
     float *data; /* owned */

@@ -101,6 +101,7 @@ void wick_event_prefill(wick_request *r, uint32_t n_done, uint32_t n_total)
     s->kind = WICK_EVENT_PREFILL;
     s->n_done = n_done;
     s->n_total = n_total;
+    s->n_cached = r->run.n_cached;
     publish(r);
 }
 
@@ -175,6 +176,7 @@ static const wick_event *show(wick_request *r)
     case WICK_EVENT_PREFILL:
         r->box.out.n_done = s->n_done;
         r->box.out.n_total = s->n_total;
+        r->box.out.n_cached = s->n_cached;
         break;
     case WICK_EVENT_LOGITS:
         r->box.out.data = s->data;

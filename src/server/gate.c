@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "server/dialect/dialect.h"
 #include "server/server_int.h"
 
 typedef struct gate_head {
@@ -274,7 +275,7 @@ bool wick_gate_check(wick_exchange *x, const char *method, const char *url)
         return false;
     }
     if (!check_key(x, &h)) return false;
-    if (strcmp(x->route->method, "POST") == 0 && x->content_length > 0 && !is_json(h.type)) {
+    if (strcmp(x->route->method, "POST") == 0 && x->content_length > 0 && !x->dialect->any_type && !is_json(h.type)) {
         wick_problem(x, 415, NULL, "content_type", "the body must be JSON, with Content-Type: application/json");
         return false;
     }

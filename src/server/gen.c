@@ -126,7 +126,7 @@ bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
     uint32_t n = 1;
     bool pending = false;
     const unsigned before = wick_json_n_failed();
-    wick_status st = wick_params_parse(&p, x->json, f->params, l, &err);
+    wick_status st = wick_params_parse_with(&p, x->s->config->defaults, x->json, f->params, l, &err);
     if (st == WICK_OK) st = f->count(&p, l, &n, &err);
     if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
     if (st == WICK_OK && !pending) {
@@ -198,6 +198,12 @@ static void count_end(wick_choice *c)
     atomic_fetch_add(&m->prompt_tokens, u->n_prompt);
     atomic_fetch_add(&m->cached_tokens, u->n_cached);
     atomic_fetch_add(&m->gen_tokens, u->n_gen);
+    atomic_fetch_add(&m->prompt_us, (unsigned long long)(u->prefill_ms * 1000));
+    atomic_fetch_add(&m->decode_us, (unsigned long long)(u->decode_ms * 1000));
+    unsigned long long most = atomic_load(&m->n_tokens_max);
+    while (most < u->n_prompt + u->n_gen &&
+           !atomic_compare_exchange_weak(&m->n_tokens_max, &most, u->n_prompt + u->n_gen))
+        continue;
     if (c->finish == WICK_FINISH_ERROR) atomic_fetch_add(&m->failed, 1);
     if (c->finish == WICK_FINISH_CANCELLED) atomic_fetch_add(&m->cancelled, 1);
     wick_hist_add(&m->queue, u->queue_ms);
@@ -210,7 +216,14 @@ static void on_done(wick_choice *c, const wick_event *ev)
 {
     wick_gen *g = c->g;
     c->done = true;
-    c->finish = ev->finish == WICK_FINISH_CANCELLED && c->stopped ? WICK_FINISH_STOP : ev->finish;
+    /* The engine may have been ahead of what stopped the choice: neither its end nor its last text count then. */
+    wick_event own = *ev;
+    if (c->stopped && ev->finish != WICK_FINISH_ERROR) {
+        own.finish = WICK_FINISH_STOP;
+        own.text = "";
+        own.n_text = 0;
+    }
+    c->finish = own.finish;
     c->stop_string = ev->stop_string;
     c->usage = ev->usage;
     g->n_live--;
@@ -223,7 +236,7 @@ static void on_done(wick_choice *c, const wick_event *ev)
         (void)wick_err_set(&err, WICK_E_CANCELLED, NULL, "the request was cancelled: the server is stopping");
         wick_gen_fail(g, &err);
     } else if (!g->failed && g->format->end) {
-        g->format->end(c, ev);
+        g->format->end(c, &own);
     }
 }
 
@@ -263,8 +276,16 @@ static void on_prefill(wick_choice *c, const wick_event *ev)
 {
     wick_gen *g = c->g;
     const double now = wick_time_ms();
+    c->n_cached = ev->n_cached;
+    if (g->p.stream && !g->failed && g->format->progress) {
+        wick_event first = *ev; /* what there is before the first step */
+        first.n_done = c->n_prompt_done = ev->n_cached;
+        if (!c->progress_begun) g->format->progress(c, &first);
+        c->progress_begun = true;
+        c->n_prompt_done = ev->n_done;
+        g->format->progress(c, ev);
+    }
     c->n_prompt_done = ev->n_done;
-    if (g->p.stream && !g->failed && g->format->progress) g->format->progress(c, ev);
     if (!g->p.stream || g->failed || now - g->t_comment < 1000 || now - g->x->t_write < 1000) return;
     g->t_comment = now;
     char text[64];

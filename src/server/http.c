@@ -150,6 +150,10 @@ static void add_headers(wick_exchange *x, struct MHD_Response *r)
     MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(r, "Cache-Control", "no-store");
     if (x->stream) MHD_add_response_header(r, "X-Accel-Buffering", "no"); /* nginx would hold it back */
+    if (x->route && x->route->run == wick_route_metrics) {                /* as llama.cpp's collectors read it */
+        snprintf(text, sizeof text, "%lld", (long long)x->s->started_unix_s);
+        MHD_add_response_header(r, "Process-Start-Time-Unix", text);
+    }
     if (x->close) MHD_add_response_header(r, "Connection", "close");
     if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"wick\"");
     if (x->allow) MHD_add_response_header(r, "Allow", x->allow);

@@ -5,7 +5,7 @@
 
 /* Upper bounds in milliseconds. */
 static const double bounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 120000};
-enum { N_BOUNDS = sizeof bounds / sizeof *bounds, MAX_ROUTES = 64, N_CLASS = 6 };
+enum { N_BOUNDS = sizeof bounds / sizeof *bounds, MAX_ROUTES = 128, N_CLASS = 6 };
 _Static_assert(N_BOUNDS + 1 <= WICK_HIST_MAX, "the histogram has room for its bounds");
 
 static atomic_ullong by_status[MAX_ROUTES][600 / 100 + 1];
@@ -124,6 +124,34 @@ static const one_metric metrics[] = {
     {"wick_engine_steps_total", "counter", "steps of the engine", m_steps},
 };
 
+/* The names that llama.cpp's server has, of all models together: what is drawn from them goes on. */
+VALUE(l_prompt, atomic_load(&e->metrics->prompt_tokens) - atomic_load(&e->metrics->cached_tokens))
+VALUE(l_prompt_s, (double)atomic_load(&e->metrics->prompt_us) / 1e6)
+VALUE(l_gen_s, (double)atomic_load(&e->metrics->decode_us) / 1e6)
+VALUE(l_most, atomic_load(&e->metrics->n_tokens_max))
+VALUE(l_none, 0)
+
+static double ratio(double n, double of)
+{
+    return of > 0 ? n / of : 0;
+}
+
+static const one_metric llama_metrics[] = {
+    {"llamacpp:prompt_tokens_total", "counter", "prompt tokens that were computed", l_prompt},
+    {"llamacpp:prompt_tokens_cached_total", "counter", "prompt tokens taken from the prefix cache", m_cached},
+    {"llamacpp:prompt_seconds_total", "counter", "time for prompts", l_prompt_s},
+    {"llamacpp:tokens_predicted_total", "counter", "generated tokens", m_gen},
+    {"llamacpp:tokens_predicted_seconds_total", "counter", "time after the first token of answers", l_gen_s},
+    {"llamacpp:n_decode_total", "counter", "steps of the engine", m_steps},
+    {"llamacpp:n_tokens_max", "counter", "most tokens that one request had", l_most},
+    {"llamacpp:spec_decode_num_draft_tokens_total", "counter", "tokens that were proposed", l_none},
+    {"llamacpp:spec_decode_num_accepted_tokens_total", "counter", "of those, taken", l_none},
+    {"llamacpp:spec_decode_num_drafts_total", "counter", "proposals", l_none},
+    {"llamacpp:requests_processing", "gauge", "requests in the batch now", m_running},
+    {"llamacpp:requests_deferred", "gauge", "requests waiting for a place in the batch", m_waiting},
+    {"llamacpp:n_busy_slots_per_decode", "gauge", "requests in the batch now", m_running},
+};
+
 typedef struct snapshot {
     struct {
         wick_entry *e;
@@ -166,6 +194,23 @@ static void write_models(snapshot *s, wick_buf *b)
     }
 }
 
+static void write_llama(const snapshot *s, wick_buf *b)
+{
+    double sum[sizeof llama_metrics / sizeof *llama_metrics] = {0};
+    for (size_t m = 0; m < sizeof llama_metrics / sizeof *llama_metrics; m++) {
+        for (uint32_t i = 0; i < s->n; i++) {
+            const double v = llama_metrics[m].value(s->item[i].e, &s->item[i].stats);
+            sum[m] = llama_metrics[m].value == l_most ? (v > sum[m] ? v : sum[m]) : sum[m] + v;
+        }
+        head(b, llama_metrics[m].name, llama_metrics[m].type, llama_metrics[m].help);
+        wick_buf_printf(b, "%s %.17g\n", llama_metrics[m].name, sum[m]);
+    }
+    head(b, "llamacpp:prompt_tokens_seconds", "gauge", "prompt tokens in a second, so far");
+    wick_buf_printf(b, "llamacpp:prompt_tokens_seconds %.17g\n", ratio(sum[0], sum[2]));
+    head(b, "llamacpp:predicted_tokens_seconds", "gauge", "generated tokens in a second, so far");
+    wick_buf_printf(b, "llamacpp:predicted_tokens_seconds %.17g\n", ratio(sum[3], sum[4]));
+}
+
 void wick_metrics_write(wick_server *s, wick_buf *b)
 {
     snapshot snap = {.cap = 256};
@@ -190,6 +235,7 @@ void wick_metrics_write(wick_server *s, wick_buf *b)
     wick_buf_printf(b, "wick_memory_peak_bytes %llu\n", (unsigned long long)wick_memory_peak_bytes());
     wick_registry_each(&s->registry, take, &snap);
     write_models(&snap, b);
+    write_llama(&snap, b);
     for (uint32_t i = 0; i < snap.n; i++) wick_registry_unref(&s->registry, snap.item[i].e);
     wick_free(snap.item);
 }

@@ -140,8 +140,28 @@ static wick_status check_together(wick_param_reading *r)
     return WICK_OK;
 }
 
+/* What the body says itself, under this name or another of the same meaning, is not read here. */
+static wick_status read_defaults(wick_param_reading *r, const json_t *defaults)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)defaults, key, v)
+    {
+        const wick_param *q = find(r->route, key);
+        if (q && !json_is_null(v)) WICK_TRY(read_one(r, q, v));
+    }
+    r->p->seen_max_tokens = false; /* the body may say another one */
+    return WICK_OK;
+}
+
 wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route, const wick_server_limits *l,
                               wick_err *err)
+{
+    return wick_params_parse_with(p, NULL, body, route, l, err);
+}
+
+wick_status wick_params_parse_with(wick_params *p, const json_t *defaults, const json_t *body, unsigned route,
+                                   const wick_server_limits *l, wick_err *err)
 {
     wick_param_reading r = {p, l, body, route, err};
     memset(p, 0, sizeof *p);
@@ -154,6 +174,7 @@ wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route
     p->add_special = route != WICK_P_TOKENIZE || !json_object_get(body, "messages");
     p->parse_special = p->normalize = p->store = true;
     p->pooling = WICK_POOL_MEAN;
+    if (defaults) WICK_TRY(read_defaults(&r, defaults));
     WICK_TRY(wick_params_merge(&r, body, route));
     const json_t *gen = json_object_get(body, "add_generation_prompt");
     if (!gen || json_is_null(gen)) p->add_generation_prompt = !p->continue_final_message;

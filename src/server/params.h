@@ -60,8 +60,9 @@ typedef struct wick_params {
     const char *grammar_name;
     json_t *made; /* owned: an array that keeps what a dialect translated */
     bool add_generation_prompt, continue_final_message, tool_choice_none, one_call;
-    bool prefill; /* a last message of the assistant is continued */
-    int thinking; /* 1: asked for, -1: not wanted, 0: not said */
+    bool llama_defaults; /* of template variables, as llama.cpp sets them */
+    bool prefill;        /* a last message of the assistant is continued */
+    int thinking;        /* 1: asked for, -1: not wanted, 0: not said */
     const char *reasoning_effort;
     /* text, tokens */
     const json_t *prompt, *input, *tokens;
@@ -135,6 +136,10 @@ wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route
                               wick_err *err) WICK_MUST_CHECK;
 /* More parameters over what p has: an object within the body, whose names are those of `route`. */
 wick_status wick_params_merge(wick_param_reading *r, const json_t *o, unsigned route) WICK_MUST_CHECK;
+/* The same; what `defaults` says (an object, or NULL) holds where the body does not say it. Names that this route does not
+ * have are left out. */
+wick_status wick_params_parse_with(wick_params *p, const json_t *defaults, const json_t *body, unsigned route,
+                                   const wick_server_limits *l, wick_err *err) WICK_MUST_CHECK;
 void wick_params_release(wick_params *p);
 /* Sampling as the model's own defaults and the request say. bias is borrowed from p. */
 wick_status wick_params_sampling(wick_params *p, const wick_engine *e, wick_sampling *out,

@@ -16,12 +16,14 @@ wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_
                    "this model has no chat template that works%s%.200s; use /v1/completions, or start the server with "
                    "--chat-template",
                    why ? ": " : "", why ? why->message : "");
+    const char *own = wick_chat_get_caps(c)->thinking_switch;
+    const bool on = p->llama_defaults && own && strcmp(own, "enable_thinking") == 0;
     const wick_chat_request in = {.messages = p->messages,
                                   .tools = p->tool_choice_none ? NULL : p->tools,
                                   .documents = p->documents,
                                   .vars = p->template_vars,
                                   .reasoning_effort = p->reasoning_effort,
-                                  .thinking = p->thinking,
+                                  .thinking = p->thinking || !on ? p->thinking : 1,
                                   .ending = p->continue_final_message  ? WICK_CHAT_CONTINUE
                                             : p->prefill               ? WICK_CHAT_PREFILL
                                             : p->add_generation_prompt ? WICK_CHAT_ANSWER

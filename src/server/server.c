@@ -4,13 +4,26 @@
 #include "base/json_memory.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "server/params.h"
 #include "server/response_store.h"
 #include "server/server_int.h"
+
+/* The defaults are parameters of a chat request, or of a text completion. */
+static wick_status check_defaults(const wick_server_config *c, wick_err *err)
+{
+    wick_params p;
+    if (!c->defaults) return WICK_OK;
+    wick_status st = wick_params_parse(&p, c->defaults, WICK_P_CHAT, &c->limits, err);
+    wick_params_release(&p);
+    if (st != WICK_OK) wick_err_prefix(err, "defaults");
+    return st;
+}
 
 wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick_err *err)
 {
     WICK_TRY(wick_server_config_check(c, err));
     wick_json_use_alloc();
+    WICK_TRY(check_defaults(c, err));
     wick_server *s = wick_alloc_zero(1, sizeof *s);
     if (!s) return wick_err_oom(err, "the server", sizeof *s, 0);
     s->config = c;

@@ -3,6 +3,7 @@
  * Strings belong to the config's arena. The CLI fills what flags say after the file was read, so flags win.
  */
 #pragma once
+#include <jansson.h>
 #include "base/alloc.h"
 #include "engine/engine.h"
 #include "hub/discover.h"
@@ -55,6 +56,7 @@ typedef struct wick_server_config {
     uint64_t memory_limit_bytes; /* of all models together; 0: the machine's */
     uint64_t idle_unload_s;      /* models not used for so long are unloaded; 0: never */
     wick_server_limits limits;
+    json_t *defaults;                 /* parameters of requests that do not say them: an object, owned, or NULL */
     wick_engine_opts engine_defaults; /* of models that say nothing else */
     const char *chat_template;        /* likewise */
     wick_discover_opts discover;      /* borrowed */

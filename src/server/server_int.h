@@ -144,6 +144,7 @@ typedef struct wick_hist {
 typedef struct wick_model_metrics {
     wick_hist ttft, itl, e2e, queue;
     atomic_ullong prompt_tokens, cached_tokens, gen_tokens, requests, failed, cancelled;
+    atomic_ullong prompt_us, decode_us, n_tokens_max;
 } wick_model_metrics;
 void wick_hist_add(wick_hist *h, double ms);
 void wick_metrics_status(unsigned route, unsigned status);

@@ -525,9 +525,19 @@ static wick_status read_limits(const place *p, const json_t *v)
     return v && !json_is_null(v) ? read_fields(p, "limits", v, fields, N(fields), &p->c->limits) : WICK_OK;
 }
 
+/* Names and values are checked when the server starts, as those of a request are. */
+static wick_status read_defaults(const place *p, const json_t *v)
+{
+    if (!v || json_is_null(v)) return WICK_OK;
+    if (!json_is_object(v)) return BAD(p, "defaults", "must be a mapping of parameters to values");
+    json_decref(p->c->defaults);
+    p->c->defaults = json_deep_copy(v);
+    return p->c->defaults ? WICK_OK : wick_err_oom(p->err, "defaults", 0, 0);
+}
+
 static wick_status read_root(const place *p, const json_t *root)
 {
-    static const char *const known[] = {"server", "runtime", "limits", "models", "keys"};
+    static const char *const known[] = {"server", "runtime", "limits", "models", "keys", "defaults"};
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)root, key, v)
@@ -535,11 +545,13 @@ static wick_status read_root(const place *p, const json_t *root)
         bool ok = false;
         for (size_t i = 0; i < N(known); i++) ok |= strcmp(known[i], key) == 0;
         if (!ok)
-            return BAD(p, key, "is not a key that is known here (there are server, runtime, limits, models, keys)");
+            return BAD(p, key,
+                       "is not a key that is known here (there are server, runtime, limits, defaults, models, keys)");
     }
     WICK_TRY(read_server(p, json_object_get(root, "server")));
     WICK_TRY(read_runtime(p, json_object_get(root, "runtime")));
     WICK_TRY(read_limits(p, json_object_get(root, "limits")));
+    WICK_TRY(read_defaults(p, json_object_get(root, "defaults")));
     WICK_TRY(read_each(p, root, "models"));
     return read_each(p, root, "keys");
 }

@@ -13,7 +13,7 @@ static bool with_model(wick_exchange *x, unsigned route, token_fn fn)
     wick_entry *model = NULL;
     wick_err err = {0};
     bool pending = false;
-    wick_status st = wick_params_parse(&p, x->json, route, &x->s->config->limits, &err);
+    wick_status st = wick_params_parse_with(&p, x->s->config->defaults, x->json, route, &x->s->config->limits, &err);
     if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
     if (pending) {
         wick_params_release(&p);
@@ -129,6 +129,7 @@ static wick_status apply_template(wick_exchange *x, const wick_entry *model, wic
 {
     wick_chat_prompt prompt;
     wick_buf *b = &x->out;
+    p->llama_defaults = true;
     WICK_TRY(wick_prompt_build(model->chat, p, true, &prompt, err));
     wick_buf_reset(b);
     wick_buf_puts(b, "{\"prompt\":");

@@ -244,3 +244,11 @@ def test_ollama_lists(server):
     assert len(vectors) == 2 and sum(v * v for v in vectors[0]) == pytest.approx(1, abs=1e-3)
     assert len(server.post("/api/embeddings", {"model": "m", "prompt": "a b"})[2]["embedding"]) == 512
     assert isinstance(server.get("/api/nowhere")[2]["error"], str)
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", None], ids=str)
+def test_ollama_takes_any_content_type(server, kind):
+    body = {"model": "m", "messages": user("hi"), "stream": False}
+    assert server.post("/api/chat", body, headers={"Content-Type": kind})[2]["message"]["content"] == HELLO
+    assert server.post("/api/chat", body, headers={"Content-Type": kind, "Origin": "http://evil.example"})[0] == 403
+    assert server.post("/v1/chat/completions", {"messages": user("hi")}, headers={"Content-Type": kind})[0] == 415

@@ -143,3 +143,28 @@ def test_one_model_answers_to_any_name(server, folder, tmp_path):
     with Server("--config", config) as s:
         status, _, body = ask(s, "gpt-4o")
         assert status == 404 and "one, two" in body["error"]["message"] and ask(s, None)[0] == 200
+
+
+def test_defaults_of_the_server(folder, tmp_path):
+    config = tmp_path / "server.yaml"
+    config.write_text("defaults: {temperature: 0, max_tokens: 3, seed: 7, verbose: true}\n")
+    with Server(folder, "--config", config) as s:
+        body = s.post("/v1/chat/completions", {"messages": MESSAGES})[2]
+        assert body["usage"]["completion_tokens"] == 3
+        assert s.post("/v1/chat/completions", {"messages": MESSAGES, "max_tokens": 5})[2]["usage"]["completion_tokens"] == 5
+        settings = s.post("/completion", {"prompt": "x"})[2]["generation_settings"]
+        assert settings["seed"] == 7 and settings["temperature"] == 0 and settings["n_predict"] == 3
+        assert s.get("/props")[2]["default_generation_settings"]["params"]["seed"] == 7
+    import subprocess
+    from server_common import WICK
+    config.write_text("defaults: {temprature: 0}\n")
+    r = subprocess.run([WICK, "serve", str(folder), "--config", str(config), "--port", "0"], capture_output=True, text=True, timeout=20)
+    assert r.returncode != 0 and "temprature" in r.stderr
+
+
+def test_metrics_under_llama_names(server):
+    server.chat()
+    text = server.get("/metrics")[2]
+    value = {line.split(" ")[0]: float(line.split(" ")[1]) for line in text.splitlines() if line.startswith("llamacpp:")}
+    assert value["llamacpp:tokens_predicted_total"] > 0 and value["llamacpp:requests_processing"] == 0 and value["llamacpp:n_tokens_max"] > 0
+    assert text.count("# TYPE llamacpp:") == len(value) == 15

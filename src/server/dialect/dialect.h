@@ -30,6 +30,7 @@ struct wick_dialect {
     void (*stream_end)(wick_gen *g);
     /* A line that keeps a quiet connection alive; NULL: the framing has no such thing. */
     void (*comment)(wick_buf *b, const char *text);
+    bool any_type; /* clients send JSON under any Content-Type, or none (web pages are kept out by their Origin) */
 };
 
 extern const wick_dialect wick_dialect_openai;

@@ -28,19 +28,23 @@ static uint32_t n_slots(const wick_entry *m)
     return m->c.engine.max_seqs ? m->c.engine.max_seqs : 16;
 }
 
-static json_t *settings(const wick_engine *e)
+/* What the server was started with goes over what the model says. */
+static json_t *settings(const wick_engine *e, const json_t *defaults)
 {
     wick_sampling s;
     wick_sampling_from_model(&s, e);
-    return json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "seed", (json_int_t)4294967295,
-                     "temperature", (double)s.temperature, "top_k", (json_int_t)s.top_k, "top_p", (double)s.top_p,
-                     "min_p", (double)s.min_p, "typical_p", (double)s.typical_p, "repeat_penalty",
-                     (double)s.repetition_penalty, "presence_penalty", (double)s.presence_penalty, "frequency_penalty",
-                     (double)s.frequency_penalty, "n_predict", (json_int_t)-1, "max_tokens", (json_int_t)-1);
+    json_t *o =
+        json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "seed", (json_int_t)4294967295,
+                  "temperature", (double)s.temperature, "top_k", (json_int_t)s.top_k, "top_p", (double)s.top_p, "min_p",
+                  (double)s.min_p, "typical_p", (double)s.typical_p, "repeat_penalty", (double)s.repetition_penalty,
+                  "presence_penalty", (double)s.presence_penalty, "frequency_penalty", (double)s.frequency_penalty,
+                  "n_predict", (json_int_t)-1, "max_tokens", (json_int_t)-1);
+    if (o && defaults) json_object_update(o, (json_t *)(uintptr_t)defaults);
+    return o;
 }
 
 /* Of the model that a request without a name gets. NULL: out of memory. */
-static json_t *props(const wick_entry *m)
+static json_t *props(const wick_entry *m, const json_t *defaults)
 {
     const wick_engine *e = m->engine;
     const json_int_t n_ctx = e ? (json_int_t)wick_engine_ctx(e) : 0;
@@ -52,7 +56,7 @@ static json_t *props(const wick_entry *m)
     if (!o || !e) return o;
     const wick_tokenizer *tok = wick_engine_tokenizer(e);
     json_t *d = json_pack("{s:i, s:i, s:I, s:b, s:b, s:o}", "id", 0, "id_task", -1, "n_ctx", n_ctx, "speculative", 0,
-                          "is_processing", 0, "params", settings(e));
+                          "is_processing", 0, "params", settings(e, defaults));
     json_object_set_new(o, "default_generation_settings", d);
     if (tok) {
         json_object_set_new(o, "bos_token", token_text(e, wick_tokenizer_bos(tok)));
@@ -66,7 +70,7 @@ bool wick_route_llama_props(wick_exchange *x)
 {
     wick_registry *g = &x->s->registry;
     wick_lock_take(&g->lock);
-    json_t *o = g->def ? props(g->def) : json_object();
+    json_t *o = g->def ? props(g->def, x->s->config->defaults) : json_object();
     wick_lock_drop(&g->lock);
     wick_x_json(x, 200, o);
     return true;

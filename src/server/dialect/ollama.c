@@ -28,8 +28,11 @@ static void stream_problem(wick_gen *g, const wick_problem_text *p)
     wick_buf_putc(&g->x->out, '\n');
 }
 
-const wick_dialect wick_dialect_ollama = {
-    .name = "Ollama", .stream_type = "application/x-ndjson", .problem = problem, .stream_problem = stream_problem};
+const wick_dialect wick_dialect_ollama = {.name = "Ollama",
+                                          .any_type = true,
+                                          .stream_type = "application/x-ndjson",
+                                          .problem = problem,
+                                          .stream_problem = stream_problem};
 
 /* --- what answers have in common ---------------------------------------------------------------------------------------- */
 static void write_head(const wick_gen *g, wick_buf *b)

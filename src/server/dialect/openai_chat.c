@@ -297,6 +297,7 @@ static const wick_gen_format chat_format = {.params = WICK_P_CHAT,
 static wick_status llama_chat_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
     p->prefill = p->add_generation_prompt;
+    p->llama_defaults = true;
     return chat_count(p, l, n, err);
 }
 
