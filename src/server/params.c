@@ -193,12 +193,14 @@ void wick_params_release(wick_params *p)
     wick_free(p->bias);
     wick_free(p->stop);
     wick_free(p->stop_ids);
+    wick_free(p->breakers);
     json_decref(p->made);
     wick_free(p->grammar_text);
     p->grammar_text = NULL;
     p->bias = NULL;
     p->stop = NULL;
     p->stop_ids = NULL;
+    p->breakers = NULL;
     p->made = NULL;
 }
 
@@ -234,20 +236,13 @@ static wick_status add_text_bias(wick_params *p, const wick_engine *e, wick_err 
 
 wick_status wick_params_sampling(wick_params *p, const wick_engine *e, wick_sampling *out, wick_err *err)
 {
-    wick_sampling model;
     if (p->bias_text) WICK_TRY(add_text_bias(p, e, err));
-    wick_sampling_from_model(&model, e);
     *out = p->sampling;
-    if (!p->seen_temperature) out->temperature = model.temperature;
-    if (!p->seen_top_p) out->top_p = model.top_p;
-    if (!p->seen_top_k) out->top_k = model.top_k;
-    if (!p->seen_min_p) out->min_p = model.min_p;
-    if (!p->seen_repetition_penalty) out->repetition_penalty = model.repetition_penalty;
     if (p->mirostat < 0) out->mirostat_tau = 0;
     if (p->mirostat > 0 && out->mirostat_tau == 0) out->mirostat_tau = 5;
-    if (out->min_keep == 0) out->min_keep = 1;
+    WICK_TRY(wick_sampling_resolve(out, &p->given, e, err));
     wick_llama_samplers(p->samplers, out);
-    return wick_sampling_check(out, wick_engine_model(e)->plan.n_vocab, err);
+    return WICK_OK;
 }
 
 static const struct {

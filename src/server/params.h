@@ -36,10 +36,11 @@ typedef struct wick_params {
     unsigned route;
     const char *model; /* NULL: the default */
     wick_sampling sampling;
-    bool seen_temperature, seen_top_p, seen_top_k, seen_min_p, seen_repetition_penalty;
-    wick_logit_bias *bias;   /* owned; also sampling.bias */
-    const json_t *bias_text; /* entries of logit_bias that are texts: an array of [text, bias], or NULL */
-    const char **stop;       /* owned; texts borrowed from the body */
+    wick_sampling_given given; /* of the numbers: which the request had */
+    const char **breakers;     /* owned; texts borrowed from the body */
+    wick_logit_bias *bias;     /* owned; also sampling.bias */
+    const json_t *bias_text;   /* entries of logit_bias that are texts: an array of [text, bias], or NULL */
+    const char **stop;         /* owned; texts borrowed from the body */
     uint32_t n_stop;
     int32_t *stop_ids; /* owned */
     uint32_t n_stop_ids;
@@ -156,6 +157,8 @@ wick_status wick_read_stop(wick_param_reading *r, const wick_param *q, const jso
 wick_status wick_read_stop_ids(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_bias(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_seed(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_sampler_order(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_breakers(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_choices(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_max_tokens(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_logprobs(wick_param_reading *r, const wick_param *q, const json_t *v);

@@ -57,6 +57,33 @@ wick_status wick_read_seed(wick_param_reading *r, const wick_param *q, const jso
     return WICK_OK;
 }
 
+wick_status wick_read_sampler_order(wick_param_reading *r, const wick_param *q, const json_t *v)
+{
+    const char *name = "";
+    WICK_TRY(wick_param_text(r, q->name, v, &name));
+    return wick_sampler_order_parse(name, &r->p->sampling.order, r->err);
+}
+
+wick_status wick_read_breakers(wick_param_reading *r, const wick_param *q, const json_t *v)
+{
+    const size_t n = json_array_size(v);
+    if (!json_is_array(v)) return wick_param_expected(r, q->name, "an array", v);
+    if (n > r->limits->stops)
+        return BAD(r, q->name, "%s: %zu strings, at most %llu", q->name, n, (unsigned long long)r->limits->stops);
+    r->p->breakers = wick_alloc_zero(n + 1, sizeof *r->p->breakers);
+    if (!r->p->breakers) return wick_err_oom(r->err, q->name, 0, 0);
+    for (size_t i = 0; i < n; i++) {
+        WICK_TRY(wick_param_text(r, q->name, json_array_get(v, i), &r->p->breakers[i]));
+        if (!*r->p->breakers[i]) return BAD(r, q->name, "%s: an empty string is no breaker", q->name);
+        if (json_string_length(json_array_get(v, i)) > r->limits->stop_bytes)
+            return BAD(r, q->name, "%s: a string of more than %llu bytes", q->name,
+                       (unsigned long long)r->limits->stop_bytes);
+    }
+    r->p->sampling.dry_breakers = r->p->breakers;
+    r->p->sampling.n_dry_breakers = (uint32_t)n;
+    return WICK_OK;
+}
+
 wick_status wick_read_choices(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     if (!json_is_integer(v)) return wick_param_expected(r, q->name, "an integer", v);

@@ -12,6 +12,17 @@
 #define REFUSED WICK_PK_REFUSED, 0, 0, 0, 0, NULL
 #define CHAT_R (WICK_P_CHAT | WICK_P_RESPONSES)
 
+/* The numbers of chat/sampling.def. */
+#define NUMBER(kind, f, lo, hi, help) {#f, WICK_P_SAMPLING, kind, S(f), AT(given.f), lo, hi, NULL, help},
+#define WICK_SAMPLING_F32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_PK_F32, f, lo, hi, help " (default " #preset ")")
+#define WICK_SAMPLING_U32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_PK_U32, f, lo, hi, help " (default " #preset ")")
+#define WICK_SAMPLING_MODEL_F32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_PK_F32, f, lo, hi, help " (default: the model's, else " #preset ")")
+#define WICK_SAMPLING_MODEL_U32(f, preset, lo, hi, cli, letter, arg, llamacpp, ollama, anthropic, help) \
+    NUMBER(WICK_PK_U32, f, lo, hi, help " (default: the model's, else " #preset ")")
+
 static const wick_param rows[] = {
     {"model", ALL, WICK_PK_STR, AT(model), 0, 0, 0, NULL, "a served model; absent: the default one"},
     {"messages", WICK_P_MESSAGES, FN(messages), "the conversation; docs/CONVERSATIONS.md says what it may hold"},
@@ -20,27 +31,10 @@ static const wick_param rows[] = {
     {"content", WICK_P_TOKENIZE, WICK_PK_ANY, AT(prompt), 0, 0, 0, NULL, "the same as prompt"},
     {"input", WICK_P_EMBED, WICK_PK_ANY, AT(input), 0, 0, 0, NULL, "as prompt"},
     {"tokens", WICK_P_DETOKENIZE, WICK_PK_ARRAY, AT(tokens), 0, 0, 0, NULL, "token ids"},
-    {"temperature", WICK_P_SAMPLING, WICK_PK_F32, S(temperature), AT(seen_temperature), 0, 100, NULL,
-     "0: always the likeliest token; default: the model's, else 0.8"},
-    {"top_p", WICK_P_SAMPLING, WICK_PK_F32, S(top_p), AT(seen_top_p), 0, 1, NULL, "default: the model's, else 0.95"},
-    {"top_k", WICK_P_SAMPLING, WICK_PK_U32, S(top_k), AT(seen_top_k), 0, INT32_MAX, NULL,
-     "0: off; default: the model's, else 40"},
-    {"min_p", WICK_P_SAMPLING, WICK_PK_F32, S(min_p), AT(seen_min_p), 0, 1, NULL, "default: the model's, else 0.05"},
-    {"typical_p", WICK_P_SAMPLING, WICK_PK_F32, S(typical_p), 0, 0, 1, NULL, "1: off"},
-    {"xtc_probability", WICK_P_SAMPLING, WICK_PK_F32, S(xtc_probability), 0, 0, 1, NULL, "0: off"},
-    {"xtc_threshold", WICK_P_SAMPLING, WICK_PK_F32, S(xtc_threshold), 0, 0, 1, NULL, ""},
-    {"dry_multiplier", WICK_P_SAMPLING, WICK_PK_F32, S(dry_multiplier), 0, 0, 1000, NULL, "0: off"},
-    {"dry_base", WICK_P_SAMPLING, WICK_PK_F32, S(dry_base), 0, 0, 100, NULL, ""},
-    {"dry_allowed_length", WICK_P_SAMPLING, WICK_PK_U32, S(dry_allowed_length), 0, 0, MAX32, NULL, ""},
-    {"dry_range", WICK_P_SAMPLING, WICK_PK_U32, S(dry_range), 0, 0, MAX32, NULL, "0: the whole context"},
-    {"mirostat_tau", WICK_P_SAMPLING, WICK_PK_F32, S(mirostat_tau), 0, 0, 100, NULL, "0: off"},
-    {"mirostat_eta", WICK_P_SAMPLING, WICK_PK_F32, S(mirostat_eta), 0, 0, 10, NULL, ""},
-    {"repetition_penalty", WICK_P_SAMPLING, WICK_PK_F32, S(repetition_penalty), AT(seen_repetition_penalty), 0.01, 100,
-     NULL, "1: off; default: the model's"},
-    {"presence_penalty", WICK_P_SAMPLING, WICK_PK_F32, S(presence_penalty), 0, -2, 2, NULL, ""},
-    {"frequency_penalty", WICK_P_SAMPLING, WICK_PK_F32, S(frequency_penalty), 0, -2, 2, NULL, ""},
-    {"penalty_range", WICK_P_SAMPLING, WICK_PK_U32, S(penalty_range), 0, 0, MAX32, NULL,
-     "recent tokens the penalties look at"},
+#include "chat/sampling.def"
+    {"sampler_order", WICK_P_GEN, FN(sampler_order),
+     "order of the filters: default, mlx or llama; see docs/SAMPLING.md"},
+    {"dry_sequence_breakers", WICK_P_GEN, FN(breakers), "texts that a repeat never crosses; [] for none"},
     {"logit_bias", WICK_P_GEN | WICK_P_RESPONSES, FN(bias),
      "token id to -100..100; -100 bans it. Also pairs: [[id or text, bias], ...]"},
     {"seed", WICK_P_SAMPLING, FN(seed), "choice i uses seed + i"},
@@ -90,8 +84,8 @@ static const wick_param rows[] = {
     {"enable_thinking", WICK_P_MESSAGES | WICK_P_ANTHROPIC | WICK_P_RESPONSES, FN(thinking),
      "thinking on or off, where the template has a switch"},
     {"stop_token_ids", WICK_P_ANY_GEN, FN(stop_ids), "tokens that end the answer; they are no part of it"},
-    {"repeat_penalty", WICK_P_SAMPLING, WICK_PK_F32, S(repetition_penalty), AT(seen_repetition_penalty), 0.01, 100,
-     NULL, "the same as repetition_penalty"},
+    {"repeat_penalty", WICK_P_SAMPLING, WICK_PK_F32, S(repetition_penalty), AT(given.repetition_penalty), 0, 100, NULL,
+     "the same as repetition_penalty"},
     {"n_predict", WICK_P_GEN, FN(max_tokens), "the same as max_tokens"},
     {"cache_prompt", WICK_P_ANY_GEN, FN(cache_prompt), "false: cached prompts are neither used nor made"},
     {"add_special", WICK_P_TOKENIZE, WICK_PK_BOOL, AT(add_special), 0, 0, 0, NULL,

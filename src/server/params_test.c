@@ -100,7 +100,7 @@ static void values_arrive(void **state)
             "\"stream_options\": {\"include_usage\": true}, \"top_logprobs\": 4, \"presence_penalty\": null}",
             WICK_P_CHAT, &p, &body, &err),
         WICK_OK);
-    assert_true(p.seen_temperature && p.sampling.temperature == 0 && p.sampling.top_p == 0.5f && !p.seen_top_k);
+    assert_true(p.given.temperature && p.sampling.temperature == 0 && p.sampling.top_p == 0.5f && !p.given.top_k);
     assert_true(p.sampling.has_seed && p.sampling.seed == (uint64_t)-3);
     assert_int_equal(p.n_stop, 2);
     assert_string_equal(p.stop[1], "bc");

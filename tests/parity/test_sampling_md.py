@@ -54,3 +54,9 @@ def test_c_api():
     struct = header[header.index("typedef struct wick_generate_options"):header.index("} wick_generate_options;")]
     for r in ROWS:
         assert re.search(rf"[\s*]{r['c_api']}\b", struct), r["c_api"]
+
+
+def test_server():
+    text = subprocess.run([os.environ["WICK_BIN"], "config", "parameters"], capture_output=True, text=True, check=True).stdout
+    for r in ROWS:
+        assert f"| `{r['name']}` |" in text, r["name"]

@@ -221,7 +221,6 @@ static const wick_param rows[] = {
     {"dry_penalty_last_n", GEN, FN(last_n), "tokens that DRY looks at; -1: all"},
     {"mirostat", WICK_P_SAMPLING, FN(mirostat), "0: off; 2"},
     {"samplers", GEN, FN(samplers), "the samplers to use; those left out are off"},
-    {"min_keep", GEN, WICK_PK_U32, S(min_keep), 0, 0, INT32_MAX, NULL, "tokens that filters leave at least"},
     {"n_probs", OWN, FN(n_probs), "log probabilities of so many tokens, for each token of the answer"},
     {"return_tokens", OWN, WICK_PK_BOOL, AT(return_tokens), 0, 0, 0, NULL, "token ids of the answer"},
     {"response_fields", OWN, WICK_PK_ARRAY, AT(response_fields), 0, 0, 0, NULL,
