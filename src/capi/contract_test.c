@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "base/thread.h"
 #include "capi/tiny_model_test.h"
 #include "wick/wick.h"
 
@@ -117,10 +118,344 @@ static void test_model_defaults(void **state)
     assert_true(tiny_write(dir, "generation_config.json", back, sizeof back - 1));
 }
 
+/* NULL where the header says that it is fine; releasing twice; the failed call's result. */
+static void test_null_and_release(void **state)
+{
+    (void)state;
+    wick_buffer_free(NULL);
+    wick_llm_close(NULL);
+    wick_model_builder_free(NULL);
+    wick_result_release(NULL);
+    wick_generate_options o = options(3);
+    wick_result r = generate(llm, &o);
+    assert_int_equal(r.n_ids, 3);
+    wick_result_release(&r);
+    assert_null(r.text);
+    assert_null(r.ids);
+    wick_result_release(&r);
+    memset(&r, 0x5a, sizeof r);
+    assert_int_equal(wick_llm_generate(llm, NULL, 0, &o, NULL, NULL, &r, NULL), WICK_E_BAD_PARAMETER);
+    wick_result_release(&r); /* zeroed by the failed call */
+    memset(&r, 0x5a, sizeof r);
+    assert_int_equal(wick_llm_chat_json(llm, "{", &o, NULL, NULL, &r, NULL), WICK_E_BAD_PARAMETER);
+    wick_result_release(&r);
+    assert_int_equal(wick_llm_generate(llm, "a", 1, NULL, NULL, NULL, NULL, NULL),
+                     WICK_OK); /* all optional ones NULL */
+    assert_int_equal(wick_llm_get_info(llm, NULL, NULL), WICK_E_BAD_PARAMETER);
+    assert_int_equal(wick_llm_tokenize(NULL, "a", 1, false, NULL, NULL, NULL), WICK_E_BAD_PARAMETER);
+    assert_int_equal(wick_llm_embed(llm, NULL, 0, NULL, true, NULL, NULL, NULL), WICK_E_BAD_PARAMETER);
+    assert_int_equal(wick_llm_chat(llm, NULL, 1, NULL, NULL, NULL, NULL, NULL), WICK_E_BAD_PARAMETER);
+}
+
+static void *other_thread(void *arg)
+{
+    *(wick_status *)arg = wick_last_error()->kind;
+    return NULL;
+}
+
+/* The last failure is the calling thread's own. */
+static void test_last_error(void **state)
+{
+    (void)state;
+    wick_status elsewhere = WICK_E_INTERNAL;
+    wick_error err;
+    wick_thread t;
+    wick_generate_options o = options(1);
+    o.top_p = 2;
+    assert_int_equal(wick_llm_generate(llm, "a", 1, &o, NULL, NULL, NULL, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "top_p");
+    assert_int_equal(err.kind, WICK_E_BAD_PARAMETER);
+    assert_string_equal(wick_last_error()->message, err.message);
+    assert_int_equal(wick_thread_start(&t, "other", other_thread, &elsewhere, NULL), WICK_OK);
+    wick_thread_join(&t);
+    assert_int_equal(elsewhere, WICK_OK); /* nothing has failed there yet */
+}
+
+/* A length counts, NULs included; SIZE_MAX looks for the NUL. */
+static void test_lengths(void **state)
+{
+    (void)state;
+    int32_t *ids;
+    size_t n;
+    assert_int_equal(wick_llm_tokenize(llm, "ab\0cd", 5, false, &ids, &n, NULL), WICK_OK);
+    assert_int_equal(n, 5);
+    assert_int_equal(ids[2], 6);
+    char *text;
+    assert_int_equal(wick_llm_detokenize(llm, ids, n, true, &text, &n, NULL), WICK_OK);
+    assert_int_equal(n, 5);
+    assert_memory_equal(text, "ab\0cd", 6); /* and a NUL behind them */
+    wick_buffer_free(text);
+    wick_buffer_free(ids);
+    assert_int_equal(wick_llm_tokenize(llm, "ab\0cd", SIZE_MAX, false, &ids, &n, NULL), WICK_OK);
+    assert_int_equal(n, 2);
+    wick_buffer_free(ids);
+    assert_int_equal(wick_llm_tokenize(llm, "abcd", 3, false, &ids, &n, NULL), WICK_OK);
+    assert_int_equal(n, 3);
+    wick_buffer_free(ids);
+}
+
+/* Setters copy; what one refuses build says again; a builder may build twice, to different ends. */
+static void test_builder(void **state)
+{
+    (void)state;
+    char path[64], precision[8] = "exact";
+    wick_llm *a = NULL, *b = NULL;
+    wick_error err = {0};
+    wick_llm_info i;
+    snprintf(path, sizeof path, "%s", dir);
+    wick_model_builder *m = wick_model_builder_new(path);
+    assert_int_equal(wick_model_builder_set_precision(m, precision), WICK_OK);
+    memset(path, 'x', sizeof path - 1);
+    memset(precision, 'x', sizeof precision - 1);
+    assert_int_equal(wick_model_builder_set_context(m, 100), WICK_OK);
+    assert_int_equal(wick_model_builder_set_prefix_cache(m, false), WICK_OK);
+    assert_int_equal(wick_model_builder_build(m, &a, &err), WICK_OK);
+    assert_int_equal(wick_model_builder_set_context(m, 0), WICK_OK);
+    assert_int_equal(wick_model_builder_build(m, &b, &err), WICK_OK);
+    wick_llm_info_init(&i);
+    assert_int_equal(wick_llm_get_info(a, &i, NULL), WICK_OK);
+    assert_int_equal(i.n_context, 100);
+    assert_int_equal(i.n_running + i.n_waiting, 0);
+    assert_int_equal(wick_llm_get_info(b, &i, NULL), WICK_OK);
+    assert_int_equal(i.n_context, 512);
+
+    /* Until the context is full: the prompt's nine tokens and 91 of the answer. Without a prefix cache none is cached. */
+    wick_generate_options o = options(0);
+    for (int k = 0; k < 2; k++) {
+        wick_result r = generate(a, &o);
+        assert_int_equal(r.n_prompt, 9);
+        assert_int_equal(r.n_ids, 91);
+        assert_int_equal(r.reason, WICK_STOPPED_BY_LENGTH);
+        assert_int_equal(r.n_cached, 0);
+        wick_result_release(&r);
+    }
+    wick_llm_close(a);
+    wick_llm_close(b);
+    b = NULL;
+    assert_int_equal(wick_model_builder_set_precision(m, "rough"), WICK_E_BAD_PARAMETER);
+    assert_int_equal(wick_model_builder_build(m, &b, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "precision");
+    assert_null(b); /* written on success only */
+    wick_model_builder_free(m);
+}
+
+typedef struct heard {
+    char text[4096];
+    size_t n_text, n_tokens, n_top;
+    int32_t id[256];
+    bool rest; /* a call with no token came last */
+} heard;
+
+static int hear(void *user, const wick_token *t)
+{
+    heard *h = user;
+    assert_int_equal(t->size, sizeof *t);
+    assert_false(h->rest);
+    memcpy(h->text + h->n_text, t->text, t->n_text);
+    h->n_text += t->n_text;
+    h->rest = t->id < 0;
+    if (t->id >= 0) {
+        assert_int_equal(t->n_top, h->n_top);
+        assert_true(t->logprob <= 0);
+        for (size_t i = 1; i < t->n_top; i++) assert_true(t->top[i - 1].logprob >= t->top[i].logprob);
+        h->id[h->n_tokens++] = t->id;
+    }
+    return 0;
+}
+
+/* The texts and tokens of the callback are the result's, whatever ends the answer and whatever is held back. */
+static void test_callback_is_the_result(void **state)
+{
+    (void)state;
+    const char *const stops[] = {"xy", "\xc3\xa9z"};
+    for (int k = 0; k < 6; k++) {
+        wick_generate_options o = options(120);
+        wick_result r;
+        static heard h;
+        memset(&h, 0, sizeof h);
+        o.has_seed = true, o.seed = (uint64_t)k, o.temperature = 1.5f, o.top_k = 0, o.top_p = 1, o.min_p = 0;
+        o.n_top_logprobs = k == 1 ? 20 : (uint32_t)k;
+        o.stop = stops, o.n_stop = 2;
+        if (k == 5) o.ignore_eos = false;
+        h.n_top = o.n_top_logprobs;
+        assert_int_equal(wick_llm_generate(llm, "Once", SIZE_MAX, &o, hear, &h, &r, NULL), WICK_OK);
+        assert_int_equal(h.n_text, r.n_text);
+        assert_memory_equal(h.text, r.text, r.n_text);
+        assert_int_equal(r.text[r.n_text], 0);
+        assert_int_equal(h.n_tokens, r.n_ids);
+        assert_memory_equal(h.id, r.ids, r.n_ids * sizeof *r.ids);
+        for (int s = 0; s < 2; s++) assert_null(strstr(r.text, stops[s]));
+        wick_result_release(&r);
+    }
+}
+
+static void test_seeds(void **state)
+{
+    (void)state;
+    wick_generate_options o = options(40);
+    o.temperature = 1.3f;
+    wick_result r[5];
+    for (int i = 0; i < 5; i++) {
+        o.has_seed = i < 3;
+        o.seed = i == 2;
+        r[i] = generate(llm, &o);
+    }
+    assert_true(same(&r[0], &r[1])); /* seed 0 is a seed */
+    assert_false(same(&r[0], &r[2]));
+    assert_false(same(&r[3], &r[4])); /* none: another answer each time */
+    for (int i = 0; i < 5; i++) wick_result_release(&r[i]);
+}
+
+/* Cached prompts are shared within a key only. */
+static void test_user_keys(void **state)
+{
+    (void)state;
+    wick_generate_options o = options(2);
+    const char *text = "a prompt of its own for this test";
+    const uint64_t key[] = {71, 72, 71, 72};
+    for (int i = 0; i < 4; i++) {
+        wick_result r;
+        o.user_key = key[i];
+        assert_int_equal(wick_llm_generate(llm, text, SIZE_MAX, &o, NULL, NULL, &r, NULL), WICK_OK);
+        assert_int_equal(r.n_prompt, strlen(text));
+        assert_int_equal(r.n_cached, i < 2 ? 0 : strlen(text) - 1);
+        wick_result_release(&r);
+    }
+}
+
+/* What the options say, at their bounds; the message names the field. */
+static void test_option_bounds(void **state)
+{
+    (void)state;
+    wick_error err;
+    wick_generate_options o = options(5);
+    o.n_top_logprobs = 21;
+    assert_int_equal(wick_llm_generate(llm, "a", 1, &o, NULL, NULL, NULL, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "top_logprobs");
+    o = options(5);
+    o.min_keep = 1001;
+    assert_int_equal(wick_llm_generate(llm, "a", 1, &o, NULL, NULL, NULL, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "min_keep");
+    o = options(5);
+    o.dry_multiplier = 100.5f;
+    assert_int_equal(wick_llm_generate(llm, "a", 1, &o, NULL, NULL, NULL, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "dry_multiplier");
+    o = options(5);
+    o.deadline_ms = 1, o.max_tokens = 0;
+    wick_result r;
+    if (wick_llm_generate(llm, "a", 1, &o, NULL, NULL, &r, &err) != WICK_OK) /* unless it was done in a millisecond */
+        assert_int_equal(err.kind, WICK_E_LIMIT);
+    wick_result_release(&r);
+
+    wick_token_bias ban[2] = {{'x' + 6, 1000}, {'x' + 6, -100}};
+    o = options(5);
+    o.bias = ban, o.n_bias = 1;
+    r = generate(llm, &o);
+    assert_string_equal(r.text, "xxxxx");
+    wick_result_release(&r);
+    o.n_bias = 2; /* -100 bans, whatever was added before */
+    r = generate(llm, &o);
+    assert_null(strchr(r.text, 'x'));
+    wick_result_release(&r);
+
+    /* A token that would end the answer does so from min_tokens on. */
+    wick_token_bias end = {2, 1000};
+    o = options(9);
+    o.ignore_eos = false, o.bias = &end, o.n_bias = 1, o.min_tokens = 4;
+    r = generate(llm, &o);
+    assert_int_equal(r.n_ids, 4);
+    assert_int_equal(r.reason, WICK_STOPPED_AT_END);
+    wick_result_release(&r);
+
+    /* DRY with breakers of the caller's own: with none a repeat is punished, with this one it is not. */
+    ban[0].bias = 8;
+    o = options(40);
+    o.bias = ban, o.n_bias = 1, o.dry_multiplier = 100, o.dry_base = 4, o.dry_allowed_length = 1;
+    const char *const none[] = {NULL}, *const x[] = {"x"};
+    o.dry_breakers = x, o.n_dry_breakers = 1;
+    wick_result broken = generate(llm, &o);
+    o.dry_breakers = none, o.n_dry_breakers = 0;
+    wick_result punished = generate(llm, &o);
+    assert_false(same(&broken, &punished));
+    wick_result_release(&broken);
+    wick_result_release(&punished);
+}
+
+static void test_embeddings(void **state)
+{
+    (void)state;
+    float *raw, *unit, *named;
+    size_t n;
+    double sum = 0, dot = 0;
+    assert_int_equal(wick_llm_embed(llm, "some words", SIZE_MAX, NULL, false, &raw, &n, NULL), WICK_OK);
+    assert_int_equal(wick_llm_embed(llm, "some words", SIZE_MAX, NULL, true, &unit, &n, NULL), WICK_OK);
+    assert_int_equal(wick_llm_embed(llm, "some words", SIZE_MAX, "mean", true, &named, &n, NULL), WICK_OK);
+    assert_int_equal(n, TINY_EMBD);
+    assert_memory_equal(unit, named, n * sizeof *unit); /* NULL is "mean" */
+    for (size_t i = 0; i < n; i++) {
+        sum += (double)raw[i] * (double)raw[i];
+        dot += (double)raw[i] * (double)unit[i];
+    }
+    assert_true(sum > 1.5 || sum < 0.5); /* not normalized */
+    assert_float_equal(dot * dot, sum, 1e-3 * sum);
+    wick_buffer_free(raw);
+    wick_buffer_free(unit);
+    wick_buffer_free(named);
+    /* Of a text of one token all poolings are the same. */
+    assert_int_equal(wick_llm_embed(llm, "a", 1, "first", false, &raw, &n, NULL), WICK_OK);
+    assert_int_equal(wick_llm_embed(llm, "a", 1, "last", false, &unit, &n, NULL), WICK_OK);
+    assert_int_equal(wick_llm_embed(llm, "a", 1, "mean", false, &named, &n, NULL), WICK_OK);
+    assert_memory_equal(raw, unit, n * sizeof *raw);
+    assert_memory_equal(raw, named, n * sizeof *raw);
+    wick_buffer_free(raw);
+    wick_buffer_free(unit);
+    wick_buffer_free(named);
+}
+
+/* Logits of each position: those of a prefix are the same as those of the whole at its positions. */
+static void test_logits(void **state)
+{
+    (void)state;
+    int32_t ids[9];
+    float *all, *part;
+    size_t n_vocab = 0;
+    for (int i = 0; i < 9; i++) ids[i] = 'a' + i;
+    assert_int_equal(wick_llm_logits(llm, ids, 9, &all, &n_vocab, NULL), WICK_OK);
+    assert_int_equal(n_vocab, TINY_VOCAB);
+    for (size_t n = 1; n < 9; n += 3) {
+        assert_int_equal(wick_llm_logits(llm, ids, n, &part, NULL, NULL), WICK_OK);
+        assert_memory_equal(all, part, n * n_vocab * sizeof *part);
+        wick_buffer_free(part);
+    }
+    wick_buffer_free(all);
+    wick_error err;
+    assert_int_equal(wick_llm_logits(llm, ids, 0, &all, &n_vocab, &err), WICK_E_BAD_PARAMETER);
+}
+
+static void test_info_of_older_programs(void **state)
+{
+    (void)state;
+    union {
+        wick_llm_info i;
+        char room[sizeof(wick_llm_info)];
+    } u;
+    memset(&u, 0x5a, sizeof u);
+    u.i.size = offsetof(wick_llm_info, kv_bytes);
+    assert_int_equal(wick_llm_get_info(llm, &u.i, NULL), WICK_OK);
+    assert_int_equal(u.i.size, offsetof(wick_llm_info, kv_bytes));
+    assert_string_equal(u.i.architecture, "llama");
+    for (size_t k = offsetof(wick_llm_info, kv_bytes); k < sizeof u.room; k++) assert_int_equal(u.room[k], 0x5a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model_defaults),
+        cmocka_unit_test(test_model_defaults), cmocka_unit_test(test_null_and_release),
+        cmocka_unit_test(test_last_error),     cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_builder),        cmocka_unit_test(test_callback_is_the_result),
+        cmocka_unit_test(test_seeds),          cmocka_unit_test(test_user_keys),
+        cmocka_unit_test(test_option_bounds),  cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_logits),         cmocka_unit_test(test_info_of_older_programs),
     };
     return cmocka_run_group_tests(tests, make_model, drop_model);
 }

@@ -2,6 +2,7 @@
  * are read on the caller's thread. */
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"
@@ -220,7 +221,11 @@ wick_status wick_llm_generate_tokens(wick_llm *llm, const int32_t *ids, size_t n
 static wick_status parse_optional(const char *text, const char *name, json_t **out, wick_err *err)
 {
     *out = NULL;
-    return text ? wick_json_parse(text, strlen(text), name, out, err) : WICK_OK;
+    wick_status st = text ? wick_json_parse(text, strlen(text), name, out, err) : WICK_OK;
+    if (st != WICK_E_BAD_FILE) return st;
+    err->kind = WICK_E_BAD_PARAMETER; /* it is an argument, not a file */
+    snprintf(err->subject, sizeof err->subject, "%s", name);
+    return WICK_E_BAD_PARAMETER;
 }
 
 /* prompt: text alone where how is NULL; else its tokens, and how->answer to read the answer with, which is the caller's. */
