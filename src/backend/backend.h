@@ -152,7 +152,7 @@ typedef struct wick_backend {
     void (*kv_usage)(const wick_backend_model *m, wick_kv_usage *out);
     void (*stats)(const wick_backend_model *m, wick_backend_stats *out);
     const char *(*device_label)(const wick_backend_model *m); /* "cpu: AMD EPYC, 2 threads, avx512-vnni, fast" */
-    uint32_t prefill_tokens;                                  /* tokens of prompts that a step does best with; 0: 512 */
+    uint32_t prefill_tokens;                                  /* preferred prompt tokens of a step; 0 means 512 */
 } wick_backend;
 
 /* The registry: a NULL-terminated list in order of preference, made by CMake from the folders that were built. */

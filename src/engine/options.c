@@ -62,7 +62,7 @@ static wick_status probe(const wick_backend *b, const wick_engine_opts *o, uint6
     return WICK_OK;
 }
 
-/* Can this backend run the plan? It is asked in a context of its own, on this thread, and let go. */
+/* Can this backend run the plan? Opens a temporary context on the calling thread, checks the plan in it, and closes it. */
 static wick_status can_run(const wick_backend *b, const wick_engine_opts *o, const wick_plan *plan, wick_err *err)
 {
     wick_backend_ctx *c = NULL;

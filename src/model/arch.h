@@ -85,8 +85,10 @@ typedef struct wick_arch {
     const char *variant_of;      /* shown by inspect, or NULL */
     const wick_block_step *block;
     wick_norm_kind norm;
-    bool torch_plus_one; /* only HF's files do (known by the order of the convolution): MLX added the 1 */
-    bool norm_plus_one;  /* files of MLX and HF store w of (1 + w) */
+    /* HF's files store a norm weight w that stands for 1 + w; MLX's conversions have the 1 added already. The two are told
+     * apart by the layout of the convolution's weight. */
+    bool torch_plus_one;
+    bool norm_plus_one; /* files of MLX and HF store w of (1 + w) */
     wick_act act;
     bool plain_mlp;     /* no gate */
     bool ff_by_weights; /* the width of the MLP is that of its tensors, whatever intermediate_size says */

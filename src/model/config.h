@@ -84,8 +84,8 @@ typedef struct wick_config {
     float embed_scale, residual_scale, logit_scale; /* 0: 1 */
     float attn_scale;                               /* 0: head_dim^-0.5 */
     float attn_softcap, final_softcap, clip_qkv;
-    /* What a checkpoint of HF does not have in its weights, where MLX's conversion does: factors of matrices by role
-     * (0: none), of the rows of SSM_IN, of embedding and logits. */
+    /* Multipliers that MLX's converter folds into the weights and HF's checkpoints do not: of matrices by role (0: none), of
+     * the rows of SSM_IN, of embedding and logits. */
     const float *raw_role_mul, *raw_in_mul; /* [WICK_N_ROLES], [rows of SSM_IN] */
     float raw_embed_scale, raw_logit_scale;
     float temp_beta; /* see wick_op_attn */

@@ -272,7 +272,9 @@ typedef struct wick_plan {
     wick_rope_short rope_short;
     wick_dtype act_dtype; /* the checkpoint's float type: what MLX computes in */
     wick_origin origin;
-    bool load_once; /* a backend may destroy what lies in `arena` of weights that it has a copy of (wick_memory_drop) */
+    /* The plan will be loaded once only: a backend may give back the memory of weights in `arena` as soon as it has its own
+     * copy of them (wick_memory_drop). */
+    bool load_once;
     wick_arena arena; /* owns all of the above */
 } wick_plan;
 

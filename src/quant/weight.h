@@ -51,7 +51,7 @@ double wick_weight_bpw(const wick_weight *w);
 void wick_weight_row(const wick_weight *w, uint32_t r, float *out);
 /* Columns [from, from + n) as a view of their own; false where their codes do not begin and end at whole groups and bytes. */
 bool wick_weight_columns(const wick_weight *w, uint32_t from, uint32_t n, wick_weight *out);
-/* The same for one GGUF block type: n elements (a multiple of the block). False for a type that has no decoder yet. */
+/* Decodes n elements (a multiple of the block) of one GGUF block type to float32. False for a type without a decoder. */
 bool wick_block_decode(wick_dtype t, const void *src, float *dst, uint64_t n);
 bool wick_block_has_decoder(wick_dtype t);
 /* Single values of the scale and code types: E8M0 (a power of two; 255 is NaN) and E4M3 without infinities. */

@@ -47,7 +47,7 @@ typedef struct wick_gen_prompt {
 /* What makes one route differ from another. NULL: nothing to do there. */
 typedef struct wick_gen_format {
     unsigned params; /* the route's bit in the table of parameters */
-    /* What must be there, before a model is looked for; *n: how many prompts. */
+    /* Checks the required parameters, before a model is loaded for them; sets *n to the number of prompts. */
     wick_status (*count)(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err);
     /* g->p is read and the model is there: fills g->prompt and g->base. */
     wick_status (*prepare)(wick_gen *g, wick_err *err);

@@ -64,7 +64,7 @@ typedef struct wick_lin_fmt {
     wick_lin_lut lut; /* of 4-bit codes: the u8 value is lut[code] */
     bool has_bias;    /* biases or mins are stored */
     bool wide;        /* u8 values above 127 occur (matters where the product saturates) */
-    uint8_t top;      /* no u8 value is above */
+    uint8_t top;      /* the largest code value, after the lookup table */
     uint16_t group, block, super;
     uint16_t zero;   /* value of the weight 0 where no bias is stored */
     uint16_t centre; /* taken off the value by the float kernels, so that sums do not cancel */
@@ -123,7 +123,7 @@ typedef struct wick_lin_prep_args {
 typedef struct wick_lin_kernels {
     uint32_t mr_int, mr_float; /* rows in a panel, at most */
     uint32_t nt;               /* tiles in one unpacked block: 1 or 2 */
-    bool is_signed;            /* codes of wide formats are multiplied as code - 128: start makes up for it */
+    bool is_signed;            /* codes are multiplied as code - 128; `start` adds 128 * sum(xq) back */
     bool in_place;             /* mul_int reads 4-bit codes without a table where they are packed */
     void (*prep_int)(const wick_lin_prep_args *a);
     void (*prep_float)(const wick_lin_prep_args *a);

@@ -402,8 +402,8 @@ static int append(mlx_vector_array v, mlx_array a)
     return a.ctx ? wick_mlx.vector_array_append_value(v, a) : 0;
 }
 
-/* Starts the evaluation of the output. All that the sequences now hold is part of it, but for states, and for a step
- * without an output. */
+/* Starts the evaluation of the output. KV is evaluated as a dependency of the output; states, and a step without output,
+ * must be listed. */
 static wick_status start(wick_backend_model *m, const wick_mlx_out *out, wick_err *err)
 {
     wick_mlx_step *s = &m->step;
