@@ -335,7 +335,7 @@ uint32_t wick_f_string(wick_f_pool *p, const char *s, size_t n)
     return p->n_str++;
 }
 
-static uint32_t add_keys(wick_f_pool *p, wick_keys k)
+static uint32_t add_keys(wick_f_pool *p, wick_formula_keys k)
 {
     if (!wick_re_room(p->re, (void **)&p->keys, &p->cap_keys, (uint64_t)p->n_keys + 1, sizeof *p->keys)) return 0;
     p->keys[p->n_keys] = k;
@@ -348,7 +348,7 @@ uint32_t wick_f_keys_one(wick_f_pool *p, uint32_t string)
 {
     const uint32_t *old = wick_f_table_get(&p->memo, MEMO_KEY_ONE, string, 0, 0);
     if (old) return *old;
-    uint32_t id = add_keys(p, (wick_keys){.kind = KEYS_ONE, .a = string});
+    uint32_t id = add_keys(p, (wick_formula_keys){.kind = KEYS_ONE, .a = string});
     wick_f_table_put(p->re, &p->memo, MEMO_KEY_ONE, string, 0, 0, id);
     return id;
 }
@@ -357,7 +357,7 @@ uint32_t wick_f_keys_re(wick_f_pool *p, wick_re r)
 {
     const uint32_t *old = wick_f_table_get(&p->memo, MEMO_KEY_RE, r, 0, 0);
     if (old) return *old;
-    uint32_t id = add_keys(p, (wick_keys){.kind = KEYS_RE, .a = r});
+    uint32_t id = add_keys(p, (wick_formula_keys){.kind = KEYS_RE, .a = r});
     wick_f_table_put(p->re, &p->memo, MEMO_KEY_RE, r, 0, 0, id);
     return id;
 }
@@ -367,11 +367,11 @@ uint32_t wick_f_keys_others(wick_f_pool *p, uint32_t *strings, uint32_t n, const
     if (!wick_re_room(p->re, (void **)&p->lists, &p->cap_lists, (uint64_t)p->n_lists + n + n_re, sizeof *p->lists))
         return 0;
     if (n) qsort(strings, n, sizeof *strings, by_id);
-    wick_keys k = {.kind = KEYS_OTHERS, .a = p->n_lists, .n = n, .b = p->n_lists + n, .n_re = n_re};
+    wick_formula_keys k = {.kind = KEYS_OTHERS, .a = p->n_lists, .n = n, .b = p->n_lists + n, .n_re = n_re};
     if (n) memcpy(p->lists + k.a, strings, n * sizeof *strings);
     if (n_re) memcpy(p->lists + k.b, re, n_re * sizeof *re);
     for (uint32_t i = 0; i < p->n_keys; i++) { /* a schema that is used twice has the same set */
-        const wick_keys *o = &p->keys[i];
+        const wick_formula_keys *o = &p->keys[i];
         if (o->kind == KEYS_OTHERS && o->n == n && o->n_re == n_re &&
             (n + n_re == 0 || memcmp(p->lists + o->a, p->lists + k.a, (n + n_re) * sizeof *strings) == 0))
             return i;
@@ -391,7 +391,7 @@ static bool re_has(wick_f_pool *p, wick_re r, uint32_t string)
 
 bool wick_f_keys_have(wick_f_pool *p, uint32_t keys, uint32_t string)
 {
-    wick_keys k = p->keys[keys];
+    wick_formula_keys k = p->keys[keys];
     if (k.kind == KEYS_ONE) return k.a == string;
     if (k.kind == KEYS_RE) return re_has(p, k.a, string);
     if (k.n && bsearch(&string, p->lists + k.a, k.n, sizeof *p->lists, by_id)) return false;

@@ -51,11 +51,11 @@ typedef struct wick_f_node {
 } wick_f_node;
 
 typedef enum wick_keys_kind { KEYS_ONE, KEYS_RE, KEYS_OTHERS } wick_keys_kind;
-typedef struct wick_keys { /* a set of keys */
+typedef struct wick_formula_keys { /* a set of keys */
     wick_keys_kind kind;
     uint32_t a;          /* ONE: a string; RE: an expression; OTHERS: strings lists[a .. a + n), sorted, */
     uint32_t n, b, n_re; /* and expressions lists[b .. b + n_re): the keys that are in none of them */
-} wick_keys;
+} wick_formula_keys;
 
 typedef struct wick_f_slot {
     uint32_t key[4], value;
@@ -73,7 +73,7 @@ typedef struct wick_f_pool {
     uint32_t n_nodes, cap_nodes;
     uint32_t *lists;
     uint32_t n_lists, cap_lists;
-    wick_keys *keys;
+    wick_formula_keys *keys;
     uint32_t n_keys, cap_keys;
     wick_str *str; /* texts of keys, decoded; in the arena */
     uint32_t n_str, cap_str;

@@ -41,7 +41,7 @@ static void gather(names *x, wick_f f)
         for (uint32_t i = 0; i < y.b; i++) gather(x, p->lists[y.a + i]);
     if (y.kind == F_REQ) add_literal(x, y.a);
     if (y.kind != F_EACH) return;
-    wick_keys k = p->keys[y.a];
+    wick_formula_keys k = p->keys[y.a];
     if (k.kind == KEYS_ONE) add_literal(x, k.a);
     if (k.kind == KEYS_RE) add_pattern(x, k.a);
     if (k.kind != KEYS_OTHERS) return;
@@ -107,7 +107,7 @@ static void ask_simple(wick_js_pool *p, const wick_js_frame *f, const names *x, 
     for (uint32_t i = 0; i < n; i++) {
         wick_f_node z = q->node[y.kind == F_AND ? q->lists[y.a + i] : f->need];
         if (z.kind != F_EACH) continue;
-        wick_keys k = q->keys[z.a];
+        wick_formula_keys k = q->keys[z.a];
         if (k.kind == KEYS_ONE) {
             uint32_t *at = bsearch(&k.a, x->lit, x->n, sizeof *x->lit, by_id);
             if (at) v[at - x->lit] = wick_f_and2(q, v[at - x->lit], z.b);

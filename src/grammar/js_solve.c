@@ -18,7 +18,7 @@ static bool deeper(wick_f_pool *p)
 static bool key_in(const wick_js_at *at, uint32_t keys)
 {
     if (at->key != JS_NO_KEY) return wick_f_keys_have(at->p, keys, at->key);
-    const wick_keys *k = &at->p->keys[keys];
+    const wick_formula_keys *k = &at->p->keys[keys];
     if (k->kind == KEYS_ONE) return false;
     uint32_t n = k->kind == KEYS_RE ? 1 : k->n_re;
     const wick_re *re = k->kind == KEYS_RE ? &k->a : at->p->lists + k->b;
