@@ -1,5 +1,5 @@
 /* fuzz/fuzz_tokenizer.c - tokenizer files of each format, then a text through what was loaded and back.
- * The first byte chooses the reader: tokenizer.json, tokenizer.model, the arrays of a GGUF vocabulary, tiktoken lines. The last
+ * The first byte chooses the reader: tokenizer.json, tokenizer.model, the arrays of a GGUF vocabulary, tiktoken lines or tekken.json. The last
  * 64 bytes are the text. */
 #include <stddef.h>
 #include <stdint.h>
@@ -54,7 +54,9 @@ static wick_status load(wick_tokenizer **t, uint8_t kind, const char *p, size_t 
     case 0: return wick_tokenizer_from_json(t, p, n, "fuzz", NULL);
     case 1: return wick_tokenizer_from_spm(t, p, n, "fuzz", NULL);
     case 2: return arrays(t, (const uint8_t *)p, n);
-    default: return wick_tiktoken_load(t, p, n, "tiktoken.model", NULL);
+    default:
+        if (kind & 4) return wick_tekken_load(t, p, n, "tekken.json", NULL);
+        return wick_tiktoken_load(t, p, n, "tiktoken.model", NULL);
     }
 }
 

@@ -23,7 +23,8 @@ on the CPU backend at `exact` precision. `WICK_PARITY=all` runs every quantizati
 ## Families
 
 Names are those of `model_type` in config.json and of `general.architecture` in GGUF. A quantization is bits:group (and
-mode); `4bit` and `8bit` are affine with groups of 64. GGUF calls mixtral `llama` and deepseek_v2 `deepseek2`.
+mode); `4bit` and `8bit` are affine with groups of 64. GGUF calls mixtral `llama` and deepseek_v2 `deepseek2`. "on MLX": a case
+of the family is run on the MLX backend by every build that has it. "real file tried": by `make test-real`.
 
 """
 TYPES = """
@@ -76,6 +77,30 @@ def tested():
     return cells, foreign
 
 
+def listed(name):
+    """Lines of a file of tests/lists; what a line is, and when it was read, is in the file's first line."""
+    lines = (ROOT / "tests" / "lists" / name).read_text().split("\n")
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def read_on(name):
+    return (ROOT / "tests" / "lists" / name).read_text().split("\n")[0].rsplit("Read on ", 1)[1].rstrip(".")
+
+
+def missing():
+    """What others have a name for and the tables here have not."""
+    hf = {n for _, names, _ in architectures() for n in names}
+    gguf = {n for _, _, names in architectures() for n in names}
+    others = (("mlx_lm_families.txt", hf, "mlx-lm's `model_type` values"), ("llama_cpp_architectures.txt", gguf, "llama.cpp's `general.architecture` values"))
+    text = "\n## What others run\n"
+    for name, known, title in others:
+        names = listed(name)
+        left = [n for n in names if n not in known]
+        text += (f"\n{len(names) - len(left)} of {title} ({len(names)} on {read_on(name)}, tests/lists) are known here. Not: "
+                 + ", ".join(left) + ".\n")
+    return text
+
+
 def row(cells):
     return "| " + " | ".join(cells) + " |\n"
 
@@ -83,23 +108,27 @@ def row(cells):
 def generate():
     from foreign import TITLES
     cells, foreign = tested()
-    text = HEAD + row(["family", "model_type", "GGUF name", "MLX", "Hugging Face", "NPZ", "GGUF"]) + row(["---"] * 7)
+    text = HEAD + row(["family", "model_type", "GGUF name", "MLX", "Hugging Face", "NPZ", "GGUF", "on MLX", "real file tried"]) \
+        + row(["---"] * 9)
+    import test_mlx
+    import test_parity
+    real = dict(line.split("\t") for line in listed("real_files.txt"))
+    mlx_types = {test_parity.CASES[case]["model_type"] for case, _, _ in test_mlx.FAMILIES}
     for name, hf, gguf in architectures():
         mine = {}
         for t in hf:
             for layout, quants in cells.get(t, {}).items():
                 mine[layout] = list(dict.fromkeys(mine.get(layout, []) + quants))
         text += row([name, ", ".join(hf), ", ".join(gguf) or "-"]
-                    + [", ".join(mine.get(layout, [])) or "-" for layout in ("mlx", "hf", "npz", "gguf")])
-    import test_mlx
-    import test_parity
+                    + [", ".join(mine.get(layout, [])) or "-" for layout in ("mlx", "hf", "npz", "gguf")]
+                    + ["yes" if mlx_types & set(hf) else "-", real.get(name, "-")])
     on_mlx = ", ".join(f"{case} ({layout} {quant})" for case, layout, quant in test_mlx.FAMILIES)
     text += TYPES.format(types=", ".join(test_parity.GGUF_TYPES), mlx=on_mlx)
     text += OTHER + row(["quantizer", "what", "tested with"]) + row(["---"] * 3)
     for kind, families in foreign.items():
         text += row([kind, TITLES[kind], ", ".join(dict.fromkeys(families))])
     text += row(["mxfp4", "the original gpt-oss: blocks and scales of stacked experts", "gpt_oss"])
-    return text + NOT
+    return text + NOT + missing()
 
 
 def main():

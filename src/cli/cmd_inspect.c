@@ -10,6 +10,8 @@
 #include "model/arch.h"
 #include "model/fit.h"
 #include "model/model.h"
+#include "model/vocab.h"
+#include "format/gguf.h"
 
 enum { MAX_LABELS = 48 };
 
@@ -75,10 +77,35 @@ static uint64_t total_bytes(const wick_model *m)
     return n;
 }
 
+/* llama.cpp's names by general.file_type; NULL: no such number. */
+static const char *file_type_name(int64_t t)
+{
+    static const char *const name[] = {"F32",    "F16",    "Q4_0",  "Q4_1",    NULL,     NULL,     NULL,     "Q8_0",
+                                       "Q5_0",   "Q5_1",   "Q2_K",  "Q3_K_S",  "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M",
+                                       "Q5_K_S", "Q5_K_M", "Q6_K",  "IQ2_XXS", "IQ2_XS", "Q2_K_S", "IQ3_XS", "IQ3_XXS",
+                                       "IQ1_S",  "IQ4_NL", "IQ3_S", "IQ3_M",   "IQ2_S",  "IQ2_M",  "IQ4_XS", "IQ1_M",
+                                       "BF16",   NULL,     NULL,    NULL,      "TQ1_0",  "TQ2_0",  "MXFP4",  "NVFP4"};
+    return t >= 0 && t < (int64_t)(sizeof name / sizeof *name) ? name[t] : NULL;
+}
+
+/* What a GGUF file calls itself, else the type of most of its bytes. */
+static const char *gguf_quant(const wick_model *m, const tally *t)
+{
+    int64_t type = -1;
+    if (wick_gguf_i64(m->tensors.gguf, "general.file_type", 0, INT32_MAX, -1, &type, NULL) == WICK_OK &&
+        file_type_name(type))
+        return file_type_name(type);
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < t->n; i++)
+        if (t->bytes[i] > t->bytes[best]) best = i;
+    return t->n ? t->label[best] : "none";
+}
+
 /* "affine 4-bit group 64", "awq 4-bit group 128", "fp8"; a mode that is a strange text is escaped. */
-static const char *quant_label(const wick_model *m, char *dst, size_t cap)
+static const char *quant_label(const wick_model *m, const tally *t, char *dst, size_t cap)
 {
     char shown[32];
+    if (m->tensors.gguf) return gguf_quant(m, t);
     const json_t *q = json_object_get(m->config.json, "quantization");
     if (!json_is_object(q)) q = json_object_get(m->config.json, "quantization_config");
     const json_t *bits = json_object_get(q, "bits"), *group = json_object_get(q, "group_size");
@@ -121,7 +148,7 @@ static wick_status print_inspect_json(const wick_model *m, const tally *t, bool 
     json_object_set_new(o, "context", json_integer(c->n_ctx));
     json_object_set_new(o, "parameters", json_integer((json_int_t)m->plan.n_params));
     json_object_set_new(o, "bytes", json_integer((json_int_t)total_bytes(m)));
-    json_object_set_new(o, "quantization", json_string(quant_label(m, label, sizeof label)));
+    json_object_set_new(o, "quantization", json_string(quant_label(m, t, label, sizeof label)));
     json_object_set_new(o, "types", quantization_json(t));
     if (runs) {
         json_t *fit = json_object();
@@ -150,7 +177,7 @@ static void print_inspect_text(const wick_model *m, const tally *t, bool runs, c
         printf("shape          %u layers, hidden %u, %u heads (%u KV) of %u, vocabulary %u, context %u\n", c->n_layer,
                c->n_embd, c->n_head, c->n_kv_head, c->head_dim, c->n_vocab, c->n_ctx);
     if (m->plan.n_params) printf("parameters     %.3f B\n", (double)m->plan.n_params / 1e9);
-    printf("quantization   %s\n", quant_label(m, label, sizeof label));
+    printf("quantization   %s\n", quant_label(m, t, label, sizeof label));
     for (uint32_t i = 0; i < t->n; i++)
         printf("               %-8s %5u tensors %12s\n", t->label[i], t->count[i],
                wick_format_bytes(a, sizeof a, t->bytes[i]));
@@ -177,6 +204,15 @@ static wick_status run_inspect(const wick_args *a, wick_err *err)
     wick_discover_opts_from(&d, a);
     WICK_TRY(wick_resolve_model(&path, a->operand[0], &d, err));
     wick_status st = wick_model_open(&m, path, err);
+    if (st == WICK_OK) { /* what the program would refuse at its tokenizer does not run either */
+        wick_tokenizer *tok = NULL;
+        wick_status text = wick_model_tokenizer(&m, &tok, err);
+        wick_tokenizer_free(tok);
+        if (text != WICK_OK && text != WICK_E_MODEL_NOT_FOUND) {
+            st = text;
+            wick_model_close(&m);
+        }
+    }
     bool runs = st == WICK_OK;
     if (!runs) {
         memset(&m, 0, sizeof m);

@@ -50,6 +50,20 @@ static const char *foreign_weights(const wick_dir_list *l)
     return NULL;
 }
 
+static bool has(const wick_dir_list *l, const char *name)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->name[i], name) == 0) return true;
+    return false;
+}
+
+static const char *remedy_for(const char *got)
+{
+    if (strstr(got, "LoRA")) return "fuse it with its base model first";
+    if (strstr(got, "tokenizer")) return "download the weights too";
+    return "convert it to safetensors or GGUF first";
+}
+
 static wick_status open_folder(wick_tensor_dir *d, const char *folder, wick_err *err)
 {
     wick_dir_list list = {0};
@@ -57,16 +71,19 @@ static wick_status open_folder(wick_tensor_dir *d, const char *folder, wick_err 
     size_t best = 3; /* an index of readers: safetensors before npz before gguf */
     for (size_t i = 0; i < list.n; i++)
         for (size_t k = 0; k < best; k++) {
-            bool shard = k == 0 && wick_starts_with(list.name[i], "model");
+            bool shard =
+                k == 0 && (wick_starts_with(list.name[i], "model") || wick_starts_with(list.name[i], "consolidated"));
             bool index = k == 0 && strcmp(list.name[i], "model.safetensors.index.json") == 0;
             if (index || ((shard || k > 0) && wick_ends_with(list.name[i], readers[k].ending))) best = k;
         }
     wick_status st = WICK_OK;
     if (best == 3) {
         const char *got = foreign_weights(&list);
+        if (has(&list, "adapter_config.json") || has(&list, "adapters.safetensors")) got = "a LoRA adapter";
+        if (!got && (has(&list, "tokenizer.json") || has(&list, "tokenizer.model")))
+            got = "a tokenizer without weights";
         if (got)
-            st = wick_err_format(err, folder, "model*.safetensors, .npz or .gguf", got,
-                                 "convert it to safetensors or GGUF first");
+            st = wick_err_format(err, folder, "model*.safetensors, .npz or .gguf", got, remedy_for(got));
         else
             st = WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, folder,
                            "%s: this folder holds no model (expected model*.safetensors, .npz or .gguf)", folder);

@@ -160,6 +160,9 @@ static wick_status read_file(wick_tensor_dir *d, const char *path, wick_err *err
     if (r.failed)
         return WICK_FAIL(err, WICK_E_BAD_FILE, path, "%s: %" PRIu64 " bytes, too short for a safetensors file", path,
                          f->n_bytes);
+    const char *what, *remedy;
+    if (n > MAX_HEADER && wick_content_sniff(f, &what, &remedy) == WICK_CONTENT_FOREIGN)
+        return wick_content_refuse(f, err); /* a Git LFS pointer, the page of a failed download */
     if (n > MAX_HEADER)
         return WICK_FAIL(err, WICK_E_BAD_FILE, path,
                          "%s: byte 0: a header of %" PRIu64 " bytes, more than the limit of %u", path, n, MAX_HEADER);
@@ -261,15 +264,17 @@ done:
     return st;
 }
 
-/* As mlx-lm does without an index: model*.safetensors, in the order of their names. */
+/* As mlx-lm does without an index: model*.safetensors, in the order of their names; else Mistral's consolidated*.safetensors. */
 static wick_status read_glob(wick_tensor_dir *d, const char *folder, wick_err *err)
 {
+    static const char *const begin[] = {"model", "consolidated"};
     wick_dir_list list = {0};
     WICK_TRY(wick_dir_list_read(&list, folder, err));
     wick_status st = WICK_OK;
-    for (size_t i = 0; i < list.n && st == WICK_OK; i++)
-        if (wick_starts_with(list.name[i], "model") && wick_ends_with(list.name[i], ".safetensors"))
-            st = add_shard(d, folder, list.name[i], err);
+    for (int k = 0; k < 2 && !d->n_files; k++)
+        for (size_t i = 0; i < list.n && st == WICK_OK; i++)
+            if (wick_starts_with(list.name[i], begin[k]) && wick_ends_with(list.name[i], ".safetensors"))
+                st = add_shard(d, folder, list.name[i], err);
     wick_dir_list_free(&list);
     if (st == WICK_OK && d->n_files == 0)
         st = WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, folder, "%s: no model.safetensors in this folder", folder);

@@ -99,6 +99,14 @@ static wick_status find_arch(wick_config *c, bool meta_only, wick_err *err)
     char *name = wick_arena_strndup(&c->arena, s.p, s.n);
     if (!name) return wick_err_oom(err, "the configuration", 0, 0);
     c->model_type = name;
+    wick_str kind = {0};
+    WICK_TRY(wick_gguf_str(c->gguf, "general.type", &kind, err));
+    if (strcmp(name, "clip") == 0 || wick_str_eq(kind, wick_str_of("mmproj")))
+        return wick_err_format(err, c->where, "a language model", "a projector of images (mmproj)",
+                               "give the model's own GGUF file");
+    if (wick_str_eq(kind, wick_str_of("adapter")))
+        return wick_err_format(err, c->where, "a language model", "a LoRA adapter",
+                               "merge it into its base model first");
     c->arch = wick_arch_find(name, true);
     return c->arch || meta_only ? WICK_OK : wick_arch_unknown(name, true, c->where, err);
 }

@@ -150,6 +150,9 @@ static const char *const decisive[] = {"attention_multiplier",
                                        "attention.temperature_scale",
                                        "logit_softcap"};
 
+/* Of params.json: sections of models that are not run from this form. */
+static const char *const decisive_objects[] = {"moe", "yarn", "llama_4_scaling"};
+
 bool wick_config_saw_json(const wick_config *c, const char *key)
 {
     return c->seen && json_object_set_new(c->seen, key, json_true()) == 0;
@@ -213,7 +216,9 @@ static wick_status check_json(const wick_config *c, unread *u, wick_err *err)
         const json_t *v = json_object_iter_value(it);
         if (json_object_get(c->seen, key) || json_is_null(v) || json_is_false(v) || idle(key)) continue;
         double x = json_number_value(v);
-        if (listed(decisive, N(decisive), key) && (json_is_true(v) || (json_is_number(v) && x != 0 && x != 1)))
+        bool whole = listed(decisive_objects, N(decisive_objects), key) && json_is_object(v);
+        if (whole ||
+            (listed(decisive, N(decisive), key) && (json_is_true(v) || (json_is_number(v) && x != 0 && x != 1))))
             return refuse_key(c, key, err);
         note(u, key, strlen(key));
     }

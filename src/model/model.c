@@ -137,13 +137,24 @@ static wick_status set_name(wick_model *m, wick_err *err)
 static wick_status open_config(wick_model *m, const char *folder, bool meta_only, wick_err *err)
 {
     if (m->tensors.format == WICK_GGUF) return wick_config_from_gguf(&m->config, &m->tensors, m->path, meta_only, err);
-    char *path = wick_path_join(folder, "config.json");
+    /* Mistral's own files: other names, q and k for interleaved rope, and params.json beside them. */
+    bool native = wick_tensor_find(&m->tensors, "tok_embeddings.weight") != NULL;
+    char *path = wick_path_join(folder, "config.json"), *params = wick_path_join(folder, "params.json");
+    if (native && path && params && wick_path_is_file(params)) {
+        wick_free(path);
+        path = params;
+        params = NULL;
+    }
+    wick_free(params);
     if (!path) return wick_err_oom(err, "a path", 0, 0);
     wick_status st;
     if (!wick_path_is_file(path))
         st = wick_err_format(err, folder, "config.json beside the weights", "no such file", NULL);
     else
         st = wick_config_from_json(&m->config, path, meta_only, err);
+    if (st == WICK_OK && native && !json_object_get(m->config.json, "dim"))
+        st = wick_err_format(err, folder, "params.json beside weights under Mistral's own names", "config.json alone",
+                             NULL);
     wick_free(path);
     return st;
 }

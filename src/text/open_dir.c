@@ -178,8 +178,8 @@ static wick_status load_file(wick_tokenizer **out, const char *dir, const char *
 /* The tokenizer file of a folder, in order of preference; NULL if there is none. */
 static const char *choose(const wick_dir_list *l)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "tiktoken.model", "spiece.model",
-                                        "sentencepiece.bpe.model"};
+    static const char *const names[] = {"tokenizer.json", "tekken.json",  "tokenizer.model",
+                                        "tiktoken.model", "spiece.model", "sentencepiece.bpe.model"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         for (size_t i = 0; i < l->n; i++)
             if (strcmp(l->name[i], names[k]) == 0) return names[k];
@@ -201,7 +201,8 @@ wick_status wick_tokenizer_open_dir(wick_tokenizer **out, const char *dir, wick_
                        "%s: no tokenizer.json, tokenizer.model or .tiktoken file in the folder", dir);
     } else {
         bool json = strcmp(name, "tokenizer.json") == 0;
-        st = load_file(&t, dir, name, json ? load_json : load_model, err);
+        bool tekken = strcmp(name, "tekken.json") == 0;
+        st = load_file(&t, dir, name, json ? load_json : tekken ? wick_tekken_load : load_model, err);
         if (st == WICK_OK)
             st = wick_tok_dress(t, dir, json || t->model.raw_bytes ? WICK_DRESS_JSON : WICK_DRESS_SPM, err);
     }

@@ -11,3 +11,6 @@ bool wick_tiktoken_looks_like(const char *data, size_t n);
 /* Special tokens and the pattern follow from tokenizer_config.json in dir, from the name, or from the size. */
 wick_status wick_tiktoken_load(wick_tokenizer **out, const char *data, size_t n, const char *path,
                                wick_err *err) WICK_MUST_CHECK;
+/* Mistral's tekken.json. */
+wick_status wick_tekken_load(wick_tokenizer **out, const char *data, size_t n, const char *path,
+                             wick_err *err) WICK_MUST_CHECK;

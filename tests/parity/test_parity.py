@@ -186,6 +186,17 @@ def test_meta_names(tmp_path):
     (out / "config.json").write_text(json.dumps({"dim": 128, "n_layers": 2, "n_heads": 4, "hidden_dim": 256, "norm_eps": 1e-5,
                                                  "vocab_size": -1}))
     compare(out, ref, prompt_of("llama-traditional"))
+    own = tmp_path / "mistral"  # the same weights as Mistral publishes them
+    own.mkdir()
+    mx.save_safetensors(str(own / "consolidated.safetensors"), weights)
+    params = {"dim": 128, "n_layers": 2, "n_heads": 4, "n_kv_heads": 4, "head_dim": 32, "hidden_dim": 256, "norm_eps": 1e-5,
+              "vocab_size": config["vocab_size"], "rope_theta": config.get("rope_theta", 10000.0)}
+    (own / "params.json").write_text(json.dumps(params))
+    (own / "config.json").write_text(json.dumps({**config, "model_type": "mistral"}))  # which would turn q and k in halves
+    compare(own, ref, prompt_of("llama-traditional"))
+    (own / "params.json").write_text(json.dumps({**params, "moe": {"num_experts": 8}}))
+    r = subprocess.run([find_wick(), "logits", str(own), "--tokens", "1"], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 4 and "moe" in r.stderr, r.stderr
 
 
 def test_norm_head(tmp_path):

@@ -218,3 +218,17 @@ def test_quality_begins_windows_as_texts_begin(tmp_path):
     q = json.loads(wick("bench", path_of("gemma3"), "--quality", "-p", "144", "-c", "48", "--file", tmp_path / "a.txt", "--json"))["quality"]
     print(f"\ngemma3: {q}")
     assert q["n_tokens"] == 3 * 47 and q["perplexity_exact"] < 2000 and q["kl_mean"] < 0.02
+
+
+def test_tekken():
+    """Mistral's own vocabulary, cut and merged by tiktoken as Mistral's library does, behind its 1,000 special tokens."""
+    tiktoken = pytest.importorskip("tiktoken")
+    import base64
+    d = json.loads((Path(MODELS) / "tekken" / "tekken.json").read_text())
+    c = d["config"]
+    n = c["default_vocab_size"] - c["default_num_special_tokens"]
+    ranks = {base64.b64decode(t["token_bytes"]): t["rank"] for t in d["vocab"] if t["rank"] < n}
+    enc = tiktoken.Encoding("tekken", pat_str=c["pattern"], mergeable_ranks=ranks, special_tokens={})
+    for text in ["\n".join(TEXTS).replace("\x00", ""), " ".join(texts()[31:]).replace("\x00", "")]:
+        got = json.loads(wick("tokenize", Path(MODELS) / "tekken", "-f", "-", "--json", stdin=text.encode()))["ids"]
+        assert got == [1] + [i + c["default_num_special_tokens"] for i in enc.encode(text, disallowed_special=())], repr(text)
