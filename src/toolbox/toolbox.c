@@ -1,4 +1,4 @@
-/* toolbox/config.c - reads the file of tools, opens what it names, closes it. */
+/* toolbox/toolbox.c - reads the file of tools, opens what it names, closes it. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"

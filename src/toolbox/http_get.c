@@ -1,4 +1,4 @@
-/* toolbox/fetch.c - the built-in tool http_get: only given hosts, and never an address of this machine or its network.
+/* toolbox/http_get.c - the built-in tool http_get: only given hosts, and never an address of this machine or its network.
  *
  * A host is compared by name; "*.example.org" allows what is below it. The address that the name leads to is looked at when the
  * connection is made, not before, so a name that points inside does not get there. An address that the configuration itself
