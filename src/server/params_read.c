@@ -189,14 +189,32 @@ static wick_status bias_value(wick_param_reading *r, const wick_param *q, const 
     return WICK_OK;
 }
 
+/* A text as a key, which llama.cpp's clients may write: one more pair for wick_params_sampling. */
+static wick_status text_key(wick_param_reading *r, const wick_param *q, const char *key, json_t *x, json_t *pairs)
+{
+    float bias;
+    WICK_TRY(bias_value(r, q, key, x, &bias));
+    if (json_array_append_new(pairs, json_pack("[s, O]", key, x)) != 0) return wick_err_oom(r->err, q->name, 0, 0);
+    r->p->bias_text = pairs;
+    return WICK_OK;
+}
+
 static wick_status bias_object(wick_param_reading *r, const wick_param *q, const json_t *v, wick_logit_bias *b,
                                uint32_t *n)
 {
     const char *key;
-    json_t *x;
+    json_t *x, *pairs = NULL;
+    if (r->route & WICK_P_LLAMA) {
+        pairs = json_array();
+        WICK_TRY(wick_params_keep(r->p, pairs, r->err));
+    }
     json_object_foreach((json_t *)(uintptr_t)v, key, x)
     {
         int64_t id;
+        if (pairs && *key && !wick_parse_i64(key, &id)) {
+            WICK_TRY(text_key(r, q, key, x, pairs));
+            continue;
+        }
         if (!wick_parse_i64(key, &id) || id < 0 || id > INT32_MAX)
             return BAD(r, q->name, "logit_bias: \"%.40s\" is no token id", key);
         b[*n].id = (int32_t)id;

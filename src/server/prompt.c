@@ -1,10 +1,28 @@
 /* server/prompt.c - see prompt.h. */
 #include "server/prompt.h"
 #include <string.h>
+#include <time.h>
 #include "base/json.h"
 #include "base/str.h"
 
 #define BAD(name, ...) WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, __VA_ARGS__)
+
+/* llama-server gives templates today's date, in the two forms that they ask for. NULL: out of memory. */
+static json_t *llama_vars(const wick_params *p)
+{
+    const time_t now = time(NULL);
+    struct tm tm;
+    char date[32], datetime[32];
+    localtime_r(&now, &tm);
+    strftime(date, sizeof date, "%d %b %Y", &tm);
+    strftime(datetime, sizeof datetime, "%b %d %Y", &tm);
+    json_t *vars = json_pack("{s:s, s:s}", "date_string", date, "datetime", datetime);
+    if (vars && p->template_vars && json_object_update(vars, (json_t *)(uintptr_t)p->template_vars) != 0) {
+        json_decref(vars);
+        return NULL;
+    }
+    return vars;
+}
 
 wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_ids, wick_chat_prompt *out,
                               wick_err *err)
@@ -18,10 +36,12 @@ wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_
                    why ? ": " : "", why ? why->message : "");
     const char *own = wick_chat_get_caps(c)->thinking_switch;
     const bool on = p->llama_defaults && own && strcmp(own, "enable_thinking") == 0;
+    json_t *vars = p->llama_defaults ? llama_vars(p) : json_incref((json_t *)(uintptr_t)p->template_vars);
+    if (p->llama_defaults && !vars) return wick_err_oom(err, "variables of the template", 0, 0);
     const wick_chat_request in = {.messages = p->messages,
                                   .tools = p->tool_choice_none ? NULL : p->tools,
                                   .documents = p->documents,
-                                  .vars = p->template_vars,
+                                  .vars = vars,
                                   .reasoning_effort = p->reasoning_effort,
                                   .thinking = p->thinking || !on ? p->thinking : 1,
                                   .ending = p->continue_final_message  ? WICK_CHAT_CONTINUE
@@ -29,7 +49,9 @@ wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_
                                             : p->add_generation_prompt ? WICK_CHAT_ANSWER
                                                                        : WICK_CHAT_CLOSED,
                                   .no_ids = no_ids};
-    return wick_chat_prompt_build(c, &in, out, err);
+    const wick_status st = wick_chat_prompt_build(c, &in, out, err);
+    json_decref(vars);
+    return st;
 }
 
 wick_status wick_prompt_encode(const wick_engine *e, const char *text, size_t n, unsigned flags, const char *name,

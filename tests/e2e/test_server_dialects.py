@@ -252,3 +252,11 @@ def test_ollama_takes_any_content_type(server, kind):
     assert server.post("/api/chat", body, headers={"Content-Type": kind})[2]["message"]["content"] == HELLO
     assert server.post("/api/chat", body, headers={"Content-Type": kind, "Origin": "http://evil.example"})[0] == 403
     assert server.post("/v1/chat/completions", {"messages": user("hi")}, headers={"Content-Type": kind})[0] == 415
+
+
+def test_llama_habits(server):
+    banned = server.post("/completion", {"prompt": "@script_0@", "n_predict": 4, "temperature": 0, "logit_bias": {"zz": -100, "5": 1.5}})
+    assert banned[0] == 200 and len(banned[2]["generation_settings"]["logit_bias"]) == 3  # one token, and the two bytes of zz
+    two = user("hi") + [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]
+    assert server.post("/chat/completions", {"messages": two})[0] == 400
+    assert server.post("/chat/completions", {"messages": two, "add_generation_prompt": False})[0] == 200

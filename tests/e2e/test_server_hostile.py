@@ -89,7 +89,7 @@ WRONG = {
     "modalities": [["audio"], "text", []], "audio": [{}], "prediction": [1], "verbosity": [1], "web_search_options": [{}],
     "reasoning_effort": ["very", 1], "chat_template_kwargs": [1, []], "documents": [1], "chat_template": ["{{ 1 }}"],
     "add_generation_prompt": ["x"], "continue_final_message": [1, True], "ignore_eos": ["x"], "skip_special_tokens": [1],
-    "grammar": ["root ::= x"], "guided_json": [{}], "nope": [None], "Temperature": [1], "": [1], "temperature ": [1],
+    "grammar": ["root ::= x"], "guided_json": [1, {"type": 5}], "nope": [None], "Temperature": [1], "": [1], "temperature ": [1],
 }
 
 

@@ -293,11 +293,22 @@ static const wick_gen_format chat_format = {.params = WICK_P_CHAT,
                                             .usage = chat_usage,
                                             .answer = chat_answer};
 
+static bool is_assistant(const json_t *m)
+{
+    const char *role = json_string_value(json_object_get(m, "role"));
+    return role && strcmp(role, "assistant") == 0;
+}
+
 /* llama.cpp's clients give the beginning of the answer as a last message of the assistant. */
 static wick_status llama_chat_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
     p->prefill = p->add_generation_prompt;
     p->llama_defaults = true;
+    const size_t n_messages = json_array_size(p->messages);
+    if (p->prefill && n_messages >= 2 && is_assistant(json_array_get(p->messages, n_messages - 1)) &&
+        is_assistant(json_array_get(p->messages, n_messages - 2)))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages",
+                         "messages: two of the assistant at the end: which of them is to be continued?");
     return chat_count(p, l, n, err);
 }
 
