@@ -53,7 +53,8 @@ typedef struct wick_args {
     bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, strict_model, force;
     wick_str_list allow_host, cors_origin;
     /* wick sh */
-    const char *check, *batch, *policy;
+    const char *check, *batch, *policy, *shell;
+    bool from_stdin, explain, execute, dry_run;
     /* chats */
     bool resume, plain;
     const char *term;

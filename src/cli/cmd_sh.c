@@ -111,35 +111,55 @@ static wick_status run_check(const wick_args *a, wick_err *err)
 static wick_status run_sh(const wick_args *a, wick_err *err)
 {
     if (a->check) return run_check(a, err);
-    if (a->n_operands && strcmp(a->operand[0], "guard") == 0 && a->n_operands == 1) return wick_sh_guard(a, err);
-    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "sh", "wick sh: give --check 'COMMAND', or guard");
+    if (a->n_operands == 1 && strcmp(a->operand[0], "guard") == 0) return wick_sh_guard(a, err);
+    if (a->n_operands == 2 && strcmp(a->operand[0], "init") == 0) return wick_sh_init(a->operand[1], err);
+    return wick_sh_ask(a, err);
 }
 
+#define FIELD(x) offsetof(wick_args, x), 0, 0, NULL, NULL, 0
 static const wick_opt opts[] = {
+    {"execute", 'x', WICK_OPT_FLAG, NULL, "ask, then run the command, also where its output goes to a pipe",
+     FIELD(execute)},
+    {"yes", 'y', WICK_OPT_FLAG, NULL, "run it without asking, as far as --policy allows; never a critical one",
+     FIELD(force)},
+    {"dry-run", 0, WICK_OPT_FLAG, NULL, "run it where nothing can be written and nothing reached (needs bubblewrap)",
+     FIELD(dry_run)},
+    {"explain", 0, WICK_OPT_FLAG, NULL, "say what each program of it does, from its manual's options", FIELD(explain)},
+    {"stdin", 0, WICK_OPT_FLAG, NULL, "read the request from standard input", FIELD(from_stdin)},
+    {"model", 'm', WICK_OPT_STR, "MODEL", "another instruct model instead of wick-shell", FIELD(model)},
+    {"shell", 0, WICK_OPT_STR, "NAME", "the shell that runs the command (default: posix, that is sh)",
+     offsetof(wick_args, shell), 0, 0, "posix|bash|zsh|fish", NULL, 0},
     {"check", 0, WICK_OPT_STR, "CMD",
      "say how much harm a command can do; exit code 0 safe, 1 moderate, 2 high, 3 critical (-: standard input)",
-     offsetof(wick_args, check), 0, 0, NULL, NULL, 0},
-    {"batch", 0, WICK_OPT_STR, "FILE", "one command a line, for --check (-: standard input)",
-     offsetof(wick_args, batch), 0, 0, NULL, NULL, 0},
+     FIELD(check)},
+    {"batch", 0, WICK_OPT_STR, "FILE", "one request a line, or with --check one command a line (-: standard input)",
+     FIELD(batch)},
     {"policy", 0, WICK_OPT_STR, "NAME",
-     "what guard lets through: strict (safe only), moderate (the default), permissive (all but critical)",
+     "what --yes runs and guard lets through: strict (safe only), moderate (the default), permissive (all but "
+     "critical)",
      offsetof(wick_args, policy), 0, 0, "strict|moderate|permissive", "WICK_SH_POLICY", 0},
 };
 static const wick_opt_group group = {"Options", opts, sizeof opts / sizeof *opts};
 
 const wick_command wick_cmd_sh = {
     .name = "sh",
-    .operands = "[guard]",
+    .operands = "[TEXT... | guard | init SHELL]",
     .min_operands = 0,
     .max_operands = 60,
-    .summary = "judge shell commands before they run",
+    .summary = "say it, get a shell command; judge commands before they run",
     .about =
+        "TEXT says what the command should do. The command is printed with its risk, and on a terminal it runs after a "
+        "yes;\n"
+        "a critical one only after its word was typed. The model that came with Wick answers, without a network.\n"
         "--check parses a command as a shell would and says what it can destroy or give away: safe, moderate, high or\n"
-        "critical, with the reason and the words that caused it. Nothing is run. guard speaks the hook protocol of "
-        "coding\n"
-        "agents: a JSON request on standard input, allow, ask or deny as JSON on standard output.",
-    .examples = "wick sh --check 'rm -rf /'\texit code 3\nwick sh --check - --batch FILE --json\tmany, as JSON "
-                "lines\nwick sh guard --policy strict < request.json\ta hook",
-    .group = {&group, &wick_opts_common},
+        "critical, with the reason and the words that caused it. guard speaks the hook protocol of coding agents: a "
+        "JSON\n"
+        "request on standard input, allow, ask or deny as JSON on standard output. init prints a key binding (Ctrl-G) "
+        "that\n"
+        "turns the words on the command line into a command.",
+    .examples = "wick sh find python files changed this week\t\nwick sh --json \"count lines in notes.txt\"\t\n"
+                "wick sh --check 'rm -rf /'\texit code 3\nwick sh --check - --batch FILE --json\tmany, as JSON lines\n"
+                "wick sh guard --policy strict < request.json\ta hook\neval \"$(wick sh init bash)\"\ta key binding",
+    .group = {&group, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_sh,
 };
