@@ -80,7 +80,7 @@ static int run_command(const wick_command *c, int argc, char **argv)
         if (st == WICK_OK) st = WICK_FAIL(&err, WICK_E_IO, "standard output", "standard output: write failed");
     }
     if (st != WICK_OK) report(st, &err, json);
-    return (int)st;
+    return st != WICK_OK ? (int)st : wick_exit_code();
 }
 
 /* `wick --isq Q4K mlx -m M`: options before the command are moved behind it. */
