@@ -26,8 +26,10 @@ static void add_special(json_t *into, const json_t *from)
     json_decref(o);
 }
 
+/* Of [{"name": ..., "template": ...}], or of {name: template}. */
 static const char *named(const json_t *list, const char *name)
 {
+    if (json_is_object(list)) return json_string_value(json_object_get(list, name));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *e = json_array_get(list, i);
         const char *k = json_string_value(json_object_get(e, "name"));
@@ -42,10 +44,12 @@ wick_status wick_chat_template_from_config(wick_chat_template **out, const json_
     const json_t *tpl = config ? json_object_get(config, "chat_template") : NULL;
     const char *tool_use = NULL;
     *out = NULL;
-    if (!src && json_is_array(tpl)) {
+    if (!src && (json_is_array(tpl) || json_is_object(tpl))) {
         src = named(tpl, "default");
         tool_use = named(tpl, "tool_use");
         if (!src) src = json_string_value(json_object_get(json_array_get(tpl, 0), "template"));
+        if (!src && json_is_object(tpl))
+            src = json_string_value(json_object_iter_value(json_object_iter((json_t *)(uintptr_t)tpl)));
         n = src ? strlen(src) : 0;
         if (!src) return WICK_FAIL(err, WICK_E_TEMPLATE, where, "%s: \"chat_template\" names no template", where);
     } else if (!src && json_is_string(tpl)) {

@@ -64,3 +64,11 @@ def test_inspect_is_run(tmp_path):
     r = inspect(tmp_path)
     assert r.returncode != 0 and "fits" not in r.stdout and "tokenizer.json" in r.stderr, r.stdout + r.stderr
     assert os.path.exists(tmp_path)
+
+
+@pytest.mark.parametrize("templates,want", [({"default": "D {{ messages[0].content }}", "tool_use": "T"}, "D hello"), ({"chat": "C {{ messages[0].content }}"}, "C hello")])
+def test_templates_by_name(templates, want, tmp_path):
+    """"chat_template" as an object of names, as some tokenizer_config.json have it."""
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": templates}))
+    r = subprocess.run([find_wick(), "template", str(tmp_path), "--messages", '[{"role": "user", "content": "hello"}]'], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0 and r.stdout.strip() == want, r.stdout + r.stderr
