@@ -7,8 +7,9 @@
 #include "server/params.h"
 #include "server/prompt.h"
 
-static const unsigned routes[] = {WICK_P_CHAT,       WICK_P_TEXT,     WICK_P_EMBED,     WICK_P_TOKENIZE,
-                                  WICK_P_DETOKENIZE, WICK_P_TEMPLATE, WICK_P_LLAMA_TEXT};
+static const unsigned routes[] = {WICK_P_CHAT,       WICK_P_TEXT,       WICK_P_EMBED,      WICK_P_TOKENIZE,
+                                  WICK_P_DETOKENIZE, WICK_P_TEMPLATE,   WICK_P_LLAMA_TEXT, WICK_P_ANTHROPIC,
+                                  WICK_P_RESPONSES,  WICK_P_OLLAMA_CHAT};
 
 /* The refusal as a client sees it. */
 static void check_problem(const wick_err *err)

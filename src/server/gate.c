@@ -38,7 +38,8 @@ static enum MHD_Result one_header(void *cls, enum MHD_ValueKind kind, const char
     (void)kind;
     h->bytes += n_name + n_value + 4;
     if (!is_token(name, n_name)) h->bad_name = true;
-    /* libmicrohttpd puts two NUL bytes over the line's end and hands out the text before the first NUL. Another byte after it
+    /* libmicrohttpd puts two NUL bytes over the line's end and hands out the text before the first NUL. Another byte
+     * after it
      * is of a value that holds one itself (or of a line that ends with a bare line feed, which is no better). */
     if (n_value > 0 && value[n_value + 1] != '\0') h->cut_value = true;
     for (size_t i = 0; i < n_value; i++)

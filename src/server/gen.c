@@ -180,7 +180,7 @@ void wick_gen_comment(wick_gen *g)
     atomic_store(&g->want_comment, true);
 }
 
-/* --- events ------------------------------------------------------------------------------------------------------------- */
+/* --- events ------------------------------------------------------------------------------------------------------- */
 void wick_gen_fail(wick_gen *g, const wick_err *err)
 {
     if (!g->failed) {
@@ -333,8 +333,16 @@ static void end_stream(wick_gen *g)
 bool wick_gen_pump(wick_gen *g)
 {
     if (g->ended) return true;
-    for (uint32_t i = 0; i < g->n_next; i++)
-        if (!g->choice[i].done && pump_choice(&g->choice[i])) return false;
+    const unsigned before = wick_json_n_failed();
+    bool full = false;
+    for (uint32_t i = 0; i < g->n_next && !full; i++)
+        if (!g->choice[i].done) full = pump_choice(&g->choice[i]);
+    if (wick_json_n_failed() != before) { /* what a format keeps as JSON may lack something */
+        wick_err err = {0};
+        (void)wick_err_oom(&err, "the answer", 0, 0);
+        wick_gen_fail(g, &err);
+    }
+    if (full) return false;
     while (!g->failed && g->n_next < g->n && g->n_live < WINDOW) {
         wick_err err = {0};
         wick_status st = submit_next(g, &err);
@@ -359,7 +367,9 @@ void wick_gen_answer(wick_gen *g)
     wick_buf_reset(&x->out);
     x->status = 200;
     x->content_type = "application/json";
+    const unsigned before = wick_json_n_failed();
     g->format->answer(g);
+    if (wick_json_n_failed() != before) x->out.failed = true;
     for (uint32_t i = 0; i < g->n; i++) {
         const wick_choice *c = &g->choice[i];
         const wick_buf *const bufs[] = {&c->text, &c->lp_tokens, &c->lp_values, &c->lp_top, &c->lp_offset};
@@ -406,7 +416,7 @@ wick_status wick_gen_base(wick_gen *g, wick_err *err)
     return constrain(g, err);
 }
 
-/* --- parts that the formats share ------------------------------------------------------------------------------------------ */
+/* --- parts that the formats share --------------------------------------------------------------------------------- */
 void wick_gen_token_text(const wick_gen *g, int32_t id, wick_buf *out)
 {
     const wick_tokenizer *t = wick_engine_tokenizer(g->model->engine);

@@ -1,6 +1,7 @@
 /* server/gen.h - the engine requests behind one exchange: one per choice, a few at a time.
  *
- * A generation is made and submitted by a worker, pumped by the I/O thread, freed by a worker. Only cancelling and asking
+ * A generation is made and submitted by a worker, pumped by the I/O thread, freed by a worker. Only cancelling and
+ * asking
  * for a comment may come from another thread. What a choice's text looks like on the wire is its format's business, and
  * what a stream or an error looks like its dialect's.
  */

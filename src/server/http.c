@@ -1,7 +1,9 @@
 /* server/http.c - libmicrohttpd: connections in, exchanges through, answers out.
  *
- * Invariants: (1) A connection is suspended while a worker or the engine has its exchange, and only then. (2) The body is
- * taken up to the limit; after an error is known, the rest is read and thrown away (up to a bound), so that the client gets
+ * Invariants: (1) A connection is suspended while a worker or the engine has its exchange, and only then. (2) The
+ * body is
+ * taken up to the limit; after an error is known, the rest is read and thrown away (up to a bound), so that the
+ * client gets
  * to read the answer. (3) A stream's text is made when the socket takes more of it, so a slow reader holds one batch of
  * events here and pauses its own sequence in the engine. (4) Nothing here waits: what may block goes to a worker.
  */
@@ -37,7 +39,7 @@ static void conn_state(wick_exchange *x, int state)
     wick_lock_drop(&x->s->conns_lock);
 }
 
-/* --- life of an exchange ------------------------------------------------------------------------------------------------ */
+/* --- life of an exchange ------------------------------------------------------------------------------------------ */
 static void reap(void *ctx)
 {
     wick_exchange *x = ctx;
@@ -140,7 +142,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
     }
 }
 
-/* --- answers -------------------------------------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 static void add_headers(wick_exchange *x, struct MHD_Response *r)
 {
     const wick_server_config *c = x->s->config;
@@ -229,7 +231,7 @@ static enum MHD_Result send_answer(wick_exchange *x)
     return ok;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 static void x_state(wick_exchange *x, wick_x_state state)
 {
     wick_lock_take(&x->lock);
@@ -252,7 +254,10 @@ static enum MHD_Result dispatch(wick_exchange *x)
 {
     wick_server *s = x->s;
     if (x->route->flags & WICK_ROUTE_QUICK) {
+        const unsigned before = wick_json_n_failed();
         x->route->run(x);
+        if (x->status < 400 && wick_json_n_failed() != before)
+            wick_problem(x, 503, NULL, "out_of_memory", "out of memory");
         return send_answer(x);
     }
     if (atomic_load(&s->draining)) {
@@ -384,9 +389,11 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     return MHD_NO;
 }
 
-/* --- start and stop --------------------------------------------------------------------------------------------------------- */
-/* libmicrohttpd 0.9.75 writes the header of its own error answers twice, which a client may take for two answers. The one
- * that a client can provoke at will is that of a Content-Length that is no number; the library says in its log that it is
+/* --- start and stop ----------------------------------------------------------------------------------------------- */
+/* libmicrohttpd 0.9.75 writes the header of its own error answers twice, which a client may take for two answers. The
+ * one
+ * that a client can provoke at will is that of a Content-Length that is no number; the library says in its log that
+ * it is
  * about to send it, on this thread. Whoever has sent such a header gets our answer instead, and a closed connection. */
 static void answer_bad_length(wick_server *s)
 {

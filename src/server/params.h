@@ -1,7 +1,9 @@
 /* server/params.h - the parameters of all routes, as tables: each is honoured, a no-op, or refused by name.
  *
- * The shared table (params_table.c) has OpenAI's names and sampling; a dialect that calls things otherwise has its own in its
- * file. null is the same as absent. A name that no table has for a route is refused too, with the nearest one that there is.
+ * The shared table (params_table.c) has OpenAI's names and sampling; a dialect that calls things otherwise has its
+ * own in its
+ * file. null is the same as absent. A name that no table has for a route is refused too, with the nearest one that
+ * there is.
  */
 #pragma once
 #include "grammar/grammar.h"
@@ -137,7 +139,8 @@ wick_status wick_params_parse(wick_params *p, const json_t *body, unsigned route
                               wick_err *err) WICK_MUST_CHECK;
 /* More parameters over what p has: an object within the body, whose names are those of `route`. */
 wick_status wick_params_merge(wick_param_reading *r, const json_t *o, unsigned route) WICK_MUST_CHECK;
-/* The same; what `defaults` says (an object, or NULL) holds where the body does not say it. Names that this route does not
+/* The same; what `defaults` says (an object, or NULL) holds where the body does not say it. Names that this route
+ * does not
  * have are left out. */
 wick_status wick_params_parse_with(wick_params *p, const json_t *defaults, const json_t *body, unsigned route,
                                    const wick_server_limits *l, wick_err *err) WICK_MUST_CHECK;
@@ -148,7 +151,7 @@ wick_status wick_params_sampling(wick_params *p, const wick_engine *e, wick_samp
 /* p keeps v, which it takes, until it is released. NULL v, or memory is short: WICK_E_OUT_OF_MEMORY. */
 wick_status wick_params_keep(wick_params *p, json_t *v, wick_err *err) WICK_MUST_CHECK;
 
-/* --- what the tables' functions share (params_read.c) ------------------------------------------------------------------ */
+/* --- what the tables' functions share (params_read.c) ------------------------------------------------------------- */
 #define WICK_PARAM_BAD(r, name, ...) WICK_FAIL((r)->err, WICK_E_BAD_PARAMETER, name, __VA_ARGS__)
 wick_status wick_param_expected(wick_param_reading *r, const char *name, const char *what, const json_t *v);
 /* A string without NUL bytes: it goes to functions that take C strings. */

@@ -1,6 +1,7 @@
 /* server/response_store.h - answers of the Responses API that clients come back to, in SQLite.
  *
- * An answer belongs to the key that asked for it (to nobody's, where there are no keys) and is seen by that key only. What a
+ * An answer belongs to the key that asked for it (to nobody's, where there are no keys) and is seen by that key only.
+ * What a
  * key may keep is limited in bytes; its oldest answers make room. Writing may block, so it is done in two steps: what
  * was put can be read at once, and reaches the file with the next flush, on a worker. Any thread may call anything. */
 #pragma once
@@ -18,7 +19,8 @@ void wick_response_store_close(wick_response_store *s); /* flushes; NULL is fine
  * "previous_response_id". */
 void wick_response_store_put(wick_response_store *s, const char *owner, json_t *input, json_t *response);
 void wick_response_store_flush(wick_response_store *s);
-/* New references; either out pointer may be NULL. WICK_E_MODEL_NOT_FOUND with subject "response": this owner has none of this id. */
+/* New references; either out pointer may be NULL. WICK_E_MODEL_NOT_FOUND with subject "response": this owner has none
+ * of this id. */
 wick_status wick_response_store_get(wick_response_store *s, const char *owner, const char *id, json_t **input,
                                     json_t **response, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_response_store_delete(wick_response_store *s, const char *owner, const char *id,

@@ -20,7 +20,7 @@ typedef struct wick_gen wick_gen;
 typedef struct wick_entry wick_entry;
 typedef struct wick_dialect wick_dialect; /* server/dialect/dialect.h */
 
-/* --- workers (work.c) ---------------------------------------------------------------------------------------------- */
+/* --- workers (work.c) --------------------------------------------------------------------------------------------- */
 typedef struct wick_job {
     struct wick_job *next;
     void (*fn)(void *ctx);
@@ -38,7 +38,7 @@ wick_status wick_workers_start(wick_workers *w, wick_err *err) WICK_MUST_CHECK;
 void wick_workers_post(wick_workers *w, wick_job *j); /* never fails: the job is part of what it is about */
 void wick_workers_stop(wick_workers *w);              /* runs what was posted, then joins */
 
-/* --- keys (keys.c) ------------------------------------------------------------------------------------------------- */
+/* --- keys (keys.c) ------------------------------------------------------------------------------------------------ */
 typedef struct wick_key {
     wick_key_config c;
     char *name; /* owned; c.name points to it */
@@ -79,7 +79,7 @@ json_t *wick_key_scopes_json(unsigned scopes);
 bool wick_key_begin(wick_keys *k, wick_key *key, double now_ms, uint32_t *retry_after_s, const char **what);
 void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms);
 
-/* --- models (registry.c) ------------------------------------------------------------------------------------------- */
+/* --- models (registry.c) ------------------------------------------------------------------------------------------ */
 typedef enum wick_entry_state {
     WICK_ENTRY_COLD,
     WICK_ENTRY_LOADING,
@@ -136,7 +136,7 @@ void wick_registry_unref(wick_registry *g, wick_entry *e); /* of an entry whose 
 wick_entry *wick_registry_find_locked(wick_registry *g, const char *name);
 uint32_t wick_registry_n_loading(wick_registry *g); /* of those that are to be there from the start */
 
-/* --- metrics (metrics.c) ------------------------------------------------------------------------------------------- */
+/* --- metrics (metrics.c) ------------------------------------------------------------------------------------------ */
 enum { WICK_HIST_MAX = 16 };
 typedef struct wick_hist {
     atomic_ullong bucket[WICK_HIST_MAX], count, sum_us;
@@ -150,7 +150,7 @@ void wick_hist_add(wick_hist *h, double ms);
 void wick_metrics_status(unsigned route, unsigned status);
 void wick_metrics_write(struct wick_server *s, wick_buf *out);
 
-/* --- the exchange (exchange.c) ------------------------------------------------------------------------------------- */
+/* --- the exchange (exchange.c) ------------------------------------------------------------------------------------ */
 typedef enum wick_x_state {
     WICK_X_HEAD,    /* the body comes in */
     WICK_X_DISCARD, /* an error is known; the rest of the body is read and thrown away */
@@ -215,7 +215,7 @@ void wick_problem(wick_exchange *x, unsigned status, const char *param, const ch
 void wick_problem_err(wick_exchange *x, const wick_err *err); /* status from the kind */
 unsigned wick_problem_status(const wick_err *err, const char **code);
 
-/* --- routes (router.c) --------------------------------------------------------------------------------------------- */
+/* --- routes (router.c) -------------------------------------------------------------------------------------------- */
 enum wick_route_flags {
     WICK_ROUTE_OPEN = 1 /* no key needed */,
     WICK_ROUTE_QUICK = 2 /* answered on the I/O thread */,
@@ -282,14 +282,14 @@ bool wick_route_admin_cache_clear(wick_exchange *x);
 bool wick_route_admin_cache_warm(wick_exchange *x);
 bool wick_route_admin_drain(wick_exchange *x);
 
-/* --- the gate (gate.c): what is checked from the header alone -------------------------------------------------------- */
+/* --- the gate (gate.c): what is checked from the header alone ----------------------------------------------------- */
 /* false: x holds the problem. */
 bool wick_gate_check(wick_exchange *x, const char *method, const char *url);
 bool wick_gate_origin_listed(const wick_server_config *c, const char *origin);
 /* Parses x->body into x->json, an object. false: x holds the problem. */
 bool wick_gate_body(wick_exchange *x);
 
-/* --- connections (http.c, watch.c) ----------------------------------------------------------------------------------- */
+/* --- connections (http.c, watch.c) -------------------------------------------------------------------------------- */
 struct wick_conn {
     wick_conn *next, *prev;
     int fd;
@@ -327,7 +327,7 @@ void *wick_watch_main(void *ctx);
 wick_status wick_http_start(wick_server *s, wick_err *err) WICK_MUST_CHECK;
 void wick_http_stop(wick_server *s);
 
-/* --- generation (gen.c): requests of one exchange ---------------------------------------------------------------------- */
+/* --- generation (gen.c): requests of one exchange ----------------------------------------------------------------- */
 void wick_gen_free(wick_gen *g);
 /* On the I/O thread: takes events, writes to x->out. True when everything has ended. */
 bool wick_gen_pump(wick_gen *g);
@@ -337,7 +337,7 @@ void wick_gen_comment(wick_gen *g);
 /* All has ended and the answer is not a stream: writes it. */
 void wick_gen_answer(wick_gen *g);
 
-/* --- JSON text (sse.c) ------------------------------------------------------------------------------------------------- */
+/* --- JSON text (sse.c) -------------------------------------------------------------------------------------------- */
 void wick_json_write_str(wick_buf *b, const char *p, size_t n); /* with the quotes; invalid UTF-8 becomes U+FFFD */
 void wick_json_write_float(wick_buf *b, double v);              /* null where it is not finite */
 bool wick_json_write(wick_buf *b, const json_t *v);             /* compact; false: out of memory */

@@ -1,4 +1,5 @@
-/* server/sse.c - JSON text and server-sent events, written straight into a buffer: once per token, so no tree of values. */
+/* server/sse.c - JSON text and server-sent events, written straight into a buffer: once per token, so no tree of
+ * values. */
 #include <math.h>
 #include <stdio.h>
 #include "base/str.h"

@@ -49,6 +49,27 @@ static const one_kind kinds[] = {
      "{"
      "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}]}",
      0, 0, 0, 0},
+    {"anthropic", "POST", "/v1/messages",
+     "{\"max_tokens\":4,\"temperature\":0,\"system\":[{\"type\":\"text\",\"text\":\"be\"}],"
+     "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hello\"}]},"
+     "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\",\"input\":{}}]},"
+     "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"a\",\"content\":\"x\"}]}]}",
+     0, 0, 0, 0},
+    {"ollama", "POST", "/api/chat",
+     "{\"stream\":false,\"options\":{\"temperature\":0,\"num_predict\":4},"
+     "\"messages\":[{\"role\":\"user\",\"content\":\"hello there\"}]}",
+     0, 0, 0, 0},
+    {"responses", "POST", "/v1/responses",
+     "{\"max_output_tokens\":4,\"temperature\":0,\"instructions\":\"be\",\"input\":[{\"role\":\"user\","
+     "\"content\":[{\"type\":\"input_text\",\"text\":\"hello\"}]}]}",
+     0, 0, 0, 0},
+    {"llama", "POST", "/completion",
+     "{\"prompt\":[\"one\",5,\"two\"],\"n_predict\":3,\"temperature\":0,\"n_probs\":2,\"return_tokens\":true,"
+     "\"response_fields\":[\"content\",\"tokens\",\"stop_type\"]}",
+     0, 0, 0, 0},
+    {"rerank", "POST", "/v1/rerank", "{\"query\":\"one\",\"documents\":[\"one two\",\"three\"]}", 0, 0, 0, 0},
+    {"tags", "GET", "/api/tags", NULL, 0, 0, 0, 0},
+    {"props", "GET", "/props", NULL, 0, 0, 0, 0},
     {"refused", "POST", "/v1/chat/completions", "{" ASK ",\"temperature2\":1}", 0, 0, 0, 0},
     {"models", "GET", "/v1/models", NULL, 0, 0, 0, 0},
     {"model", "GET", "/v1/models/tiny", NULL, 0, 0, 0, 0},
@@ -115,7 +136,15 @@ static answer ask(const char *method, const char *path, const char *body)
 /* What differs from one answer to the next is taken out. */
 static void mask(json_t *v)
 {
-    static const char *const names[] = {"id", "created", "key", "usage"};
+    static const char *const names[] = {"id",
+                                        "created",
+                                        "key",
+                                        "usage",
+                                        "created_at",
+                                        "total_duration",
+                                        "prompt_eval_duration",
+                                        "eval_duration",
+                                        "prompt_eval_count"};
     const char *key;
     json_t *x;
     size_t i;

@@ -1,8 +1,10 @@
 /* server/turn.h - one choice of a conversation: its events through chat/answer, typed pieces to the dialect.
  *
  * Every dialect that answers conversations uses it: its wick_gen_format has wick_turn_begin, wick_turn_token and
- * wick_turn_end where other formats have functions of their own, and a `delta` that writes pieces down. The whole answer is
- * kept (wick_answer_text and so on), for answers that are no stream and for the last event of those streams that repeat it.
+ * wick_turn_end where other formats have functions of their own, and a `delta` that writes pieces down. The whole
+ * answer is
+ * kept (wick_answer_text and so on), for answers that are no stream and for the last event of those streams that
+ * repeat it.
  */
 #pragma once
 #include "server/gen.h"
@@ -14,7 +16,8 @@ void wick_turn_token(wick_choice *c, const wick_event *ev);
 void wick_turn_end(wick_choice *c, const wick_event *ev);
 /* How it ended: stop, length, calls. */
 wick_answer_end wick_turn_how(const wick_choice *c);
-/* Tokens of all choices; cached and reasoning are parts of prompt and generated. The prompt of n choices counts once. */
+/* Tokens of all choices; cached and reasoning are parts of prompt and generated. The prompt of n choices counts once.
+ * */
 typedef struct wick_turn_usage {
     unsigned long long prompt, cached, generated, reasoning;
 } wick_turn_usage;

@@ -1,6 +1,7 @@
 /* server/dialect/anthropic.c - Anthropic's Messages: requests to OpenAI's shape (anthropic_in.c), answers as blocks.
  *
- * An answer is a list of blocks: thinking, text, tool_use. A stream names its events and numbers the blocks; one block is
+ * An answer is a list of blocks: thinking, text, tool_use. A stream names its events and numbers the blocks; one
+ * block is
  * open at a time. c->block is the number of the open block (or of the next one), c->block_kind what is open. */
 #include "server/dialect/anthropic.h"
 #include <string.h>
@@ -8,7 +9,7 @@
 
 enum { NOTHING_OPEN, THINKING, TEXT, TOOL };
 
-/* --- errors and framing ------------------------------------------------------------------------------------------------- */
+/* --- errors and framing ------------------------------------------------------------------------------------------- */
 static const char *type_of(unsigned status)
 {
     switch (status) {
@@ -60,7 +61,7 @@ const wick_dialect wick_dialect_anthropic = {.name = "Anthropic",
                                              .stream_problem = stream_problem,
                                              .comment = ping};
 
-/* --- answers ------------------------------------------------------------------------------------------------------------ */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 static void write_text(wick_buf *b, const char *s)
 {
     wick_json_write_str(b, s, strlen(s));

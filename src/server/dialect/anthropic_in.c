@@ -1,6 +1,7 @@
 /* server/dialect/anthropic_in.c - a Messages request as OpenAI's messages and tools, and the parameters' table.
  *
- * One message of Anthropic's can be several of OpenAI's: results of tools stand within a user's message there. Blocks that
+ * One message of Anthropic's can be several of OpenAI's: results of tools stand within a user's message there. Blocks
+ * that
  * only steer a cache are dropped; images and documents are refused by name. */
 #include <stdio.h>
 #include <string.h>
@@ -161,7 +162,7 @@ wick_status wick_anthropic_messages(wick_params *p, const wick_server_limits *l,
     return WICK_OK;
 }
 
-/* --- parameters --------------------------------------------------------------------------------------------------------- */
+/* --- parameters --------------------------------------------------------------------------------------------------- */
 static wick_status read_tools(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     wick_err *err = r->err;

@@ -1,6 +1,7 @@
 /* server/dialect/dialect.h - what one family of clients expects on the wire, besides the answers themselves.
  *
- * A dialect owns its content type, the framing of its streams, its errors and its parameters' names; it is a file of this
+ * A dialect owns its content type, the framing of its streams, its errors and its parameters' names; it is a file of
+ * this
  * folder and one wick_dialect. A route names its dialect (server/router.c), and everything else of the server asks the
  * exchange's dialect, so that no other file knows what an error or the end of a stream looks like.
  */

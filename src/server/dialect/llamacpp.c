@@ -51,7 +51,7 @@ const wick_dialect wick_dialect_llamacpp = {.name = "llama.cpp",
                                             .stream_end = stream_end,
                                             .comment = wick_dialect_sse_comment};
 
-/* --- timings ------------------------------------------------------------------------------------------------------------ */
+/* --- timings ------------------------------------------------------------------------------------------------------ */
 static void rate(wick_buf *b, const char *what, uint32_t n, double ms)
 {
     const bool any = n > 0 && ms > 0;
@@ -86,7 +86,7 @@ void wick_llama_progress(wick_choice *c, const wick_event *ev, wick_buf *b)
     if (c->g->p.timings_per_token) wick_llama_timings(c, b);
 }
 
-/* --- parameters --------------------------------------------------------------------------------------------------------- */
+/* --- parameters --------------------------------------------------------------------------------------------------- */
 #define BAD WICK_PARAM_BAD
 
 /* How far back penalties look: -1 is the whole context. */

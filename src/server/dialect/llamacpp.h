@@ -5,7 +5,8 @@
 
 extern const wick_dialect wick_dialect_llamacpp;
 
-/* `,"timings":{...}` of a choice, running or ended. Rates count the steps that were decoded: the first token comes with the
+/* `,"timings":{...}` of a choice, running or ended. Rates count the steps that were decoded: the first token comes
+ * with the
  * prompt. */
 void wick_llama_timings(const wick_choice *c, wick_buf *b);
 /* `,"prompt_progress":{...}` */

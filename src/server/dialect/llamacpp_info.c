@@ -6,7 +6,7 @@
 #include "server/dialect/llamacpp.h"
 #include "server/prompt.h"
 
-/* --- what there is ------------------------------------------------------------------------------------------------------ */
+/* --- what there is ------------------------------------------------------------------------------------------------ */
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -18,9 +18,9 @@ static json_t *token_text(const wick_engine *e, int32_t id)
     wick_buf b = WICK_BUF_INIT;
     const wick_tokenizer *t = wick_engine_tokenizer(e);
     if (t && id >= 0 && (uint32_t)id < wick_tokenizer_size(t)) wick_tokenizer_bytes(t, id, &b);
-    json_t *s = json_stringn(wick_buf_str(&b), b.n);
+    json_t *s = b.failed ? NULL : json_stringn(wick_buf_str(&b), b.n);
     wick_buf_release(&b);
-    return s ? s : json_string("");
+    return s;
 }
 
 static uint32_t n_slots(const wick_entry *m)
@@ -58,12 +58,12 @@ static json_t *props(const wick_entry *m, const json_t *defaults)
     json_t *d = json_pack("{s:i, s:i, s:I, s:b, s:b, s:o}", "id", 0, "id_task", -1, "n_ctx", n_ctx, "speculative", 0,
                           "is_processing", 0, "params", settings(e, defaults));
     json_object_set_new(o, "default_generation_settings", d);
-    if (tok) {
-        json_object_set_new(o, "bos_token", token_text(e, wick_tokenizer_bos(tok)));
-        json_object_set_new(o, "eos_token",
-                            token_text(e, wick_engine_model(e)->n_eos ? wick_engine_model(e)->eos[0] : -1));
-    }
-    return o;
+    const int32_t eos = wick_engine_model(e)->n_eos ? wick_engine_model(e)->eos[0] : -1;
+    if (!tok || (json_object_set_new(o, "bos_token", token_text(e, wick_tokenizer_bos(tok))) == 0 &&
+                 json_object_set_new(o, "eos_token", token_text(e, eos)) == 0))
+        return o;
+    json_decref(o);
+    return NULL;
 }
 
 bool wick_route_llama_props(wick_exchange *x)
@@ -101,7 +101,7 @@ bool wick_route_llama_adapters(wick_exchange *x)
     return true;
 }
 
-/* --- ranking ------------------------------------------------------------------------------------------------------------ */
+/* --- ranking ------------------------------------------------------------------------------------------------------ */
 /* Documents by the cosine of their embedding and the query's: models with a head for ranking are not supported. */
 typedef struct ranked {
     uint32_t index;

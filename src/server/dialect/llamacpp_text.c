@@ -1,7 +1,10 @@
-/* server/dialect/llamacpp_text.c - llama.cpp's own completion (/completion) and /infill: raw text in, one object a prompt out.
+/* server/dialect/llamacpp_text.c - llama.cpp's own completion (/completion) and /infill: raw text in, one object a
+ * prompt out.
  *
- * A prompt is a string, a list of ids, both mixed, or an object with its text; an array of those is several prompts, and the
- * answer is then an array. A stream has an object for each token, and for each prompt a last one that has all but the text. */
+ * A prompt is a string, a list of ids, both mixed, or an object with its text; an array of those is several prompts,
+ * and the
+ * answer is then an array. A stream has an object for each token, and for each prompt a last one that has all but the
+ * text. */
 #include <math.h>
 #include <string.h>
 #include "base/json.h"
@@ -10,7 +13,7 @@
 
 #define BAD(name, ...) WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, __VA_ARGS__)
 
-/* --- prompts ------------------------------------------------------------------------------------------------------------ */
+/* --- prompts ------------------------------------------------------------------------------------------------------ */
 static bool is_list_of_prompts(const json_t *v)
 {
     const json_t *first = json_array_get(v, 0);
@@ -121,7 +124,7 @@ wick_status wick_llama_prompt_item(const wick_engine *e, const json_t *v, const 
     return WICK_OK;
 }
 
-/* --- log probabilities -------------------------------------------------------------------------------------------------- */
+/* --- log probabilities -------------------------------------------------------------------------------------------- */
 static void write_prob(const wick_gen *g, int32_t id, double logprob, wick_buf *b)
 {
     wick_buf text = WICK_BUF_INIT;
@@ -148,7 +151,7 @@ static void write_probs(const wick_gen *g, const wick_event *ev, wick_buf *b)
     wick_buf_puts(b, "]}");
 }
 
-/* --- the object --------------------------------------------------------------------------------------------------------- */
+/* --- the object --------------------------------------------------------------------------------------------------- */
 static void write_settings(const wick_gen *g, wick_buf *b)
 {
     const wick_sampling *s = &g->base.sampling;
@@ -268,7 +271,7 @@ static void write_wanted(const wick_choice *c, wick_buf *b)
     wick_buf_release(&all);
 }
 
-/* --- events ------------------------------------------------------------------------------------------------------------- */
+/* --- events ------------------------------------------------------------------------------------------------------- */
 static void stream_token(wick_choice *c, const wick_event *ev)
 {
     const wick_gen *g = c->g;
@@ -393,7 +396,7 @@ bool wick_route_llama_text(wick_exchange *x)
     return wick_gen_route(x, &text_format);
 }
 
-/* --- infill ------------------------------------------------------------------------------------------------------------- */
+/* --- infill ------------------------------------------------------------------------------------------------------- */
 typedef struct fim_tokens {
     int32_t prefix, suffix, middle, file;
 } fim_tokens;

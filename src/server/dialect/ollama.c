@@ -14,7 +14,7 @@
 
 #define BAD(name, ...) WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, __VA_ARGS__)
 
-/* --- errors and framing ------------------------------------------------------------------------------------------------- */
+/* --- errors and framing ------------------------------------------------------------------------------------------- */
 static void problem(wick_buf *b, const wick_problem_text *p)
 {
     wick_buf_puts(b, "{\"error\":");
@@ -34,7 +34,7 @@ const wick_dialect wick_dialect_ollama = {.name = "Ollama",
                                           .problem = problem,
                                           .stream_problem = stream_problem};
 
-/* --- what answers have in common ---------------------------------------------------------------------------------------- */
+/* --- what answers have in common ---------------------------------------------------------------------------------- */
 static void write_head(const wick_gen *g, wick_buf *b)
 {
     struct timespec now;
@@ -98,7 +98,7 @@ static void note_logprob(wick_choice *c, const wick_event *ev)
     wick_buf_puts(b, "]}");
 }
 
-/* --- chat --------------------------------------------------------------------------------------------------------------- */
+/* --- chat --------------------------------------------------------------------------------------------------------- */
 static void write_call(const wick_call *call, uint32_t i, wick_buf *b)
 {
     json_t *args = json_loadb(call->arguments, call->n_arguments, JSON_ALLOW_NUL, NULL);
@@ -242,7 +242,7 @@ static bool is_empty(const json_t *body, const char *key)
            (json_is_string(v) && json_string_length(v) == 0);
 }
 
-/* --- generate ----------------------------------------------------------------------------------------------------------- */
+/* --- generate ----------------------------------------------------------------------------------------------------- */
 /* Through the template unless raw: the prompt is the user's message, `system` the system's. */
 static wick_status text_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
@@ -316,7 +316,7 @@ static const wick_gen_format text_format = {.params = WICK_P_OLLAMA_TEXT,
                                             .delta = text_delta,
                                             .answer = text_answer};
 
-/* --- load --------------------------------------------------------------------------------------------------------------- */
+/* --- load --------------------------------------------------------------------------------------------------------- */
 static wick_status load_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
     (void)l;
@@ -351,7 +351,7 @@ bool wick_route_ollama_generate(wick_exchange *x)
     return wick_gen_route(x, is_empty(x->json, "prompt") ? &load_text_format : &text_format);
 }
 
-/* --- embed -------------------------------------------------------------------------------------------------------------- */
+/* --- embed -------------------------------------------------------------------------------------------------------- */
 static void embed_token(wick_choice *c, const wick_event *ev)
 {
     double sum = 0;
@@ -417,7 +417,7 @@ bool wick_route_ollama_embed(wick_exchange *x)
     return wick_gen_route(x, &embed_format);
 }
 
-/* --- parameters --------------------------------------------------------------------------------------------------------- */
+/* --- parameters --------------------------------------------------------------------------------------------------- */
 static wick_status read_options(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     if (!json_is_object(v)) return wick_param_expected(r, q->name, "an object", v);

@@ -1,4 +1,5 @@
-/* server/dialect/openai.c - what the routes of OpenAI's API have in common: errors, and streams that end with [DONE]. */
+/* server/dialect/openai.c - what the routes of OpenAI's API have in common: errors, and streams that end with [DONE].
+ * */
 #include <string.h>
 #include "server/dialect/dialect.h"
 #include "server/gen.h"

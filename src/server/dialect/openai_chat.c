@@ -1,6 +1,7 @@
 /* server/dialect/openai_chat.c - /v1/chat/completions: messages in, chat.completion or chat.completion.chunk out.
  *
- * Under its path without /v1 it is llama.cpp's: the same, with what its clients look for besides (timings, a first delta
+ * Under its path without /v1 it is llama.cpp's: the same, with what its clients look for besides (timings, a first
+ * delta
  * without content, the prompt where it is asked for). */
 #include <string.h>
 #include "server/dialect/llamacpp.h"

@@ -1,7 +1,10 @@
-/* server/dialect/openai_responses.c - OpenAI's Responses: an answer as items, a stream as numbered events, and what is kept.
+/* server/dialect/openai_responses.c - OpenAI's Responses: an answer as items, a stream as numbered events, and what
+ * is kept.
  *
- * Items are made from the deltas in their order: reasoning, message, function_call. c->ids is the array of those that have
- * ended, c->text the text of the open one, c->block_kind its kind. The same items are the stream's, the answer's and the
+ * Items are made from the deltas in their order: reasoning, message, function_call. c->ids is the array of those that
+ * have
+ * ended, c->text the text of the open one, c->block_kind its kind. The same items are the stream's, the answer's and
+ * the
  * store's. A response that runs is in the server's list, so that another connection can cancel it. */
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +22,7 @@ const char *wick_responses_owner(const wick_exchange *x)
     return x->key ? x->key->name : "";
 }
 
-/* --- errors and framing ------------------------------------------------------------------------------------------------- */
+/* --- errors and framing ------------------------------------------------------------------------------------------- */
 static void event(wick_gen *g, const char *type)
 {
     wick_buf_printf(&g->x->out, "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%llu", type, type,
@@ -54,7 +57,7 @@ const wick_dialect wick_dialect_responses = {.name = "OpenAI Responses",
                                              .stream_problem = stream_problem,
                                              .comment = wick_dialect_sse_comment};
 
-/* --- the response object ------------------------------------------------------------------------------------------------ */
+/* --- the response object ------------------------------------------------------------------------------------------ */
 static void write_json(wick_buf *b, const json_t *v)
 {
     if (!v)
@@ -130,7 +133,7 @@ static const char *status_of(const wick_choice *c)
     return wick_turn_how(c) == WICK_END_LENGTH ? "incomplete" : "completed";
 }
 
-/* --- items -------------------------------------------------------------------------------------------------------------- */
+/* --- items -------------------------------------------------------------------------------------------------------- */
 static const char *prefix_of(int kind)
 {
     return kind == REASONING ? "rs" : kind == MESSAGE ? "msg" : "fc";
@@ -273,7 +276,7 @@ static void on_delta(wick_choice *c, const wick_delta *d)
     }
 }
 
-/* --- running responses: cancel comes from other connections ------------------------------------------------------------- */
+/* --- running responses: cancel comes from other connections ------------------------------------------------------- */
 static void enlist(wick_gen *g)
 {
     wick_server *s = g->x->s;
@@ -313,7 +316,7 @@ static bool cancel_running(wick_exchange *x, const char *id)
     return found;
 }
 
-/* --- the format --------------------------------------------------------------------------------------------------------- */
+/* --- the format --------------------------------------------------------------------------------------------------- */
 static wick_status count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
     (void)l;
@@ -416,7 +419,7 @@ bool wick_route_responses(wick_exchange *x)
     return wick_gen_route(x, &format);
 }
 
-/* --- what is kept ------------------------------------------------------------------------------------------------------- */
+/* --- what is kept ------------------------------------------------------------------------------------------------- */
 static bool not_there(wick_exchange *x, const wick_err *err)
 {
     if (err->kind == WICK_E_MODEL_NOT_FOUND)

@@ -14,7 +14,7 @@ static const char *text_member(const json_t *o, const char *key)
     return json_is_string(v) ? json_string_value(v) : NULL;
 }
 
-/* --- items to messages -------------------------------------------------------------------------------------------------- */
+/* --- items to messages -------------------------------------------------------------------------------------------- */
 /* Text of a message or of a tool's result, as text parts of chat. */
 static wick_status content_parts(const json_t *v, size_t i, json_t **out, wick_err *err)
 {
@@ -142,7 +142,7 @@ static wick_status add_items(const json_t *items, json_t *messages, wick_err *er
     return WICK_OK;
 }
 
-/* --- responses before this one ------------------------------------------------------------------------------------------ */
+/* --- responses before this one ------------------------------------------------------------------------------------ */
 /* Items of all of them, oldest first, in front of `items`. */
 static wick_status add_previous(const wick_gen *g, json_t *items, wick_err *err)
 {
@@ -196,7 +196,7 @@ wick_status wick_responses_messages(wick_gen *g, json_t **input, wick_err *err)
     return wick_params_keep(p, messages, err);
 }
 
-/* --- parameters --------------------------------------------------------------------------------------------------------- */
+/* --- parameters --------------------------------------------------------------------------------------------------- */
 static wick_status read_tools(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     wick_err *err = r->err;

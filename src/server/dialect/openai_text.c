@@ -1,4 +1,5 @@
-/* server/dialect/openai_text.c - /v1/completions: raw text in, text_completion out; echo and log probabilities of the prompt. */
+/* server/dialect/openai_text.c - /v1/completions: raw text in, text_completion out; echo and log probabilities of the
+ * prompt. */
 #include <string.h>
 #include "base/str.h"
 #include "server/gen.h"
