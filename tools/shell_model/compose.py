@@ -52,7 +52,7 @@ class Phrase:
                 name = node[1]
                 if name not in slots:
                     slots[name] = KINDS[grammar.kind_of(name)](self.gen.sampler)
-                self.segments.append((slots[name].text, False))
+                self.segments.append((slots[name].forms[node[2]] if node[2] else slots[name].text, False))
         return slots
 
 
@@ -160,6 +160,17 @@ FIND_ACTIONS = [
 ]
 
 
+MORE_ACTIONS = (
+    ("[count the lines in|show line counts of|print the number of lines of] {all}", " -exec wc -l {} +"),
+    ("[print|show|list] the [names|base names] [without the paths |]of {all}", " -exec basename {} \\;"),
+    ("[print|show|compute|calculate] the md5 [sum|hash|checksum]s of {all}", " -exec md5sum {} +"),
+    ("[print|show] the contents of {all}", " -exec cat {} +"), ("[print|show] the first line of {all}", " -exec head -n 1 {} \\;"),
+    ("[print|show|list] the sizes of {all}", " -exec du -h {} +"), ("[show|print] the [total size|total disk usage] of {all}", " -exec du -ch {} + | tail -n 1"),
+    ("[list|show|print] [in alphabetical order|sorted by name|sorted] {all}", " | sort"), ("make [executable|executable for everyone] {all}", " -exec chmod +x {} +"),
+    ("[make|mark] read-only {all}", " -exec chmod a-w {} +"), ("[update the timestamps of|touch] {all}", " -exec touch {} +"), ("[show|print] the file type of {all}", " -exec file {} +"),
+    ("[show|print] the permissions of {all}", " -exec stat -c '%a %n' {} +"))
+
+
 def find(gen):
     p, state = Phrase(gen), {"front": "", "prune": ""}
     r = p.rng.random()
@@ -186,12 +197,12 @@ def find(gen):
     elif r < 0.93:
         p.say("[change the owner of|chown] {all}")
         after = (" to <user>", " -exec chown %s {} +", "user")
-    elif r < 0.96:
+    elif r < 0.945:
         p.say("[gzip|compress] {all}")
         tail = " -exec gzip {} +"
     else:
-        p.say("[count the lines in|show line counts of] {all}")
-        tail = " -exec wc -l {} +"
+        text, tail = p.rng.choice(MORE_ACTIONS)
+        p.say(text)
     preds = [find_noun(p)]
     chosen = p.rng.sample((pred_name, pred_size, pred_size, pred_time, pred_time, pred_owner, pred_perm, pred_depth, pred_prune),
                           p.rng.choice((1, 1, 1, 2, 2, 3)))

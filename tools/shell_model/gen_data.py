@@ -41,18 +41,68 @@ WRAPPERS = (
     "bash command to %s", "one-liner to %s", "a way to %s", "could you tell me how to %s?", "would you %s?", "just %s", "simply %s",
     "go ahead and %s", "bash: %s", "sh: %s", "in bash, %s", "in the shell, how do I %s?",
 )
+WRAPPERS += (
+    "what command can I use to %s?", "what do I type to %s?", "what should I run to %s?", "I would like you to %s", "your task is to %s", "%s for me", "%s for me please", "kindly %s",
+    "can you please %s", "could you help me %s?", "I have to %s", "i gotta %s", "i wanna %s", "trying to %s", "how does one %s?", "how might I %s?", "any way to %s?", "is it possible to %s?",
+    "what is the shell command to %s?", "give me a one-liner to %s", "write a one liner to %s", "generate a command to %s", "generate a bash command to %s", "use a command to %s",
+    "show me a command that will %s", "I need a command to %s", "need a command to %s", "find a way to %s", "tell me the command to %s", "first %s", "next, %s", "also %s", "then %s", "so, %s",
+    "hi, can you %s?", "quick question: how do I %s?", "%s, thanks", "%s thanks", "%s asap", "%s right now", "%s if possible", "%s with one command", "%s in one line", "%s with a shell command",
+    "from the terminal, %s", "on linux, %s", "%s on linux", "%s in linux", "%s in bash", "%s on the command line", "as a shell one-liner: %s", "in posix sh, %s", "task: %s", "cmd to %s", "command that can %s")
+FRONT_PLACE = re.compile(r" (in|under|inside|within|from|on) ")
+FILLERS = (("all", "all of"), ("all the", "all of the"), ("every", "each and every"), ("files", "the files"), ("file", "the file"), ("lines", "the lines"), ("in", "inside"), ("in", "within"),
+           ("containing", "which contain"), ("with", "having"), ("larger than", "that are larger than"), ("and", "and also"), ("the", "the given"), ("number of", "total number of"))
+SYNONYMS = {}
+for _group in """
+show display print output view see|list enumerate show|find locate discover|delete remove erase|remove delete erase|create make generate|make create|directory folder dir|folder directory dir
+directories folders dirs|folders directories|subdirectories subfolders|count tally compute determine|number amount count quantity|number quantity total|largest biggest greatest hugest|biggest largest
+smallest tiniest littlest|contains includes has holds|contain include have hold|containing including having with|lines rows|line row|text string|string text|word term|file document|files documents
+modified changed edited updated altered|changed modified edited updated|newest latest|oldest earliest|current present|show reveal|extract unpack expand|compress pack|copy duplicate replicate|move transfer relocate
+rename retitle|replace substitute swap|change modify alter adjust|permissions rights mode|executable runnable|owner proprietor|processes programs tasks|process program task|running active executing|kill terminate stop end
+stop halt end|start launch begin|memory ram|usage consumption utilization|size extent magnitude|display present show|user account|users accounts people|name title|names titles|sort order arrange|sorted ordered arranged
+alphabetically by name|reverse opposite inverse|unique distinct different|duplicate repeated double|duplicates repetitions doubles|empty blank|first initial|last final|print write echo|check verify test|machine computer box host system
+system machine computer|computer machine|network net|address addr|download fetch retrieve|fetch retrieve get|version release|default standard|path location|location place path|variable var|environment env|hidden invisible
+recursively deeply|including with|excluding without except|except excluding|without excluding|append add|add append|insert put|join combine merge concatenate|combine join merge|merge combine|split divide break|convert turn transform change
+lowercase lower-case|uppercase upper-case|beginning start|start beginning|end ending finish|total overall|average mean|archive tarball|backup copy|link symlink|open read view|read open view|only just solely|just only|whole entire full
+entire whole|big large|large big|older earlier|newer later|each every|every each|all every|occurrences instances appearances|occurs appears|appears occurs|column field|field column|separated delimited|repository repo|commit revision
+calculate compute determine|compute calculate|content contents|contents content|information info details|details information|available free|free available|used occupied|logged signed|month calendar-month|numbers figures values|values numbers
+""".replace("\n", "|").split("|"):
+    _w = _group.split()
+    if len(_w) > 1:
+        SYNONYMS.setdefault(_w[0], set()).update(w for w in _w[1:] if w != _w[0])
+SYNONYMS = {k: sorted(v) for k, v in SYNONYMS.items()}
+VERBS = (
+    ("delete remove erase rm", "get rid of|throw away|wipe|trash|ditch|drop|nuke|clear out|toss|scrap|dispose of|eliminate|discard|zap|purge|kill off|clean out|throw out|take out"),
+    ("show print display list see view output give get", "gimme|tell me|let me see|let me have|dump|bring up|pull up|spit out|present|reveal|report|write out|give me|get me|i want to see|i need|i'd like to see|"
+     "what are|what is|need|want|enumerate|provide|return|read out|state|fetch|throw me|show us|print out|display me|output"),
+    ("find locate search look", "dig up|hunt for|look up|track down|seek|pinpoint|spot|identify|uncover|scan for|discover|where are|where is|which are|hunt down|search out|come up with|get me"),
+    ("create make add", "set up|generate|produce|start|build|construct|i need|i want|prepare|establish|please create|write|put down|open"),
+    ("copy duplicate cp", "clone|replicate|make a copy of|put a copy of|back up|reproduce|make a duplicate of"), ("move mv", "relocate|transfer|put|shift|bring|send|take|place|shove"),
+    ("rename", "change the name of|give a new name to|call"), ("count", "tally|tally up|total up|give me the count of|work out the number of|determine the number of|tell me the number of|compute the number of|get a count of|"
+     "find out the number of|the number of|number of|add up|figure out the number of"),
+    ("replace substitute swap", "exchange|switch|turn|change|trade|overwrite|put in place of"), ("compress pack archive zip gzip tar", "bundle|squeeze|shrink|pack up|wrap up|put together|bundle up|make an archive of"),
+    ("extract unpack untar unzip decompress", "expand|open up|blow up|undo|get everything out of|take everything out of|inflate"), ("change set modify", "alter|adjust|switch|turn|update|edit|make|put|fix"),
+    ("run execute start", "fire up|kick off|invoke|exec|do|call|begin|trigger|perform"), ("kill stop terminate", "end|shut down|finish|abort|halt|close|quit|get rid of|put an end to|take down"),
+    ("sort order", "arrange|put in order|rank|organize|line up"), ("check test verify", "see|find out|tell me|determine|make sure|confirm"), ("append", "add|tack on|put|attach"),
+    ("convert", "turn|transform|change|make|translate|switch"), ("download fetch", "grab|pull|pull down|save|get hold of|retrieve"), ("calculate compute", "work out|figure out|determine|tell me|find"),
+    ("extract", "pull out|get|take|pick out|grab"), ("split", "cut|chop|break up|divide"), ("join merge combine concatenate", "glue together|put together|stick together|unite|fuse|cat together"))
+VERB_TO = {w: b.split("|") for a, b in reversed(VERBS) for w in a.split()}
+LEAD = re.compile(r"^(?:show me|give me|show|print|display|list|get|see|view|output|find|tell me|print out|enumerate|locate|search for|look for|count|calculate|compute|extract)\s+(?=(?:only |just |all |every |each |the |a |an |lines |files )|\Z)", re.I)
+TAILS = (", nothing else", " and nothing more", " only", ", that's all", " for me", " please", ", please", " now", " - thanks", " (just that)", " if you can", ", quickly", " again", " as well", " there",
+         " and that's it", " once more", " on this machine", " here")
 QUESTION = re.compile(r"(what|whats|how|which|who|where|when|is|are|does|do|did|was|am|can|has|have|will|why)\b", re.I)
 ARTICLE = re.compile(r"\b(the|a|an|all|my|of) ")
 
 
 class Pair:
-    __slots__ = ("request", "command", "intent", "category")
+    __slots__ = ("request", "command", "intent", "category", "refused")
 
-    def __init__(self, request, command, intent, category):
-        self.request, self.command, self.intent, self.category = request, command, intent, category
+    def __init__(self, request, command, intent, category, refused=""):
+        self.request, self.command, self.intent, self.category, self.refused = request, command, intent, category, refused
 
     @property
     def answer(self):
+        if self.refused:
+            return json.dumps({"cmd": "", "refused": self.refused})
         return json.dumps({"cmd": self.command}, ensure_ascii=False)
 
 
@@ -75,6 +125,7 @@ class Generator:
 
     def pair(self):
         while True:
+            intent = None
             if self.rng.random() < COMPOSED_SHARE:
                 segments, command, alone, name = compose.draw(self)
                 category = "composed"
@@ -86,7 +137,7 @@ class Generator:
                 continue
             request = dress(segments, alone, self.rng)
             if len(request) <= 300 and len(command) <= 240:
-                return Pair(request, command, name, category)
+                return Pair(request, command, name, category, intent.refused if intent else "")
 
     def draw_intent(self, intent, suffix=True):
         """-> ([(text, is literal)], command, stands alone)"""
@@ -102,7 +153,8 @@ class Generator:
                 name = node[1]
                 if name not in slots:
                     slots[name] = KINDS[kind_of(name)](self.sampler)
-                segments.append((slots[name].text, False))
+                slot = slots[name]
+                segments.append((slot.forms[node[2]] if node[2] else slot.text, False))
         for name in defaults:
             if name not in slots:
                 slots[name] = DEFAULTS[kind_of(name)](self.sampler)
@@ -117,27 +169,121 @@ class Generator:
 def dress(segments, alone, rng):
     """Segments -> a request as people type it. Only literal words change; slot values stay as they are."""
     parts = merge(segments)
-    if rng.random() < 0.12:
+    alone = alone or not imperative(parts[0])
+    k = rng.random()
+    if k < 0.12:
         parts = [(drop_articles(t, rng), True) if lit else (t, lit) for t, lit in parts]
+    if rng.random() < 0.22:
+        parts = [(synonyms(t, rng), True) if lit else (t, lit) for t, lit in parts]
+    if rng.random() < 0.04:
+        parts = [(fillers(t, rng), True) if lit else (t, lit) for t, lit in parts]
     if rng.random() < 0.035:
         parts = typo(parts, rng)
+    if rng.random() < 0.10:
+        parts = fronted(parts, rng)
+    if not alone and parts[0][1]:
+        k = rng.random()
+        if k < 0.16:
+            parts = [(other_verb(parts[0][0], rng), True)] + parts[1:]
+        elif k < 0.27:  # a noun phrase: "the last 5 lines of x", "lines of x with y"
+            bare = LEAD.sub("", parts[0][0], count=1)
+            if bare != parts[0][0]:
+                parts, alone = [(bare, True)] + parts[1:], True
+    if rng.random() < 0.05:
+        parts = file_words(parts, rng)
+    if rng.random() < 0.03:
+        parts = parts + [(rng.choice(TAILS), True)]
     end = ""
-    if not alone and rng.random() < 0.42:
+    if not alone and rng.random() < 0.34:
         wrapper = rng.choice(WRAPPERS)
         before, after = wrapper.split("%s")
         if after.endswith("?") and rng.random() < 0.35:
             after = after[:-1]
         parts, end = [(before, True)] + parts, after
+    elif not alone and rng.random() < 0.02 and parts[0][1]:
+        parts = [(third_person(parts[0][0]), True)] + parts[1:]
     first = parts[0][0].lstrip()
     if not end:
         if alone and QUESTION.match(first):
             end = "?" if rng.random() < 0.55 else ""
-        elif rng.random() < 0.10:
+        elif rng.random() < 0.12:
             end = "."
     text = "".join(t for t, _ in parts).strip() + end
-    if parts[0][1] and rng.random() < 0.30:
+    if parts[0][1] and rng.random() < 0.38:
         text = text[:1].upper() + text[1:]
+    if rng.random() < 0.01:
+        text = text.replace(" ", "  ", 1)
     return text
+
+
+IMPERATIVE = set("""list show display print see view get give find locate search look count delete remove erase rm create make add set copy cp duplicate move mv relocate check test verify change modify
+update replace substitute swap run execute launch start download fetch grab compress pack archive extract unpack decompress untar uncompress kill stop terminate end read concatenate combine join merge number
+page scroll browse open head tail follow watch monitor skip drop ignore sort order arrange reverse convert turn transform change rename write append prepend insert put save store split divide cut truncate
+zip unzip gzip gunzip bundle tar ping connect log ssh resolve trace query ask upload send transfer sync mirror mount unmount restart enable disable reload install uninstall upgrade refresh schedule shut power
+reboot switch go cd enter leave exit clear reset wait sleep pause repeat loop calculate compute evaluate divide multiply subtract sum total average determine tell output dump enumerate recursively pretty format
+indent beautify minify validate decode encode hash generate pick choose select shuffle randomize flip roll draw say echo greet commit push pull stage stash unstage revert undo discard clone init initialize tag
+checkout rebase cherry-pick bisect blame apply protect grant revoke allow let forbid lock unlock own chmod chown chgrp assign mark link symlink hard repoint point touch wipe clean purge empty trash filter grep
+extract strip trim squeeze fold wrap expand double quote uppercase lowercase capitalize align paste compare diff patch spell monitor measure time limit use export unset define alias force gracefully forcefully
+prefix overwrite call throw break fill hide place serve translate fix restore destroy curl wget git ls shrink attach forward scan listen pop crash drop toss nuke dispose eliminate
+build compile debug source edit bring take keep comment uncomment disable peek preview calculate factor raise keep clone back post build rsync scp sftp nohup renice suspend resume continue""".split())
+
+
+def imperative(part):
+    text, literal = part
+    m = re.match(r"\s*([A-Za-z-]+)", text)
+    return literal and bool(m) and m.group(1).lower() in IMPERATIVE
+
+
+def other_verb(text, rng):
+    m = re.match(r"([a-z]+)\b(?: (?:me|for|out)\b)?", text)
+    other = VERB_TO.get(m.group(1)) if m else None
+    return rng.choice(other) + text[m.end():] if other else text
+
+
+def file_words(parts, rng):
+    """'in x.txt' -> 'in the file x.txt', 'in my x.txt', 'in x.txt file'."""
+    out = list(parts)
+    for i, (t, lit) in enumerate(parts):
+        if not lit and i and re.search(r"\w\.\w+$", t) and " " not in t and re.search(r"(in|of|from|on|to) $", parts[i - 1][0]):
+            how = rng.randrange(4)
+            out[i] = (t + " file" if how == 0 else t, False)
+            out[i - 1] = (out[i - 1][0] + ("", "the file ", "my ", "file ")[how], True)
+            break
+    return out
+
+
+def synonyms(text, rng):
+    def swap(m):
+        w = m.group(0)
+        s = SYNONYMS.get(w.lower())
+        return rng.choice(s) if s and rng.random() < 0.4 else w
+    return re.sub(r"[A-Za-z]+", swap, text)
+
+
+def fillers(text, rng):
+    a, b = rng.choice(FILLERS)
+    return re.sub(r"\b%s\b" % a, b, text, count=1)
+
+
+def fronted(parts, rng):
+    """'count the files in X' -> 'in X, count the files': a last slot that names a place comes first."""
+    if len(parts) < 2 or parts[-1][1]:
+        return parts
+    value, before = parts[-1][0], parts[-2][0] if parts[-2][1] else ""
+    if value.startswith((" in ", " under ", " inside ", " within ")):
+        return [(value[1:] + ", ", False)] + parts[:-1]
+    m = re.search(r" (in|from|inside|under) (the file |the directory |the folder |)$", before)
+    if not m or len(before[:m.start()].split()) < 2 and len(parts) < 3:
+        return parts
+    lead = rng.choice(("in ", "in ", "for ", "given ")) if m.group(1) == "in" else m.group(1) + " "
+    return [(lead + m.group(2) + value + ", ", False)] + parts[:-2] + [(before[:m.start()], True)]
+
+
+def third_person(text):
+    first, _, rest = text.partition(" ")
+    if not re.match(r"(list|show|print|find|count|display|delete|remove|create|copy|move|search|sort|extract|compress|get|make|output|change|set|add|replace|convert|rename)$", first):
+        return text
+    return first + ("es" if first.endswith(("s", "ch", "x", "sh")) else "s") + " " + rest
 
 
 def merge(segments):

@@ -1,7 +1,9 @@
 """The small language of intents/*.txt, and how a phrase of it becomes words.
 
     @ name              a new intent
+    @+ name             more phrases of an intent that is in another file
     $ command           its answer; `$| command` may also get a pipe or a redirection (see compose.SUFFIXES)
+    ! reason            no command: the request is refused, for this reason
     phrase              a request in the imperative; gen_data.py may wrap it ("how do I ...", "please ...")
     ~ phrase            a request that stands alone: a question or a noun phrase
 
@@ -53,6 +55,7 @@ class Intent:
     category: str
     command: str
     suffixable: bool
+    refused: str = ""
     phrases: list = field(default_factory=list)  # (tree, stands alone)
     defaults: list = field(default_factory=list)  # slots of the command that a phrase may leave out
 
@@ -66,7 +69,7 @@ def parse(text, depth=0):
         c = text[i]
         m = SLOT.match(text, i) if c == "<" else None
         if m and kind_of(m.group(1)) in KINDS:
-            out += [lit, ("slot", m.group(1))]
+            out += [lit, ("slot", m.group(1), m.group(2))]
             lit, i = "", m.end()
         elif c in "[{":
             close, level, j = "]" if c == "[" else "}", 0, i
@@ -129,7 +132,7 @@ def slots_of(tree, every):
 def load_intents(folder=None):
     """All intents of the folder's text files; raises ValueError where one cannot be answered from its phrases."""
     folder = pathlib.Path(folder or pathlib.Path(__file__).parent / "intents")
-    intents, seen = [], set()
+    intents, more = {}, []
     for path in sorted(folder.glob("*.txt")):
         cur = None
         for lineno, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -137,29 +140,39 @@ def load_intents(folder=None):
             try:
                 if not line or line.startswith("# "):
                     continue
-                if line.startswith("@ "):
+                if line.startswith("@+ "):
+                    cur = Intent(line[3:].strip(), path.stem, "", False)
+                    more.append((cur, path.name, lineno))
+                elif line.startswith("@ "):
                     cur = Intent(line[2:].strip(), path.stem, "", False)
-                    if cur.name in seen:
+                    if cur.name in intents:
                         raise ValueError("intent named twice: " + cur.name)
-                    seen.add(cur.name)
-                    intents.append(cur)
+                    intents[cur.name] = cur
                 elif line.startswith("$"):
                     cur.suffixable = line.startswith("$| ")
                     cur.command = line[3:] if cur.suffixable else line[2:]
+                elif line.startswith("! "):
+                    cur.refused = line[2:]
                 else:
                     alone = line.startswith("~ ")
                     cur.phrases.append((parse(line[2:] if alone else line), alone))
             except (ValueError, KeyError, AttributeError) as e:
                 raise ValueError("%s:%d: %s" % (path.name, lineno, e)) from e
-    for it in intents:
+    for it, name, lineno in more:
+        if it.name not in intents:
+            raise ValueError("%s:%d: no intent %s" % (name, lineno, it.name))
+        intents[it.name].phrases += it.phrases
+    for it in intents.values():
         check(it)
-    return intents
+    return list(intents.values())
 
 
 def check(it):
     needed = {m.group(1) for m in SLOT.finditer(it.command) if kind_of(m.group(1)) in KINDS}
-    if not it.command or not it.phrases:
+    if bool(it.command) == bool(it.refused) or not it.phrases:
         raise ValueError(it.name + ": no command or no phrase")
+    if it.refused:
+        return
     it.defaults = sorted(n for n in needed if kind_of(n) in DEFAULTS)
     for tree, _ in it.phrases:
         missing = needed - slots_of(tree, True) - set(it.defaults)

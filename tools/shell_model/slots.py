@@ -6,6 +6,7 @@ string that was never seen is what the model has to learn. Such values are split
 whether this sampler draws from the training part or from the part kept for evaluation.
 """
 
+import pathlib
 import random
 import re
 import zlib
@@ -13,6 +14,15 @@ from dataclasses import dataclass, field
 
 from words import (ACCENTED, COMMANDS, ENVVARS, EXTENSIONS, GROUPS, HOSTS, LANGUAGES, NAMED_DIRS, NAMED_FILES, NUMBER_WORDS,
                    ORDINALS, PATTERNS, PHRASES, PROCESSES, USERS, WORDS)
+
+def request_words():
+    """Words that phrases use: they are names of files, too, and a name that was only ever seen as a word of a request is not copied."""
+    text = "\n".join(p.read_text(encoding="utf-8") for p in sorted((pathlib.Path(__file__).parent / "intents").glob("*.txt")))
+    lines = [x for x in text.splitlines() if x and x[0] not in "@$#!"]
+    found = set(re.findall(r"\b[a-z]{3,14}\b", re.sub(r"<[a-z0-9.]+>|\{[a-z]+\}", " ", " ".join(lines))))
+    found -= set("the and with from into that for all this have has are was were its their them than not but only each every which what where how who".split())
+    return sorted(found | {w + "s" for w in WORDS[::3]} | set(WORDS))
+
 
 SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+\Z")
 ALNUM = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -42,6 +52,9 @@ def word(s):
     if s.startswith("~/"):
         return "~/" + word(s[2:]) if len(s) > 2 else s
     return s if s == "~" or SAFE.match(s) else quote(s)
+
+
+REQUEST_WORDS = request_words()
 
 
 def is_held_out(value):
@@ -78,7 +91,9 @@ class Sampler:
         """A name without extension."""
         r = self.rng
         k = r.random()
-        if k < 0.30:
+        if k < 0.13:
+            s = r.choice(REQUEST_WORDS)
+        elif k < 0.30:
             s = r.choice(WORDS)
         elif k < 0.58:
             sep = r.choice("--__.  " if spaces else "--__.")
@@ -285,7 +300,7 @@ class Sampler:
         o = ORDINALS.get(n)
         suffix = {1: "st", 2: "nd", 3: "rd"}.get(n if n < 10 or n > 13 else 0, "th")
         t = r.choice(("column %d" % n, "column %d" % n, "field %d" % n, "the %s column" % (o or "%d%s" % (n, suffix)),
-                      "the %d%s column" % (n, suffix), "the %s field" % (o or "%d%s" % (n, suffix)), "column number %d" % n))
+                      "the %d%s column" % (n, suffix), "the %s field" % (o or "%d%s" % (n, suffix)), "column number %d" % n, "%s column" % (o or "%d%s" % (n, suffix)), "%s field" % (o or "%d%s" % (n, suffix)), "col %d" % n, "the %s one" % (o or "%d%s" % (n, suffix))))
         return Slot(t, str(n))
 
     def s_delim(self):
@@ -304,9 +319,9 @@ class Sampler:
         r = self.rng
         n = r.choice((1, 2, 5, 10, 20, 50, 100, 200, 250, 500)) if r.random() < 0.6 else r.randint(1, 999)
         u = r.choice("kMMMGG")
-        names = {"k": ("kB", "KB", "K", "k", " KB", " kB", " kilobytes", "kb", " kb"),
-                 "M": ("MB", "MB", "M", " MB", " MB", " megabytes", "mb", " mb", "MiB", " megs", " meg"),
-                 "G": ("GB", "GB", "G", " GB", " GB", " gigabytes", "gb", " gb", "GiB", " gigs")}[u]
+        names = {"k": ("kB", "KB", "K", "k", " KB", " kB", " kilobytes", " kilobyte", " kilo", "kb", " kb"),
+                 "M": ("MB", "MB", "M", " MB", " MB", " megabytes", " megabyte", " mega", "mb", " mb", "MiB", " megs", " meg"),
+                 "G": ("GB", "GB", "G", " GB", " GB", " gigabytes", " gigabyte", " giga", "gb", " gb", "GiB", " gigs")}[u]
         return Slot("%d%s" % (n, r.choice(names)), "%d%s" % (n, u))
 
     def s_days(self):
@@ -434,7 +449,7 @@ class Sampler:
             v = r.choice(PHRASES)
         else:
             v = self.fresh(lambda: r.choice((
-                r.choice(WORDS), self.pseudo(), self.alnum(), r.choice(WORDS) + "_" + r.choice(WORDS), r.choice(WORDS) + " " + r.choice(WORDS),
+                r.choice(REQUEST_WORDS), r.choice(WORDS), self.pseudo(), self.alnum(), r.choice(WORDS) + "_" + r.choice(WORDS), r.choice(REQUEST_WORDS) + " " + r.choice(WORDS),
                 r.choice(WORDS).capitalize() + r.choice(WORDS).capitalize(), str(r.randint(0, 99999)), r.choice(WORDS) + "()", self.ip(),
                 r.choice(WORDS) + "=" + r.choice(WORDS), self.pseudo() + "@" + self.host(), r.choice(WORDS).upper(), r.choice(WORDS) + ":",
                 " ".join(r.choice(WORDS) for _ in range(3)), self.isodate(), "#" + r.choice(WORDS), r.choice(WORDS) + "'s", r.choice(ACCENTED))))
@@ -444,7 +459,7 @@ class Sampler:
     def s_old(self):
         """One side of a replacement: nothing that sed would read as syntax."""
         r = self.rng
-        v = self.fresh(lambda: r.choice((r.choice(WORDS), self.pseudo(), r.choice(WORDS) + "_" + r.choice(WORDS), self.alnum(), r.choice(WORDS).upper(),
+        v = self.fresh(lambda: r.choice((r.choice(WORDS), r.choice(REQUEST_WORDS), self.pseudo(), r.choice(WORDS) + "_" + r.choice(WORDS), self.alnum(), r.choice(WORDS).upper(),
                                          r.choice(WORDS).capitalize(), str(r.randint(0, 9999)), r.choice(WORDS) + "-" + r.choice(WORDS),
                                          r.choice(WORDS) + " " + r.choice(WORDS), r.choice(WORDS) + "=" + r.choice(WORDS))))
         return Slot(self.said(v, " " in v or r.random() < 0.35), v, {})
@@ -453,7 +468,7 @@ class Sampler:
 
     def s_text(self):
         r = self.rng
-        v = self.fresh(lambda: " ".join(r.choice((r.choice(WORDS), r.choice(WORDS), self.pseudo(), r.choice(WORDS).capitalize(), str(r.randint(0, 99))))
+        v = self.fresh(lambda: " ".join(r.choice((r.choice(WORDS), r.choice(REQUEST_WORDS), r.choice(REQUEST_WORDS), self.pseudo(), r.choice(WORDS).capitalize(), str(r.randint(0, 99))))
                                         for _ in range(r.randint(1, 5))) + r.choice(("", "", "", "!", ".", "?")))
         return Slot(self.said(v, True), quote(v), {"raw": v})
 
@@ -502,6 +517,89 @@ class Sampler:
         r = self.rng
         v = str(r.randint(0, r.choice((9, 99, 999, 9999, 999999))))
         return Slot(v, v)
+
+    def s_epoch(self):
+        v = str(self.rng.randint(100000000, 2000000000))
+        return Slot(v, v)
+
+    def s_ip(self):
+        v = self.fresh(self.ip)
+        return Slot(v, v)
+
+    def s_iface(self):
+        v = self.rng.choice(("eth0", "eth1", "wlan0", "lo", "enp3s0", "wlp2s0", "ens33", "docker0", "tun0", "br0", "en%d" % self.rng.randint(0, 9)))
+        return Slot(v, v)
+
+    def s_hex(self):
+        v = "%x" % self.rng.randint(10, self.rng.choice((255, 4095, 65535, 1 << 24)))
+        return Slot(v.upper() if self.rng.random() < 0.3 else v, v)
+
+    def s_bin(self):
+        v = bin(self.rng.randint(2, 255))[2:]
+        return Slot(v, v)
+
+    def s_word(self):
+        """One word, printed or picked as it is."""
+        v = self.fresh(lambda: self.rng.choice((self.rng.choice(WORDS), self.rng.choice(REQUEST_WORDS), self.pseudo(), self.rng.choice(WORDS).capitalize())))
+        return Slot(self.said(v), v)
+
+    def s_wd(self):
+        v = self.rng.choice("monday tuesday wednesday thursday friday saturday sunday".split())
+        return Slot(self.rng.choice((v, v.capitalize())), v)
+
+    def s_tz(self):
+        city, zone = self.rng.choice(ZONES)
+        return Slot(zone, zone, {"city": city})
+
+    def s_cron(self):
+        r = self.rng
+        h, m, n = r.randint(1, 11), r.randint(0, 59), r.randint(2, 30)
+        days = "sunday monday tuesday wednesday thursday friday saturday".split()
+        d = r.randrange(7)
+        text, spec = r.choice((
+            ("every minute", "* * * * *"), ("every hour", "0 * * * *"), ("hourly", "0 * * * *"), ("every day at midnight", "0 0 * * *"), ("daily at midnight", "0 0 * * *"),
+            ("every %d minutes" % n, "*/%d * * * *" % n), ("every day at %d am" % h, "0 %d * * *" % h), ("every day at %d pm" % h, "0 %d * * *" % (h + 12)),
+            ("daily at %d:%02d" % (h, m), "%d %d * * *" % (m, h)), ("every %s at %d am" % (days[d].capitalize(), h), "0 %d * * %d" % (h, d)),
+            ("at %d:%02d every day" % (h, m), "%d %d * * *" % (m, h)), ("at every reboot", "@reboot"), ("on the first of every month", "0 0 1 * *"),
+            ("every weekday at %d am" % h, "0 %d * * 1-5" % h)))
+        return Slot(text, spec, {"raw": spec})
+
+    def s_perms(self):
+        """Permissions in words."""
+        text, adj, mode = self.rng.choice(PERMS)
+        return Slot(text, mode, {"adj": adj})
+
+    def s_jsonobj(self):
+        r = self.rng
+        v = '{"%s": %s}' % (r.choice(WORDS), r.choice(('"%s"' % self.stem(False), str(r.randint(0, 999)), "true")))
+        return Slot(v, v)
+
+    def s_header(self):
+        r = self.rng
+        v = r.choice(("Accept: application/json", "Authorization: Bearer " + self.alnum(6, 12), "X-%s: %s" % (r.choice(WORDS).capitalize(), self.alnum()),
+                      "Content-Type: text/plain", "User-Agent: " + r.choice(WORDS)))
+        return Slot(self.said(v, True), v)
+
+
+ZONES = (("Tokyo", "Asia/Tokyo"), ("New York", "America/New_York"), ("London", "Europe/London"), ("Paris", "Europe/Paris"), ("Berlin", "Europe/Berlin"),
+         ("Sydney", "Australia/Sydney"), ("Los Angeles", "America/Los_Angeles"), ("Chicago", "America/Chicago"), ("Moscow", "Europe/Moscow"), ("Dubai", "Asia/Dubai"),
+         ("Shanghai", "Asia/Shanghai"), ("Hong Kong", "Asia/Hong_Kong"), ("Singapore", "Asia/Singapore"), ("Delhi", "Asia/Kolkata"), ("India", "Asia/Kolkata"),
+         ("Sao Paulo", "America/Sao_Paulo"), ("Toronto", "America/Toronto"), ("Madrid", "Europe/Madrid"), ("Rome", "Europe/Rome"), ("Seoul", "Asia/Seoul"),
+         ("Cairo", "Africa/Cairo"), ("Istanbul", "Europe/Istanbul"), ("Vienna", "Europe/Vienna"), ("Zurich", "Europe/Zurich"), ("Mexico City", "America/Mexico_City"),
+         ("Denver", "America/Denver"), ("Amsterdam", "Europe/Amsterdam"), ("Stockholm", "Europe/Stockholm"), ("Bangkok", "Asia/Bangkok"), ("Lagos", "Africa/Lagos"))
+PERMS = (
+    ("read and write for the owner only", "readable and writable only by the owner", "600"), ("rw for the owner and nothing for others", "private to its owner", "600"),
+    ("read, write and execute for the owner only", "accessible only to its owner", "700"), ("rwx------", "usable by the owner alone", "700"),
+    ("read and write for the owner and read for everyone else", "writable by the owner and readable by everyone else", "644"), ("rw-r--r--", "rw-r--r--", "644"),
+    ("rwxr-xr-x", "rwxr-xr-x", "755"), ("full access for the owner and read and execute for everyone else", "executable by everyone and writable by the owner", "755"),
+    ("all permissions for the owner and read and execute for the group and others", "fully accessible to the owner and executable by all others", "755"),
+    ("read only for everyone", "read-only for everyone", "444"), ("r--r--r--", "readable by all and writable by nobody", "444"), ("read only for the owner", "readable only by the owner", "400"),
+    ("r--------", "readable by the owner and by nobody else", "400"), ("rw-rw-r--", "rw-rw-r--", "664"), ("read and write for owner and group, read for others", "writable by owner and group and readable by others", "664"),
+    ("read and write for owner and group", "readable and writable by owner and group", "660"), ("rw-rw----", "rw-rw----", "660"), ("rw-r-----", "rw-r-----", "640"),
+    ("read and write for the owner, read for the group and nothing for others", "readable by the group and writable by the owner", "640"), ("rwxr-x---", "rwxr-x---", "750"),
+    ("full access for the owner, read and execute for the group and nothing for others", "accessible to owner and group only", "750"), ("rwxrwxr-x", "rwxrwxr-x", "775"),
+    ("full access for owner and group and read and execute for others", "writable by owner and group and executable by others", "775"), ("rw-------", "rw-------", "600"), ("r-xr-xr-x", "r-xr-xr-x", "555"),
+    ("rwxrwx---", "fully accessible to owner and group and closed to others", "770"))
 
 
 def r_choice(rng, seq):

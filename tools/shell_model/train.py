@@ -152,7 +152,7 @@ class Trainer:
 
 
 @torch.no_grad()
-def greedy(model, tok, requests, device, limit=110):
+def greedy(model, tok, requests, device, limit=130):
     """Answers by argmax. No key/value cache: the whole row is computed again for each token, which is quick enough here."""
     end, pad = tok.token_to_id(data.END), tok.token_to_id(data.PAD)
     prompts = [e.ids for e in tok.encode_batch([data.prompt_text(r) for r in requests], add_special_tokens=False)]
@@ -197,6 +197,10 @@ def evaluate(trainer, tok, n, deadline):
     result = {"probes": [], "splits": {}, "samples": []}
     for r, a in zip(PROBES, greedy(trainer.model, tok, PROBES, trainer.device)):
         result["probes"].append({"request": r, "answer": a})
+    if trainer.args.requests:
+        lines = [x.split("|", 2)[2].split(" => ")[0] for x in open(trainer.args.requests, encoding="utf-8") if not x.startswith("#")]
+        result["heldout"] = [{"request": r, "answer": a} for r, a in zip(lines, greedy(trainer.model, tok, lines, trainer.device))]
+        say("answered %d requests of %s" % (len(lines), trainer.args.requests))
     for split in ("phrasing", "slots"):
         if time.time() > deadline:
             say("no time left to evaluate", split)
@@ -250,6 +254,9 @@ def main():
     ap.add_argument("--tokenizer-pairs", type=int, default=240000)
     ap.add_argument("--workers", type=int, default=max(1, min(12, (os.cpu_count() or 2) - 3)))
     ap.add_argument("--eval", type=int, default=3000, help="pairs of each held-out set")
+    ap.add_argument("--requests", help="a file KIND|CATEGORY|REQUEST => ...: its answers go into eval.json")
+    ap.add_argument("--layers", type=int, default=0)
+    ap.add_argument("--hidden", type=int, default=0)
     ap.add_argument("--max-steps", type=int, default=0)
     ap.add_argument("--log-every", type=int, default=100)
     ap.add_argument("--no-compile", action="store_true")
@@ -275,6 +282,11 @@ def main():
     stream = data.Stream(path, args.workers, first_seed, per_shard=800 if args.tiny else 8000)
     tok = Tokenizer.from_file(path)
     config = Config(vocab_size=-(-tok.get_vocab_size() // 64) * 64)
+    if args.layers:
+        config.num_hidden_layers = args.layers
+    if args.hidden:
+        config.hidden_size, config.intermediate_size = args.hidden, 4 * args.hidden
+        config.num_attention_heads, config.num_key_value_heads = args.hidden // 64, args.hidden // 128
     if args.tiny:
         config.hidden_size, config.num_hidden_layers, config.intermediate_size = 128, 2, 256
         config.num_attention_heads, config.num_key_value_heads, config.head_dim = 4, 2, 32
