@@ -1,8 +1,8 @@
 /* cli/sh_ask.c - `wick sh TEXT`: a request becomes a command, is shown with its risk, and runs only after a yes.
  *
  * Invariants: (1) nothing runs without a yes or --yes; (2) a critical command runs only after the word "critical" was
- * typed, whatever the options; (3) what is shown is byte for byte what is run: a command that a terminal would not show as
- * it is never runs.
+ * typed, whatever the options; (3) what is shown is byte for byte what is run: a command that a terminal would not
+ * show as it is never runs.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ typedef struct proposal {
     const char *explanation;
 } proposal;
 
-/* ---- the model ------------------------------------------------------------------------------------------------------ */
+/* ---- the model ---------------------------------------------------------------------------------- */
 
 static bool try_model(asker *k, const char *base, const char *tail)
 {
@@ -48,7 +48,7 @@ static bool try_model(asker *k, const char *base, const char *tail)
     return there;
 }
 
-/* --model, else the model that came with this program: installed, in the source tree, or below the folder the user is in. */
+/* --model, else the model that came with this program: installed, in the source tree, or in ./models. */
 static wick_status find_model(asker *k, const wick_args *a, wick_err *err)
 {
     k->a = *a;
@@ -125,7 +125,7 @@ done:
     return st;
 }
 
-/* ---- showing and running ------------------------------------------------------------------------------------------------ */
+/* ---- showing and running ---------------------------------------------------------------------------- */
 
 static json_t *proposal_json(wick_arena *arena, const char *request, const proposal *p)
 {
@@ -233,7 +233,7 @@ static wick_status show_and_run(const wick_args *a, wick_arena *arena, const pro
     return WICK_OK;
 }
 
-/* ---- modes ------------------------------------------------------------------------------------------------------------------ */
+/* ---- modes ---------------------------------------------------------------------------------------------- */
 
 static wick_status ask_one(asker *k, const wick_args *a, const char *request, wick_err *err)
 {

@@ -2,6 +2,6 @@
 #pragma once
 #include "base/alloc.h"
 
-/* One line for each program of the command: "find: looks for files; -type f: regular files only; ...". A program that is in
- * no table is named. The arena owns the text; NULL without memory. */
+/* One line for each program of the command: "find: looks for files; -type: of this type; ...". A program that is in no
+ * table is named. The arena owns the text; NULL without memory. */
 const char *wick_sh_explain(wick_arena *a, const char *cmd, size_t n);

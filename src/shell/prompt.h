@@ -1,7 +1,7 @@
 /* shell/prompt.h - what a model is told, and what its answer means.
  *
- * The model that Wick ships was trained on the request alone. Any other instruct model gets instructions and examples. Both
- * answer {"cmd": "..."}; a model that talks around it is still understood. */
+ * The model that Wick ships was trained on the request alone. Any other instruct model gets instructions and examples.
+ * Both answer {"cmd": "..."}; a model that talks around it is still understood. */
 #pragma once
 #include <jansson.h>
 #include "base/alloc.h"
