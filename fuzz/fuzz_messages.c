@@ -1,5 +1,5 @@
-/* fuzz/fuzz_messages.c - messages, tools and template variables of a request through a chat template. The first byte picks
- * a template, each in the style of a family; the rest is the body of /apply-template. */
+/* fuzz/fuzz_messages.c - messages, tools and template variables of a request through a chat template. The first byte
+ * picks a template, each in the style of a family; the rest is the body of /apply-template. */
 #include <string.h>
 #include "base/json.h"
 #include "fuzz.h"

@@ -12,7 +12,7 @@
 #include "chat/adapt_int.h"
 #include "chat/format/format.h"
 
-/* --- helpers -------------------------------------------------------------------------------------------------------------- */
+/* --- helpers ----------------------------------------------------------------------------------------------------- */
 bool wick_message_has_role(const json_t *m, const char *role)
 {
     const char *s = json_string_value(json_object_get(m, "role"));
@@ -95,7 +95,7 @@ static bool join_messages(json_t *to, const json_t *m, const char *between)
     return both && json_object_set_new(to, "reasoning_content", both) == 0;
 }
 
-/* --- 1: system messages and tools --------------------------------------------------------------------------------------------- */
+/* --- 1: system messages and tools -------------------------------------------------------------------------------- */
 static json_t *first_system(json_t *messages)
 {
     json_t *m = json_array_get(messages, 0);
@@ -182,7 +182,7 @@ static bool fix_systems(const wick_chat_caps *c, json_t *messages)
     return true;
 }
 
-/* --- 3: order ---------------------------------------------------------------------------------------------------------------- */
+/* --- 3: order ---------------------------------------------------------------------------------------------------- */
 static bool may_join(const json_t *a, const json_t *b)
 {
     const bool users = wick_message_has_role(a, "user") && wick_message_has_role(b, "user");
@@ -231,7 +231,7 @@ static bool fill_answers(const wick_chat_caps *c, json_t *messages)
     return true;
 }
 
-/* --- 4: forms ---------------------------------------------------------------------------------------------------------------- */
+/* --- 4: forms ---------------------------------------------------------------------------------------------------- */
 static unsigned bit_of(const json_t *m)
 {
     return is_system(m)                            ? WICK_CHAT_SYSTEM

@@ -1,7 +1,7 @@
 /* chat/adapt.h - canonical messages (chat/message.h) to messages that a template can take (chat/caps.h).
  *
- * Each step does for the template what it cannot do itself, and nothing where it can: messages of a plain conversation pass
- * unchanged. The steps and their order are in adapt.c. */
+ * Each step does for the template what it cannot do itself, and nothing where it can: messages of a plain conversation
+ * pass unchanged. The steps and their order are in adapt.c. */
 #pragma once
 #include <jansson.h>
 #include "chat/caps.h"

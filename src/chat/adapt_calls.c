@@ -1,4 +1,5 @@
-/* chat/adapt_calls.c - the part of the adapter that knows tool calls, their results, and what a tool must say of itself. */
+/* chat/adapt_calls.c - the part of the adapter that knows tool calls, their results, and what a tool must say of
+ * itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 #include "chat/adapt_int.h"
 #include "chat/format/format.h"
 
-/* --- call ids -------------------------------------------------------------------------------------------------------------- */
+/* --- call ids ---------------------------------------------------------------------------------------------------- */
 enum { ID_LEN = 9 };
 
 /* Nine letters and digits stay; anything else becomes nine that depend on nothing but the id, so calls and results meet
@@ -36,7 +37,7 @@ static bool fix_id(json_t *o, const char *key)
     return want && json_object_set_new(o, key, want) == 0;
 }
 
-/* --- arguments --------------------------------------------------------------------------------------------------------------- */
+/* --- arguments --------------------------------------------------------------------------------------------------- */
 static json_t *arguments_text(const json_t *fn)
 {
     json_t *given = json_object_get(fn, "text");
@@ -61,7 +62,7 @@ static bool fix_arguments(const wick_chat_caps *c, json_t *fn)
     return ok;
 }
 
-/* --- calls as text, for templates that show none ------------------------------------------------------------------------------ */
+/* --- calls as text, for templates that show none ----------------------------------------------------------------- */
 /* In the syntax that the model is taught: its own, or hermes with wick_call_describe. */
 static bool calls_to_text(const wick_chat_caps *c, json_t *m)
 {
@@ -117,7 +118,7 @@ static bool results_to_users(json_t *messages)
     return true;
 }
 
-/* --- messages with several calls ------------------------------------------------------------------------------------------------ */
+/* --- messages with several calls --------------------------------------------------------------------------------- */
 /* Moves the result of the call `id`, looked for from `from` up to the next message that is no result, to `to`. */
 static bool move_result(json_t *messages, size_t from, size_t to, const char *id)
 {
@@ -200,7 +201,7 @@ bool wick_adapt_calls(const wick_chat_caps *c, json_t *messages)
     return c->tool_results || results_to_users(messages);
 }
 
-/* --- tools ---------------------------------------------------------------------------------------------------------------------- */
+/* --- tools ------------------------------------------------------------------------------------------------------- */
 /* Empty descriptions where there are none, for the tool and for each of its parameters. */
 static bool describe(json_t *fn)
 {

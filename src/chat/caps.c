@@ -51,7 +51,7 @@ const char *wick_chat_effort(const wick_chat_caps *c, const char *effort)
     return NULL;
 }
 
-/* --- rendering ---------------------------------------------------------------------------------------------------------- */
+/* --- rendering --------------------------------------------------------------------------------------------------- */
 static bool ends_with_answer(const json_t *messages)
 {
     const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
@@ -88,7 +88,7 @@ static bool shows(prober *p, json_t *messages, json_t *tools, const char *one, c
     return render(p, messages, tools, NULL) && has(p, one) && (!two || has(p, two));
 }
 
-/* --- messages -------------------------------------------------------------------------------------------------------------- */
+/* --- messages ---------------------------------------------------------------------------------------------------- */
 static unsigned bit_of(const char *role)
 {
     return strcmp(role, "system") == 0 || strcmp(role, "developer") == 0 ? WICK_CHAT_SYSTEM
@@ -173,7 +173,7 @@ static json_t *make_tools(int description, bool parameters)
     return json_pack("[{s:s, s:o}]", "type", "function", "function", fn);
 }
 
-/* --- what is asked ------------------------------------------------------------------------------------------------------------ */
+/* --- what is asked ----------------------------------------------------------------------------------------------- */
 static json_t *two_parts(void)
 {
     return json_pack("[{s:s, s:s}, {s:s, s:s}]", "type", "text", "text", "wickOne", "type", "text", "text", "wickTwo");

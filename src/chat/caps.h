@@ -1,8 +1,8 @@
 /* chat/caps.h - what a chat template can do, learned once when it is opened.
  *
  * Everything here is found by rendering short conversations and looking at what came out, never by searching the
- * template's text: a template that only mentions tools cannot use them. What a template cannot do chat/adapt.h does for it.
- * A template that refuses even one plain user message, or shows no conversation at all, is taken to be able to do
+ * template's text: a template that only mentions tools cannot use them. What a template cannot do chat/adapt.h does for
+ * it. A template that refuses even one plain user message, or shows no conversation at all, is taken to be able to do
  * everything, so that it gets what was sent. */
 #pragma once
 #include <stdbool.h>
@@ -65,8 +65,8 @@ void wick_chat_caps_learn(wick_chat_caps *caps, const wick_chat_template *t);
 /* What reasoning_effort becomes: itself, or the nearest level that the template accepts; NULL: nothing is to be set,
  * because the template does not use it, or because no thinking is asked for and it has another switch for that. */
 const char *wick_chat_effort(const wick_chat_caps *caps, const char *effort);
-/* Puts the tools (NULL: none) into the variables of a render as the template wants them. now: what a date is made of, 0:
- * the clock. False: out of memory. */
+/* Puts the tools (NULL: none) into the variables of a render as the template wants them. now: what a date is made of,
+ * 0: the clock. False: out of memory. */
 bool wick_chat_set_tools(const wick_chat_caps *caps, json_t *vars, const json_t *tools, int64_t now_unix_s);
 /* One line for each thing that must be done for the template, as text for a log; i counts from 0, NULL ends. */
 const char *wick_chat_caps_note(const wick_chat_caps *caps, unsigned i);

@@ -1,8 +1,8 @@
 /* chat/chat.h - a model's side of a conversation: its chat template, what that can do, and its tokenizer.
  *
- * A chat is opened once for an opened engine and lives beside it: the registry of the server, the handle of the C API and
- * the session of the CLI each hold both, and close the chat first. It is immutable, so any number of threads may build
- * prompts with it. */
+ * A chat is opened once for an opened engine and lives beside it: the registry of the server, the handle of the C API
+ * and the session of the CLI each hold both, and close the chat first. It is immutable, so any number of threads may
+ * build prompts with it. */
 #pragma once
 #include "chat/caps.h"
 #include "chat/format/format.h"
@@ -11,11 +11,12 @@
 
 typedef struct wick_chat wick_chat;
 
-/* For the model of `e`, which must outlive the chat. `override`: a template text or the path of a file with one, instead
- * of the model's own; NULL: none. A model without a template, or whose own template is broken, still gives a chat:
- * prompts then fail with wick_chat_why. An override that cannot be used is WICK_E_TEMPLATE. */
+/* For the model of `e`, which must outlive the chat. `override`: a template text or the path of a file with one,
+ * instead of the model's own; NULL: none. A model without a template, or whose own template is broken, still gives a
+ * chat: prompts then fail with wick_chat_why. An override that cannot be used is WICK_E_TEMPLATE. */
 wick_status wick_chat_open(wick_chat **out, const wick_engine *e, const char *override, wick_err *err) WICK_MUST_CHECK;
-/* For a template alone. Takes t, also where it fails. tok is borrowed and may be NULL: then prompts are texts only (no_ids). */
+/* For a template alone. Takes t, also where it fails. tok is borrowed and may be NULL: then prompts are texts only
+ * (no_ids). */
 wick_status wick_chat_of_template(wick_chat **out, wick_chat_template *t, const wick_tokenizer *tok,
                                   wick_err *err) WICK_MUST_CHECK;
 void wick_chat_close(wick_chat *c); /* NULL is fine */

@@ -20,7 +20,7 @@ json_t *wick_json_present(const json_t *o, const char *key)
     return v && !json_is_null(v) ? v : NULL;
 }
 
-/* --- roles ------------------------------------------------------------------------------------------------------------- */
+/* --- roles ------------------------------------------------------------------------------------------------------- */
 /* Templates print roles as they are, so a role is a name and nothing else. */
 static bool is_name(const char *s, size_t n)
 {
@@ -46,7 +46,7 @@ static wick_status read_role(const json_t *m, size_t i, const char **out, wick_e
     return WICK_OK;
 }
 
-/* --- parts ------------------------------------------------------------------------------------------------------------- */
+/* --- parts ------------------------------------------------------------------------------------------------------- */
 static bool one_of(const char *s, const char *const *list)
 {
     for (; s && *list; list++)
@@ -126,7 +126,7 @@ static wick_status read_parts(const json_t *parts, size_t i, json_t **out, wick_
     return st;
 }
 
-/* --- content and reasoning ----------------------------------------------------------------------------------------------- */
+/* --- content and reasoning --------------------------------------------------------------------------------------- */
 static bool is_prompting(const char *role)
 {
     static const char *const roles[] = {"system", "developer", "user", NULL};
@@ -190,7 +190,7 @@ static bool copy_rest(const json_t *m, json_t *copy)
     return ok;
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------------------------ */
+/* --- the whole --------------------------------------------------------------------------------------------------- */
 static wick_status read_message(wick_message_reader *r, const json_t *m, size_t i, wick_err *err)
 {
     const char *role = "";

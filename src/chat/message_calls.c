@@ -1,13 +1,14 @@
 /* chat/message_calls.c - the part of the normaliser that reads tool calls, their results, and tools.
  *
- * A conversation must stay usable whatever a model once wrote, so nothing about the *arguments* of a call is an error. */
+ * A conversation must stay usable whatever a model once wrote, so nothing about the *arguments* of a call is an
+ * error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
 #include "chat/message_int.h"
 
-/* --- arguments -------------------------------------------------------------------------------------------------------------- */
+/* --- arguments --------------------------------------------------------------------------------------------------- */
 static json_t *parse_any(const char *text, size_t n)
 {
     json_t *v = NULL;
@@ -60,7 +61,7 @@ static bool set_arguments(json_t *fn, json_t *args, json_t *text)
     return raw && json_object_set_new(fn, "arguments", raw) == 0;
 }
 
-/* --- calls ------------------------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------------------------- */
 static json_t *call_id(const json_t *call, size_t i, size_t k)
 {
     json_t *id = wick_json_present(call, "id");
@@ -125,9 +126,9 @@ wick_status wick_message_read_calls(wick_message_reader *r, const json_t *m, siz
     return st;
 }
 
-/* --- results --------------------------------------------------------------------------------------------------------------- */
-/* The call that a result belongs to: the last one with its id; without an id the first one that has no result yet, of its
- * name if it has one. */
+/* --- results ----------------------------------------------------------------------------------------------------- */
+/* The call that a result belongs to: the last one with its id; without an id the first one that has no result yet, of
+ * its name if it has one. */
 static json_t *find_call(const json_t *calls, const char *id, const char *name)
 {
     for (size_t k = json_array_size(calls); id && k-- > 0;) {
@@ -160,7 +161,7 @@ wick_status wick_message_read_result(wick_message_reader *r, const json_t *m, si
     return WICK_OK;
 }
 
-/* --- tools ------------------------------------------------------------------------------------------------------------------- */
+/* --- tools ------------------------------------------------------------------------------------------------------- */
 #define BAD_TOOL(at, what, got) wick_message_bad(err, "tools", at, what, got)
 
 /* A member of a tool's function that must have one type; *out borrowed, NULL where it is not there. */

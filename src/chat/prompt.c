@@ -22,7 +22,7 @@ void wick_chat_prompt_release(wick_chat_prompt *p)
     memset(p, 0, sizeof *p);
 }
 
-/* --- continuing the last message ---------------------------------------------------------------------------------------- */
+/* --- continuing the last message --------------------------------------------------------------------------------- */
 /* A prompt that goes on with the last message's text or reasoning. */
 typedef struct resume {
     bool any, reasoning; /* reasoning: the text stands in reasoning_content */
@@ -110,7 +110,7 @@ static size_t common_end(const wick_buf *b, const json_t *text)
     return k;
 }
 
-/* --- variables ---------------------------------------------------------------------------------------------------------------- */
+/* --- variables --------------------------------------------------------------------------------------------------- */
 static json_t *borrow(const json_t *j)
 {
     return j ? json_incref((json_t *)(uintptr_t)j) : json_null();
@@ -149,7 +149,7 @@ static json_t *make_vars(const wick_chat_caps *c, const wick_chat_request *in, c
     return NULL;
 }
 
-/* --- building ------------------------------------------------------------------------------------------------------------------- */
+/* --- building ---------------------------------------------------------------------------------------------------- */
 static wick_status check_parts(const json_t *messages, wick_err *err)
 {
     for (size_t i = 0; i < json_array_size(messages); i++) {
@@ -188,8 +188,8 @@ static wick_status render(const wick_chat *c, const wick_chat_request *in, json_
     return WICK_OK;
 }
 
-/* For a template that drops the reasoning that is to be continued: a new answer, and the reasoning behind it. r->text is
- * the reasoning; out->text is replaced. */
+/* For a template that drops the reasoning that is to be continued: a new answer, and the reasoning behind it. r->text
+ * is the reasoning; out->text is replaced. */
 static wick_status reason_anew(const wick_chat *c, const wick_chat_request *in, const resume *r, wick_chat_prompt *out,
                                wick_err *err)
 {

@@ -40,8 +40,8 @@ typedef struct wick_chat_prompt {
 } wick_chat_prompt;
 
 /* Subjects of errors are the parameters: messages, tools, chat_template_kwargs, continue_final_message. A template that
- * raises or runs out of its limits gives WICK_E_TEMPLATE with what it said, without the path of its file. On failure *out
- * holds nothing. */
+ * raises or runs out of its limits gives WICK_E_TEMPLATE with what it said, without the path of its file. On failure
+ * *out holds nothing. */
 wick_status wick_chat_prompt_build(const wick_chat *c, const wick_chat_request *in, wick_chat_prompt *out,
                                    wick_err *err) WICK_MUST_CHECK;
 void wick_chat_prompt_release(wick_chat_prompt *p); /* also of a zeroed one */

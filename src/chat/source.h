@@ -8,8 +8,8 @@
 #include "model/model.h"
 #include "text/tokenizer.h"
 
-/* `override`: NULL, a template text, or the path of a file with one. *out = NULL and WICK_OK where there is no template.
- * `t` gives bos and eos; may be NULL. */
+/* `override`: NULL, a template text, or the path of a file with one. *out = NULL and WICK_OK where there is no
+ * template. `t` gives bos and eos; may be NULL. */
 wick_status wick_chat_template_open_model(const wick_model *m, const wick_tokenizer *t, const char *override,
                                           wick_chat_template **out, wick_err *err) WICK_MUST_CHECK;
 /* From a model folder; *out = NULL and WICK_OK where the folder has none. */

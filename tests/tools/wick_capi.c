@@ -1,5 +1,6 @@
-/* Prompts through the C API for the tests: wick_capi MODEL TEMPLATE, one JSON object {"messages"[, "tools", "continue"]} a line
- * on stdin, one answer {"prompt", "answered"} or {"error": message, "kind": n, "subject"} a line on stdout. */
+/* Prompts through the C API for the tests: wick_capi MODEL TEMPLATE, one JSON object {"messages"[, "tools",
+ * "continue"]} a line on stdin, one answer {"prompt", "answered"} or {"error": message, "kind": n, "subject"} a line on
+ * stdout. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <jansson.h>

@@ -1,7 +1,7 @@
 /* Builds prompts of conversations for the tests: one JSON object
- * {"template", "messages"[, "tools", "vars", "effort", "thinking", "ending", "raw"]} a line on stdin, one answer a line on
- * stdout: {"prompt", "variables", "n_prefill", "in_reasoning"} or {"error": message, "kind": n, "subject"}; for an object
- * without messages the capabilities and the syntaxes of the template. */
+ * {"template", "messages"[, "tools", "vars", "effort", "thinking", "ending", "raw"]} a line on stdin, one answer a line
+ * on stdout: {"prompt", "variables", "n_prefill", "in_reasoning"} or {"error": message, "kind": n, "subject"}; for an
+ * object without messages the capabilities and the syntaxes of the template. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
