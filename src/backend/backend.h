@@ -53,6 +53,14 @@ typedef struct wick_tap {
 } wick_tap;
 typedef void (*wick_tap_fn)(void *ctx, const wick_tap *tap);
 
+/* An option of one backend: "mlx.compile" = "off". A key begins with the backend's name and a dot. A backend reads its own when
+ * it is opened, refuses those of its own that it does not know, and passes over the others'. */
+typedef struct wick_backend_setting {
+    const char *key, *value; /* borrowed until open has returned */
+} wick_backend_setting;
+
+enum { WICK_MAX_SETTINGS = 8 };
+
 typedef struct wick_backend_opts {
     const char *device; /* "auto", "cpu", "gpu" */
     uint32_t n_threads; /* 0: the machine's */
@@ -61,7 +69,8 @@ typedef struct wick_backend_opts {
     wick_dtype kv_dtype;         /* F16 default; F32 with exact; BF16, Q8_0, Q4_0 where the backend can */
     const char *cache_dir;       /* packed weights are kept here (pack_cache.h); NULL: not kept */
     uint64_t memory_limit_bytes; /* 0: the device's */
-    bool mlx_compile, mlx_lazy;
+    wick_backend_setting setting[WICK_MAX_SETTINGS];
+    uint32_t n_settings;
     wick_tap_fn tap; /* NULL; else called after every op of every step, and nothing is fused */
     void *tap_ctx;
     uint64_t cache_min_bytes;   /* what packs to less is packed at every start */
@@ -159,3 +168,9 @@ typedef struct wick_backend {
 extern const wick_backend *const wick_backends[];
 /* By name; NULL if it is not in this build. "auto" is the engine's business. */
 const wick_backend *wick_backend_find(const char *name);
+/* Is it the name of a backend that Wick has, though perhaps not in this build? */
+bool wick_backend_known(const char *name);
+extern const char *const wick_backend_names[]; /* of all that Wick has; NULL behind the last */
+extern const char wick_backend_choices[];      /* "auto|cpu|mlx" */
+/* Sets an option of one backend; the last value of a key counts. False: there are too many. */
+bool wick_backend_set(wick_backend_opts *o, const char *key, const char *value);

@@ -25,8 +25,9 @@ typedef struct wick_args {
     const char *backend, *device, *precision, *isa, *kv_type, *cache_dir, *chat_template, *pre;
     uint32_t threads, n_ctx, prefill_chunk, max_seqs;
     uint64_t memory_limit;
-    bool no_prefix_cache, prefer_mlx;
-    const char *pack_cache; /* as given; cache_dir follows from it: the folder, or NULL */
+    bool no_prefix_cache;
+    const char *prefer_backend; /* that "auto" tries first, or NULL */
+    const char *pack_cache;     /* as given; cache_dir follows from it: the folder, or NULL */
     uint64_t pack_cache_limit;
     char *own_cache_dir;
     const char *mlx_compile, *mlx_lazy_eval;

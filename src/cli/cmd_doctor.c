@@ -74,8 +74,8 @@ static void look_at_memory(report *r)
 
 static void look_at_backends(report *r)
 {
-    static const char *const known[] = {"cpu", "mlx"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    const char *const *known = wick_backend_names;
+    for (size_t i = 0; known[i]; i++) {
         wick_backend_info info;
         char text[600], size[32];
         const wick_backend *b = wick_backend_find(known[i]);

@@ -68,13 +68,13 @@ static void override_models(wick_server_config *c, const wick_engine_opts *plain
         OVER(device.precision);
         OVER(device.kv_dtype);
         OVER(device.memory_limit_bytes);
-        OVER(device.mlx_compile);
-        OVER(device.mlx_lazy);
         OVER(n_ctx);
         OVER(prefill_chunk);
         OVER(max_seqs);
         OVER(prefix_cache);
 #undef OVER
+        for (uint32_t k = 0; k < f->device.n_settings; k++)
+            wick_backend_set(&o->device, f->device.setting[k].key, f->device.setting[k].value);
         if (!same(f->device.device, plain->device.device)) o->device.device = f->device.device;
         if (!same(f->device.isa, plain->device.isa)) o->device.isa = f->device.isa;
         if (c->chat_template) c->model[i].chat_template = c->chat_template;

@@ -79,7 +79,7 @@ void wick_environment_read(wick_args *a)
     a->cache_home = getenv("XDG_CACHE_HOME");
     a->api_key = getenv("WICK_API_KEY");
     const char *mlx = getenv("WICK_PREFER_MLX");
-    a->prefer_mlx = mlx && *mlx && strcmp(mlx, "0") != 0;
+    if (mlx && *mlx && strcmp(mlx, "0") != 0) a->prefer_backend = "mlx";
     a->installed_models = models_beside_program();
     read_token(a);
 }

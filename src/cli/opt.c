@@ -370,8 +370,6 @@ void wick_args_init(wick_args *a)
     a->backend = "auto";
     a->device = "auto";
     a->precision = NULL;
-    a->mlx_compile = "on";
-    a->mlx_lazy_eval = "true";
     wick_sampling_defaults(&a->sampling);
     a->sampler_order = "default";
     a->logprobs = -1;

@@ -18,7 +18,7 @@ const wick_opt_group wick_opts_common = {"Output", common, COUNT(common)};
 
 static const wick_opt model[] = {
     {"backend", 0, WICK_OPT_STR, "NAME", "auto, cpu or mlx (auto: cpu, or mlx with WICK_PREFER_MLX=1)", AT(backend), 0,
-     0, "auto|cpu|mlx", "WICK_BACKEND", 0},
+     0, wick_backend_choices, "WICK_BACKEND", 0},
     {"device", 0, WICK_OPT_STR, "NAME", "auto, cpu or gpu: what the backend runs on", AT(device), 0, 0, "auto|cpu|gpu",
      NULL, 0},
     {"threads", 't', WICK_OPT_U32, "N", "CPU threads (default: the cores this process may use)", AT(threads), 0, 1024,

@@ -53,7 +53,7 @@ wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_
 {
     wick_engine_opts_init(o);
     o->backend = a->backend;
-    o->prefer_mlx = a->prefer_mlx;
+    o->prefer = a->prefer_backend;
     o->device.device = a->device;
     o->device.n_threads = a->threads;
     o->device.isa = a->isa;
@@ -61,8 +61,8 @@ wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_
     o->device.cache_dir = a->cache_dir;
     o->device.cache_min_bytes = a->pack_cache ? 0 : PACK_CACHE_MIN_BYTES;
     o->device.cache_limit_bytes = a->pack_cache_limit;
-    o->device.mlx_compile = strcmp(a->mlx_compile, "on") == 0;
-    o->device.mlx_lazy = strcmp(a->mlx_lazy_eval, "true") == 0;
+    if (a->mlx_compile) wick_backend_set(&o->device, "mlx.compile", a->mlx_compile);
+    if (a->mlx_lazy_eval) wick_backend_set(&o->device, "mlx.lazy_eval", a->mlx_lazy_eval);
     const char *p = a->precision ? a->precision : "fast";
     o->device.precision = strcmp(p, "exact") == 0  ? WICK_PRECISION_EXACT
                           : strcmp(p, "fine") == 0 ? WICK_PRECISION_FINE

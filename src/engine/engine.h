@@ -23,7 +23,7 @@ typedef struct wick_engine_opts {
     uint64_t kv_limit_bytes;  /* 0: what memory allows */
     bool prefix_cache;        /* keep finished sequences for reuse, where the backend has kv_prefix_copy */
     const char *pre;          /* a GGUF pre-tokenizer's name in place of the file's; NULL: the file's */
-    bool prefer_mlx;          /* "auto" takes mlx where it is available */
+    const char *prefer;       /* a backend that "auto" tries first; NULL: none */
     bool no_tokenizer;        /* do not even look for one (`wick logits`) */
     wick_progress progress;   /* called from the engine's thread while wick_engine_open waits */
 } wick_engine_opts;

@@ -88,7 +88,7 @@ static wick_status by_name(const wick_engine_opts *o, const wick_backend **out, 
     if (!b) {
         char names[128];
         list_backends(names, sizeof names);
-        wick_status kind = strcmp(o->backend, "mlx") == 0 ? WICK_E_DEVICE_NOT_AVAILABLE : WICK_E_BAD_PARAMETER;
+        wick_status kind = wick_backend_known(o->backend) ? WICK_E_DEVICE_NOT_AVAILABLE : WICK_E_BAD_PARAMETER;
         wick_err_set(err, kind, kind == WICK_E_BAD_PARAMETER ? "backend" : o->backend,
                      "backend %s is not in this build (it has: %s)", o->backend, names);
         if (err) wick_escape_line(err->got, sizeof err->got, "not in this build", strlen("not in this build"));
@@ -99,17 +99,16 @@ static wick_status by_name(const wick_engine_opts *o, const wick_backend **out, 
     return WICK_OK;
 }
 
-/* The first that is available and can run the plan, in the order of the registry (mlx first where preferred). */
+/* The first that is available and can run the plan, in the order of the registry; the preferred one before all. */
 static wick_status automatic(const wick_engine_opts *o, const wick_plan *plan, const wick_backend **out,
                              uint64_t *have_bytes, wick_err *err)
 {
     wick_status st = WICK_FAIL(err, WICK_E_DEVICE_NOT_AVAILABLE, "auto", "no backend is in this build");
-    for (int pass = o->prefer_mlx ? 0 : 1; pass < 2; pass++) {
+    for (int pass = o->prefer ? 0 : 1; pass < 2; pass++) {
         for (size_t i = 0; wick_backends[i]; i++) {
             const wick_backend *b = wick_backends[i];
-            bool is_mlx = strcmp(b->name, "mlx") == 0;
-            if (pass == 0 && !is_mlx) continue;
-            if (pass == 1 && is_mlx && o->prefer_mlx) continue;
+            const bool preferred = o->prefer && strcmp(b->name, o->prefer) == 0;
+            if (preferred != (pass == 0)) continue;
             st = probe(b, o, have_bytes, err);
             if (st == WICK_OK && wick_backends[1]) st = can_run(b, o, plan, err);
             if (st == WICK_OK) {

@@ -56,7 +56,6 @@ static bool finish(wick_exchange *x, wick_status st, const wick_err *err)
 /* --- models ------------------------------------------------------------------------------------------------------------- */
 static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
 {
-    static const char *const backends[] = {"auto", "cpu", "mlx"};
     wick_server *s = x->s;
     const char *path, *id, *backend;
     uint32_t ctx = 0;
@@ -82,9 +81,8 @@ static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
     if (!*id || strlen(id) > 200)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "model: must have 1 to 200 characters");
     if (backend) {
-        bool ok = false;
-        for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) ok |= strcmp(backend, backends[i]) == 0;
-        if (!ok) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "backend", "backend: must be auto, cpu or mlx");
+        if (strcmp(backend, "auto") != 0 && !wick_backend_known(backend))
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "backend", "backend: must be one of %s", wick_backend_choices);
         m.engine.backend = backend;
     }
     if (ctx) m.engine.n_ctx = ctx;

@@ -305,25 +305,42 @@ static wick_status read_kv_type(const place *p, const char *path, const json_t *
     return BAD(p, path, "must be f16, f32, bf16, q8_0 or q4_0");
 }
 
+/* Options of one backend, which checks what they say. */
+static wick_status read_setting(const place *p, const char *path, const char *key, const json_t *v, void *base)
+{
+    if (!json_is_boolean(v)) return BAD(p, path, "must be true or false");
+    if (!wick_backend_set(&((wick_engine_opts *)base)->device, key, json_is_true(v) ? "on" : "off"))
+        return BAD(p, path, "too many options of backends");
+    return WICK_OK;
+}
+
+static wick_status read_compile(const place *p, const char *path, const json_t *v, void *base)
+{
+    return read_setting(p, path, "mlx.compile", v, base);
+}
+
+static wick_status read_lazy_eval(const place *p, const char *path, const json_t *v, void *base)
+{
+    return read_setting(p, path, "mlx.lazy_eval", v, base);
+}
+
 /* What `runtime.backends[]` and `models[]` both have. */
-#define ENGINE_FIELDS                                                                                       \
-    {"device", F_STR, OPT(device.device), 0, 0, "auto|cpu|gpu", NULL},                                      \
-        {"threads", F_U32, OPT(device.n_threads), 0, 1024, NULL, NULL},                                     \
-        {"precision", F_FN, 0, 0, 0, NULL, read_precision}, {"kv_type", F_FN, 0, 0, 0, NULL, read_kv_type}, \
-        {"memory_limit", F_BYTES, OPT(device.memory_limit_bytes), 0, 1e18, NULL, NULL},                     \
-        {"cpu_isa", F_STR, OPT(device.isa), 0, 0, NULL, NULL},                                              \
-        {"compile", F_BOOL, OPT(device.mlx_compile), 0, 0, NULL, NULL},                                     \
-        {"lazy_eval", F_BOOL, OPT(device.mlx_lazy), 0, 0, NULL, NULL},                                      \
-        {"context", F_U32, OPT(n_ctx), 0, 16777216, NULL, NULL},                                            \
-        {"prefill_chunk", F_U32, OPT(prefill_chunk), 0, 65536, NULL, NULL},                                 \
-        {"max_seqs", F_U32, OPT(max_seqs), 0, 4096, NULL, NULL},                                            \
-        {"kv_limit", F_BYTES, OPT(kv_limit_bytes), 0, 1e18, NULL, NULL},                                    \
-        {"prefix_cache", F_BOOL, OPT(prefix_cache), 0, 0, NULL, NULL},                                      \
-    {                                                                                                       \
-        "pre", F_STR, OPT(pre), 0, 0, NULL, NULL                                                            \
+#define ENGINE_FIELDS                                                                                                \
+    {"device", F_STR, OPT(device.device), 0, 0, "auto|cpu|gpu", NULL},                                               \
+        {"threads", F_U32, OPT(device.n_threads), 0, 1024, NULL, NULL},                                              \
+        {"precision", F_FN, 0, 0, 0, NULL, read_precision}, {"kv_type", F_FN, 0, 0, 0, NULL, read_kv_type},          \
+        {"memory_limit", F_BYTES, OPT(device.memory_limit_bytes), 0, 1e18, NULL, NULL},                              \
+        {"cpu_isa", F_STR, OPT(device.isa), 0, 0, NULL, NULL}, {"compile", F_FN, 0, 0, 0, NULL, read_compile},       \
+        {"lazy_eval", F_FN, 0, 0, 0, NULL, read_lazy_eval}, {"context", F_U32, OPT(n_ctx), 0, 16777216, NULL, NULL}, \
+        {"prefill_chunk", F_U32, OPT(prefill_chunk), 0, 65536, NULL, NULL},                                          \
+        {"max_seqs", F_U32, OPT(max_seqs), 0, 4096, NULL, NULL},                                                     \
+        {"kv_limit", F_BYTES, OPT(kv_limit_bytes), 0, 1e18, NULL, NULL},                                             \
+        {"prefix_cache", F_BOOL, OPT(prefix_cache), 0, 0, NULL, NULL},                                               \
+    {                                                                                                                \
+        "pre", F_STR, OPT(pre), 0, 0, NULL, NULL                                                                     \
     }
 
-static const field backend_fields[] = {{"name", F_STR, OPT(backend), 0, 0, "auto|cpu|mlx", NULL}, ENGINE_FIELDS};
+static const field backend_fields[] = {{"name", F_STR, OPT(backend), 0, 0, wick_backend_choices, NULL}, ENGINE_FIELDS};
 static const field engine_fields[] = {ENGINE_FIELDS};
 #define N(a) (sizeof(a) / sizeof *(a))
 
@@ -392,10 +409,10 @@ static wick_status read_model(const place *p, const json_t *root, const char *pa
     json_t *rest;
     if (!json_is_object(v)) return BAD(p, path, "must be a mapping");
     const json_t *backend = json_object_get(v, "backend");
-    if (backend && !(json_is_string(backend) && is_choice("auto|cpu|mlx", json_string_value(backend)))) {
+    if (backend && !(json_is_string(backend) && is_choice(wick_backend_choices, json_string_value(backend)))) {
         char at[128];
         snprintf(at, sizeof at, "%s.backend", path);
-        return BAD(p, at, "must be auto, cpu or mlx");
+        return BAD(p, at, "must be one of %s", wick_backend_choices);
     }
     WICK_TRY(backend_defaults(p, root, backend_of(p, root, backend), &o));
     json_t *part = json_object();

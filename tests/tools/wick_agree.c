@@ -193,7 +193,6 @@ static wick_status parse_set(const char *set, wick_backend_opts *o, char isa[16]
                                                     : WICK_PRECISION_FAST;
     o->isa = strcmp(isa, "best") == 0 ? NULL : isa;
     o->device = "cpu";
-    o->mlx_compile = o->mlx_lazy = true;
     if (!wick_dtype_from_name(kv, &o->kv_dtype))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "set", "%s: %s is no type", set, kv);
     return WICK_OK;

@@ -37,11 +37,8 @@ int main(int argc, char **argv)
         state = state * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator */
         tok[k] = (int32_t)((state >> 33) % p->n_vocab);
     }
-    wick_backend_opts o = {.device = "cpu",
-                           .n_threads = 2,
-                           .precision = WICK_PRECISION_EXACT,
-                           .kv_dtype = WICK_DTYPE_F32,
-                           .mlx_lazy = true};
+    wick_backend_opts o = {
+        .device = "cpu", .n_threads = 2, .precision = WICK_PRECISION_EXACT, .kv_dtype = WICK_DTYPE_F32};
     wick_op_diff *diff = calloc(p->n_ops, sizeof *diff);
     if (!diff) abort();
     wick_status st = wick_wrap_compare(a, &o, b, &o, p, tok, n, diff, &err);

@@ -186,7 +186,7 @@ static void test_sizes(void **state)
 {
     tiny t;
     wick_kv_usage u;
-    wick_backend_opts o = {.device = "cpu", .kv_dtype = WICK_DTYPE_Q5_0, .mlx_lazy = true};
+    wick_backend_opts o = {.device = "cpu", .kv_dtype = WICK_DTYPE_Q5_0};
     wick_progress none = {0};
     (void)state;
     for (uint32_t b = 4; b <= 8; b += 4) {
@@ -219,7 +219,7 @@ static void test_halves(void **state)
         wick_dtype t;
         double limit;
     } types[] = {{WICK_DTYPE_F16, 0.1}, {WICK_DTYPE_BF16, 0.4}};
-    wick_backend_opts o = {.device = "cpu", .kv_dtype = WICK_DTYPE_Q8_0, .mlx_lazy = true};
+    wick_backend_opts o = {.device = "cpu", .kv_dtype = WICK_DTYPE_Q8_0};
     wick_progress none = {0};
     (void)state;
     for (size_t c = 0; c < 2; c++) {

@@ -145,6 +145,24 @@ static wick_status open_device(wick_backend_ctx *c, wick_err *err)
     return WICK_OK;
 }
 
+/* Options of this backend: compile and lazy_eval, both on unless they are switched off. */
+static wick_status read_settings(wick_backend_ctx *c, const wick_backend_opts *o, wick_err *err)
+{
+    c->compile = c->lazy = true;
+    for (uint32_t i = 0; i < o->n_settings; i++) {
+        const char *key = o->setting[i].key, *value = o->setting[i].value;
+        if (strncmp(key, "mlx.", 4) != 0) continue;
+        bool *at = strcmp(key + 4, "compile") == 0 ? &c->compile : strcmp(key + 4, "lazy_eval") == 0 ? &c->lazy : NULL;
+        if (!at)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, key, "%s: the options of mlx are mlx.compile, mlx.lazy_eval",
+                             key);
+        *at = strcmp(value, "on") == 0 || strcmp(value, "true") == 0;
+        if (!*at && strcmp(value, "off") != 0 && strcmp(value, "false") != 0)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, key, "%s: must be on or off, not %s", key, value);
+    }
+    return WICK_OK;
+}
+
 static wick_status mlx_open(wick_backend_ctx **out, const wick_backend_opts *opts, wick_err *err)
 {
     WICK_TRY(wick_mlx_load(err));
@@ -163,7 +181,8 @@ static wick_status mlx_open(wick_backend_ctx **out, const wick_backend_opts *opt
     fill_device(c->gpu, &d);
     snprintf(c->device_name, sizeof c->device_name, "%s", d.name);
     c->memory_bytes = d.memory_bytes;
-    wick_status st = open_device(c, err);
+    wick_status st = read_settings(c, opts, err);
+    if (st == WICK_OK) st = open_device(c, err);
     if (st != WICK_OK) {
         mlx_close(c);
         return st;
@@ -273,7 +292,7 @@ static wick_status load_plan(wick_backend_ctx *c, const wick_plan *plan, uint32_
     m->max_tokens = max_tokens;
     m->g.stream = c->stream;
     m->act = choose_type(c, plan);
-    m->compiled = c->opts.mlx_compile && c->gpu && !c->opts.tap;
+    m->compiled = c->compile && c->gpu && !c->opts.tap;
     wick_mlx_tune(m);
     wick_status st = choose_kv(m, err);
     if (st == WICK_OK) st = load_parts(m, progress, err);

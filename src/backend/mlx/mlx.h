@@ -25,7 +25,7 @@ struct wick_backend_ctx {
     wick_backend_opts opts;
     mlx_device device;
     mlx_stream stream;
-    bool gpu;
+    bool gpu, compile, lazy; /* lazy: one evaluation a step instead of one an op */
     char device_name[96];
     uint64_t memory_bytes;
 };

@@ -376,7 +376,7 @@ static void test_failing_memory(void **state)
     tiny t;
     int32_t tok[3] = {3, 4, 5};
     wick_progress none = {0};
-    wick_backend_opts o = {.device = "cpu", .precision = WICK_PRECISION_EXACT, .mlx_lazy = true};
+    wick_backend_opts o = {.device = "cpu", .precision = WICK_PRECISION_EXACT};
     (void)state;
     make_plan(&t, 0, 0, 0);
     OK(be->open(&t.c, &o, &err));
@@ -468,7 +468,18 @@ static void test_devices(void **state)
     assert_true(info.available);
     assert_true(info.n_devices >= 1);
     assert_true(info.version[0] != 0);
-    wick_backend_opts o = {.device = "tpu", .mlx_lazy = true};
+    wick_backend_opts o = {.device = "cpu"}, wrong = o;
+    assert_true(wick_backend_set(&wrong, "other.option", "what it means there"));
+    assert_int_equal(be->open(&c, &wrong, &err), WICK_OK);
+    be->close(c);
+    assert_true(wick_backend_set(&wrong, "mlx.compile", "perhaps"));
+    assert_int_equal(be->open(&c, &wrong, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "mlx.compile");
+    assert_true(wick_backend_set(&wrong, "mlx.compile", "off"));
+    assert_true(wick_backend_set(&wrong, "mlx.fast", "on"));
+    assert_int_equal(be->open(&c, &wrong, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "mlx.fast");
+    o.device = "tpu";
     assert_int_equal(be->open(&c, &o, &err), WICK_E_DEVICE_NOT_AVAILABLE);
     o.device = "gpu";
     if (strcmp(info.device[0].kind, "gpu") != 0) {

@@ -352,7 +352,7 @@ static bool run_node(wick_backend_model *m, uint32_t i, wick_mlx_out *out)
     case WICK_N_OPS: m->g.failed = true; return false;
     }
     s->reg[op->dst] = y;
-    if (!m->ctx->opts.mlx_lazy && !m->g.failed && wick_mlx.array_eval(y)) m->g.failed = true;
+    if (!m->ctx->lazy && !m->g.failed && wick_mlx.array_eval(y)) m->g.failed = true;
     return true;
 }
 

@@ -164,7 +164,7 @@ static wick_dtype kv_type = WICK_DTYPE_F32; /* of what open_tiny opens */
 
 static inline void open_tiny(tiny *t, uint32_t window, float softcap, uint32_t bits)
 {
-    wick_backend_opts o = {.device = "cpu", .precision = WICK_PRECISION_EXACT, .kv_dtype = kv_type, .mlx_lazy = true};
+    wick_backend_opts o = {.device = "cpu", .precision = WICK_PRECISION_EXACT, .kv_dtype = kv_type};
     wick_progress none = {0};
     make_plan(t, window, softcap, bits);
     OK(be->open(&t->c, &o, &err));
