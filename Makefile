@@ -78,6 +78,7 @@ lint: bootstrap-ci ## layers, sizes, names, format, static analysis, shell scrip
 	@tools/lint.sh
 
 fmt: ## rewrite the sources in the house format
+	@git ls-files 'src/*.c' 'src/*.h' 'include/*.h' | xargs python3 tools/wrap_comments.py
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 # The tests of broken and hostile input, which the sanitizers run too.

@@ -3,10 +3,10 @@
  *   wick_lin_bench [--json] [--isa NAME] [--enc NAME] [--precision fast|fine|exact] [--rows M]
  *                  [--threads N] [--seconds S] [--small]
  *
- * Matrices of 8192 x 2048 and 2048 x 8192 are cycled over more memory than the last-level cache holds, as a model's layers
- * are. A row: the best of several timed passes, GB/s of packed weights, GOP/s (2 per multiply-add), each with its ratio to
- * the limit of as many threads. Time is the processor time of the slowest thread, so that other processes on a shared
- * machine count through memory and caches only; best, not median, for the same reason. */
+ * Matrices of 8192 x 2048 and 2048 x 8192 are cycled over more memory than the last-level cache holds, as a model's
+ * layers are. A row: the best of several timed passes, GB/s of packed weights, GOP/s (2 per multiply-add), each with
+ * its ratio to the limit of as many threads. Time is the processor time of the slowest thread, so that other processes
+ * on a shared machine count through memory and caches only; best, not median, for the same reason. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -1,4 +1,5 @@
-/* bench/lin_limits.h - loops that do nothing but reach a limit of the machine; each returns a value to keep it alive. */
+/* bench/lin_limits.h - loops that do nothing but reach a limit of the machine; each returns a value to keep it
+ * alive. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -1,9 +1,10 @@
-/* bench/plan_bench.c - speed of the CPU backend on a random llama: 1B shape by default, 4-bit affine weights made in memory.
+/* bench/plan_bench.c - speed of the CPU backend on a random llama: 1B shape by default, 4-bit affine weights made in
+ * memory.
  *
  *   plan_bench [threads] [precision: fast|fine|exact] [isa|-] [layers] [case...]
  *
- * Cases: p128 p512 (prompts), d (decode), d8k (decode behind 8192 tokens), b8, b32 (batch decode). Prints the best and the median
- * of 5 rounds; for decode also the bytes of weights read per second. No tokenizer, no sampling.
+ * Cases: p128 p512 (prompts), d (decode), d8k (decode behind 8192 tokens), b8, b32 (batch decode). Prints the best and
+ * the median of 5 rounds; for decode also the bytes of weights read per second. No tokenizer, no sampling.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,7 +137,8 @@ static int by_size(const void *a, const void *b)
 
 enum { ROUNDS = 5, MAX_BATCH = 32, MAX_PROMPT = 512 };
 
-/* One case: a batch of sequences with `past` tokens; each step gives every one `n` more. tok/s of the best and median round. */
+/* One case: a batch of sequences with `past` tokens; each step gives every one `n` more. tok/s of the best and median
+ * round. */
 static void run_case(wick_backend_model *m, const char *name, uint32_t batch, uint32_t past, uint32_t n, uint32_t steps,
                      double gb)
 {

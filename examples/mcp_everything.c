@@ -41,7 +41,7 @@ static wick_status say(wick_mcp_call *c, wick_error *err, const char *fmt, const
     return wick_mcp_call_text(c, text, err);
 }
 
-/* --- tools that answer at once -------------------------------------------------------------------------------------------- */
+/* --- tools that answer at once ------------------------------------------------------------------------------------ */
 static wick_status simple_text(void *user, wick_mcp_call *c, wick_error *err)
 {
     (void)user;
@@ -105,7 +105,7 @@ static wick_status echo_header(void *user, wick_mcp_call *c, wick_error *err)
     return say(c, err, "region: %s%s", region, "");
 }
 
-/* --- tools that ask the client -------------------------------------------------------------------------------------------- */
+/* --- tools that ask the client ------------------------------------------------------------------------------------ */
 #define ELICIT_USER                                                                                                \
     "{\"type\":\"object\",\"properties\":{\"username\":{\"type\":\"string\",\"description\":\"User's response\"}," \
     "\"email\":{\"type\":\"string\",\"description\":\"User's email address\"}},\"required\":[\"username\",\"email\"]}"
@@ -297,7 +297,7 @@ static wick_status streaming_elicitation(void *user, wick_mcp_call *c, wick_erro
     return st != WICK_OK || !answer ? st : wick_mcp_call_text(c, "answered", err);
 }
 
-/* --- changes ---------------------------------------------------------------------------------------------------------------- */
+/* --- changes ------------------------------------------------------------------------------------------------------ */
 static wick_status prompt_simple(void *user, wick_mcp_call *c, wick_error *err);
 
 static wick_status change_tools(void *user, wick_mcp_call *c, wick_error *err)
@@ -320,7 +320,7 @@ static wick_status change_prompts(void *user, wick_mcp_call *c, wick_error *err)
     return wick_mcp_call_text(c, "The list of prompts changed.", err);
 }
 
-/* --- resources and prompts -------------------------------------------------------------------------------------------------- */
+/* --- resources and prompts ---------------------------------------------------------------------------------------- */
 static wick_status resource_item(void *user, wick_mcp_call *c, wick_error *err)
 {
     char id[128], text[512];
@@ -407,7 +407,7 @@ static wick_status complete(void *user, wick_mcp_call *c, wick_error *err)
         c, "{\"completion\":{\"values\":[\"paris\",\"park\",\"party\"],\"total\":3,\"hasMore\":false}}", err);
 }
 
-/* --- the server -------------------------------------------------------------------------------------------------------------- */
+/* --- the server --------------------------------------------------------------------------------------------------- */
 typedef struct tool_row {
     const char *name, *schema; /* NULL: no arguments */
     wick_mcp_handler fn;

@@ -1,4 +1,5 @@
-/* fuzz/fuzz_grammar.h - one input for the grammar targets: the grammar, a NUL, a text that is read under it and taken back. */
+/* fuzz/fuzz_grammar.h - one input for the grammar targets: the grammar, a NUL, a text that is read under it and taken
+ * back. */
 #pragma once
 #include <string.h>
 #include "fuzz.h"

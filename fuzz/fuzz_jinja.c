@@ -1,4 +1,5 @@
-/* fuzz/fuzz_jinja.c - chat templates: any bytes as a template, rendered with a small conversation under tight limits. */
+/* fuzz/fuzz_jinja.c - chat templates: any bytes as a template, rendered with a small conversation under tight
+ * limits. */
 #include "fuzz.h"
 #include "template/jinja.h"
 

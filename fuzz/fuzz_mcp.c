@@ -1,5 +1,5 @@
-/* A body of an MCP exchange, with headers that fit it or not: the server answers each with one well-formed answer. The first
- * byte chooses method and headers. */
+/* A body of an MCP exchange, with headers that fit it or not: the server answers each with one well-formed answer. The
+ * first byte chooses method and headers. */
 #include <stdlib.h>
 #include <string.h>
 #include "fuzz.h"

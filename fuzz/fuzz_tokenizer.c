@@ -1,6 +1,6 @@
 /* fuzz/fuzz_tokenizer.c - tokenizer files of each format, then a text through what was loaded and back.
- * The first byte chooses the reader: tokenizer.json, tokenizer.model, the arrays of a GGUF vocabulary, tiktoken lines or tekken.json. The last
- * 64 bytes are the text. */
+ * The first byte chooses the reader: tokenizer.json, tokenizer.model, the arrays of a GGUF vocabulary, tiktoken lines
+ * or tekken.json. The last 64 bytes are the text. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Pieces and merges as lines: a byte (type, or a merge), then the text up to a newline. The first two bytes choose model and pre. */
+/* Pieces and merges as lines: a byte (type, or a merge), then the text up to a newline. The first two bytes choose
+ * model and pre. */
 static wick_status arrays(wick_tokenizer **t, const uint8_t *p, size_t n)
 {
     enum { MAX = 200 };

@@ -1,5 +1,5 @@
-/* fuzz/fuzz_toolcall.c - a model's text through the answer object: the first byte picks the syntax of calls, the second that
- * of reasoning, the size of the deltas and the options. Whole and cut must give the same, in order. */
+/* fuzz/fuzz_toolcall.c - a model's text through the answer object: the first byte picks the syntax of calls, the second
+ * that of reasoning, the size of the deltas and the options. Whole and cut must give the same, in order. */
 #include <stdlib.h>
 #include <string.h>
 #include "chat/answer.h"

@@ -1,4 +1,5 @@
-/* fuzz/fuzz_yaml.c - server.yaml to the server's configuration. Files that it names are not opened but for those of keys. */
+/* fuzz/fuzz_yaml.c - server.yaml to the server's configuration. Files that it names are not opened but for those of
+ * keys. */
 #include <string.h>
 #include "fuzz.h"
 #include "server/server_config.h"

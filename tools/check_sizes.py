@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Files of at most 900 lines, functions of at most 120, tabs and trailing blanks nowhere, no unfinished-work marks."""
+"""Files of at most 900 lines, functions of at most 120, lines of at most 120 columns; tabs and trailing blanks nowhere, no
+unfinished-work marks."""
 import pathlib
 import re
 import subprocess
 import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
-MAX_FILE, MAX_FUNCTION = 900, 120
+MAX_FILE, MAX_FUNCTION, MAX_COLUMNS = 900, 120, 120
 files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "src", "include", "fuzz", "examples", "bench"], cwd=root, capture_output=True, text=True, check=True)
 bad = 0
 
@@ -26,6 +27,8 @@ for name in files.stdout.split():
         complain(name, f"{len(lines) - 1} lines, at most {MAX_FILE}")
     start = None
     for n, line in enumerate(lines, 1):
+        if len(line) > MAX_COLUMNS:
+            complain(f"{name}:{n}", f"{len(line)} columns, at most {MAX_COLUMNS}")
         if "\t" in line:
             complain(f"{name}:{n}", "tab")
         if line != line.rstrip():

@@ -2,15 +2,17 @@
  *
  *   wick_mcp_server *s;
  *   wick_mcp_server_new(&s, &(wick_mcp_server_options){.name = "adder", .version = "1.0"}, &err);
- *   wick_mcp_server_add_tool(s, "{\"name\":\"add\",\"description\":\"Adds a and b\",\"inputSchema\":{...}}", add, NULL, &err);
- *   wick_mcp_server_serve_stdio(s, 0, 1, &err);                      // or: wick_mcp_server_listen(s, "127.0.0.1", 3000, ...)
+ *   wick_mcp_server_add_tool(s, "{\"name\":\"add\",\"description\":\"Adds a and b\",\"inputSchema\":{...}}", add, NULL,
+ *   &err);
+ *   wick_mcp_server_serve_stdio(s, 0, 1, &err);                      // or: wick_mcp_server_listen(s, "127.0.0.1",
+ *   3000, ...)
  *
- * Spoken are the revisions 2026-07-28 (stateless: every request says its version and what the client can do) and 2025-11-25,
- * 2025-06-18, 2025-03-26 and 2024-11-05 (with initialize). The client's first message decides; one server speaks all of them at
- * once. Transports are standard input and output, and Streamable HTTP.
+ * Spoken are the revisions 2026-07-28 (stateless: every request says its version and what the client can do) and
+ * 2025-11-25, 2025-06-18, 2025-03-26 and 2024-11-05 (with initialize). The client's first message decides; one server
+ * speaks all of them at once. Transports are standard input and output, and Streamable HTTP.
  *
- * Definitions and results are JSON texts. Errors are as in wick/error.h. Strings that a function takes are copied; strings
- * that wick_mcp_call_* returns are valid until the handler returns.
+ * Definitions and results are JSON texts. Errors are as in wick/error.h. Strings that a function takes are copied;
+ * strings that wick_mcp_call_* returns are valid until the handler returns.
  *
  * Threads: a server may be used by any number of threads. Handlers run on the transport's threads, several at once.
  */
@@ -42,9 +44,10 @@ WICK_API void wick_mcp_server_free(wick_mcp_server *s);
  * and err's message, which the model reads; of a resource or prompt it becomes a JSON-RPC error. */
 typedef wick_status (*wick_mcp_handler)(void *user, wick_mcp_call *call, wick_error *err);
 
-/* `definition` is the JSON object that lists show: a tool's name, description, inputSchema, ...; a resource's uri, name, ...;
- * a template's uriTemplate, name, ... ("test://item/{id}": a variable matches up to the next "/"); a prompt's name,
- * description, arguments. An entry with the same name or URI is replaced. Clients that listen are told of the change. */
+/* `definition` is the JSON object that lists show: a tool's name, description, inputSchema, ...; a resource's uri,
+ * name, ...; a template's uriTemplate, name, ... ("test://item/{id}": a variable matches up to the next "/"); a
+ * prompt's name, description, arguments. An entry with the same name or URI is replaced. Clients that listen are told
+ * of the change. */
 WICK_API wick_status wick_mcp_server_add_tool(wick_mcp_server *s, const char *definition, wick_mcp_handler fn,
                                               void *user, wick_error *err);
 WICK_API wick_status wick_mcp_server_add_resource(wick_mcp_server *s, const char *definition, wick_mcp_handler fn,
@@ -101,19 +104,21 @@ WICK_API void wick_mcp_call_progress(wick_mcp_call *c, double progress, double t
 /* A log message ("debug" to "emergency", data a JSON value), where the client wants that level. */
 WICK_API void wick_mcp_call_log(wick_mcp_call *c, const char *level, const char *data);
 
-/* Asks the client ("elicitation/create", "sampling/createMessage", "roots/list", with its parameters as JSON). *answer is
- * the client's result as JSON, or NULL: then the answer comes later, the handler must return WICK_OK without a result, and is
- * called again with the answers. A handler may ask under several keys before it returns. WICK_E_REFUSED: the client has not
- * declared that it can; WICK_E_BAD_PARAMETER: its answer is no answer; WICK_E_CANCELLED, WICK_E_LIMIT: none came. */
+/* Asks the client ("elicitation/create", "sampling/createMessage", "roots/list", with its parameters as JSON). *answer
+ * is the client's result as JSON, or NULL: then the answer comes later, the handler must return WICK_OK without a
+ * result, and is called again with the answers. A handler may ask under several keys before it returns. WICK_E_REFUSED:
+ * the client has not declared that it can; WICK_E_BAD_PARAMETER: its answer is no answer; WICK_E_CANCELLED,
+ * WICK_E_LIMIT: none came. */
 WICK_API wick_status wick_mcp_call_ask(wick_mcp_call *c, const char *key, const char *method, const char *params,
                                        const char **answer, wick_error *err);
-/* A text that the client carries to the next round of the same call (signed, so that it comes back unchanged or is refused).
- * _state is NULL in the first round. */
+/* A text that the client carries to the next round of the same call (signed, so that it comes back unchanged or is
+ * refused). _state is NULL in the first round. */
 WICK_API wick_status wick_mcp_call_keep(wick_mcp_call *c, const char *state, wick_error *err);
 WICK_API const char *wick_mcp_call_state(const wick_mcp_call *c);
 
-/* The result: a text block, any content block as JSON, or the whole result object as JSON (which replaces the others). For
- * resources, _content takes an entry of "contents"; for prompts, an entry of "messages"; _text is for tools only. */
+/* The result: a text block, any content block as JSON, or the whole result object as JSON (which replaces the others).
+ * For resources, _content takes an entry of "contents"; for prompts, an entry of "messages"; _text is for tools
+ * only. */
 WICK_API wick_status wick_mcp_call_text(wick_mcp_call *c, const char *text, wick_error *err);
 WICK_API wick_status wick_mcp_call_content(wick_mcp_call *c, const char *json, wick_error *err);
 WICK_API wick_status wick_mcp_call_result(wick_mcp_call *c, const char *json, wick_error *err);

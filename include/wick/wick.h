@@ -12,13 +12,13 @@
  *   wick_llm_close(llm);
  *
  * Ownership: what a function returns through a char ** or an array pointer is the caller's, to be given to
- * wick_buffer_free; a const pointer is borrowed, for as long as its comment says; arguments are borrowed during the call.
- * Text is UTF-8. Lengths are bytes, or tokens where the name says so. SIZE_MAX as the length of a text means that it
- * ends with a NUL.
+ * wick_buffer_free; a const pointer is borrowed, for as long as its comment says; arguments are borrowed during the
+ * call. Text is UTF-8. Lengths are bytes, or tokens where the name says so. SIZE_MAX as the length of a text means that
+ * it ends with a NUL.
  *
  * Errors: every call that can fail returns a wick_status and takes a wick_error * last, which may be NULL (see
- * wick/error.h). The last failure of the calling thread is also kept for wick_last_error. Results are written on success
- * only, except where a comment says otherwise.
+ * wick/error.h). The last failure of the calling thread is also kept for wick_last_error. Results are written on
+ * success only, except where a comment says otherwise.
  *
  * Threads: a wick_llm may be used by any number of threads at once; their requests run together in one batch. A builder
  * belongs to one thread at a time. Callbacks run on the thread that made the call, but for log and progress.
@@ -38,7 +38,8 @@ extern "C" {
 
 /* The version of the library: "0.1.0". Static. */
 WICK_API const char *wick_version(void);
-/* The last failure on the calling thread; kind WICK_OK where nothing has failed yet. Valid until the thread's next call. */
+/* The last failure on the calling thread; kind WICK_OK where nothing has failed yet. Valid until the thread's next
+ * call. */
 WICK_API const wick_error *wick_last_error(void);
 /* Frees what the library returned as the caller's. NULL is fine. */
 WICK_API void wick_buffer_free(void *p);
@@ -62,7 +63,8 @@ WICK_API wick_status wick_model_builder_set_device(wick_model_builder *b, const 
 WICK_API wick_status wick_model_builder_set_threads(wick_model_builder *b, uint32_t n);
 /* Of activations on the CPU: "fast" (default), "fine", "exact" (float32, the reference). */
 WICK_API wick_status wick_model_builder_set_precision(wick_model_builder *b, const char *name);
-/* Tokens that one request may hold, prompt and answer; 0 (default): the model's, at most 8192 and what memory allows. */
+/* Tokens that one request may hold, prompt and answer; 0 (default): the model's, at most 8192 and what memory
+ * allows. */
 WICK_API wick_status wick_model_builder_set_context(wick_model_builder *b, uint32_t n_tokens);
 /* Requests that are computed together (default 16) and that may wait beside them (default 256); 0 keeps the default. */
 WICK_API wick_status wick_model_builder_set_concurrency(wick_model_builder *b, uint32_t n_together, uint32_t n_waiting);
@@ -89,8 +91,8 @@ WICK_API wick_status wick_model_builder_set_progress(wick_model_builder *b, wick
 /* ---- tools that run ---- */
 
 typedef struct wick_tool_run wick_tool_run; /* one call of a model, while its function runs */
-/* Answers one call with wick_tool_run_return. A failure status becomes "error: <message>" for the model to read. Runs on a
- * thread of its own, several at once where a request says so. */
+/* Answers one call with wick_tool_run_return. A failure status becomes "error: <message>" for the model to read. Runs
+ * on a thread of its own, several at once where a request says so. */
 typedef wick_status (*wick_tool_function)(void *user, wick_tool_run *run, wick_error *err);
 WICK_API const char *wick_tool_run_name(const wick_tool_run *run);
 /* A JSON object that fits the tool's schema, as text; valid until the function returns. */
@@ -100,18 +102,20 @@ WICK_API bool wick_tool_run_cancelled(const wick_tool_run *run);
 /* More of the result, text or JSON; n SIZE_MAX: up to the NUL. */
 WICK_API wick_status wick_tool_run_return(wick_tool_run *run, const char *text, size_t n, wick_error *err);
 
-/* A function that the model of this builder may call in every conversation: wick_llm_chat runs it and lets the model go on until
- * it answers in words. schema_json: a JSON schema of the arguments, NULL: any object. fn and user must live as long as the
- * models that are built. WICK_E_BAD_PARAMETER: the name is taken or has other characters than letters, digits, _ - . */
+/* A function that the model of this builder may call in every conversation: wick_llm_chat runs it and lets the model go
+ * on until it answers in words. schema_json: a JSON schema of the arguments, NULL: any object. fn and user must live as
+ * long as the models that are built. WICK_E_BAD_PARAMETER: the name is taken or has other characters than letters,
+ * digits, _ - . */
 WICK_API wick_status wick_model_builder_add_tool(wick_model_builder *b, const char *name, const char *description,
                                                  const char *schema_json, wick_tool_function fn, void *user);
-/* The tools of MCP servers and others that a file names (docs/MCP.md), or its text; connected by build. Programs that it starts
- * get PATH from the text's "env" only: the library does not read the environment. NULL: none. */
+/* The tools of MCP servers and others that a file names (docs/MCP.md), or its text; connected by build. Programs that
+ * it starts get PATH from the text's "env" only: the library does not read the environment. NULL: none. */
 WICK_API wick_status wick_model_builder_set_mcp(wick_model_builder *b, const char *json_or_path);
 
 /* Opens the model and blocks until it is ready. The builder stays the caller's, and may build again.
  * Errors: WICK_E_MODEL_NOT_FOUND, WICK_E_UNSUPPORTED_FORMAT, WICK_E_BAD_FILE, WICK_E_DEVICE_NOT_AVAILABLE,
- * WICK_E_TOKENIZER_MISMATCH, WICK_E_OUT_OF_MEMORY (checked before anything large is allocated), and what a setter said. */
+ * WICK_E_TOKENIZER_MISMATCH, WICK_E_OUT_OF_MEMORY (checked before anything large is allocated), and what a setter
+ * said. */
 WICK_API wick_status wick_model_builder_build(wick_model_builder *b, wick_llm **out, wick_error *err);
 /* Ends running requests, then frees all. No other thread may be inside a call on it. NULL is fine. */
 WICK_API void wick_llm_close(wick_llm *llm);
@@ -151,9 +155,10 @@ typedef struct wick_token_bias {
 typedef struct wick_generate_options {
     size_t size;
     uint32_t max_tokens, min_tokens; /* max 0: until the context is full */
-    /* Sampling; ranges and order: docs/SAMPLING.md. The _init macro sets the library's defaults; with `use_model_defaults`
-     * (true after it) temperature, top_k, top_p, min_p and repetition_penalty come from the model's generation_config.json
-     * where it names them and the caller changed neither the field nor its bit in `set`. */
+    /* Sampling; ranges and order: docs/SAMPLING.md. The _init macro sets the library's defaults; with
+     * `use_model_defaults` (true after it) temperature, top_k, top_p, min_p and repetition_penalty come from the
+     * model's generation_config.json where it names them and the caller changed neither the field nor its bit in
+     * `set`. */
     bool use_model_defaults;
     bool has_seed; /* false: another answer each time */
     uint64_t seed;
@@ -185,7 +190,8 @@ typedef struct wick_generate_options {
     const char *const *dry_breakers; /* texts that a repeat never crosses; NULL: the usual ones */
     size_t n_dry_breakers;           /* 0 with dry_breakers not NULL: none */
     uint64_t set; /* WICK_SET_ bits: these fields are meant even where they equal the library's defaults */
-    /* Tools of the builder (added later). They run unless tools_json gives tools of the caller's own, whose calls are returned. */
+    /* Tools of the builder (added later). They run unless tools_json gives tools of the caller's own, whose calls are
+     * returned. */
     uint32_t tool_rounds;     /* answers whose calls are run; 0: 8 */
     uint32_t tool_timeout_ms; /* of one call; 0: 60 s */
     bool tools_side_by_side;  /* the calls of one answer run at once */
@@ -193,11 +199,12 @@ typedef struct wick_generate_options {
     /* May this call run? 0: no, the model is told so. NULL: all may. On the thread that made the request. */
     int (*tool_approve)(void *user, const char *name, const char *arguments);
     /* Told of each call (result NULL) and each result. failed: it is an error. On the thread that made the request. */
-    void (*tool_report)(void *user, const char *id, const char *name, const char *arguments, const char *result, bool failed);
+    void (*tool_report)(void *user, const char *id, const char *name, const char *arguments, const char *result,
+                        bool failed);
     void *tool_user;
 } wick_generate_options;
-/* With `use_model_defaults`, a field that still has the library's default is taken to be unset and gets the model's value.
- * The bits say that it is meant: o.temperature = 0.8f; o.set |= WICK_SET_TEMPERATURE; */
+/* With `use_model_defaults`, a field that still has the library's default is taken to be unset and gets the model's
+ * value. The bits say that it is meant: o.temperature = 0.8f; o.set |= WICK_SET_TEMPERATURE; */
 #define WICK_SET_TEMPERATURE ((uint64_t)1 << 0)
 #define WICK_SET_TOP_K ((uint64_t)1 << 1)
 #define WICK_SET_TOP_P ((uint64_t)1 << 2)
@@ -250,7 +257,8 @@ typedef struct wick_result {
     uint32_t n_prompt, n_cached; /* tokens; n_cached of the prompt's came from the prefix cache */
     double first_token_ms, prompt_ms, decode_ms;
     /* Chat: text is the answer alone, without reasoning and calls. To go on after calls, repeat the conversation with a
-     * message {"role":"assistant","tool_calls":[...]} and one {"role":"tool","tool_call_id":ID,"content":RESULT} for each. */
+     * message {"role":"assistant","tool_calls":[...]} and one {"role":"tool","tool_call_id":ID,"content":RESULT} for
+     * each. */
     char *reasoning; /* "" where there is none */
     size_t n_reasoning;
     wick_tool_call *tool_calls; /* [n_tool_calls], or NULL */
@@ -275,8 +283,8 @@ typedef struct wick_message {
     const char *content; /* NUL-terminated */
 } wick_message;
 
-/* The answer to a conversation, through the model's chat template (WICK_E_TEMPLATE if it raises, WICK_E_UNSUPPORTED_FORMAT
- * if the model has none). */
+/* The answer to a conversation, through the model's chat template (WICK_E_TEMPLATE if it raises,
+ * WICK_E_UNSUPPORTED_FORMAT if the model has none). */
 WICK_API wick_status wick_llm_chat(wick_llm *llm, const wick_message *messages, size_t n_messages,
                                    const wick_generate_options *options, wick_token_callback callback, void *user,
                                    wick_result *out, wick_error *err);

@@ -53,8 +53,8 @@ typedef struct wick_tap {
 } wick_tap;
 typedef void (*wick_tap_fn)(void *ctx, const wick_tap *tap);
 
-/* An option of one backend: "mlx.compile" = "off". A key begins with the backend's name and a dot. A backend reads its own when
- * it is opened, refuses those of its own that it does not know, and passes over the others'. */
+/* An option of one backend: "mlx.compile" = "off". A key begins with the backend's name and a dot. A backend reads its
+ * own when it is opened, refuses those of its own that it does not know, and passes over the others'. */
 typedef struct wick_backend_setting {
     const char *key, *value; /* borrowed until open has returned */
 } wick_backend_setting;
@@ -103,7 +103,8 @@ typedef struct wick_batch {
     uint32_t n_rows; /* a sequence is named by one row at most */
 } wick_batch;
 
-/* What WICK_OUT_PICK gives: the lowest id of the highest logit and its log probability; id -1: the logits are no numbers. */
+/* What WICK_OUT_PICK gives: the lowest id of the highest logit and its log probability; id -1: the logits are no
+ * numbers. */
 typedef struct wick_pick {
     int32_t id;
     float logprob;
@@ -142,18 +143,20 @@ typedef struct wick_backend {
     wick_status (*load)(wick_backend_ctx *c, const wick_plan *plan, uint32_t max_tokens, wick_progress progress,
                         wick_backend_model **out, wick_err *err);
     void (*unload)(wick_backend_model *m);
-    /* Starts a step. With WICK_CAP_DEVICE_SAMPLING one more may be submitted before the last is waited for; step_wait answers
-     * in the order of submission, and sequences may be truncated or freed meanwhile. A step that cannot be built leaves
-     * everything as it was. */
+    /* Starts a step. With WICK_CAP_DEVICE_SAMPLING one more may be submitted before the last is waited for; step_wait
+     * answers in the order of submission, and sequences may be truncated or freed meanwhile. A step that cannot be
+     * built leaves everything as it was. */
     wick_status (*step_submit)(wick_backend_model *m, const wick_batch *batch, wick_err *err);
     wick_status (*step_wait)(wick_backend_model *m, wick_step_out *out, wick_err *err);
     wick_status (*kv_new)(wick_backend_model *m, uint32_t n_ctx_hint, wick_seq **out, wick_err *err);
-    /* A new sequence with the first n tokens of s; shares or copies. WICK_E_UNSUPPORTED_FORMAT without the capability. */
+    /* A new sequence with the first n tokens of s; shares or copies. WICK_E_UNSUPPORTED_FORMAT without the
+     * capability. */
     wick_status (*kv_fork)(wick_backend_model *m, const wick_seq *s, uint32_t n_tokens, wick_seq **out, wick_err *err);
     wick_status (*kv_truncate)(wick_backend_model *m, wick_seq *s, uint32_t n_tokens, wick_err *err);
     uint32_t (*kv_len)(const wick_seq *s);
     void (*kv_free)(wick_backend_model *m, wick_seq *s);
-    /* Positions [from, to) as float16 or float32 [cache][k then v][kv_head][position][dim]; *n_bytes = what it takes (buf NULL: only that). */
+    /* Positions [from, to) as float16 or float32 [cache][k then v][kv_head][position][dim]; *n_bytes = what it takes
+     * (buf NULL: only that). */
     wick_status (*kv_export)(wick_backend_model *m, const wick_seq *s, uint32_t from, uint32_t to, void *buf,
                              uint64_t *n_bytes, wick_err *err);
     wick_status (*kv_import)(wick_backend_model *m, wick_seq *s, uint32_t from, uint32_t to, const void *buf,

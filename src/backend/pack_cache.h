@@ -8,8 +8,8 @@
  * Everything lies where the counts say, so a file holds no offset that could be wrong by itself.
  *
  * When a file is used:
- *   1. Its name is a hash of Wick's version, the packed form, config.json, every matrix and where it lies in the source,
- *      and samples of the source.
+ *   1. Its name is a hash of Wick's version, the packed form, config.json, every matrix and where it lies in the
+ *      source, and samples of the source.
  *   2. The source is what it was made from. That is known at once where device, inode, size, mtime and ctime of all its
  *      files are those of a stamp: no program can set a ctime, so a file replaced or overwritten is seen even with size
  *      and mtime restored. Otherwise (a copy, a touched or replaced file) the whole content is hashed and compared.

@@ -43,8 +43,8 @@ void wick_pack_name(const wick_pack_spec *s, char name[WICK_PACK_NAME + 1]);
 bool wick_pack_name_ok(const char *name);
 uint64_t wick_pack_piece_hash(const uint8_t *data, uint64_t n_bytes, uint64_t i);
 
-/* One hash of device, inode, size, mtime and ctime of all files; false if one cannot be asked. *settled: none of them changed in
- * the last two seconds, so that a later change cannot have the same times. */
+/* One hash of device, inode, size, mtime and ctime of all files; false if one cannot be asked. *settled: none of them
+ * changed in the last two seconds, so that a later change cannot have the same times. */
 bool wick_origin_stamp(const wick_origin *o, uint64_t *stamp, bool *settled);
 /* One hash of the whole content; false if it cannot be read. */
 bool wick_origin_content(const wick_origin *o, wick_each each, uint64_t *hash);

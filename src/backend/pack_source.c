@@ -1,6 +1,6 @@
-/* backend/pack_source.c - is the source still the same? Its stamp (what the file system says), its content, and the key made of
- * what a packed form depends on. Files are read by their descriptors, not through the mapping, so that a file which is
- * cut meanwhile is an error and no signal, and nothing counts as resident. */
+/* backend/pack_source.c - is the source still the same? Its stamp (what the file system says), its content, and the key
+ * made of what a packed form depends on. Files are read by their descriptors, not through the mapping, so that a file
+ * which is cut meanwhile is an error and no signal, and nothing counts as resident. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>

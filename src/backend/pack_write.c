@@ -1,6 +1,7 @@
 /* backend/pack_write.c - writes a pack file on a thread of its own, so that the first answer need not wait for the
  * disk. The order is what makes it safe: data and tables to a locked temporary file, the head last, fsync, rename, and
- * the folder. The content of the source is hashed here too; if its stamp has changed since it was packed, nothing is kept. */
+ * the folder. The content of the source is hashed here too; if its stamp has changed since it was packed, nothing is
+ * kept. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-/* backend/registry.c - finding a backend by name. The list of those in this build is made by CMake from the folders that were
- * built, so nothing here depends on any backend. */
+/* backend/registry.c - finding a backend by name. The list of those in this build is made by CMake from the folders
+ * that were built, so nothing here depends on any backend. */
 #include <string.h>
 
 #include "backend/backend.h"

@@ -1,5 +1,6 @@
-/* backend/wrap.c - see wrap.h. Owns the loading and stepping of a backend with a tap; keeps the first side's registers in memory
- * (ops * tokens * width floats), which is why it is for tests and for looking into a model, not for serving. */
+/* backend/wrap.c - see wrap.h. Owns the loading and stepping of a backend with a tap; keeps the first side's registers
+ * in memory (ops * tokens * width floats), which is why it is for tests and for looking into a model, not for
+ * serving. */
 #include "backend/wrap.h"
 
 #include <math.h>

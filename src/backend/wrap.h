@@ -1,7 +1,7 @@
 /* backend/wrap.h - looks at a plan op by op, on one backend or on two side by side.
  *
- * Works with any backend that calls wick_backend_opts.tap: a tap is set, the tokens run as one sequence in one step, and what
- * each op leaves in its register is summed up, or compared with what the other backend left there. For finding
+ * Works with any backend that calls wick_backend_opts.tap: a tap is set, the tokens run as one sequence in one step,
+ * and what each op leaves in its register is summed up, or compared with what the other backend left there. For finding
  * the first op that goes wrong; both sides load the plan, one after the other.
  */
 #pragma once
@@ -29,5 +29,6 @@ typedef struct wick_op_diff {
 wick_status wick_wrap_compare(const wick_backend *a, const wick_backend_opts *a_opts, const wick_backend *b,
                               const wick_backend_opts *b_opts, const wick_plan *plan, const int32_t *tokens, uint32_t n,
                               wick_op_diff *diff, wick_err *err) WICK_MUST_CHECK;
-/* Index of the first op whose difference is larger than tolerance * size (or not finite); plan->n_ops if there is none. */
+/* Index of the first op whose difference is larger than tolerance * size (or not finite); plan->n_ops if there is
+ * none. */
 uint32_t wick_wrap_first_bad(const wick_op_diff *diff, uint32_t n_ops, double tolerance);

@@ -9,7 +9,8 @@
 #include <jansson.h>
 #include "base/status.h"
 
-/* Parses text of n bytes; `where` names it in messages. Depth is limited to 256, size to max_bytes. Caller json_decref()s. */
+/* Parses text of n bytes; `where` names it in messages. Depth is limited to 256, size to max_bytes. Caller
+ * json_decref()s. */
 wick_status wick_json_parse(const char *text, size_t n, const char *where, json_t **out, wick_err *err) WICK_MUST_CHECK;
 /* What comes over the network: JSON as the standard has it, and a key given twice is an error. WICK_E_BAD_PARAMETER. */
 wick_status wick_json_parse_strict(const char *text, size_t n, const char *where, json_t **out,

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-/* From now on jansson allocates through base/alloc.h; one that fails while text is parsed is tried once more, and the text
- * is refused as out of memory in any case. Before any other thread uses JSON. */
+/* From now on jansson allocates through base/alloc.h; one that fails while text is parsed is tried once more, and the
+ * text is refused as out of memory in any case. Before any other thread uses JSON. */
 void wick_json_use_alloc(void);
 /* How many of them failed on this thread so far: a change means that what was built since may lack something. */
 unsigned wick_json_n_failed(void);

@@ -303,9 +303,9 @@ bool wick_json_scan_skip(wick_json_scan *s)
     return !s->what && skip_value(s, 0);
 }
 
-/* Digits with an optional fraction, as serde_json reads them: what the scores of a Unigram model are to `tokenizers`. The
- * digits make one integer (those that no longer fit 64 bits are dropped), which is divided by a power of ten: not always
- * the nearest double, and near ties between two ways to cut a word depend on it. */
+/* Digits with an optional fraction, as serde_json reads them: what the scores of a Unigram model are to `tokenizers`.
+ * The digits make one integer (those that no longer fit 64 bits are dropped), which is divided by a power of ten: not
+ * always the nearest double, and near ties between two ways to cut a word depend on it. */
 static double from_parts(uint64_t digits, int exponent)
 {
 #define TEN(p) 1e##p##0, 1e##p##1, 1e##p##2, 1e##p##3, 1e##p##4, 1e##p##5, 1e##p##6, 1e##p##7, 1e##p##8, 1e##p##9

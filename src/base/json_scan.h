@@ -1,9 +1,9 @@
-/* base/json_scan.h - a strict pull scanner over JSON text, for texts too large to become trees: the header of a safetensors
- * file (100 MB; a tree has lost duplicate keys, too), the vocabulary and the merges of a tokenizer.json (half a million
- * values).
+/* base/json_scan.h - a strict pull scanner over JSON text, for texts too large to become trees: the header of a
+ * safetensors file (100 MB; a tree has lost duplicate keys, too), the vocabulary and the merges of a tokenizer.json
+ * (half a million values).
  *
- * It walks the text once and hands out strings and numbers without making values. Failure is sticky: every call after it
- * fails too; `what` says what was expected at `pos`. Nesting is limited.
+ * It walks the text once and hands out strings and numbers without making values. Failure is sticky: every call after
+ * it fails too; `what` says what was expected at `pos`. Nesting is limited.
  */
 #pragma once
 #include "base/alloc.h"

@@ -4,8 +4,8 @@
 #include "base/sys.h"
 #include <stdatomic.h>
 
-/* What a search reads is small and lies together: a key of up to 7 bytes is in the slot itself, a longer one is touched only where
- * hash, length and first bytes agree. */
+/* What a search reads is small and lies together: a key of up to 7 bytes is in the slot itself, a longer one is touched
+ * only where hash, length and first bytes agree. */
 struct wick_map_slot {
     uint32_t hash, value; /* value WICK_MAP_NONE: empty */
     uint64_t head;        /* up to 7 bytes of the key, above them its length (255: that or more) */

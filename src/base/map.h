@@ -22,8 +22,8 @@ bool wick_map_reserve(wick_map *m, uint32_t n); /* room for n entries without gr
  * existed (nothing is changed then), WICK_MAP_NONE when out of memory. */
 uint32_t wick_map_add(wick_map *m, wick_str key, uint32_t value);
 uint32_t wick_map_get(const wick_map *m, wick_str key); /* WICK_MAP_NONE if absent */
-/* The same in steps, for who has many keys at hand: hash some of them, ask for their places in the table, then look. A large
- * table is a cache miss per key otherwise. */
+/* The same in steps, for who has many keys at hand: hash some of them, ask for their places in the table, then look. A
+ * large table is a cache miss per key otherwise. */
 uint32_t wick_map_hash(wick_str key);
 void wick_map_will_need(const wick_map *m, uint32_t hash);
 void wick_map_will_compare(const wick_map *m, uint32_t hash); /* after will_need, if the key is likely to be there */

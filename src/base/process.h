@@ -1,8 +1,9 @@
 /* base/process.h - a program that we start and talk to over its three standard descriptors.
  *
- * It leads a process group of its own and gets no other descriptor of ours, the environment that it is given by list, and no
- * shell. Ending it ends the whole group: politely, then by force; what it started goes with it. Our ends of the descriptors do
- * not block and are not inherited. Its input is a socket, so that writing to a program that died is an error and no signal.
+ * It leads a process group of its own and gets no other descriptor of ours, the environment that it is given by list,
+ * and no shell. Ending it ends the whole group: politely, then by force; what it started goes with it. Our ends of the
+ * descriptors do not block and are not inherited. Its input is a socket, so that writing to a program that died is an
+ * error and no signal.
  */
 #pragma once
 #include <stdbool.h>
@@ -17,8 +18,9 @@ typedef struct wick_process {
     bool ended;
 } wick_process;
 
-/* argv ends with NULL; argv[0] with a slash is a path, else it is looked for in PATH of env. env ends with NULL and may be NULL:
- * nothing. cwd may be NULL. WICK_E_IO: there is no such program, or it cannot be started. `who` names it in messages. */
+/* argv ends with NULL; argv[0] with a slash is a path, else it is looked for in PATH of env. env ends with NULL and may
+ * be NULL: nothing. cwd may be NULL. WICK_E_IO: there is no such program, or it cannot be started. `who` names it in
+ * messages. */
 wick_status wick_process_start(wick_process *p, const char *who, const char *const *argv, const char *const *env,
                                const char *cwd, wick_err *err) WICK_MUST_CHECK;
 /* Writes what the input takes now: bytes written, 0 where it takes nothing now, -1 where it is closed. */

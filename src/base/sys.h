@@ -13,13 +13,14 @@ void wick_wipe(void *p, size_t n); /* zeroes what held a secret; the compiler ma
 uint64_t wick_memory_total_bytes(void);     /* the machine's, or the cgroup's limit if that is lower */
 uint64_t wick_memory_available_bytes(void); /* what can be used now without swapping, cgroup included */
 uint64_t wick_memory_peak_bytes(void);      /* peak resident set of this process */
-/* Lets the whole pages inside [p, p + n) go. Those of a mapped file are read again when they are needed; the contents of other
- * memory are lost. Does nothing where the system has no such call. */
+/* Lets the whole pages inside [p, p + n) go. Those of a mapped file are read again when they are needed; the contents
+ * of other memory are lost. Does nothing where the system has no such call. */
 void wick_memory_drop(const void *p, size_t n);
 
 /* Threads that can really run at once: affinity, cgroup quota (rounded up), physical cores only; at least 1. */
 unsigned wick_cpu_count(void);
-/* The folder that this program's file lies in, links resolved; NULL where the system does not say. Caller wick_free()s. */
+/* The folder that this program's file lies in, links resolved; NULL where the system does not say. Caller
+ * wick_free()s. */
 char *wick_program_folder(void);
 const char *wick_cpu_name(void); /* "AMD EPYC ..."; static */
 

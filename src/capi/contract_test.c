@@ -219,7 +219,8 @@ static void test_builder(void **state)
     assert_int_equal(wick_llm_get_info(b, &i, NULL), WICK_OK);
     assert_int_equal(i.n_context, 512);
 
-    /* Until the context is full: the prompt's nine tokens and 91 of the answer. Without a prefix cache none is cached. */
+    /* Until the context is full: the prompt's nine tokens and 91 of the answer. Without a prefix cache none is
+     * cached. */
     wick_generate_options o = options(0);
     for (int k = 0; k < 2; k++) {
         wick_result r = generate(a, &o);

@@ -228,7 +228,8 @@ static wick_status parse_optional(const char *text, const char *name, json_t **o
     return WICK_E_BAD_PARAMETER;
 }
 
-/* prompt: text alone where how is NULL; else its tokens, and how->answer to read the answer with, which is the caller's. */
+/* prompt: text alone where how is NULL; else its tokens, and how->answer to read the answer with, which is the
+ * caller's. */
 static wick_status build(wick_llm *llm, const json_t *messages, const wick_generate_options *given,
                          wick_chat_prompt *prompt, wick_capi_reading *how, wick_err *err)
 {

@@ -34,8 +34,8 @@ static void defaults(wick_generate_options *o)
     copy_numbers_out(o, &s);
 }
 
-/* Which numbers the model's generation_config.json must leave alone: those that the caller named in `set`, and those that
- * differ from the library's default (programs that know no `set`). */
+/* Which numbers the model's generation_config.json must leave alone: those that the caller named in `set`, and those
+ * that differ from the library's default (programs that know no `set`). */
 static void explicit_ones(const wick_generate_options *f, const wick_sampling *s, wick_sampling_given *given)
 {
     wick_sampling ours;

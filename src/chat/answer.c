@@ -1,4 +1,5 @@
-/* chat/answer.c - see answer.h: the splitter of reasoning and the parser of calls, and the list of pieces that they fill. */
+/* chat/answer.c - see answer.h: the splitter of reasoning and the parser of calls, and the list of pieces that they
+ * fill. */
 #include "chat/answer.h"
 #include <string.h>
 #include "base/alloc.h"
@@ -36,7 +37,7 @@ struct wick_answer {
     wick_buf kept;            /* struct kept_call */
 };
 
-/* --- pieces ---------------------------------------------------------------------------------------------------------- */
+/* --- pieces ------------------------------------------------------------------------------------------------------- */
 
 static piece *last_piece(wick_answer *a)
 {
@@ -157,7 +158,7 @@ static wick_status check(wick_answer *a, wick_err *err)
     return bad ? wick_err_oom(err, "the answer", 0, 0) : WICK_OK;
 }
 
-/* --- reading --------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /* From the finder of calls: text that is in no call. */
 static void outside(void *user, const char *s, size_t n)
@@ -300,7 +301,7 @@ const wick_delta *wick_answer_next(wick_answer *a)
     return &a->delta;
 }
 
-/* --- the whole ------------------------------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 wick_answer_end wick_answer_how(const wick_answer *a)
 {

@@ -1,4 +1,5 @@
-/* chat/answer.h - an answer: the engine's text and end in, typed pieces out. Server, C API and CLI read answers with it.
+/* chat/answer.h - an answer: the engine's text and end in, typed pieces out. Server, C API and CLI read answers with
+ * it.
  *
  *   wick_answer_new(&a, &opts, err);
  *   for each event of the request: wick_answer_event(a, ev, err); while ((d = wick_answer_next(a))) ... use d ...
@@ -10,8 +11,8 @@
  *   1. CALL, ARGUMENTS*, CALL_END belong together and are not interrupted by another call or by text.
  *   2. Calls are numbered from 0 in the order of their CALL.
  *   3. END is the last delta, comes once, and only from wick_answer_finish or an event that is DONE.
- *   4. Arguments put together are a JSON object, unless the model wrote none: cut by length, or malformed beyond repair;
- *      or a syntax allows plain text (harmony without <|constrain|>json, functionary's python).
+ *   4. Arguments put together are a JSON object, unless the model wrote none: cut by length, or malformed beyond
+ *      repair; or a syntax allows plain text (harmony without <|constrain|>json, functionary's python).
  *   5. Texts are UTF-8 where the engine's are.
  *
  * One answer belongs to one thread at a time. */
@@ -71,8 +72,8 @@ typedef struct wick_answer_opts {
 wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_err *err) WICK_MUST_CHECK;
 void wick_answer_free(wick_answer *a); /* NULL is fine */
 
-/* A TOKEN or DONE event of the request, with its text; counts tokens; others are ignored. After an error (out of memory)
- * the answer may only be freed. */
+/* A TOKEN or DONE event of the request, with its text; counts tokens; others are ignored. After an error (out of
+ * memory) the answer may only be freed. */
 wick_status wick_answer_event(wick_answer *a, const wick_event *ev, wick_err *err) WICK_MUST_CHECK;
 /* The same in two parts, for text that comes from elsewhere. */
 wick_status wick_answer_feed(wick_answer *a, const char *text, size_t n, wick_err *err) WICK_MUST_CHECK;
@@ -81,7 +82,7 @@ wick_status wick_answer_finish(wick_answer *a, wick_finish how, wick_err *err) W
 /* The next piece that is certain by now, or NULL. Its strings are valid until the next event, feed or finish. */
 const wick_delta *wick_answer_next(wick_answer *a);
 
-/* --- what came so far -------------------------------------------------------------------------------------------------- */
+/* --- what came so far --------------------------------------------------------------------------------------------- */
 
 wick_answer_end wick_answer_how(const wick_answer *a); /* WICK_END_NONE before the end */
 /* "stop", "length", "tool_calls", "cancelled", "error"; NULL for WICK_END_NONE. */

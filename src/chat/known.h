@@ -1,4 +1,5 @@
-/* chat/known.h - chat templates by the name of their family, for --chat-template and for tags of Ollama whose file has none.
+/* chat/known.h - chat templates by the name of their family, for --chat-template and for tags of Ollama whose file has
+ * none.
  *
  * Own texts, in Jinja, for turns of system, user and assistant; tools need the model's own template. */
 #pragma once

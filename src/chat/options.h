@@ -43,11 +43,11 @@ double wick_sampling_value(const wick_sampling *s, const wick_sampling_option *o
 bool wick_sampling_is_given(const wick_sampling_given *g, const wick_sampling_option *o);
 
 void wick_sampling_defaults(wick_sampling *s); /* the table's */
-/* The defaults, with what the model's generation_config.json names; do_sample false: greedy. Values out of range are left
- * out. The only reader of that file's sampling. */
+/* The defaults, with what the model's generation_config.json names; do_sample false: greedy. Values out of range are
+ * left out. The only reader of that file's sampling. */
 void wick_sampling_from_model(wick_sampling *s, const wick_engine *e);
-/* Gives s the value for the option that has this name (server.yaml, text of a number). WICK_E_BAD_PARAMETER: out of range,
- * or not for SPECIAL rows. */
+/* Gives s the value for the option that has this name (server.yaml, text of a number). WICK_E_BAD_PARAMETER: out of
+ * range, or not for SPECIAL rows. */
 wick_status wick_sampling_set(wick_sampling *s, wick_sampling_given *given, const wick_sampling_option *o, double value,
                               wick_err *err) WICK_MUST_CHECK;
 /* Members that nobody gave get the model's values; an explicit one is kept, also where it equals the default. Then

@@ -24,7 +24,8 @@ static void test_names(void **state)
     assert_null(wick_sampling_option_find(""));
 }
 
-/* Each end of each range is allowed, the next float or whole number beyond it is not, nor is anything that is no number. */
+/* Each end of each range is allowed, the next float or whole number beyond it is not, nor is anything that is no
+ * number. */
 static void test_ranges(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* chat/tools.c - see tools.h.
  *
  * 1. Every call gets exactly one result, in the order of the calls, whatever happened to it.
- * 2. A function runs on a thread of its own, so that its time can be watched. When the time is over its cancel flag is set and
- *    its result no longer wanted; the loop still waits for it to return, since nothing else would be safe.
+ * 2. A function runs on a thread of its own, so that its time can be watched. When the time is over its cancel flag is
+ *    set and its result no longer wanted; the loop still waits for it to return, since nothing else would be safe.
  */
 #include "chat/tools.h"
 #include <stdio.h>
@@ -34,7 +34,7 @@ struct wick_toolset {
     size_t n, cap;
 };
 
-/* --- toolsets --------------------------------------------------------------------------------------------------------------- */
+/* --- toolsets ----------------------------------------------------------------------------------------------------- */
 wick_status wick_toolset_new(wick_toolset **out, wick_err *err)
 {
     *out = wick_alloc_zero(1, sizeof **out);
@@ -176,7 +176,7 @@ json_t *wick_toolset_json(const wick_toolset *t)
     return list;
 }
 
-/* --- one call ------------------------------------------------------------------------------------------------------------------ */
+/* --- one call ----------------------------------------------------------------------------------------------------- */
 typedef struct call {
     const char *id, *name; /* borrowed from the answer */
     char *arguments;       /* text */
@@ -311,7 +311,7 @@ static void finish_call(const wick_tool_loop *l, call *c)
     }
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------------------ */
+/* --- the loop ----------------------------------------------------------------------------------------------------- */
 static void tell(const wick_tool_loop *l, wick_tool_event_kind kind, const call *c)
 {
     if (!l->event) return;

@@ -1,13 +1,14 @@
 /* chat/tools.h - the tool loop: a model's calls are run and answered until it answers in words.
  *
- * A toolset is a list of functions with their descriptions. wick_tool_loop takes a conversation and a way to let a model
- * answer once (a *turn*), and goes on: the calls of a turn are checked against their schemas, approved, run, and their results
- * put behind the conversation, for the next turn. It knows nothing of engines, servers or protocols, so that the C API,
- * the CLI and the server share it.
+ * A toolset is a list of functions with their descriptions. wick_tool_loop takes a conversation and a way to let a
+ * model answer once (a *turn*), and goes on: the calls of a turn are checked against their schemas, approved, run, and
+ * their results put behind the conversation, for the next turn. It knows nothing of engines, servers or protocols, so
+ * that the C API, the CLI and the server share it.
  *
- * What a model writes is never trusted: arguments must be JSON that fits the tool's schema before anything runs; a failure of
- * any kind becomes a result that the model reads, and the loop goes on. It ends with WICK_OK when the model answers without
- * calls, or when the limit of rounds is reached (then the last answer still holds calls, and `limited` says so). */
+ * What a model writes is never trusted: arguments must be JSON that fits the tool's schema before anything runs; a
+ * failure of any kind becomes a result that the model reads, and the loop goes on. It ends with WICK_OK when the model
+ * answers without calls, or when the limit of rounds is reached (then the last answer still holds calls, and `limited`
+ * says so). */
 #pragma once
 #include <jansson.h>
 #include "base/buf.h"
@@ -24,8 +25,8 @@ typedef struct wick_tool_job {
     uint32_t timeout_ms;       /* that the function has */
 } wick_tool_job;
 
-/* Appends the result, JSON or text, for the model to read. A failure status becomes "error: <err's message>" for the model.
- * On any thread; several at once where the loop's calls run side by side. */
+/* Appends the result, JSON or text, for the model to read. A failure status becomes "error: <err's message>" for the
+ * model. On any thread; several at once where the loop's calls run side by side. */
 typedef wick_status (*wick_tool_fn)(void *user, const wick_tool_job *call, wick_buf *result, wick_err *err);
 
 typedef struct wick_tool_def {
@@ -45,8 +46,8 @@ wick_status wick_toolset_add(wick_toolset *t, const wick_tool_def *def, wick_err
 /* All of `from` that `t` has no tool of the same name for; they go on belonging to `from`, which must outlive t. */
 wick_status wick_toolset_borrow(wick_toolset *t, const wick_toolset *from, wick_err *err) WICK_MUST_CHECK;
 size_t wick_toolset_n(const wick_toolset *t);
-/* The i-th tool as it was added, but for its schema, which wick_toolset_schema gives as text: the caller's, to be freed with
- * free(); NULL: out of memory. i < wick_toolset_n. */
+/* The i-th tool as it was added, but for its schema, which wick_toolset_schema gives as text: the caller's, to be freed
+ * with free(); NULL: out of memory. i < wick_toolset_n. */
 void wick_toolset_get(const wick_toolset *t, size_t i, wick_tool_def *def);
 char *wick_toolset_schema(const wick_toolset *t, size_t i);
 bool wick_toolset_has(const wick_toolset *t, const char *name);
@@ -82,11 +83,11 @@ typedef struct wick_tool_loop {
     bool limited; /* the rounds were over before the model answered */
 } wick_tool_loop;
 
-/* Runs the loop. `messages` grows by every answer and result, so that the last one is the answer. Errors are those of turn,
- * and WICK_E_CANCELLED. */
+/* Runs the loop. `messages` grows by every answer and result, so that the last one is the answer. Errors are those of
+ * turn, and WICK_E_CANCELLED. */
 wick_status wick_tool_loop_run(wick_tool_loop *l, json_t *messages, wick_err *err) WICK_MUST_CHECK;
 
-/* Does the value fit the schema? Checked are type, required, properties, additionalProperties: false, items, enum, const,
- * minimum, maximum, lengths and counts, anyOf, oneOf, allOf and $ref inside the schema; other keywords are not looked at. The
- * message names the place: "/city: must be a string, not a number". */
+/* Does the value fit the schema? Checked are type, required, properties, additionalProperties: false, items, enum,
+ * const, minimum, maximum, lengths and counts, anyOf, oneOf, allOf and $ref inside the schema; other keywords are not
+ * looked at. The message names the place: "/city: must be a string, not a number". */
 wick_status wick_tool_check(const json_t *schema, const json_t *value, wick_err *err) WICK_MUST_CHECK;

@@ -1,7 +1,8 @@
 /* chat/tools_check.c - do a call's arguments fit the schema of its tool?
  *
- * This is a gate before a function runs, not a validator: it checks the keywords that descriptions of tools use and passes what it
- * does not know. Constraints while the answer is generated come from grammar/; this is for what was not constrained. */
+ * This is a gate before a function runs, not a validator: it checks the keywords that descriptions of tools use and
+ * passes what it does not know. Constraints while the answer is generated come from grammar/; this is for what was not
+ * constrained. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/sys.h"
 
-/* --- a scripted model and its tools ------------------------------------------------------------------------------------- */
+/* --- a scripted model and its tools ------------------------------------------------------------------------------- */
 typedef struct script {
     const char *const *answers; /* JSON messages; the last one repeats */
     size_t n, at;
@@ -189,7 +189,7 @@ static void drop(outcome *o)
     json_decref(o->s.seen);
 }
 
-/* --- tests ------------------------------------------------------------------------------------------------------------------ */
+/* --- tests -------------------------------------------------------------------------------------------------------- */
 static void test_adds(void **state)
 {
     static const char *const answers[] = {CALLS(CALL("c1", "add", "\"{\\\"a\\\": 15, \\\"b\\\": 27}\"")), SAY("42")};

@@ -1,6 +1,7 @@
 /* chat/turn.h - one answer to a conversation, read to its end on the caller's thread.
  *
- * For callers that wait: the tool loop, MCP tools. (The server's dialects pump events themselves, since they never wait.) */
+ * For callers that wait: the tool loop, MCP tools. (The server's dialects pump events themselves, since they never
+ * wait.) */
 #pragma once
 #include "chat/answer.h"
 #include "chat/chat.h"

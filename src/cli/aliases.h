@@ -1,4 +1,5 @@
-/* cli/aliases.h - what users of other programs type: their names of options and commands, and what Wick says to them. Tables only. */
+/* cli/aliases.h - what users of other programs type: their names of options and commands, and what Wick says to them.
+ * Tables only. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

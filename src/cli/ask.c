@@ -151,7 +151,7 @@ wick_status wick_ask_prompt(const wick_args *a, uint32_t first, char **text, siz
     return st;
 }
 
-/* --- conversations -------------------------------------------------------------------------------------------------------- */
+/* --- conversations ------------------------------------------------------------------------------------------------ */
 static bool is_role(const json_t *message, const char *role)
 {
     const char *r = json_string_value(json_object_get(message, "role"));

@@ -1,12 +1,13 @@
-/* cli/ask.h - what is asked: prompts from operands, files and standard input put together; texts that may be files; saved conversations. */
+/* cli/ask.h - what is asked: prompts from operands, files and standard input put together; texts that may be files;
+ * saved conversations. */
 #pragma once
 #include <jansson.h>
 #include "cli/args.h"
 #include "base/status.h"
 
-/* The prompt of a call that is no chat: the file of --file, standard input where it is a pipe or a file, and the operands from `first` on, in this
- * order, with an empty line between; "-" among the operands is standard input at that place. *text stays NULL where nothing was given (a chat).
- * Caller frees. WICK_E_BAD_PARAMETER for what is no text. */
+/* The prompt of a call that is no chat: the file of --file, standard input where it is a pipe or a file, and the
+ * operands from `first` on, in this order, with an empty line between; "-" among the operands is standard input at that
+ * place. *text stays NULL where nothing was given (a chat). Caller frees. WICK_E_BAD_PARAMETER for what is no text. */
 wick_status wick_ask_prompt(const wick_args *a, uint32_t first, char **text, size_t *n, wick_err *err) WICK_MUST_CHECK;
 /* A file, a pipe or a device to its end: "-f <(command)" too; at most 64 MiB, and text only. Caller frees. */
 wick_status wick_ask_file(const char *path, char **text, size_t *n, wick_err *err) WICK_MUST_CHECK;

@@ -76,7 +76,8 @@ static bool wait_for_input(void)
     return !wick_interrupted();
 }
 
-/* What a terminal sends around a paste (bracketed paste); between them a line end is text. It is shown as this sign until the line is taken. */
+/* What a terminal sends around a paste (bracketed paste); between them a line end is text. It is shown as this sign
+ * until the line is taken. */
 #define PASTE_BEGIN "[200~"
 #define PASTE_END "\033[201~"
 enum { LINE_END_SIGN = 0x2424, MAX_PASTE = 8 << 20, AFTER_ESCAPE_MS = 30 };
@@ -109,7 +110,8 @@ static bool byte_soon(char *c)
     return select(STDIN_FILENO + 1, &in, NULL, NULL, &wait) > 0 && read(STDIN_FILENO, c, 1) == 1;
 }
 
-/* The text of a paste to the queue, up to its end mark. Line ends become the sign, tabs blanks, other control bytes nothing. */
+/* The text of a paste to the queue, up to its end mark. Line ends become the sign, tabs blanks, other control bytes
+ * nothing. */
 static void take_paste(void)
 {
     wick_buf b = WICK_BUF_INIT;

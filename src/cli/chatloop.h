@@ -8,7 +8,7 @@
 typedef wick_status (*wick_turn_fn)(void *ctx, json_t *messages, wick_err *err);
 /* What /stats shows; called by the turn. */
 void wick_chat_note_figures(const char *figures);
-/* Until end of input or /quit. Errors of a turn are shown and the chat goes on. /set changes `a` by the options of `c`; the conversation is kept
- * for --continue after each turn. */
+/* Until end of input or /quit. Errors of a turn are shown and the chat goes on. /set changes `a` by the options of `c`;
+ * the conversation is kept for --continue after each turn. */
 wick_status wick_chat_loop(wick_args *a, const wick_command *c, json_t *messages, wick_turn_fn turn, void *ctx,
                            wick_err *err) WICK_MUST_CHECK;

@@ -2,8 +2,8 @@
  *
  * A row is one (prompt length or generation length, batch) with its repetitions. Tokens are drawn at random from the
  * vocabulary with a fixed seed; nothing is cached between repetitions; loading and one warm-up are not counted. With
- * --depth every request begins with the same tokens, which the prefix cache keeps after the warm-up: only what comes after
- * them is measured. */
+ * --depth every request begins with the same tokens, which the prefix cache keeps after the warm-up: only what comes
+ * after them is measured. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

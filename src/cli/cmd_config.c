@@ -1,4 +1,5 @@
-/* cli/cmd_config.c - `wick quickstart` writes a server.yaml; `wick config` checks one, and prints the server's tables. */
+/* cli/cmd_config.c - `wick quickstart` writes a server.yaml; `wick config` checks one, and prints the server's
+ * tables. */
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"

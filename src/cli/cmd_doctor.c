@@ -1,4 +1,5 @@
-/* cli/cmd_doctor.c - `wick doctor`: what this machine can run, what is slow and why, which caches are how large. Asks nothing over the network. */
+/* cli/cmd_doctor.c - `wick doctor`: what this machine can run, what is slow and why, which caches are how large. Asks
+ * nothing over the network. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

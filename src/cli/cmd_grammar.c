@@ -1,4 +1,5 @@
-/* cli/cmd_grammar.c - checks a grammar and a text; runs files of grammars with tests against a vocabulary, and times the masks. */
+/* cli/cmd_grammar.c - checks a grammar and a text; runs files of grammars with tests against a vocabulary, and times
+ * the masks. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* cli/cmd_launch.c - `wick launch CLIENT [MODEL]`: starts a server if none runs, and says (or writes) how the client reaches it.
+/* cli/cmd_launch.c - `wick launch CLIENT [MODEL]`: starts a server if none runs, and says (or writes) how the client
+ * reaches it.
  *
  * A file of a client that exists is never changed. */
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* cli/cmd_list.c - `wick list`: the models of this disk as people look at them: name, size, when they were used, where they are. */
+/* cli/cmd_list.c - `wick list`: the models of this disk as people look at them: name, size, when they were used, where
+ * they are. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

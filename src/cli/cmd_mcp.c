@@ -14,7 +14,7 @@
 #include "cli/toolfile.h"
 #include "toolbox/model_server.h"
 
-/* --- list and ping ----------------------------------------------------------------------------------------------------------- */
+/* --- list and ping ------------------------------------------------------------------------------------------------ */
 static void print_line(const char *indent, const char *name, const char *text)
 {
     char shown[160];
@@ -76,7 +76,7 @@ static wick_status ping(const wick_args *a, wick_err *err)
     return st;
 }
 
-/* --- call -------------------------------------------------------------------------------------------------------------------------- */
+/* --- call --------------------------------------------------------------------------------------------------------- */
 typedef struct one_call {
     const char *tool, *arguments;
     bool asked, failed;
@@ -132,7 +132,7 @@ static wick_status call(const wick_args *a, wick_err *err)
     return st;
 }
 
-/* --- serve ------------------------------------------------------------------------------------------------------------------------- */
+/* --- serve -------------------------------------------------------------------------------------------------------- */
 typedef struct model {
     wick_engine *e;
     wick_chat *chat;

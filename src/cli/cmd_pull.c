@@ -15,7 +15,7 @@
 #include "cli/term.h"
 #include "hub/cache.h"
 
-/* --- pull ----------------------------------------------------------------------------------------------------------------- */
+/* --- pull --------------------------------------------------------------------------------------------------------- */
 static wick_status print_pulled(const wick_args *a, const wick_model_ref *ref, const wick_pulled *p, double seconds,
                                 wick_err *err)
 {
@@ -74,7 +74,7 @@ static wick_status run_pull(const wick_args *a, wick_err *err)
     return WICK_OK;
 }
 
-/* --- rm ------------------------------------------------------------------------------------------------------------------- */
+/* --- rm ----------------------------------------------------------------------------------------------------------- */
 static bool asked_yes(const char *question)
 {
     char answer[16] = "";
@@ -134,7 +134,7 @@ static wick_status run_rm(const wick_args *a, wick_err *err)
     return st;
 }
 
-/* --- login, logout -------------------------------------------------------------------------------------------------------- */
+/* --- login, logout ------------------------------------------------------------------------------------------------ */
 /* A line of standard input, without echo on a terminal. */
 static void read_secret(char *dst, size_t cap)
 {
@@ -214,7 +214,7 @@ static wick_status run_logout(const wick_args *a, wick_err *err)
     return WICK_OK;
 }
 
-/* --- the tables ----------------------------------------------------------------------------------------------------------- */
+/* --- the tables --------------------------------------------------------------------------------------------------- */
 #define AT(member) offsetof(wick_args, member)
 static const wick_opt pull_opts[] = {
     {"revision", 0, WICK_OPT_STR, "NAME", "a branch, tag or commit (default main); also ORG/NAME@REVISION",

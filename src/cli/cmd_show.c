@@ -1,4 +1,5 @@
-/* cli/cmd_show.c - `wick show`: a model's settings beside its weights: template, system text, parameters, licence; `wick cp`, `create`. */
+/* cli/cmd_show.c - `wick show`: a model's settings beside its weights: template, system text, parameters, licence;
+ * `wick cp`, `create`. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +160,7 @@ done:
     return st;
 }
 
-/* --- cp, create ----------------------------------------------------------------------------------------------------------- */
+/* --- cp, create --------------------------------------------------------------------------------------------------- */
 static wick_status run_cp(const wick_args *a, wick_err *err)
 {
     wick_discover_opts o;

@@ -1,5 +1,5 @@
-/* cli/environment.c - the environment, read into wick_args. Options' own variables are read by cli/opt.c from their tables; nothing else in Wick
- * reads any. */
+/* cli/environment.c - the environment, read into wick_args. Options' own variables are read by cli/opt.c from their
+ * tables; nothing else in Wick reads any. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -49,7 +49,8 @@ static char *models_beside_program(void)
     return path;
 }
 
-/* The token that `wick login`, `hf auth login` or huggingface_hub left: in $HF_TOKEN_PATH, $HF_HOME/token or the usual cache. */
+/* The token that `wick login`, `hf auth login` or huggingface_hub left: in $HF_TOKEN_PATH, $HF_HOME/token or the usual
+ * cache. */
 static void read_token(wick_args *a)
 {
     const bool xdg = a->cache_home && a->cache_home[0] == '/';

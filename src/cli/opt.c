@@ -1,5 +1,5 @@
-/* cli/opt.c - the parser. "--name value", "--name=value", "-n value", "-nvalue", "-vq" for flags, "--" ends options, "-"
- * is an operand. Flags take no value; "--no-x" exists only where a table says so. */
+/* cli/opt.c - the parser. "--name value", "--name=value", "-n value", "-nvalue", "-vq" for flags, "--" ends options,
+ * "-" is an operand. Flags take no value; "--no-x" exists only where a table says so. */
 #include "cli/opt.h"
 #include <math.h>
 #include <stdio.h>
@@ -159,7 +159,8 @@ static const char *owner_of(const char *name)
     return NULL;
 }
 
-/* The option that is meant by a name that no table has: by its letters, else the one that it begins, is part of or contains. */
+/* The option that is meant by a name that no table has: by its letters, else the one that it begins, is part of or
+ * contains. */
 static const char *nearest_option(const wick_command *c, const char *name)
 {
     const char *best = NULL;

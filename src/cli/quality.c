@@ -1,9 +1,10 @@
 /* cli/quality.c - `wick bench --quality`: what a precision and a KV type cost against `exact` on the same model.
  *
- * The model is opened twice, exact (float activations, float32 KV) and as the options say, and both read the same tokens;
- * each window of the text starts an empty context. At every position the two distributions over the vocabulary are
- * compared, and what each gives to the token that follows. Without --file the text is what the exact model writes
- * itself at temperature 1 from a fixed seed: in its own domain whatever it was trained on, and the same on every run. */
+ * The model is opened twice, exact (float activations, float32 KV) and as the options say, and both read the same
+ * tokens; each window of the text starts an empty context. At every position the two distributions over the vocabulary
+ * are compared, and what each gives to the token that follows. Without --file the text is what the exact model writes
+ * itself at temperature 1 from a fixed seed: in its own domain whatever it was trained on, and the same on every
+ * run. */
 #include "cli/quality.h"
 #include <math.h>
 #include <stdio.h>

@@ -11,7 +11,8 @@ void wick_discover_opts_from(wick_discover_opts *o, const wick_args *a);
 wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_err *err) WICK_MUST_CHECK;
 /* Resolves a->operand[0] and opens it. */
 wick_status wick_session_open(wick_engine **e, const wick_args *a, bool no_tokenizer, wick_err *err) WICK_MUST_CHECK;
-/* Sampling from the options; what was not given comes from the model's generation_config. Free s->bias with wick_free. */
+/* Sampling from the options; what was not given comes from the model's generation_config. Free s->bias with
+ * wick_free. */
 wick_status wick_sampling_from(wick_sampling *s, const wick_args *a, const wick_engine *e,
                                wick_err *err) WICK_MUST_CHECK;
 
@@ -26,9 +27,9 @@ typedef struct wick_reply {
 
 void wick_reply_init(wick_reply *r);
 void wick_reply_release(wick_reply *r);
-/* Runs one GENERATE request over the prompt ids; streams to standard output if `stream`: reasoning goes to standard error
- * then. how: the answer is read with it (it is to a conversation); NULL: its text is taken as it comes. Ctrl-C cancels it
- * (finish says so; not an error). */
+/* Runs one GENERATE request over the prompt ids; streams to standard output if `stream`: reasoning goes to standard
+ * error then. how: the answer is read with it (it is to a conversation); NULL: its text is taken as it comes. Ctrl-C
+ * cancels it (finish says so; not an error). */
 wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n,
                                   const wick_answer_opts *how, bool stream, wick_reply *r,
                                   wick_err *err) WICK_MUST_CHECK;
@@ -36,7 +37,8 @@ wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int3
 void wick_reply_figures(const wick_engine *e, const wick_usage *u, char *dst, size_t cap);
 json_t *wick_reply_json(const wick_engine *e, const wick_reply *r);
 const char *wick_finish_name(wick_finish f); /* "stop", "length", "cancelled", "error" */
-/* Tokens of a text as the model reads it: with bos where the tokenizer adds it. Fails where the model has no tokenizer. */
+/* Tokens of a text as the model reads it: with bos where the tokenizer adds it. Fails where the model has no
+ * tokenizer. */
 wick_status wick_session_encode(wick_engine *e, const char *text, size_t n, unsigned flags, int32_t **ids,
                                 size_t *n_ids, wick_err *err) WICK_MUST_CHECK;
 

@@ -1,4 +1,5 @@
-/* cli/slash.h - the commands inside a chat: /clear, /system, /set, /show, /save, /load, /retry, /undo, /stats, /help, /quit. */
+/* cli/slash.h - the commands inside a chat: /clear, /system, /set, /show, /save, /load, /retry, /undo, /stats, /help,
+ * /quit. */
 #pragma once
 #include <jansson.h>
 #include "cli/opt.h"

@@ -24,7 +24,8 @@ static void on_interrupt(int sig)
     }
 }
 
-/* While text is printed a call that Ctrl-C meets goes on, or stdio would drop what it was writing; a wait for input returns. */
+/* While text is printed a call that Ctrl-C meets goes on, or stdio would drop what it was writing; a wait for input
+ * returns. */
 static void catch_interrupt(int flags)
 {
     struct sigaction sa = {.sa_handler = on_interrupt, .sa_flags = flags};

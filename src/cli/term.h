@@ -12,13 +12,14 @@ void wick_notice(const char *fmt, ...) WICK_PRINTF(1, 2);  /* standard error, un
 void wick_verbose(const char *fmt, ...) WICK_PRINTF(1, 2); /* standard error, with --verbose only */
 /* A bar on standard error where that is a terminal; nothing else. */
 wick_progress wick_term_progress(void);
-/* The same bar for bytes of which `had` were there before it began: with the rate and the time that is left. done == total ends it. */
+/* The same bar for bytes of which `had` were there before it began: with the rate and the time that is left. done ==
+ * total ends it. */
 void wick_term_bytes(const char *what, uint64_t done, uint64_t total, uint64_t had);
 /* Model text to standard output: escape sequences and other control bytes but \n and \t are made visible when it is a
  * terminal, and left alone in a pipe. */
 void wick_term_text(const char *p, size_t n);
-/* Reasoning to standard error, in the same way and dimmed on a terminal; nothing with --quiet. The end of it: a blank line
- * before the answer. */
+/* Reasoning to standard error, in the same way and dimmed on a terminal; nothing with --quiet. The end of it: a blank
+ * line before the answer. */
 void wick_term_thought(const char *p, size_t n);
 void wick_term_thought_end(void);
 

@@ -1,4 +1,5 @@
-/* cli/toolfile.h - opens a file of tools with the environment of this process: what programs get of it, and ${NAME} in texts. */
+/* cli/toolfile.h - opens a file of tools with the environment of this process: what programs get of it, and ${NAME} in
+ * texts. */
 #pragma once
 #include "toolbox/toolbox.h"
 

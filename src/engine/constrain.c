@@ -1,5 +1,5 @@
-/* engine/constrain.c - see constrain.h. The shelf belongs to the engine and has a lock of its own; matchers hold references to the
- * grammar and the vocabulary, so the shelf may drop either at any time. */
+/* engine/constrain.c - see constrain.h. The shelf belongs to the engine and has a lock of its own; matchers hold
+ * references to the grammar and the vocabulary, so the shelf may drop either at any time. */
 #include "engine/constrain.h"
 #include <string.h>
 #include "base/alloc.h"
@@ -133,7 +133,8 @@ static wick_status push_mark(follower *f, uint32_t x, wick_err *err)
     return WICK_OK;
 }
 
-/* A token of the free part: when the awaited text is complete, what follows it in the same token is the first constrained text. */
+/* A token of the free part: when the awaited text is complete, what follows it in the same token is the first
+ * constrained text. */
 static wick_status wait_for(follower *f, int32_t id, wick_err *err)
 {
     wick_buf b = WICK_BUF_INIT;

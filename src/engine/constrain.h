@@ -1,4 +1,5 @@
-/* engine/constrain.h - grammars as the engine's constraints: one trie of the vocabulary for each engine, compiled grammars kept.
+/* engine/constrain.h - grammars as the engine's constraints: one trie of the vocabulary for each engine, compiled
+ * grammars kept.
  *
  *   wick_engine_grammar_new(&g, engine, WICK_GRAMMAR_JSON_SCHEMA, text, n, "</think>", &err);
  *   opts.constraint = wick_engine_grammar_constraint(g);   ... wick_request_new ...   wick_engine_grammar_free(g);
@@ -11,9 +12,9 @@
 
 typedef struct wick_engine_grammar wick_engine_grammar;
 
-/* after: the constraint begins behind the first place where the answer has this text (the end of reasoning), and until then the
- * answer is free and may not end; NULL: from its beginning. Errors as wick_grammar_new; WICK_E_BAD_PARAMETER where the model
- * has no tokenizer. */
+/* after: the constraint begins behind the first place where the answer has this text (the end of reasoning), and until
+ * then the answer is free and may not end; NULL: from its beginning. Errors as wick_grammar_new; WICK_E_BAD_PARAMETER
+ * where the model has no tokenizer. */
 wick_status wick_engine_grammar_new(wick_engine_grammar **out, wick_engine *e, wick_grammar_kind kind, const char *text,
                                     size_t n, const char *after, wick_err *err) WICK_MUST_CHECK;
 void wick_engine_grammar_free(wick_engine_grammar *g); /* NULL is fine */

@@ -130,7 +130,8 @@ void wick_dry_breakers_free(wick_dry_breakers *b)
     wick_free(b);
 }
 
-/* Length of the longest tail that makes r[i] (newest first: hist[n-1-i]) the head of a breaker; -1: no breaker there. */
+/* Length of the longest tail that makes r[i] (newest first: hist[n-1-i]) the head of a breaker; -1: no breaker
+ * there. */
 static int32_t breaker_at(const wick_dry_breakers *b, const int32_t *hist, uint32_t n, uint32_t i)
 {
     int32_t id = hist[n - 1 - i], longest = -1;

@@ -92,7 +92,8 @@ typedef struct wick_constraint {
 
 typedef enum wick_request_kind {
     WICK_REQ_GENERATE,
-    WICK_REQ_LOGITS, /* logits of every prompt token, then max_tokens (0: none) greedy ones: a TOKEN and a LOGITS event each */
+    /* logits of every prompt token, then max_tokens (0: none) greedy ones: a TOKEN and a LOGITS event each */
+    WICK_REQ_LOGITS,
     WICK_REQ_EMBED /* pooled hidden state */
 } wick_request_kind;
 
@@ -141,7 +142,8 @@ typedef enum wick_event_kind {
     WICK_EVENT_PREFILL, /* n_done of n_total prompt tokens are in, n_cached of them were there before */
     WICK_EVENT_TOKEN,   /* one more token; text may be empty while a character or a stop string is undecided */
     WICK_EVENT_LOGITS,  /* data[n][width] */
-    WICK_EVENT_DONE /* the last one: finish, stop_string, usage; `error` for WICK_FINISH_ERROR; text = what was held back */
+    /* the last one: finish, stop_string, usage; `error` for WICK_FINISH_ERROR; text = what was held back */
+    WICK_EVENT_DONE
 } wick_event_kind;
 
 typedef struct wick_event {

@@ -1,8 +1,9 @@
 /* engine/engine_int.h - the engine's inside, shared by its own files and their tests only.
  *
  *   any thread                       the engine's thread
- *   request_new, submit --door-->    take in -> reap -> select (sched.c) -> build (step.c), run, distribute (flight.c) -+
- *   request_next    <--box of events-- push (event.c) <------------------------------------------------------------------+
+ *   request_new, submit --door-->    take in -> reap -> select (sched.c) -> build (step.c), run, distribute (flight.c)
+ *                                    -+
+ *   request_next    <--box of events-- push (event.c) <---------------------------------------------------------------+
  *
  * Each struct is cut by owner: what is written at opening (or before submit) and only read from then on; what threads
  * share under a lock (`door`, `box`); what the engine's thread has to itself (`loop`, `run`).
@@ -237,7 +238,8 @@ void wick_door_left(wick_engine_door *d); /* the engine's thread: one request le
 void wick_door_publish(wick_engine_door *d, const wick_engine_stats *s);
 
 /* event.c: all on the engine's thread. Room is asked for before the step that needs it. */
-/* Events that may be queued now; at 0 the request is marked as paused and its reader pokes the engine when it has taken some. */
+/* Events that may be queued now; at 0 the request is marked as paused and its reader pokes the engine when it has taken
+ * some. */
 uint32_t wick_events_room(wick_request *r);
 /* n_top entries are taken from r->top. */
 wick_status wick_event_token(wick_request *r, int32_t token, bool is_prompt, const char *text, uint32_t n_text,

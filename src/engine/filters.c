@@ -237,7 +237,8 @@ void wick_cands_typical(wick_cand_set *s, float p, uint32_t min_keep)
     for (uint32_t i = 0; i < s->n; i++) s->c[i].key = s->c[i].logit;
 }
 
-/* The worst candidate whose probability is over (or, with `strict` false, at) the threshold; NULL if fewer than two are. */
+/* The worst candidate whose probability is over (or, with `strict` false, at) the threshold; NULL if fewer than two
+ * are. */
 static bool xtc_last(const wick_cand_set *s, float threshold, bool strict, wick_cand *last, uint32_t *n_before)
 {
     float max = max_logit(s);

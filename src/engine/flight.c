@@ -1,13 +1,13 @@
 /* engine/flight.c - steps that the backend works on, and what becomes of them.
  *
- * A step is started, then landed: waited for, its outputs given to their owners. Where the device picks the tokens, the next
- * step may be started before this one lands: its rows name the picks instead of tokens, so the device never waits for the
- * host. That goes on as long as the same requests decode; whatever else happens (a newcomer, a reader that is behind,
- * memory that runs short) lets the step under way land first.
+ * A step is started, then landed: waited for, its outputs given to their owners. Where the device picks the tokens, the
+ * next step may be started before this one lands: its rows name the picks instead of tokens, so the device never waits
+ * for the host. That goes on as long as the same requests decode; whatever else happens (a newcomer, a reader that is
+ * behind, memory that runs short) lets the step under way land first.
  *
- * Invariants: (1) at most two steps are under way, and the second has rows of the first's requests only. (2) A request's n_kv
- * and n_total count what has landed; its sequence may be ahead of them by one token per step under way. (3) A request that
- * ends takes those tokens back (wick_flight_leave).
+ * Invariants: (1) at most two steps are under way, and the second has rows of the first's requests only. (2) A
+ * request's n_kv and n_total count what has landed; its sequence may be ahead of them by one token per step under way.
+ * (3) A request that ends takes those tokens back (wick_flight_leave).
  */
 #include "base/sys.h"
 #include "engine/engine_int.h"
@@ -44,8 +44,8 @@ static wick_flight pop(wick_engine *e)
     return f;
 }
 
-/* A sequence may be ahead of what has landed, hold some of a failed row's tokens, or be broken: back to where it was, or
- * afresh. */
+/* A sequence may be ahead of what has landed, hold some of a failed row's tokens, or be broken: back to where it was,
+ * or afresh. */
 static void restore(wick_engine *e, wick_request *r)
 {
     const wick_backend *b = e->parts.backend;

@@ -1,5 +1,5 @@
-/* Steps that overlap: the engine on a fake backend that picks tokens. What engine_test.c says of outputs holds here too (it
- * runs both ways); here is when a step is started early, and what happens to one that was started in vain. */
+/* Steps that overlap: the engine on a fake backend that picks tokens. What engine_test.c says of outputs holds here too
+ * (it runs both ways); here is when a step is started early, and what happens to one that was started in vain. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -137,7 +137,8 @@ static void test_needs_truncation(void **state)
     wick_engine_close(e);
 }
 
-/* The end of a text is seen when the next step runs already: that step's token is taken back before the KV is shared. */
+/* The end of a text is seen when the next step runs already: that step's token is taken back before the KV is
+ * shared. */
 static void test_end_of_text(void **state)
 {
     (void)state;

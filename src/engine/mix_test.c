@@ -29,7 +29,8 @@ static void test_temperature_and_logprobs(void **state)
     wick_engine_close(e);
 }
 
-/* Several answers to one prompt: each counts its own tokens, and the prompt that one computed is cached for the others. */
+/* Several answers to one prompt: each counts its own tokens, and the prompt that one computed is cached for the
+ * others. */
 static void test_answers_and_usage(void **state)
 {
     (void)state;
@@ -108,8 +109,8 @@ static void test_preemption_and_echo(void **state)
     wick_engine_close(e);
 }
 
-/* The logits of the last token are the same whether the prompt ends with a step, one before it or one behind it, alone or
- * beside others. */
+/* The logits of the last token are the same whether the prompt ends with a step, one before it or one behind it, alone
+ * or beside others. */
 static void test_last_logits_at_every_cut(void **state)
 {
     (void)state;
@@ -170,7 +171,8 @@ static void test_exact_lengths(void **state)
     wick_engine_close(e);
 }
 
-/* A stop string that is complete with the last token that may come is a stop, not a length; one that begins there is not. */
+/* A stop string that is complete with the last token that may come is a stop, not a length; one that begins there is
+ * not. */
 static void test_stop_at_the_limit(void **state)
 {
     (void)state;

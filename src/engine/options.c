@@ -62,7 +62,8 @@ static wick_status probe(const wick_backend *b, const wick_engine_opts *o, uint6
     return WICK_OK;
 }
 
-/* Can this backend run the plan? Opens a temporary context on the calling thread, checks the plan in it, and closes it. */
+/* Can this backend run the plan? Opens a temporary context on the calling thread, checks the plan in it, and closes
+ * it. */
 static wick_status can_run(const wick_backend *b, const wick_engine_opts *o, const wick_plan *plan, wick_err *err)
 {
     wick_backend_ctx *c = NULL;
@@ -134,7 +135,8 @@ wick_status wick_engine_plan_memory(const wick_engine_opts *o, const wick_plan *
     wick_fit_verdict v;
     uint32_t train = plan->n_ctx_train > 0 ? plan->n_ctx_train : DEFAULT_CTX;
     uint32_t n = o->n_ctx > 0 ? o->n_ctx : (train < DEFAULT_CTX ? train : DEFAULT_CTX);
-    /* A model that was extended is at its best in the context that it was extended from, unless a longer one is wanted. */
+    /* A model that was extended is at its best in the context that it was extended from, unless a longer one is
+     * wanted. */
     if (!o->n_ctx && plan->rope_short.rope && plan->rope_short.original_ctx < n) n = plan->rope_short.original_ctx;
     if (n > train) {
         wick_log(WICK_LOG_WARN, "the context is cut from %u to the %u tokens that the model was trained for", n, train);

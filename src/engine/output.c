@@ -70,7 +70,8 @@ static wick_status allowed_tokens(wick_engine *e, wick_request *r, const uint32_
     return WICK_OK;
 }
 
-/* The text of a token to r->run.text, and how much of it may be shown. *stop: the stop string that is complete, or -1. */
+/* The text of a token to r->run.text, and how much of it may be shown. *stop: the stop string that is complete, or
+ * -1. */
 static wick_status add_text(wick_engine *e, wick_request *r, int32_t id, bool check_stop, uint32_t *n_show,
                             int32_t *stop, wick_err *err)
 {

@@ -230,7 +230,8 @@ static node *split(wick_prefix *p, node *v, uint32_t k)
     return m;
 }
 
-/* The node where tokens[0..n) ends, made if need be; NULL when out of memory or when a sequence has them all already. */
+/* The node where tokens[0..n) ends, made if need be; NULL when out of memory or when a sequence has them all
+ * already. */
 static node *place_for(wick_prefix *p, uint64_t key, const int32_t *tokens, uint32_t n)
 {
     uint32_t matched, n_in;

@@ -1,4 +1,5 @@
-/* engine/results_test.h - what tests of the engine share: an engine on the fake backend, and all that a request gave. */
+/* engine/results_test.h - what tests of the engine share: an engine on the fake backend, and all that a request
+ * gave. */
 #pragma once
 #include <stdio.h>
 #include "base/sys.h"

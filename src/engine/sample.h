@@ -2,9 +2,9 @@
  *
  * Default order (documented in docs/SAMPLING.md): logit_bias, repetition, presence, frequency, DRY; then reported log
  * probabilities (of the logits before constraint, temperature and filters); then the constraint's mask; temperature 0 =
- * argmax (lowest id wins a tie), else mirostat-2, or the filters in `order`. WICK_ORDER_MLX: top_p, min_p, xtc, top_k on
- * the untempered distribution, then temperature. WICK_ORDER_LLAMA: top_k, typical, top_p, min_p, xtc, then temperature.
- * WICK_ORDER_DEFAULT: temperature first, then top_k, typical, top_p, min_p, xtc.
+ * argmax (lowest id wins a tie), else mirostat-2, or the filters in `order`. WICK_ORDER_MLX: top_p, min_p, xtc, top_k
+ * on the untempered distribution, then temperature. WICK_ORDER_LLAMA: top_k, typical, top_p, min_p, xtc, then
+ * temperature. WICK_ORDER_DEFAULT: temperature first, then top_k, typical, top_p, min_p, xtc.
  * The stream of random numbers is a function of the seed and the position only.
  */
 #pragma once
@@ -46,8 +46,8 @@ typedef struct wick_sampling {
 } wick_sampling;
 
 void wick_sampling_init(wick_sampling *s); /* greedy, everything off; users' defaults are in chat/options.h */
-/* What the sampler relies on: finite numbers, an order that there is, biases of the vocabulary's tokens. The ranges that
- * users are held to are in chat/sampling.def. WICK_E_BAD_PARAMETER names the option. */
+/* What the sampler relies on: finite numbers, an order that there is, biases of the vocabulary's tokens. The ranges
+ * that users are held to are in chat/sampling.def. WICK_E_BAD_PARAMETER names the option. */
 wick_status wick_sampling_check(const wick_sampling *s, uint32_t n_vocab, wick_err *err) WICK_MUST_CHECK;
 
 typedef struct wick_logprob {
@@ -88,7 +88,7 @@ wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32
                               wick_logprob *lp, wick_logprob *top, uint32_t n_top, wick_err *err) WICK_MUST_CHECK;
 /* Is every pick the highest logit, whatever came before: no temperature, bias, penalty or DRY? */
 bool wick_sampler_is_argmax(const wick_sampler *s);
-/* The token of the highest logit (lowest id of equals) and log probabilities, with no sampler: no penalties, no filters.
- * `want` >= 0 asks for that token's log probability instead of the best one's. */
+/* The token of the highest logit (lowest id of equals) and log probabilities, with no sampler: no penalties, no
+ * filters. `want` >= 0 asks for that token's log probability instead of the best one's. */
 wick_status wick_sample_argmax(const float *logits, uint32_t n_vocab, int32_t want, int32_t *id, wick_logprob *lp,
                                wick_logprob *top, uint32_t n_top, wick_err *err) WICK_MUST_CHECK;

@@ -1,6 +1,6 @@
 /* engine/sample_mass.h - the sum of e^(logit - max) over a vocabulary: each token of a greedy answer needs it for its
- * logprob. Apart because it is compiled once for each instruction set; the same bits in all of them, as every operation is
- * element-wise and the order of the additions is fixed. */
+ * logprob. Apart because it is compiled once for each instruction set; the same bits in all of them, as every operation
+ * is element-wise and the order of the additions is fixed. */
 #pragma once
 #include "engine/sample_int.h"
 

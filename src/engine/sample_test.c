@@ -244,7 +244,8 @@ static wick_sampler *make(const wick_sampling *s)
 }
 
 /* Draws at many positions and compares with the expected probabilities: chi-square over tokens expected 5 times or
- * more, the rest pooled; the bound is the 99.99 % quantile (Wilson-Hilferty). The seed is fixed, so this never flickers. */
+ * more, the rest pooled; the bound is the 99.99 % quantile (Wilson-Hilferty). The seed is fixed, so this never
+ * flickers. */
 static void expect_distribution(const wick_sampling *opt, const float *l, ref *r, const char *what)
 {
     enum { DRAWS = 20000 };

@@ -19,7 +19,8 @@ void wick_stop_release(wick_stop *s);
 /* What n more bytes of the stream mean. */
 typedef struct wick_stop_found {
     int32_t
-        index; /* of the string that is complete now, -1: none. The first to end; of those that end together the longest. */
+        /* of the string that is complete now, -1: none. The first to end; of those that end together the longest. */
+        index;
     uint32_t n_fed;  /* bytes up to and including its end (n where none) */
     uint32_t n_held; /* bytes before n_fed that must not be shown: the match, or what could become one */
 } wick_stop_found;

@@ -26,7 +26,8 @@ wick_status wick_content_refuse(const wick_file *f, wick_err *err);
 wick_status wick_dir_add_file(wick_tensor_dir *d, const char *path, wick_err *err) WICK_MUST_CHECK;
 /* Room for n tensors in all. */
 wick_status wick_dir_reserve(wick_tensor_dir *d, uint64_t n, wick_err *err) WICK_MUST_CHECK;
-/* n_bytes of dtype and shape. False when a product wraps (zeros do not hide it) or a block type's row is no whole number of blocks. */
+/* n_bytes of dtype and shape. False when a product wraps (zeros do not hide it) or a block type's row is no whole
+ * number of blocks. */
 bool wick_tensor_size(const wick_tensor *t, uint64_t *n_bytes);
 /* "[2, 3]" into dst, for messages */
 const char *wick_shape_text(const wick_tensor *t, char *dst, size_t cap);

@@ -1,7 +1,7 @@
 /* format/gguf.c - the key-values of a GGUF file: parsing and typed access.
  *
- * Invariants: keys are unique, not empty, UTF-8, at most 65,535 bytes; arrays are read with the element type that the file
- * declares and lie within the file; bools are 0 or 1. Memory is bounded: at most MAX_KEYS keys and MAX_STRINGS
+ * Invariants: keys are unique, not empty, UTF-8, at most 65,535 bytes; arrays are read with the element type that the
+ * file declares and lie within the file; bools are 0 or 1. Memory is bounded: at most MAX_KEYS keys and MAX_STRINGS
  * strings in arrays (the largest vocabularies have under a million tokens and merges).
  */
 #include "format/gguf_read.h"

@@ -14,7 +14,8 @@
 
 #define COPY_FACTOR 4u
 #define COPY_EXTRA (128ull << 20)
-/* Larger stored members are not read at open to check their CRC: that would touch the whole model before its first use. */
+/* Larger stored members are not read at open to check their CRC: that would touch the whole model before its first
+ * use. */
 #define MAX_CRC_BYTES (64ull << 20)
 
 typedef struct member_info {

@@ -141,7 +141,8 @@ static void bad(void **state)
     assert_refused(zip_file("x.npz", &pickle, 1), WICK_E_UNSUPPORTED_FORMAT, "PyTorch");
 }
 
-/* A header that asks for 512 MiB, with the sizes of the archive in agreement, is refused before anything is unpacked. */
+/* A header that asks for 512 MiB, with the sizes of the archive in agreement, is refused before anything is
+ * unpacked. */
 static void bomb(void **state)
 {
     (void)state;

@@ -264,7 +264,8 @@ done:
     return st;
 }
 
-/* As mlx-lm does without an index: model*.safetensors, in the order of their names; else Mistral's consolidated*.safetensors. */
+/* As mlx-lm does without an index: model*.safetensors, in the order of their names; else Mistral's
+ * consolidated*.safetensors. */
 static wick_status read_glob(wick_tensor_dir *d, const char *folder, wick_err *err)
 {
     static const char *const begin[] = {"model", "consolidated"};

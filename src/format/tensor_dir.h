@@ -44,8 +44,8 @@ typedef struct wick_tensor_dir {
 } wick_tensor_dir;
 
 /* Opens a container by what it is, not by its name: a .safetensors file, a folder with model.safetensors or
- * model.safetensors.index.json or model*.safetensors, an .npz file or a folder with one (weights.npz, model.npz, else the only
- * .npz), a .gguf file (all parts of a split one, given the first) or a folder with exactly one GGUF model.
+ * model.safetensors.index.json or model*.safetensors, an .npz file or a folder with one (weights.npz, model.npz, else
+ * the only .npz), a .gguf file (all parts of a split one, given the first) or a folder with exactly one GGUF model.
  * Errors: model not found, unsupported format (expected, got), bad file, out of memory. */
 wick_status wick_tensor_dir_open(wick_tensor_dir *d, const char *path, wick_err *err) WICK_MUST_CHECK;
 void wick_tensor_dir_close(wick_tensor_dir *d);                                  /* fine on a zeroed struct */

@@ -1,9 +1,10 @@
 /* grammar/cfg.h - context-free grammars over bytes: rules whose terminals are expressions, read by an Earley automaton.
  *
- * An item is a place in a production, the set in which the production began, and, before a terminal, the state of the terminal's
- * automaton. A set is a sorted list of items under a number; an item that began in its own set says so instead of naming it, so
- * equal situations have equal numbers and steps between them are remembered. Ambiguity and left recursion need no care. A terminal ends
- * wherever it may, not only where it is longest: the language is exactly the grammar's.
+ * An item is a place in a production, the set in which the production began, and, before a terminal, the state of the
+ * terminal's automaton. A set is a sorted list of items under a number; an item that began in its own set says so
+ * instead of naming it, so equal situations have equal numbers and steps between them are remembered. Ambiguity and
+ * left recursion need no care. A terminal ends wherever it may, not only where it is longest: the language is exactly
+ * the grammar's.
  *
  * Grammars are given as trees of expressions (wick_ex); what is regular in them becomes one terminal.
  */

@@ -1,4 +1,5 @@
-/* grammar/cfg_build.c - from trees to productions: what is regular becomes one terminal, repeats become left recursion. */
+/* grammar/cfg_build.c - from trees to productions: what is regular becomes one terminal, repeats become left
+ * recursion. */
 #include "grammar/cfg_int.h"
 
 enum { MAX_NEST = 1000, MAX_COPIES = 2000, MAX_CODE = 2000000 };
@@ -266,7 +267,8 @@ static bool can_be_text(wick_cfg *c, const bool *good, uint32_t code)
     return code & CFG_TERMINAL ? !wick_re_is_empty(c->re, c->terminal[code & ~CFG_TERMINAL]) : good[code];
 }
 
-/* Symbols from which some text can be made; productions that use others are taken out, so nothing is begun that cannot be ended. */
+/* Symbols from which some text can be made; productions that use others are taken out, so nothing is begun that cannot
+ * be ended. */
 static bool drop_unproductive(wick_cfg *c)
 {
     bool *good = wick_alloc_zero(c->n_symbols + 1u, sizeof *good);

@@ -2,7 +2,8 @@
 #pragma once
 #include "grammar/cfg.h"
 
-/* A number in the code is a symbol (0: the text), a terminal with this bit, or with the other the end of a symbol's production. */
+/* A number in the code is a symbol (0: the text), a terminal with this bit, or with the other the end of a symbol's
+ * production. */
 #define CFG_TERMINAL (1u << 30)
 #define CFG_END (1u << 31)
 

@@ -1,8 +1,9 @@
 /* grammar/formula.h - JSON Schema as formulas: what must hold of one value, in Boolean algebra over small assertions.
  *
- * A schema is compiled to a formula once; while a value is read the formula is rewritten by what has been seen (a required key
- * that came is true from then on, a minimum is one less), so that at each moment it says what the rest must fulfil. Equal
- * formulas have equal numbers. Assertions hold for values of other types, as in JSON Schema: a length says nothing of a number.
+ * A schema is compiled to a formula once; while a value is read the formula is rewritten by what has been seen (a
+ * required key that came is true from then on, a minimum is one less), so that at each moment it says what the rest
+ * must fulfil. Equal formulas have equal numbers. Assertions hold for values of other types, as in JSON Schema: a
+ * length says nothing of a number.
  *
  * Everything lives in one pool beside the expressions, and shares their sticky failure and limits (grammar/re.h).
  */

@@ -1,4 +1,5 @@
-/* grammar/gbnf.c - GBNF, as llama.cpp writes grammars: name ::= "text" [class] . name ( ) | * + ? {m,n}; # begins a comment. */
+/* grammar/gbnf.c - GBNF, as llama.cpp writes grammars: name ::= "text" [class] . name ( ) | * + ? {m,n}; # begins a
+ * comment. */
 #include "grammar/cfg.h"
 #include "grammar/pattern.h"
 #include "base/map.h"

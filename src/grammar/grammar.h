@@ -5,9 +5,9 @@
  *   wick_gmatcher_new(&m, g, v, &err);
  *   wick_gmatcher_mask(m, bits, &err);  wick_gmatcher_accept(m, token, &err);  ...
  *
- * A grammar and a vocabulary are shared by any number of matchers on any threads: a grammar takes its own lock, because its states
- * are made when they are first reached. A matcher belongs to one request. Both are kept alive by their matchers. Nothing fails
- * open: where a limit is reached, the call is an error and no mask is given.
+ * A grammar and a vocabulary are shared by any number of matchers on any threads: a grammar takes its own lock, because
+ * its states are made when they are first reached. A matcher belongs to one request. Both are kept alive by their
+ * matchers. Nothing fails open: where a limit is reached, the call is an error and no mask is given.
  */
 #pragma once
 #include "base/buf.h"
@@ -40,7 +40,8 @@ typedef struct wick_grammar_options {
     }
 
 typedef struct wick_grammar wick_grammar;
-/* WICK_E_BAD_PARAMETER: wrong or not supported, with the place; WICK_E_LIMIT: too large, with the limit. o may be NULL. */
+/* WICK_E_BAD_PARAMETER: wrong or not supported, with the place; WICK_E_LIMIT: too large, with the limit. o may be
+ * NULL. */
 wick_status wick_grammar_new(wick_grammar **out, wick_grammar_kind kind, const char *text, size_t n,
                              const wick_grammar_options *o, wick_err *err) WICK_MUST_CHECK;
 wick_grammar *wick_grammar_ref(wick_grammar *g);
@@ -61,7 +62,8 @@ typedef struct wick_gmatcher wick_gmatcher;
 /* v may be NULL for a matcher of bytes only. */
 wick_status wick_gmatcher_new(wick_gmatcher **out, wick_grammar *g, wick_gvocab *v, wick_err *err) WICK_MUST_CHECK;
 void wick_gmatcher_free(wick_gmatcher *m);
-/* One bit for each token that may come next, [(size + 63) / 64] words; end tokens where the text may end, and only there. */
+/* One bit for each token that may come next, [(size + 63) / 64] words; end tokens where the text may end, and only
+ * there. */
 wick_status wick_gmatcher_mask(wick_gmatcher *m, uint64_t *bits, wick_err *err) WICK_MUST_CHECK;
 /* *ok false: the token may not come, and nothing changed. */
 wick_status wick_gmatcher_accept(wick_gmatcher *m, int32_t token, bool *ok, wick_err *err) WICK_MUST_CHECK;

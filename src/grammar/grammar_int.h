@@ -1,4 +1,5 @@
-/* grammar/grammar_int.h - a compiled grammar and its automaton, as grammar.c makes it and mask.c and matcher.c run it. */
+/* grammar/grammar_int.h - a compiled grammar and its automaton, as grammar.c makes it and mask.c and matcher.c run
+ * it. */
 #pragma once
 #include "base/thread.h"
 #include "grammar/cfg.h"

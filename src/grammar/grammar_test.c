@@ -1,4 +1,5 @@
-/* Expressions, numbers, formulas and masks at their edges; whole schemas are compared with other validators in tests/grammar. */
+/* Expressions, numbers, formulas and masks at their edges; whole schemas are compared with other validators in
+ * tests/grammar. */
 #include "grammar/grammar.h"
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,13 +1,15 @@
-/* grammar/js.h - the automaton that reads one JSON value and knows, byte by byte, whether it can still fulfil its schema.
+/* grammar/js.h - the automaton that reads one JSON value and knows, byte by byte, whether it can still fulfil its
+ * schema.
  *
- * JSON is read deterministically: a state says where in the text we are (mode), inside of which object or array (frame), and
- * which automaton state a string or number is in (lex). A frame keeps what the rest of its object or array must fulfil, as a
- * formula that is rewritten after each property or item; equal frames have equal numbers, so states repeat and masks can be
- * cached by state. Where an assertion's truth matters without being required (anyOf, not, if), its value is watched along and
- * reported when the value ends. So the language accepted is exactly the schema's, whatever the schema combines.
+ * JSON is read deterministically: a state says where in the text we are (mode), inside of which object or array
+ * (frame), and which automaton state a string or number is in (lex). A frame keeps what the rest of its object or array
+ * must fulfil, as a formula that is rewritten after each property or item; equal frames have equal numbers, so states
+ * repeat and masks can be cached by state. Where an assertion's truth matters without being required (anyOf, not, if),
+ * its value is watched along and reported when the value ends. So the language accepted is exactly the schema's,
+ * whatever the schema combines.
  *
- * Not thread-safe: frames are made while reading. The texts of keys, and of items that must be unique, are looked at where they
- * stand; `text` is therefore passed to a step, with the state's marks as offsets into it.
+ * Not thread-safe: frames are made while reading. The texts of keys, and of items that must be unique, are looked at
+ * where they stand; `text` is therefore passed to a step, with the state's marks as offsets into it.
  */
 #pragma once
 #include "base/buf.h"
@@ -88,7 +90,8 @@ void wick_js_pool_release(wick_js_pool *p);
 
 /* The state before a value that fulfils f. False: no value does, or the pool failed. */
 bool wick_js_start(wick_js_pool *p, wick_f f, wick_js *out);
-/* One byte more: text[at], which is `byte`, after text[0..at); marks are offsets into it. False: it may not come (or the pool failed). */
+/* One byte more: text[at], which is `byte`, after text[0..at); marks are offsets into it. False: it may not come (or
+ * the pool failed). */
 bool wick_js_step(wick_js_pool *p, const wick_js *s, uint8_t byte, const char *text, uint32_t at, wick_js *out);
 /* The value may be over here: after its last token, or inside a number at the top. */
 bool wick_js_may_end(wick_js_pool *p, const wick_js *s);
@@ -128,7 +131,8 @@ uint32_t wick_js_open(wick_js_pool *p, uint32_t parent, uint32_t spec, bool arra
 uint32_t wick_js_key_spec(wick_js_pool *p, uint32_t frame, uint32_t key); /* UINT32_MAX: the key may not come */
 uint32_t wick_js_item_spec(wick_js_pool *p, uint32_t frame);              /* UINT32_MAX: no item may come */
 uint32_t wick_js_top_spec(wick_js_pool *p, wick_f f);
-/* The frame after a value of the spec; item: its interned text where the spec says unique. 0: it may not be this value. */
+/* The frame after a value of the spec; item: its interned text where the spec says unique. 0: it may not be this
+ * value. */
 uint32_t wick_js_advance(wick_js_pool *p, uint32_t frame, uint32_t spec, const bool *truth, uint32_t item);
 bool wick_js_frame_closes(wick_js_pool *p, uint32_t frame);
 uint32_t wick_js_key_start(wick_js_pool *p, uint32_t frame);             /* automaton of the keys that may come */

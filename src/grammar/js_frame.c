@@ -1,5 +1,5 @@
-/* grammar/js_frame.c - frames and specs: what an object or array still needs, which keys and items may come, what is left after one.
- * All are interned, so that a text that comes to the same place twice comes to the same numbers. */
+/* grammar/js_frame.c - frames and specs: what an object or array still needs, which keys and items may come, what is
+ * left after one. All are interned, so that a text that comes to the same place twice comes to the same numbers. */
 #include "grammar/js.h"
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* grammar/js_keys.c - which keys may come next in an object: one expression over their texts.
  *
- * Keys that the formula names are asked one by one; all others behave alike unless patterns tell them apart, and are asked by
- * the set of patterns that they match. Keys that came are excluded, so no key comes twice.
+ * Keys that the formula names are asked one by one; all others behave alike unless patterns tell them apart, and are
+ * asked by the set of patterns that they match. Keys that came are excluded, so no key comes twice.
  */
 #include "grammar/js.h"
 #include <stdlib.h>
@@ -77,7 +77,8 @@ static void order_of(const wick_js_pool *p, const wick_js_frame *f, uint32_t *do
     }
 }
 
-/* Order is asked for only where it leads nowhere that cannot be finished: no alternatives, no count of properties to reach. */
+/* Order is asked for only where it leads nowhere that cannot be finished: no alternatives, no count of properties to
+ * reach. */
 static bool may_order(const wick_f_pool *p, const wick_js_frame *f)
 {
     wick_f_node x = p->node[f->need];

@@ -1,8 +1,8 @@
-/* grammar/js_solve.c - formulas of objects and arrays while they are read: what the next value must fulfil, what is left after it,
- * whether anything can fulfil the rest.
+/* grammar/js_solve.c - formulas of objects and arrays while they are read: what the next value must fulfil, what is
+ * left after it, whether anything can fulfil the rest.
  *
- * The first two are exact, and they alone decide what is accepted in the end. The last looks ahead so that no text is begun
- * that cannot be finished; it says "possible" where it does not know.
+ * The first two are exact, and they alone decide what is accepted in the end. The last looks ahead so that no text is
+ * begun that cannot be finished; it says "possible" where it does not know.
  */
 #include "grammar/js.h"
 

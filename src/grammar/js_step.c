@@ -3,7 +3,8 @@
 #include "base/buf.h"
 #include "grammar/num.h"
 
-/* Phases inside an escape, in the low bits of esc; the digits so far are in bits 4 to 15, a high surrogate in bits 16 to 25. */
+/* Phases inside an escape, in the low bits of esc; the digits so far are in bits 4 to 15, a high surrogate in bits 16
+ * to 25. */
 enum { ESC_NONE, ESC_BACKSLASH, ESC_HEX0, ESC_HEX1, ESC_HEX2, ESC_HEX3, ESC_PAIR, ESC_PAIR_U };
 #define ESC_HIGH (1u << 26)
 

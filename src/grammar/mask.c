@@ -1,4 +1,5 @@
-/* grammar/mask.c - which tokens may come: the vocabulary walked from a state, slices taken whole, masks remembered by state. */
+/* grammar/mask.c - which tokens may come: the vocabulary walked from a state, slices taken whole, masks remembered by
+ * state. */
 #include "grammar/grammar_int.h"
 #include "base/sys.h"
 

@@ -1,4 +1,5 @@
-/* grammar/matcher.c - one text under a grammar: its bytes so far, and the state after each token, so that tokens can be taken back. */
+/* grammar/matcher.c - one text under a grammar: its bytes so far, and the state after each token, so that tokens can be
+ * taken back. */
 #include "grammar/grammar_int.h"
 #include "base/alloc.h"
 #include "base/sys.h"

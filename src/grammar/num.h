@@ -1,13 +1,14 @@
 /* grammar/num.h - decimal numbers as languages: bounds and multiples, exact, over the text that JSON has for a number.
  *
- * A bound is compared digit by digit while the number is read; a multiple keeps the remainder. Both are leaves of an expression
- * (RE_NUM), so they meet with others by intersection. Exponents are accepted where the value can still be decided by a finite
- * automaton: see wick_num_language.
+ * A bound is compared digit by digit while the number is read; a multiple keeps the remainder. Both are leaves of an
+ * expression (RE_NUM), so they meet with others by intersection. Exponents are accepted where the value can still be
+ * decided by a finite automaton: see wick_num_language.
  */
 #pragma once
 #include "grammar/re.h"
 
-/* A decimal number: sign, digits without leading or trailing zeros, value = 0.d1d2d3... * 10^point; zero has no digits. */
+/* A decimal number: sign, digits without leading or trailing zeros, value = 0.d1d2d3... * 10^point; zero has no
+ * digits. */
 typedef struct wick_decimal {
     bool negative;
     uint32_t n;    /* digits */

@@ -1,7 +1,8 @@
 /* grammar/pattern.c - from the tree of a pattern to an expression, from its end to its beginning.
  *
- * Each part is built with the language of all that follows it, twice: for the case that nothing has been read yet (there ^ holds)
- * and for the case that something has. So $ asks whether what follows may be empty, and lookahead intersects with what follows.
+ * Each part is built with the language of all that follows it, twice: for the case that nothing has been read yet
+ * (there ^ holds) and for the case that something has. So $ asks whether what follows may be empty, and lookahead
+ * intersects with what follows.
  */
 #include "grammar/pattern_int.h"
 

@@ -1,8 +1,8 @@
 /* grammar/pattern.h - the text of a regular expression to an expression over UTF-8.
  *
- * Lookahead and anchors are exact: a pattern is built from its end, so what follows a place is known there as a language. Not
- * regular or not decidable from there, and therefore refused by name: backreferences, lookbehind, word boundaries, anchors and
- * lookahead inside unbounded repeats.
+ * Lookahead and anchors are exact: a pattern is built from its end, so what follows a place is known there as a
+ * language. Not regular or not decidable from there, and therefore refused by name: backreferences, lookbehind, word
+ * boundaries, anchors and lookahead inside unbounded repeats.
  */
 #pragma once
 #include "grammar/re.h"

@@ -1,4 +1,5 @@
-/* grammar/pattern_parse.c - reads the text of a regular expression. Recursion is bounded; every refusal names its place. */
+/* grammar/pattern_parse.c - reads the text of a regular expression. Recursion is bounded; every refusal names its
+ * place. */
 #include "grammar/pattern_int.h"
 #include <stdio.h>
 

@@ -305,7 +305,8 @@ static void join_sets(wick_re_pool *p, uint32_t base, bool or)
     p->lists[p->n_lists++] = r; /* fits: at least one left */
 }
 
-/* Sets followed by the same rest are joined: [a]x | [b]x is [ab]x. The list is sorted by id before and need not be after. */
+/* Sets followed by the same rest are joined: [a]x | [b]x is [ab]x. The list is sorted by id before and need not be
+ * after. */
 static void join_heads(wick_re_pool *p, uint32_t base)
 {
     uint32_t n = p->n_lists - base;

@@ -1,12 +1,14 @@
-/* grammar/re.h - regular expressions over bytes as values: interned nodes, their derivatives, and the automaton of them.
+/* grammar/re.h - regular expressions over bytes as values: interned nodes, their derivatives, and the automaton of
+ * them.
  *
- * A node is an id; equal expressions have equal ids (lists are sorted, neutral parts vanish), so the derivatives of an expression
- * are finitely many and an automaton state is simply a node. Union, intersection and complement are all there, which is what
- * makes JSON Schema's allOf, not and "any other key" exact. States are made when they are first reached.
+ * A node is an id; equal expressions have equal ids (lists are sorted, neutral parts vanish), so the derivatives of an
+ * expression are finitely many and an automaton state is simply a node. Union, intersection and complement are all
+ * there, which is what makes JSON Schema's allOf, not and "any other key" exact. States are made when they are first
+ * reached.
  *
- * One pool serves one compiled grammar. It is not thread-safe: who shares it holds the grammar's lock. Failure is sticky:
- * after a limit (`why` says which) or out of memory every constructor returns WICK_RE_NONE and nothing that came out of the
- * pool since may be believed; callers ask wick_re_ok before they use a result.
+ * One pool serves one compiled grammar. It is not thread-safe: who shares it holds the grammar's lock. Failure is
+ * sticky: after a limit (`why` says which) or out of memory every constructor returns WICK_RE_NONE and nothing that
+ * came out of the pool since may be believed; callers ask wick_re_ok before they use a result.
  */
 #pragma once
 #include <stdbool.h>
@@ -168,7 +170,8 @@ static inline wick_re wick_dfa_part(const wick_re_pool *p, uint32_t s, uint32_t 
 {
     return p->dfa_parts[p->state[s].parts + i];
 }
-/* How many characters may follow whatever they are, as long as each is one that a JSON string holds unescaped: `most` at most. */
+/* How many characters may follow whatever they are, as long as each is one that a JSON string holds unescaped: `most`
+ * at most. */
 uint32_t wick_dfa_free_run(wick_re_pool *p, uint32_t s, uint32_t most);
 /* Every such character leads back to this state. */
 bool wick_dfa_loops(wick_re_pool *p, uint32_t s);

@@ -60,7 +60,8 @@ static void add_seq(seqs *q, wick_re r)
     q->v[q->n++] = r;
 }
 
-/* Ranges of characters whose encodings have `len` bytes and share all bits above the last 6 * left ones: the last left + 1 bytes. */
+/* Ranges of characters whose encodings have `len` bytes and share all bits above the last 6 * left ones: the last left
+ * + 1 bytes. */
 static wick_re tail(wick_re_pool *p, uint32_t lo, uint32_t hi, int left)
 {
     if (left == 0) return wick_re_bytes(p, (uint8_t)(0x80 | (lo & 63)), (uint8_t)(0x80 | (hi & 63)));

@@ -1,4 +1,5 @@
-/* grammar/re_derive.c - what an expression becomes after one byte, which bytes behave alike, and whether anything is left. */
+/* grammar/re_derive.c - what an expression becomes after one byte, which bytes behave alike, and whether anything is
+ * left. */
 #include "grammar/num.h"
 
 enum { MAX_NEST = 4000 };

@@ -1,8 +1,8 @@
 /* grammar/schema.h - JSON Schema (drafts 4, 6, 7, 2019-09, 2020-12) to a formula.
  *
- * Nothing fails open: a keyword that restricts and cannot be enforced is an error that names it and its place, or, with `lenient`,
- * is left out and said in the warnings. Keywords that JSON Schema calls annotations, and those it does not know, restrict nothing.
- * References are followed inside the document only; nothing is ever fetched.
+ * Nothing fails open: a keyword that restricts and cannot be enforced is an error that names it and its place, or, with
+ * `lenient`, is left out and said in the warnings. Keywords that JSON Schema calls annotations, and those it does not
+ * know, restrict nothing. References are followed inside the document only; nothing is ever fetched.
  */
 #pragma once
 #include <jansson.h>

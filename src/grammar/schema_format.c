@@ -40,7 +40,8 @@
 #define ULABEL UFIRST "(?:" UREST "{0,61}" ULAST ")?"
 #define UDOT "[.\\u3002\\uFF0E\\uFF61]"
 #define IDN_HOST ULABEL "(?:" UDOT ULABEL ")*"
-/* Characters whose place IDNA restricts by what is beside them, encoded labels, and mixed digits: left out as a whole. */
+/* Characters whose place IDNA restricts by what is beside them, encoded labels, and mixed digits: left out as a
+ * whole. */
 #define IDN_NEVER                                                                                           \
     "[\\u00B7\\u0375\\u05F3\\u05F4\\u30FB\\u0640\\u07FA\\u302E\\u302F\\u3031-\\u3035\\u303B\\u200C\\u200D]" \
     "|(?:^|" UDOT ")[^.]{2}--|[\\u0660-\\u0669].*[\\u06F0-\\u06F9]|[\\u06F0-\\u06F9].*[\\u0660-\\u0669]"

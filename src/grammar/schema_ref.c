@@ -229,7 +229,8 @@ static const char *base_of(const wick_sc *c, const json_t *s)
                          : ""; /* under a keyword of one's own: the document's */
 }
 
-/* A dynamic anchor means the outermost one of its name that was passed on the way here. Where only one has the name, that is it. */
+/* A dynamic anchor means the outermost one of its name that was passed on the way here. Where only one has the name,
+ * that is it. */
 static bool ambiguous(const wick_sc *c, const char *fragment)
 {
     uint32_t n = 0;

@@ -1,8 +1,9 @@
 /* grammar/schema_uneval.c - unevaluatedProperties and unevaluatedItems.
  *
- * Which properties are evaluated depends on which subschemas hold. Those that always take part make one group; each alternative
- * that may or may not hold makes a group of its own with its condition. For every set of conditions that can hold there is
- * then one plain "all other keys" (or "all other items"). More than MAX_GROUPS conditions are refused.
+ * Which properties are evaluated depends on which subschemas hold. Those that always take part make one group; each
+ * alternative that may or may not hold makes a group of its own with its condition. For every set of conditions that
+ * can hold there is then one plain "all other keys" (or "all other items"). More than MAX_GROUPS conditions are
+ * refused.
  */
 #include "grammar/pattern.h"
 #include "grammar/schema_int.h"

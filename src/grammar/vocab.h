@@ -1,8 +1,8 @@
 /* grammar/vocab.h - the vocabulary as a trie of bytes in one array, walked with skips; and its slices.
  *
- * Nodes stand in the order of a depth-first walk, so a walk reads the array forwards and jumps over a subtree whose first byte may
- * not come. A slice is a set of tokens that text inside a JSON string allows whenever it allows some number of characters
- * whatever they are; its tokens need not be walked then, and a trie of all the others is there.
+ * Nodes stand in the order of a depth-first walk, so a walk reads the array forwards and jumps over a subtree whose
+ * first byte may not come. A slice is a set of tokens that text inside a JSON string allows whenever it allows some
+ * number of characters whatever they are; its tokens need not be walked then, and a trie of all the others is there.
  */
 #pragma once
 #include "grammar/grammar.h"

@@ -1,7 +1,8 @@
 /* hub/discover.h - models that are on this disk already.
  *
- * Looked through: the Hugging Face cache, ./models, ~/models, LM Studio's and Ollama's folders, folders named mlx-community, the models
- * that were installed with Wick, paths given. Never follows links out of a folder twice, depth at most 6, entries at most 100,000. */
+ * Looked through: the Hugging Face cache, ./models, ~/models, LM Studio's and Ollama's folders, folders named
+ * mlx-community, the models that were installed with Wick, paths given. Never follows links out of a folder twice,
+ * depth at most 6, entries at most 100,000. */
 #pragma once
 #include "base/status.h"
 
@@ -45,9 +46,9 @@ typedef struct wick_resolved {
 } wick_resolved;
 
 /* A name to a path. Tried in this order: a path that exists (a folder of GGUF files, or PATH:PICK, is picked from);
- * ORG/NAME[@REVISION][:PICK] in the Hugging Face cache; what wick_discover finds, by its whole name, by its name without regard to
- * case, by its last part, `name` for `name:latest`; the hub, if o->hub is set. WICK_E_MODEL_NOT_FOUND names the nearest names found, or
- * why the hub did not give it. */
+ * ORG/NAME[@REVISION][:PICK] in the Hugging Face cache; what wick_discover finds, by its whole name, by its name
+ * without regard to case, by its last part, `name` for `name:latest`; the hub, if o->hub is set. WICK_E_MODEL_NOT_FOUND
+ * names the nearest names found, or why the hub did not give it. */
 wick_status wick_resolve(wick_resolved *out, const char *name, const wick_discover_opts *o,
                          wick_err *err) WICK_MUST_CHECK;
 void wick_resolved_release(wick_resolved *r);

@@ -1,8 +1,9 @@
 /* hub/fetch.c - see fetch.h. One thread and libcurl's multi interface: no state is shared.
  *
- * A file is cut into segments; a transfer fills one, from where it is. A server that ignores the range gets one transfer for the file, which
- * passes over what is there. A transfer never writes before the status and the range of its answer were checked. A failure costs a new
- * try after a pause; a file fails when it got nothing new in several tries.
+ * A file is cut into segments; a transfer fills one, from where it is. A server that ignores the range gets one
+ * transfer for the file, which passes over what is there. A transfer never writes before the status and the range of
+ * its answer were checked. A failure costs a new try after a pause; a file fails when it got nothing new in several
+ * tries.
  */
 #include "hub/fetch.h"
 #include <errno.h>
@@ -64,7 +65,7 @@ typedef struct fetch_state {
     wick_err *err;
 } fetch_state;
 
-/* --- one answer ----------------------------------------------------------------------------------------------------------- */
+/* --- one answer --------------------------------------------------------------------------------------------------- */
 static bool is_hex_hash(const char *s)
 {
     const size_t n = strlen(s);
@@ -133,7 +134,7 @@ static size_t on_data(char *p, size_t size, size_t n, void *ctx)
     return size * n;
 }
 
-/* --- starting ------------------------------------------------------------------------------------------------------------- */
+/* --- starting ----------------------------------------------------------------------------------------------------- */
 static void end_transfer(fetch_state *s, transfer *t)
 {
     if (t->it) t->it->n_active--;
@@ -232,7 +233,7 @@ static wick_status start_transfers(fetch_state *s)
     return WICK_OK;
 }
 
-/* --- locks and files ------------------------------------------------------------------------------------------------------ */
+/* --- locks and files ---------------------------------------------------------------------------------------------- */
 static bool lock_item(fetch_state *s, item *it, wick_status *st)
 {
     char name[128];
@@ -326,7 +327,7 @@ static wick_status finish_items(fetch_state *s)
     return WICK_OK;
 }
 
-/* --- ends of transfers ---------------------------------------------------------------------------------------------------- */
+/* --- ends of transfers -------------------------------------------------------------------------------------------- */
 static wick_status fail_transfer(fetch_state *s, transfer *t, CURLcode code, long status)
 {
     item *it = t->it;

@@ -10,6 +10,6 @@ typedef struct wick_fetch {
     uint64_t n_fetched;          /* out */
 } wick_fetch;
 
-/* Until each wanted file of the repository is a blob in blobs_dir, named by its hash. What an earlier process left is gone on with; what another
- * process is downloading is waited for. */
+/* Until each wanted file of the repository is a blob in blobs_dir, named by its hash. What an earlier process left is
+ * gone on with; what another process is downloading is waited for. */
 wick_status wick_fetch_all(wick_fetch *f, wick_err *err) WICK_MUST_CHECK;

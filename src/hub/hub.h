@@ -1,8 +1,9 @@
 /* hub/hub.h - downloads from a hub that speaks Hugging Face's API, into the Hugging Face cache (hub/cache.h).
  *
- * Invariants: a file has its final name only when its size and its SHA-256 (or git's SHA-1, for small files) are those that the hub
- * named; what is downloaded in part survives kill -9 and is gone on with; the token goes to the endpoint's own host and to no other;
- * nothing that the hub says can make a path outside the repository's folder. One thread; the caller's.
+ * Invariants: a file has its final name only when its size and its SHA-256 (or git's SHA-1, for small files) are those
+ * that the hub named; what is downloaded in part survives kill -9 and is gone on with; the token goes to the endpoint's
+ * own host and to no other; nothing that the hub says can make a path outside the repository's folder. One thread; the
+ * caller's.
  */
 #pragma once
 #include "hub/discover.h"
@@ -40,10 +41,10 @@ typedef struct wick_pulled {
     char renamed[200]; /* what the repository is called now, if the hub says another name; else "" */
 } wick_pulled;
 
-/* Brings a model into the cache: the files that a backend needs, or one GGUF (ref->pick, or the default of hub/pick.h). What is there
- * already is not asked for again. Each failure is one line with what to do: WICK_E_MODEL_NOT_FOUND (no such repository, revision or file;
- * private; gated; offline), WICK_E_LIMIT (rate limit), WICK_E_IO (network, disk), WICK_E_BAD_FILE (what came is not what was promised),
- * WICK_E_CANCELLED. */
+/* Brings a model into the cache: the files that a backend needs, or one GGUF (ref->pick, or the default of hub/pick.h).
+ * What is there already is not asked for again. Each failure is one line with what to do: WICK_E_MODEL_NOT_FOUND (no
+ * such repository, revision or file; private; gated; offline), WICK_E_LIMIT (rate limit), WICK_E_IO (network, disk),
+ * WICK_E_BAD_FILE (what came is not what was promised), WICK_E_CANCELLED. */
 wick_status wick_hub_pull(wick_pulled *out, const wick_discover_opts *where, const wick_hub *hub,
                           const wick_model_ref *ref, wick_err *err) WICK_MUST_CHECK;
 void wick_pulled_release(wick_pulled *p);

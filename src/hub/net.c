@@ -21,7 +21,7 @@ enum {
 };
 enum { MAX_RETRY_AFTER_S = 30 }; /* what is asked to wait longer fails and says so */
 
-/* --- headers -------------------------------------------------------------------------------------------------------------- */
+/* --- headers ------------------------------------------------------------------------------------------------------ */
 void wick_hub_head_init(wick_hub_head *h)
 {
     memset(h, 0, sizeof *h);
@@ -78,7 +78,7 @@ size_t wick_hub_on_header(char *p, size_t size, size_t n, void *ctx)
     return size * n;
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------------ */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 const char *wick_hub_endpoint(const wick_hub *hub)
 {
     return hub->endpoint && *hub->endpoint ? hub->endpoint : DEFAULT_ENDPOINT;
@@ -138,7 +138,7 @@ wick_status wick_hub_redirected(CURL *c, const char *from, char **to, wick_err *
     return *to ? WICK_OK : wick_err_oom(err, "a request", 0, 0);
 }
 
-/* --- one request ---------------------------------------------------------------------------------------------------------- */
+/* --- one request -------------------------------------------------------------------------------------------------- */
 static wick_once curl_once = WICK_ONCE_INIT;
 static void start_curl(void)
 {
@@ -321,7 +321,7 @@ void wick_hub_answer_release(wick_hub_answer *a)
     wick_buf_release(&a->body);
 }
 
-/* --- what a failure means ------------------------------------------------------------------------------------------------- */
+/* --- what a failure means ----------------------------------------------------------------------------------------- */
 wick_status wick_hub_failed(const wick_hub *hub, const char *what, CURLcode code, const char *detail, wick_err *err)
 {
     const char *end = wick_hub_endpoint(hub), *why = given(detail) ? detail : curl_easy_strerror(code);

@@ -1,7 +1,7 @@
 /* hub/net.h - private to hub: requests to the hub through libcurl, and what a failure means.
  *
- * Redirects are followed here and not by libcurl: the token goes along to the endpoint's own scheme, host and port only, and https
- * never turns into http. */
+ * Redirects are followed here and not by libcurl: the token goes along to the endpoint's own scheme, host and port
+ * only, and https never turns into http. */
 #pragma once
 #include <curl/curl.h>
 #include "base/buf.h"
@@ -29,11 +29,12 @@ char *wick_hub_url(const wick_hub *hub, const char *path);
 /* Percent-escapes all but letters, digits, "._~-" and '/'; appends to b. */
 void wick_hub_escape(wick_buf *b, const char *path);
 bool wick_hub_is_own(const wick_hub *hub, const char *url); /* same scheme, host and port as the endpoint */
-/* Options that every request has: protocols, proxy, certificates, limits of time, the token where `url` is the endpoint's own. *list: to be
- * freed with curl_slist_free_all after the transfer. */
+/* Options that every request has: protocols, proxy, certificates, limits of time, the token where `url` is the
+ * endpoint's own. *list: to be freed with curl_slist_free_all after the transfer. */
 wick_status wick_hub_prepare(CURL *c, const wick_hub *hub, const char *url, struct curl_slist **list,
                              wick_err *err) WICK_MUST_CHECK;
-/* The address that an answer of 3xx leads to; an error for a downgrade to http or a scheme other than http(s). Caller frees *to. */
+/* The address that an answer of 3xx leads to; an error for a downgrade to http or a scheme other than http(s). Caller
+ * frees *to. */
 wick_status wick_hub_redirected(CURL *c, const char *from, char **to, wick_err *err) WICK_MUST_CHECK;
 
 typedef struct wick_hub_answer {
@@ -42,8 +43,8 @@ typedef struct wick_hub_answer {
     uint64_t length; /* Content-Length; UINT64_MAX: not given */
     wick_hub_head head;
 } wick_hub_answer;
-/* GET (or HEAD, which follows no redirect), tried again after failures that may pass. `what` names the thing in messages: "org/name". Statuses
- * of 400 and above are errors already (wick_hub_refused). */
+/* GET (or HEAD, which follows no redirect), tried again after failures that may pass. `what` names the thing in
+ * messages: "org/name". Statuses of 400 and above are errors already (wick_hub_refused). */
 wick_status wick_hub_ask(wick_hub_answer *a, const wick_hub *hub, const char *url, bool head_only, const char *what,
                          wick_err *err) WICK_MUST_CHECK;
 void wick_hub_answer_release(wick_hub_answer *a);

@@ -1,6 +1,7 @@
 /* hub/ollama.h - models that Ollama has downloaded or made: manifests that name blobs by digest.
  *
- * A tag's manifest lists layers: the weights (a GGUF file), and small ones: template (in Go's syntax), system text, parameters. */
+ * A tag's manifest lists layers: the weights (a GGUF file), and small ones: template (in Go's syntax), system text,
+ * parameters. */
 #pragma once
 #include <jansson.h>
 #include "hub/scan.h"

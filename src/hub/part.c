@@ -1,4 +1,5 @@
-/* hub/part.c - see part.h. Map: "WICKPART", then in little endian the length, the length of a segment, and for each segment its bytes. */
+/* hub/part.c - see part.h. Map: "WICKPART", then in little endian the length, the length of a segment, and for each
+ * segment its bytes. */
 #include "hub/part.h"
 #include <errno.h>
 #include <fcntl.h>

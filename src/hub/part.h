@@ -1,8 +1,9 @@
 /* hub/part.h - private to hub: a blob that is not whole yet.
  *
- * <blob>.wick-part has the blob's length from the start; <blob>.wick-map says how far each segment of it is. The map is written after the data, so
- * a process that is killed loses at most what was under way; a machine that loses power may lose more, which the hash finds. Both names
- * differ from huggingface_hub's <etag>.incomplete, which is a prefix and would be read wrongly. The caller holds the blob's lock. */
+ * <blob>.wick-part has the blob's length from the start; <blob>.wick-map says how far each segment of it is. The map is
+ * written after the data, so a process that is killed loses at most what was under way; a machine that loses power may
+ * lose more, which the hash finds. Both names differ from huggingface_hub's <etag>.incomplete, which is a prefix and
+ * would be read wrongly. The caller holds the blob's lock. */
 #pragma once
 #include "base/status.h"
 

@@ -1,5 +1,5 @@
-/* hub/pick.c - see pick.h. The labels are those that llama.cpp's quantizer and the makers of GGUF repositories put into file
- * names; the bits are those of a typical model, embeddings included. */
+/* hub/pick.c - see pick.h. The labels are those that llama.cpp's quantizer and the makers of GGUF repositories put into
+ * file names; the bits are those of a typical model, embeddings included. */
 #include "hub/pick.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -137,7 +137,8 @@ static bool fits(const wick_gguf_file *f, uint64_t memory)
     return memory == 0 || f->n_bytes == 0 || f->n_bytes < memory / 10 * 9;
 }
 
-/* Better for the default: what fits before what does not, then the order of the table, then (of those that do not fit) the smaller. */
+/* Better for the default: what fits before what does not, then the order of the table, then (of those that do not fit)
+ * the smaller. */
 static bool better(const wick_gguf_file *a, const wick_gguf_file *b, uint64_t memory)
 {
     const bool fa = fits(a, memory), fb = fits(b, memory);

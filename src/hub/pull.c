@@ -1,7 +1,7 @@
 /* hub/pull.c - see hub.h: choosing, disk space, blobs, and then the names that lead to them.
  *
- * Order: blobs first, then the links of a snapshot (config.json or the first part of a GGUF last), then refs/<revision>. So a snapshot
- * that is found is whole, whenever the process ends. */
+ * Order: blobs first, then the links of a snapshot (config.json or the first part of a GGUF last), then
+ * refs/<revision>. So a snapshot that is found is whole, whenever the process ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ static wick_status make_places(places *p, const wick_discover_opts *where, const
     return wick_dir_make(p->locks, err);
 }
 
-/* --- how much, and is there room ------------------------------------------------------------------------------------------ */
+/* --- how much, and is there room ---------------------------------------------------------------------------------- */
 static bool same_blob_before(const wick_repo *r, uint32_t i)
 {
     for (uint32_t k = 0; k < i; k++)
@@ -100,7 +100,7 @@ static wick_status check_room(const wick_repo *r, const places *p, const wick_hu
     return st;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 static wick_status make_parents(const char *path, wick_err *err)
 {
     char *dir = wick_strndup(path, (size_t)(strrchr(path, '/') - path));
@@ -110,7 +110,8 @@ static wick_status make_parents(const char *path, wick_err *err)
     return st;
 }
 
-/* snapshots/<commit>/a/b -> ../../../blobs/<hash>, put in place at once; a hard link where the file system has no others. */
+/* snapshots/<commit>/a/b -> ../../../blobs/<hash>, put in place at once; a hard link where the file system has no
+ * others. */
 static wick_status link_file(const places *p, const wick_repo_file *f, wick_err *err)
 {
     wick_buf to = WICK_BUF_INIT, tmp = WICK_BUF_INIT;
@@ -186,7 +187,7 @@ static wick_status write_ref(const wick_repo *r, const places *p, const char *re
     return st;
 }
 
-/* --- all together --------------------------------------------------------------------------------------------------------- */
+/* --- all together ------------------------------------------------------------------------------------------------- */
 static wick_status fetch_wanted(wick_repo *r, const places *p, const wick_hub *hub, wick_pulled *out, wick_err *err)
 {
     wick_hub_progress pr = {0};
@@ -205,7 +206,8 @@ static wick_status fetch_wanted(wick_repo *r, const places *p, const wick_hub *h
     return st;
 }
 
-/* A quantization that was asked for of a folder: its config.json says whether it is that one, before the weights are fetched. */
+/* A quantization that was asked for of a folder: its config.json says whether it is that one, before the weights are
+ * fetched. */
 static wick_status check_config(wick_repo *r, const places *p, const wick_hub *hub, const char *pick, wick_pulled *out,
                                 wick_err *err)
 {
@@ -284,7 +286,7 @@ wick_status wick_hub_whoami(char **name, const wick_hub *hub, wick_err *err)
     return st;
 }
 
-/* --- removing ------------------------------------------------------------------------------------------------------------- */
+/* --- removing ----------------------------------------------------------------------------------------------------- */
 /* Everything below `path`, without following links. */
 static wick_status remove_tree(const char *path, uint64_t *n_bytes, unsigned depth, wick_err *err)
 {

@@ -1,7 +1,8 @@
-/* hub/ref.h - what a user calls a model: ORG/NAME[@REVISION][:PICK], also as hf.co/..., https://huggingface.co/... and hf:...
+/* hub/ref.h - what a user calls a model: ORG/NAME[@REVISION][:PICK], also as hf.co/..., https://huggingface.co/... and
+ * hf:...
  *
- * A parsed reference is safe to build paths and URLs from: letters, digits, '.', '_', '-' only (and '/' inside a revision or a
- * file), no part that is "..", no empty part. */
+ * A parsed reference is safe to build paths and URLs from: letters, digits, '.', '_', '-' only (and '/' inside a
+ * revision or a file), no part that is "..", no empty part. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,6 @@ typedef struct wick_model_ref {
 
 /* False for what cannot be a name on the hub; *r is then undefined. */
 bool wick_model_ref_parse(wick_model_ref *r, const char *text);
-/* A path inside a repository as the hub may name it: relative, no "..", no empty or hidden-by-dots part, no control bytes or
- * backslashes, at most 255 bytes a part. */
+/* A path inside a repository as the hub may name it: relative, no "..", no empty or hidden-by-dots part, no control
+ * bytes or backslashes, at most 255 bytes a part. */
 bool wick_hub_path_ok(const char *path);

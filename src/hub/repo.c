@@ -12,7 +12,7 @@
 
 enum { MAX_FILES = 100000 };
 
-/* --- reading the list ----------------------------------------------------------------------------------------------------- */
+/* --- reading the list --------------------------------------------------------------------------------------------- */
 /* A hash or etag as a file's name: hexadecimal in lower case stays; of other etags what is harmless stays. */
 static void set_hash(char dst[80], const char *s)
 {
@@ -188,7 +188,7 @@ wick_status wick_repo_file_look(const wick_repo *r, wick_repo_file *f, const wic
                      "%s: the hub does not say the size and etag of %s: check HF_ENDPOINT", r->id, f->path);
 }
 
-/* --- choosing ------------------------------------------------------------------------------------------------------------- */
+/* --- choosing ----------------------------------------------------------------------------------------------------- */
 static bool is_folder_weight(const char *p)
 {
     if (strchr(p, '/')) return false;

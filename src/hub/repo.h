@@ -1,4 +1,5 @@
-/* hub/repo.h - private to hub: what a repository holds at a revision, as the hub lists it, and which of its files a model needs. */
+/* hub/repo.h - private to hub: what a repository holds at a revision, as the hub lists it, and which of its files a
+ * model needs. */
 #pragma once
 #include "hub/hub.h"
 
@@ -6,7 +7,9 @@ typedef struct wick_repo_file {
     char *path;       /* checked: wick_hub_path_ok */
     uint64_t n_bytes; /* UINT64_MAX: not known */
     char hash
-        [80]; /* SHA-256 (64 digits) or git's SHA-1 (40 digits) in lower case, or another etag; "" not known. Safe as a file's name */
+        /* SHA-256 (64 digits) or git's SHA-1 (40 digits) in lower case, or another etag; "" not known. Safe as a file's
+         * name */
+        [80];
     bool wanted;
 } wick_repo_file;
 
@@ -26,7 +29,7 @@ char *wick_repo_file_url(const wick_repo *r, const wick_hub *hub, const char *pa
 wick_status wick_repo_file_look(const wick_repo *r, wick_repo_file *f, const wick_hub *hub,
                                 wick_err *err) WICK_MUST_CHECK;
 
-/* Marks what is wanted: one GGUF model where there are no other weights or `pick` names one; else configuration, tokenizer, templates and
- * safetensors (or NPZ) in the root. *gguf: the first file of the GGUF model, or NULL. */
+/* Marks what is wanted: one GGUF model where there are no other weights or `pick` names one; else configuration,
+ * tokenizer, templates and safetensors (or NPZ) in the root. *gguf: the first file of the GGUF model, or NULL. */
 wick_status wick_repo_choose(wick_repo *r, const char *pick, uint64_t memory_bytes, const wick_repo_file **gguf,
                              char *why, size_t why_cap, wick_err *err) WICK_MUST_CHECK;

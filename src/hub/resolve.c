@@ -17,7 +17,7 @@
 
 enum { MAX_GGUF_FILES = 512, MAX_GGUF_DEPTH = 2 };
 
-/* --- one folder ----------------------------------------------------------------------------------------------------------- */
+/* --- one folder --------------------------------------------------------------------------------------------------- */
 typedef struct gguf_list {
     char *name[MAX_GGUF_FILES]; /* below the folder */
     wick_gguf_file file[MAX_GGUF_FILES];
@@ -103,7 +103,7 @@ static wick_status pick_in_folder(wick_resolved *out, const char *dir, const cha
     return st;
 }
 
-/* --- the Hugging Face cache ----------------------------------------------------------------------------------------------- */
+/* --- the Hugging Face cache --------------------------------------------------------------------------------------- */
 static wick_status in_hub_cache(wick_resolved *out, const wick_model_ref *ref, const char *asked,
                                 const wick_discover_opts *o, wick_err *err)
 {
@@ -118,7 +118,7 @@ static wick_status in_hub_cache(wick_resolved *out, const wick_model_ref *ref, c
     return st;
 }
 
-/* --- what discovery finds ------------------------------------------------------------------------------------------------- */
+/* --- what discovery finds ----------------------------------------------------------------------------------------- */
 /* How well a found name answers to what was asked: 0 exactly, 1 but for case, 2 its last part, 3 not at all. */
 static unsigned match(const char *name, const char *asked)
 {
@@ -206,7 +206,7 @@ static wick_status among_found(wick_resolved *out, const wick_found_list *l, con
     return WICK_OK;
 }
 
-/* --- nothing was found ---------------------------------------------------------------------------------------------------- */
+/* --- nothing was found -------------------------------------------------------------------------------------------- */
 /* Edit distance of the last parts of two names, without regard to case. */
 static size_t name_distance(const char *a, const char *b)
 {
@@ -250,7 +250,7 @@ static wick_status not_found(const wick_found_list *l, const char *asked, const 
     return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, asked, "%s: model not found: %s", asked, remedy);
 }
 
-/* --- all together --------------------------------------------------------------------------------------------------------- */
+/* --- all together ------------------------------------------------------------------------------------------------- */
 /* A path that exists, or PATH:PICK. out->path stays NULL for what is no path. */
 static wick_status as_path(wick_resolved *out, const char *name, const wick_discover_opts *o, wick_err *err)
 {
@@ -265,7 +265,8 @@ static wick_status as_path(wick_resolved *out, const char *name, const wick_disc
     return pick && wick_path_is_dir(base) ? pick_in_folder(out, base, pick, name, o, err) : WICK_OK;
 }
 
-/* ./models/NAME and ~/models/NAME, with or without .gguf: also a link, which discovery counts as the model that it leads to. */
+/* ./models/NAME and ~/models/NAME, with or without .gguf: also a link, which discovery counts as the model that it
+ * leads to. */
 static wick_status in_models_folders(wick_resolved *out, const char *name, const wick_discover_opts *o, wick_err *err)
 {
     if (strchr(name, '/') || name[0] == '.') return WICK_OK;

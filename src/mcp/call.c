@@ -1,9 +1,10 @@
 /* mcp/call.c - what a handler sees of one request, and what it says.
  *
- * Questions to the client work the same in both kinds of revisions. With a session the question is sent on the stream of
- * the request, and the handler waits for the response. Without one it is noted, the request ends with "input_required", and the
- * client comes again with the answers; what must be remembered in between travels in the client's hands, signed with the
- * server's secret and bound to the name of the tool, so that it comes back unchanged or is refused.
+ * Questions to the client work the same in both kinds of revisions. With a session the question is sent on the stream
+ * of the request, and the handler waits for the response. Without one it is noted, the request ends with
+ * "input_required", and the client comes again with the answers; what must be remembered in between travels in the
+ * client's hands, signed with the server's secret and bound to the name of the tool, so that it comes back unchanged or
+ * is refused.
  */
 #include <nettle/base64.h>
 #include <nettle/hmac.h>
@@ -85,7 +86,7 @@ void wick_mcp_call_log(wick_mcp_call *c, const char *level, const char *data)
     (void)wick_mcp_call_send(c, wick_rpc_notification("notifications/message", p));
 }
 
-/* --- results ------------------------------------------------------------------------------------------------------------ */
+/* --- results ------------------------------------------------------------------------------------------------------ */
 static wick_status append(wick_mcp_call *c, json_t *block, wick_err *err)
 {
     if (!c->blocks) c->blocks = json_array();
@@ -127,7 +128,7 @@ void wick_mcp_call_fail(wick_mcp_call *c, int code, const char *message, const c
     c->error = wick_rpc_error(c->id, code, message, value);
 }
 
-/* --- questions ------------------------------------------------------------------------------------------------------------ */
+/* --- questions ---------------------------------------------------------------------------------------------------- */
 /* The capability that a method needs. */
 static const char *capability_of(const char *method)
 {
@@ -244,7 +245,7 @@ wick_status wick_mcp_call_ask(wick_mcp_call *c, const char *key, const char *met
     return c->session ? ask_now(c, method, p, answer, err) : ask_later(c, key, method, p, answer, err);
 }
 
-/* --- state between rounds ------------------------------------------------------------------------------------------------ */
+/* --- state between rounds ----------------------------------------------------------------------------------------- */
 /* The signature of a state: HMAC-SHA256 over the call's name and the text. */
 static void sign(const wick_mcp_call *c, const char *text, size_t n, uint8_t out[SHA256_DIGEST_SIZE])
 {

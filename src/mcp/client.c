@@ -1,8 +1,8 @@
 /* mcp/client.c - the client's side of the protocol, whatever carries the messages.
  *
  * 1. A revision is agreed on once, in open. From then on `stateless` says which of the two ways every request goes.
- * 2. A result that asks for input is answered and the request sent again, with a new id and the server's state unchanged. What
- *    belongs to one request is never sent with another.
+ * 2. A result that asks for input is answered and the request sent again, with a new id and the server's state
+ *    unchanged. What belongs to one request is never sent with another.
  * 3. Names, schemas and texts of a server are data: nothing of them is followed, fetched or run.
  */
 #include "mcp/client_int.h"
@@ -16,7 +16,7 @@
 
 enum { TIMEOUT_MS = 60000, DISCOVER_MS = 5000, ROUNDS_MAX = 16, PAGES_MAX = 1000, LIST_MAX = 10000 };
 
-/* --- questions and notifications ------------------------------------------------------------------------------------------ */
+/* --- questions and notifications ---------------------------------------------------------------------------------- */
 /* Fields that a form's answer leaves out get the defaults that its schema names. */
 static void fill_defaults(json_t *answer, const json_t *params)
 {
@@ -76,7 +76,7 @@ wick_status wick_mcp_wait_check(const wick_mcp_client *c, const wick_mcp_wait *w
     return WICK_OK;
 }
 
-/* --- one request ----------------------------------------------------------------------------------------------------------- */
+/* --- one request -------------------------------------------------------------------------------------------------- */
 /* The parameters of a request as its revision has them; takes params. */
 static json_t *with_meta(const wick_mcp_client *c, json_t *params)
 {
@@ -200,7 +200,7 @@ wick_status wick_mcp_client_request(wick_mcp_client *c, const char *method, json
     return st;
 }
 
-/* --- agreeing on a revision ------------------------------------------------------------------------------------------------ */
+/* --- agreeing on a revision --------------------------------------------------------------------------------------- */
 static void keep_identity(wick_mcp_client *c, const json_t *result)
 {
     const json_t *info = json_object_get(json_object_get(result, "_meta"), WICK_MCP_META_SERVER);
@@ -321,7 +321,7 @@ static wick_status agree(wick_mcp_client *c, wick_err *err)
     return WICK_OK;
 }
 
-/* --- opening and closing ----------------------------------------------------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------------------------------------------------ */
 wick_status wick_mcp_client_open(wick_mcp_client **out, const wick_mcp_client_opts *o, wick_err *err)
 {
     if (!o->argv == !o->url)
@@ -388,7 +388,7 @@ const char *wick_mcp_client_instructions(const wick_mcp_client *c)
     return c->instructions;
 }
 
-/* --- lists and calls ------------------------------------------------------------------------------------------------------------ */
+/* --- lists and calls ---------------------------------------------------------------------------------------------- */
 static const struct {
     const char *what, *method, *capability;
 } lists[] = {{"tools", "tools/list", "tools"},

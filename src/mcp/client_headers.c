@@ -1,8 +1,9 @@
-/* mcp/client_headers.c - headers that repeat parts of a stateless request, so that proxies can route without reading bodies.
+/* mcp/client_headers.c - headers that repeat parts of a stateless request, so that proxies can route without reading
+ * bodies.
  *
  * Besides the method and the name, a tool's schema may name headers for parameters ("x-mcp-header": "Region" gives
- * Mcp-Param-Region). Names must be header tokens, each once; only strings, integers and booleans go there. A value that a
- * header cannot carry as it is travels as =?base64?...?=.
+ * Mcp-Param-Region). Names must be header tokens, each once; only strings, integers and booleans go there. A value that
+ * a header cannot carry as it is travels as =?base64?...?=.
  */
 #include <nettle/base64.h>
 #include <stdlib.h>

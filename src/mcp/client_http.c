@@ -1,9 +1,9 @@
 /* mcp/client_http.c - Streamable HTTP from the client's side, on libcurl.
  *
- * 1. Each request is a transfer of its own on the caller's thread. A session has one more, on a thread that listens to what
- *    the server says by itself; a server without such a stream answers 405, and the thread ends.
- * 2. A response is one JSON text, or a stream of events that ends once it held our response. A stream that ends before is taken
- *    up again where it stopped, after the pause that the server asked for, if it named its events.
+ * 1. Each request is a transfer of its own on the caller's thread. A session has one more, on a thread that listens to
+ *    what the server says by itself; a server without such a stream answers 405, and the thread ends.
+ * 2. A response is one JSON text, or a stream of events that ends once it held our response. A stream that ends before
+ *    is taken up again where it stopped, after the pause that the server asked for, if it named its events.
  * 3. Redirects are not followed: a token never goes to another host. Bodies and events are bounded.
  */
 #include <curl/curl.h>
@@ -64,7 +64,7 @@ static void add_header2(transfer *t, const char *name, const char *value)
     wick_buf_release(&b);
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 static void take_message(transfer *t, const char *text, size_t n)
 {
     json_t *m = NULL;
@@ -176,7 +176,7 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
     return wick_mcp_wait_check(t->c, t->w, NULL) != WICK_OK;
 }
 
-/* --- sending --------------------------------------------------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------------------------------------------------ */
 static wick_status begin(transfer *t, wick_mcp_client *c, const json_t *message, wick_mcp_wait *w, wick_err *err)
 {
     http_link *l = c->link;

@@ -21,7 +21,8 @@ typedef struct wick_mcp_wait {
 } wick_mcp_wait;
 
 typedef struct wick_mcp_transport {
-    /* Sends the request and waits for its response (w->response), a time-out, a cancellation or the end of the connection. */
+    /* Sends the request and waits for its response (w->response), a time-out, a cancellation or the end of the
+     * connection. */
     wick_status (*exchange)(wick_mcp_client *c, wick_mcp_wait *w, wick_err *err);
     /* Sends a notification, or a response to a question of the server. */
     wick_status (*notify)(wick_mcp_client *c, const json_t *message, wick_err *err);

@@ -42,7 +42,7 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 static void end_connection(stdio_link *l, const char *why)
 {
     wick_lock_take(&l->lock);
@@ -143,7 +143,7 @@ static void *read_all(void *arg)
     return NULL;
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 /* Writes the line while the time lasts. w may be NULL. */
 static wick_status write_line(stdio_link *l, const json_t *message, const wick_mcp_wait *w, wick_err *err)
 {
@@ -204,7 +204,7 @@ static wick_status notify(wick_mcp_client *c, const json_t *message, wick_err *e
     return write_line(c->link, message, NULL, err);
 }
 
-/* --- ending ------------------------------------------------------------------------------------------------------------------- */
+/* --- ending ------------------------------------------------------------------------------------------------------- */
 static void close_link(wick_mcp_client *c)
 {
     stdio_link *l = c->link;

@@ -1,7 +1,7 @@
 /* mcp/dispatch.c - the methods of a server: one row each, with the revisions that have it.
  *
- * A method returns the result object, or NULL with the call's `error` set. What every result of the stateless revision carries
- * besides (resultType, the server's identity, how long it may be cached) is added in one place, finish().
+ * A method returns the result object, or NULL with the call's `error` set. What every result of the stateless revision
+ * carries besides (resultType, the server's identity, how long it may be cached) is added in one place, finish().
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static const char *param(const wick_mcp_call *c, const char *key)
     return s && strlen(s) == json_string_length(v) ? s : NULL;
 }
 
-/* --- lists ---------------------------------------------------------------------------------------------------------------- */
+/* --- lists -------------------------------------------------------------------------------------------------------- */
 static json_t *list(wick_mcp_call *c, wick_mcp_kind kind)
 {
     const json_t *cursor = json_object_get(c->params, "cursor");
@@ -60,7 +60,7 @@ static json_t *list_prompts(wick_mcp_call *c, const method_io *io)
     return list(c, WICK_MCP_PROMPT);
 }
 
-/* --- handlers -------------------------------------------------------------------------------------------------------------- */
+/* --- handlers ----------------------------------------------------------------------------------------------------- */
 /* Answers of the client in a stateless request: an object of objects, or it is no such thing. */
 static bool read_responses(wick_mcp_call *c)
 {
@@ -221,7 +221,7 @@ static json_t *complete(wick_mcp_call *c, const method_io *io)
     return gather(c, st, "completion", &err);
 }
 
-/* --- small ones ------------------------------------------------------------------------------------------------------------ */
+/* --- small ones --------------------------------------------------------------------------------------------------- */
 static json_t *ping(wick_mcp_call *c, const method_io *io)
 {
     (void)c;
@@ -315,7 +315,7 @@ static json_t *listen_changes(wick_mcp_call *c, const method_io *io)
     return json_pack("{s:{s:O}}", "_meta", WICK_MCP_META_SUBSCRIPTION, c->id);
 }
 
-/* --- the table ------------------------------------------------------------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------------------------------------------------- */
 enum { STATEFUL = 1, STATELESS = 2, BOTH = 3, CACHEABLE = 4 };
 
 static const struct method {

@@ -1,9 +1,9 @@
 /* mcp/exchange.c - one exchange of Streamable HTTP: a body in, JSON or a stream of events out.
  *
- * 1. The answer is JSON as long as the response is the only message. The first other message (progress, a question) turns it
- *    into a stream of events, of which the response is the last.
- * 2. A request belongs to the stateless revision unless something says otherwise: a session id, a header or an initialize of
- *    an older revision. What the headers say must agree with the body (a proxy may have read only them).
+ * 1. The answer is JSON as long as the response is the only message. The first other message (progress, a question)
+ *    turns it into a stream of events, of which the response is the last.
+ * 2. A request belongs to the stateless revision unless something says otherwise: a session id, a header or an
+ *    initialize of an older revision. What the headers say must agree with the body (a proxy may have read only them).
  */
 #include <ctype.h>
 #include <nettle/base64.h>
@@ -30,7 +30,7 @@ static const char *header(const exchange *x, const char *name)
     return x->h->header(x->h->ctx, name);
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 static bool write_event(exchange *x, const json_t *message)
 {
     wick_buf b = WICK_BUF_INIT;
@@ -86,7 +86,7 @@ static void refuse(exchange *x, unsigned status, const json_t *id, int code, con
     answer(x, status, wick_rpc_error(id, code, message, data));
 }
 
-/* --- headers ---------------------------------------------------------------------------------------------------------------- */
+/* --- headers ------------------------------------------------------------------------------------------------------ */
 /* The text of a scalar as a header carries it; false for what headers do not carry. */
 static bool scalar_text(const json_t *v, wick_buf *out)
 {
@@ -182,7 +182,7 @@ static const char *bad_headers(const exchange *x, wick_mcp_server *s, const json
     return NULL;
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 static unsigned status_of(int code)
 {
     switch (code) {

@@ -1,9 +1,10 @@
 /* mcp/listen.c - Streamable HTTP for programs that have no HTTP server of their own, on libmicrohttpd.
  *
- * 1. One thread a connection, and one more for the exchange that runs on it: the first sends what the second writes, so a
- *    handler may take its time and a client that goes away is seen while it does.
- * 2. A request must come from this machine by name: Host and Origin are compared with the names of loopback and with those
- *    allowed, or any web page could talk to the server through the browser (DNS rebinding). A right token lifts that.
+ * 1. One thread a connection, and one more for the exchange that runs on it: the first sends what the second writes, so
+ *    a handler may take its time and a client that goes away is seen while it does.
+ * 2. A request must come from this machine by name: Host and Origin are compared with the names of loopback and with
+ *    those allowed, or any web page could talk to the server through the browser (DNS rebinding). A right token lifts
+ *    that.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,7 +48,7 @@ typedef struct pipe_exchange {
     size_t sent;
 } pipe_exchange;
 
-/* --- the exchange's thread ------------------------------------------------------------------------------------------------ */
+/* --- the exchange's thread ---------------------------------------------------------------------------------------- */
 static const char *get_header(void *ctx, const char *name)
 {
     return MHD_lookup_connection_value(((pipe_exchange *)ctx)->mhd, MHD_HEADER_KIND, name);
@@ -111,7 +112,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* --- the connection's thread ------------------------------------------------------------------------------------------------ */
+/* --- the connection's thread -------------------------------------------------------------------------------------- */
 static bool peer_closed(int fd)
 {
     char c;
@@ -291,7 +292,7 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **con, enum M
     wick_free(x);
 }
 
-/* --- opening and closing ---------------------------------------------------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------------------------------------------------ */
 static wick_status copy_options(wick_mcp_listener *l, const wick_mcp_listen_options *o, wick_err *err)
 {
     l->host = wick_strdup(o->host ? o->host : "127.0.0.1");

@@ -2,8 +2,8 @@
  *
  * 1. Lists keep the order in which entries came: the same list twice is the same text, so clients can cache it.
  * 2. A definition never changes once it is in; replacing an entry gives it a new one. Readers hold references.
- * 3. A cursor is the index of the next entry: an entry that is removed between two pages may hide another one. Clients are
- *    told that the list changed and read it again.
+ * 3. A cursor is the index of the next entry: an entry that is removed between two pages may hide another one. Clients
+ *    are told that the list changed and read it again.
  */
 #include <stdio.h>
 #include <string.h>

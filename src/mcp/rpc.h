@@ -1,4 +1,5 @@
-/* mcp/rpc.h - JSON-RPC 2.0 as the Model Context Protocol uses it: revisions, error codes, building and reading messages.
+/* mcp/rpc.h - JSON-RPC 2.0 as the Model Context Protocol uses it: revisions, error codes, building and reading
+ * messages.
  *
  * A message is a json_t object. Builders return a new reference, or NULL when out of memory.
  */

@@ -1,11 +1,11 @@
 /* mcp/server.h - inside of an MCP server: what the transports call, and what its files share.
  *
  * registry.c owns the tools, resources and prompts; call.c what a handler sees of a request; dispatch.c the methods;
- * session.c the sessions of the revisions with initialize and the streams on which changes are announced; exchange.c one
- * exchange of Streamable HTTP, whatever HTTP server carries it; stdio.c and listen.c are the transports.
+ * session.c the sessions of the revisions with initialize and the streams on which changes are announced; exchange.c
+ * one exchange of Streamable HTTP, whatever HTTP server carries it; stdio.c and listen.c are the transports.
  *
- * Locks: wick_mcp_server.lock guards the registry, the sessions and the list of streams; each session and each stream has its
- * own for its queue. The server's is taken first.
+ * Locks: wick_mcp_server.lock guards the registry, the sessions and the list of streams; each session and each stream
+ * has its own for its queue. The server's is taken first.
  */
 #pragma once
 #include <stdatomic.h>
@@ -13,7 +13,8 @@
 #include "mcp/rpc.h"
 #include "wick/mcp.h"
 
-/* Where the messages that belong to one request go. send: false where the other side is gone. Any thread of the call. */
+/* Where the messages that belong to one request go. send: false where the other side is gone. Any thread of the
+ * call. */
 typedef struct wick_mcp_out {
     void *ctx;
     bool (*send)(void *ctx, const json_t *message);
@@ -55,8 +56,8 @@ struct wick_mcp_server {
     atomic_bool closing;
 };
 
-/* Finds an entry by its exact key; for WICK_MCP_RESOURCE also the template that matches, with its variables in *vars (new).
- * *out holds a new reference to the definition. False: there is none. */
+/* Finds an entry by its exact key; for WICK_MCP_RESOURCE also the template that matches, with its variables in *vars
+ * (new). *out holds a new reference to the definition. False: there is none. */
 bool wick_mcp_find(wick_mcp_server *s, wick_mcp_kind kind, const char *key, wick_mcp_entry *out, json_t **vars);
 /* One page of definitions from `cursor` (NULL: the first): {"tools": [...], "nextCursor"}. NULL: a bad cursor. */
 json_t *wick_mcp_page(wick_mcp_server *s, wick_mcp_kind kind, const char *cursor);
@@ -86,8 +87,8 @@ void wick_mcp_stream_release(wick_mcp_stream *t, wick_mcp_server *s);
 void wick_mcp_stream_push(wick_mcp_stream *t,
                           json_t *message); /* takes it; a client that lags 256 messages loses new ones */
 void wick_mcp_stream_end(wick_mcp_stream *t);
-/* Writes messages out until the stream or the server ends, the call is cancelled (may be NULL) or the other side is gone.
- * keep_alive is called every 15 seconds without one; false: gone. */
+/* Writes messages out until the stream or the server ends, the call is cancelled (may be NULL) or the other side is
+ * gone. keep_alive is called every 15 seconds without one; false: gone. */
 void wick_mcp_stream_run(wick_mcp_stream *t, wick_mcp_server *s, const wick_mcp_out *out, wick_mcp_call *call,
                          bool (*keep_alive)(void *ctx));
 /* Tells every stream that wants to know. uri: of a changed resource, else NULL. */

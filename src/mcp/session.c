@@ -12,7 +12,7 @@
 
 enum { QUEUE_MAX = 256, KEEP_ALIVE_MS = 15000, POLL_MS = 250 };
 
-/* --- streams ------------------------------------------------------------------------------------------------------------ */
+/* --- streams ------------------------------------------------------------------------------------------------------ */
 void wick_mcp_stream_init(wick_mcp_stream *t, wick_mcp_server *s, unsigned wants)
 {
     memset(t, 0, sizeof *t);
@@ -126,7 +126,7 @@ void wick_mcp_announce(wick_mcp_server *s, unsigned what, const char *uri)
     wick_lock_drop(&s->lock);
 }
 
-/* --- sessions ----------------------------------------------------------------------------------------------------------- */
+/* --- sessions ----------------------------------------------------------------------------------------------------- */
 static void unlink_session(wick_mcp_session *n)
 {
     wick_mcp_server *s = n->server;

@@ -1,9 +1,9 @@
 /* mcp/stdio.c - a server on standard input and output: one message a line.
  *
- * 1. The calling thread reads; each request runs on a thread of its own, so that a cancellation or an answer to a question is
- *    read while it runs. Lines are written under one lock.
- * 2. At the end of the input, requests that run are finished and answered (a client may pipe its requests in and close);
- *    streams of changes end, and questions fail.
+ * 1. The calling thread reads; each request runs on a thread of its own, so that a cancellation or an answer to a
+ *    question is read while it runs. Lines are written under one lock.
+ * 2. At the end of the input, requests that run are finished and answered (a client may pipe its requests in and
+ *    close); streams of changes end, and questions fail.
  */
 #include <errno.h>
 #include <poll.h>

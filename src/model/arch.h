@@ -85,8 +85,8 @@ typedef struct wick_arch {
     const char *variant_of;      /* shown by inspect, or NULL */
     const wick_block_step *block;
     wick_norm_kind norm;
-    /* HF's files store a norm weight w that stands for 1 + w; MLX's conversions have the 1 added already. The two are told
-     * apart by the layout of the convolution's weight. */
+    /* HF's files store a norm weight w that stands for 1 + w; MLX's conversions have the 1 added already. The two are
+     * told apart by the layout of the convolution's weight. */
     bool torch_plus_one;
     bool norm_plus_one; /* files of MLX and HF store w of (1 + w) */
     wick_act act;
@@ -130,7 +130,8 @@ wick_status wick_arch_unknown(const char *name, bool gguf, const char *where, wi
 
 /* names.c: the pattern of a role for an arch, NULL if it has none. */
 const char *wick_role_pattern(const wick_arch *a, wick_role r, bool gguf);
-/* Writes alternative `alt` of a pattern with root, layer and expert filled in. False: there is none, or it is too long. */
+/* Writes alternative `alt` of a pattern with root, layer and expert filled in. False: there is none, or it is too
+ * long. */
 bool wick_role_path(const char *pattern, uint32_t alt, const char *root, uint32_t layer, uint32_t expert, char *buf,
                     size_t cap);
 const char *wick_role_label(wick_role r);

@@ -1,8 +1,8 @@
 /* model/checkpoint.h - from roles to weights: finds the tensors, reads their encoding, checks every shape.
  *
  * Matrices come out as wick_weight views over the mapped files; vectors as float32 in the plan's arena. Two layouts
- * cannot be views and are copied to the arena: transposed matrices (gpt2 of HF) and q, k, v interleaved by head (gpt_neox).
- * A message names the tensor, what was expected and what is there. */
+ * cannot be views and are copied to the arena: transposed matrices (gpt2 of HF) and q, k, v interleaved by head
+ * (gpt_neox). A message names the tensor, what was expected and what is there. */
 #pragma once
 #include "format/tensor_dir.h"
 #include "model/arch.h"

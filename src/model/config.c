@@ -229,7 +229,8 @@ static int act_family(const char *s)
     return strcmp(s, "relu") == 0 ? 4 : 0;
 }
 
-/* Another activation than the family's changes every result; the reference of some reads the key, that of others does not. */
+/* Another activation than the family's changes every result; the reference of some reads the key, that of others does
+ * not. */
 static wick_status check_act(const wick_config *c, wick_err *err)
 {
     static const int family[] = {

@@ -84,8 +84,8 @@ typedef struct wick_config {
     float embed_scale, residual_scale, logit_scale; /* 0: 1 */
     float attn_scale;                               /* 0: head_dim^-0.5 */
     float attn_softcap, final_softcap, clip_qkv;
-    /* Multipliers that MLX's converter folds into the weights and HF's checkpoints do not: of matrices by role (0: none), of
-     * the rows of SSM_IN, of embedding and logits. */
+    /* Multipliers that MLX's converter folds into the weights and HF's checkpoints do not: of matrices by role (0:
+     * none), of the rows of SSM_IN, of embedding and logits. */
     const float *raw_role_mul, *raw_in_mul; /* [WICK_N_ROLES], [rows of SSM_IN] */
     float raw_embed_scale, raw_logit_scale;
     float temp_beta; /* see wick_op_attn */
@@ -135,7 +135,8 @@ const json_t *wick_config_get(const wick_config *c, const char *key);
 wick_status wick_config_mixers(wick_config *c, wick_mixer kind, uint8_t **out, wick_err *err) WICK_MUST_CHECK;
 /* time_step_limit: [lo, hi], where hi may be infinite ({"__float__": "Infinity"}), which is left as none. */
 wick_status wick_config_step_limit(wick_config *c, wick_err *err) WICK_MUST_CHECK;
-/* Numbers per layer of a GGUF key, or NULL where it has none: as a list of n_layer, to be read with wick_gguf_elem_i64. */
+/* Numbers per layer of a GGUF key, or NULL where it has none: as a list of n_layer, to be read with
+ * wick_gguf_elem_i64. */
 const struct wick_gguf_value *wick_config_gguf_list(const wick_config *c, const char *key);
 /* Full name of a GGUF key of this architecture, in a buffer of the caller; returns it. */
 const char *wick_config_gguf_key(const wick_config *c, const char *key, char *buf, size_t cap);

@@ -1,5 +1,5 @@
-/* model/config_layers.c - what differs from layer to layer: which slide over a window, which mix tokens in what way; and
- * the time steps of state spaces. */
+/* model/config_layers.c - what differs from layer to layer: which slide over a window, which mix tokens in what way;
+ * and the time steps of state spaces. */
 #include <string.h>
 #include "base/json.h"
 #include "format/gguf.h"

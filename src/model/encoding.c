@@ -282,8 +282,8 @@ static wick_status times(const wick_checkpoint *k, wick_weight *w, float f, wick
     return wick_weight_finish(w, err);
 }
 
-/* PATH.scale of a GGUF matrix: one factor, or one for each of the stacked matrices. Some families have a role of that name
- * (gemma 4's factors of experts and of the router's input), which is not this. */
+/* PATH.scale of a GGUF matrix: one factor, or one for each of the stacked matrices. Some families have a role of that
+ * name (gemma 4's factors of experts and of the router's input), which is not this. */
 static wick_status read_scale(const wick_checkpoint *k, const wick_matrix_ref *m, wick_weight *w, uint32_t n,
                               wick_err *err)
 {

@@ -2,7 +2,8 @@
 #pragma once
 #include "model/checkpoint.h"
 
-/* A matrix to read: tensor `t` at module path `path`, expected as [n_out][n_in], n of them stacked (0: one, not stacked). */
+/* A matrix to read: tensor `t` at module path `path`, expected as [n_out][n_in], n of them stacked (0: one, not
+ * stacked). */
 typedef struct wick_matrix_ref {
     const wick_tensor *t;
     const char *path;

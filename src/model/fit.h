@@ -2,8 +2,8 @@
 #pragma once
 #include "model/plan.h"
 
-/* Bytes for one sequence of n_ctx tokens, weights not counted; saturates. `kv`: F32, F16, BF16 or a block type (rows are
- * counted in whole blocks). */
+/* Bytes for one sequence of n_ctx tokens, weights not counted; saturates. `kv`: F32, F16, BF16 or a block type (rows
+ * are counted in whole blocks). */
 uint64_t wick_fit_sequence_bytes(const wick_plan *p, wick_dtype kv, uint32_t n_ctx);
 /* Weights + one sequence + what a step needs (an estimate of activations and logits) against `have` bytes. */
 typedef struct wick_fit_verdict {

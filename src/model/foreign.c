@@ -2,9 +2,10 @@
  *
  * Integer codes become AFFINE weights without any rounding: w = (q - zero) * scale is kept as scale * q + bias with
  * float32 scales and bias = -zero * scale, which float32 holds exactly for half-precision scales. Groups wider than
- * 128 repeat their scales; groups that are no ranges of inputs (GPTQ's act-order) are multiplied out to float16. What has MLX's order of bits already stays a view (compressed-tensors' words, nvfp4,
- * mxfp4). fp8 with scales of blocks, rows or the whole matrix is multiplied out to BF16, as mlx-lm does it.
- * Memory is the plan's arena; every shape is checked against n_out and n_in first. */
+ * 128 repeat their scales; groups that are no ranges of inputs (GPTQ's act-order) are multiplied out to float16. What
+ * has MLX's order of bits already stays a view (compressed-tensors' words, nvfp4, mxfp4). fp8 with scales of blocks,
+ * rows or the whole matrix is multiplied out to BF16, as mlx-lm does it. Memory is the plan's arena; every shape is
+ * checked against n_out and n_in first. */
 #include "model/foreign.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -183,8 +184,8 @@ static wick_status find_order(const wick_checkpoint *k, const wick_matrix_ref *m
     return WICK_OK;
 }
 
-/* Rows of `bits`-wide codes multiplied out to float16, each input by the scale and zero of its group: where the groups are
- * not ranges of inputs there is no packed form that could be kept. */
+/* Rows of `bits`-wide codes multiplied out to float16, each input by the scale and zero of its group: where the groups
+ * are not ranges of inputs there is no packed form that could be kept. */
 static wick_status expand(const wick_checkpoint *k, const wick_matrix_ref *m, const wick_tensor *order,
                           const uint32_t *words, const affine *a, wick_weight *w, wick_err *err)
 {
@@ -230,7 +231,8 @@ static uint32_t stream_code(const wick_tensor *t, uint64_t first_word, uint64_t 
     return (uint32_t)(pair >> bit % 32) & ((1u << bits) - 1);
 }
 
-/* [n_in][n_out / 8] words of eight outputs to [n_out][n_in / 8] words of eight inputs, in squares that fit the cache. */
+/* [n_in][n_out / 8] words of eight outputs to [n_out][n_in / 8] words of eight inputs, in squares that fit the
+ * cache. */
 static void awq_turn(const wick_tensor *t, uint64_t n_out, uint64_t n_in, uint32_t *dst)
 {
     enum { TILE = 16 };

@@ -1,9 +1,9 @@
 /* model/known.c - what of a file nobody asked for: keys that no reader looked at, tensors that no role has.
  *
  * A number that is dropped in silence is a wrong answer that looks right. So the readers of the configuration note each
- * key that they look at, the checkpoint each tensor, and when the plan is built the rest is judged here: keys are named in
- * one warning, but for those that mean nothing to a result; those that are known to change it, and tensors outside the
- * list of what a text model may leave alone, are errors.
+ * key that they look at, the checkpoint each tensor, and when the plan is built the rest is judged here: keys are named
+ * in one warning, but for those that mean nothing to a result; those that are known to change it, and tensors outside
+ * the list of what a text model may leave alone, are errors.
  * Invariants: noting never fails (without memory nothing is noted, and the check is left out); the lists are data. */
 #include <ctype.h>
 #include <string.h>

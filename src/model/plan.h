@@ -122,8 +122,8 @@ typedef enum wick_routing {
     WICK_ROUTE_SOFTMAX_TOPK, /* softmax over all, take top k (normalise: divide by their sum) */
     WICK_ROUTE_TOPK_SOFTMAX, /* top k logits, softmax over those */
     WICK_ROUTE_SIGMOID_TOPK, /* sigmoid, choose by score + correction, weights are the scores */
-    /* phimoe: one expert after another is the largest logit left; its weight is its share of a softmax over the logits left
-     * that are near it: (largest - logit) / max(|logit|, largest) <= 2 * jitter */
+    /* phimoe: one expert after another is the largest logit left; its weight is its share of a softmax over the logits
+     * left that are near it: (largest - logit) / max(|logit|, largest) <= 2 * jitter */
     WICK_ROUTE_SPARSEMIXER
 } wick_routing;
 
@@ -162,17 +162,17 @@ typedef struct wick_op_conv {
 } wick_op_conv;
 
 /* Selective state space; conv as above over the channels named, any vector may be NULL unless said.
- * MAMBA1: x, z = in(src) + b_in, [d_inner] each; x = silu(conv(x)); dt, B, C = x(x), [dt_rank], [d_state], [d_state], each
- *   RMS-normed with dt_norm, b_norm, c_norm where they are there; dt = softplus(dt(dt) + b_dt), [d_inner];
+ * MAMBA1: x, z = in(src) + b_in, [d_inner] each; x = silu(conv(x)); dt, B, C = x(x), [dt_rank], [d_state], [d_state],
+ *   each RMS-normed with dt_norm, b_norm, c_norm where they are there; dt = softplus(dt(dt) + b_dt), [d_inner];
  *   h[c][n] = exp(dt[c] * a[c][n]) * h[c][n] + dt[c] * x[c] * B[n]; y[c] = sum over n of h[c][n] * C[n] + d[c] * x[c];
  *   dst = out(y * silu(z)) + b_out. a [d_inner][d_state] (negative), d [d_inner].
  *   State: (kernel - 1) * d_inner of the convolution's inputs, then h.
  * MAMBA2: z [d_inner], xBC [d_inner + 2 * n_group * d_state], dt [n_head] = in(src) * in_mul + b_in; x, B, C =
  *   silu(conv(xBC)), B and C as [n_group][d_state]; dt = clamp(softplus(dt + b_dt), dt_min, dt_max) (dt_max 0: no upper
- *   bound); for head i of group g = i / (n_head / n_group): h[i][p][n] = exp(dt[i] * a[i]) * h[i][p][n] + dt[i] * x[i][p] *
- *   B[g][n]; y[i][p] = sum over n of h[i][p][n] * C[g][n] + d[i] * x[i][p]. Then with norm (weights [d_inner], RMS over
- *   groups of norm_group): rms(y * silu(z)) * norm, or rms(y) * norm * silu(z) if norm_before_gate; without: y * silu(z).
- *   dst = out(.) + b_out. a, d [n_head]; d_inner = n_head * head_dim.
+ *   bound); for head i of group g = i / (n_head / n_group): h[i][p][n] = exp(dt[i] * a[i]) * h[i][p][n] + dt[i] *
+ *   x[i][p] * B[g][n]; y[i][p] = sum over n of h[i][p][n] * C[g][n] + d[i] * x[i][p]. Then with norm (weights
+ *   [d_inner], RMS over groups of norm_group): rms(y * silu(z)) * norm, or rms(y) * norm * silu(z) if norm_before_gate;
+ *   without: y * silu(z). dst = out(.) + b_out. a, d [n_head]; d_inner = n_head * head_dim.
  *   State: (kernel - 1) * (d_inner + 2 * n_group * d_state), then h. */
 typedef struct wick_op_mamba {
     uint32_t cache, kernel, d_inner, d_state, n_head, head_dim, n_group, dt_rank;
@@ -185,13 +185,13 @@ typedef struct wick_op_mamba {
 } wick_op_mamba;
 
 /* Gated delta net (qwen3_next, qwen3_5). r = n_v_head / n_k_head. in_qkv gives q, k, v of all heads side by side
- * (n_k_head * k_dim, the same, n_v_head * v_dim) and in_z z [n_v_head][v_dim]; without in_z, in_qkv has all four, grouped by
- * key head: q [k_dim], k [k_dim], v [r][v_dim], z [r][v_dim]. in_b and in_a give b and a, [n_v_head]; without in_a, in_b has
- * both, by key head: b [r], a [r]. q, k, v go through the convolution (no bias) and silu. q = q / sqrt(|q|^2 + 1e-6) /
- * sqrt(k_dim), k = k / sqrt(|k|^2 + 1e-6), per head. Value head i uses key head i / r, or i % n_k_head if tiled: S = S *
- * exp(decay[i] * softplus(a + dt_bias[i])); e = (v - S k) * sigmoid(b); S += e k^T; y = S q, with S [v_dim][k_dim] in
- * float32. dst = out(rms(y) * norm * silu(z)), the norm per head over v_dim. State: (kernel - 1) * conv channels, then S of
- * every value head. */
+ * (n_k_head * k_dim, the same, n_v_head * v_dim) and in_z z [n_v_head][v_dim]; without in_z, in_qkv has all four,
+ * grouped by key head: q [k_dim], k [k_dim], v [r][v_dim], z [r][v_dim]. in_b and in_a give b and a, [n_v_head];
+ * without in_a, in_b has both, by key head: b [r], a [r]. q, k, v go through the convolution (no bias) and silu. q = q
+ * / sqrt(|q|^2 + 1e-6) / sqrt(k_dim), k = k / sqrt(|k|^2 + 1e-6), per head. Value head i uses key head i / r, or i %
+ * n_k_head if tiled: S = S * exp(decay[i] * softplus(a + dt_bias[i])); e = (v - S k) * sigmoid(b); S += e k^T; y = S q,
+ * with S [v_dim][k_dim] in float32. dst = out(rms(y) * norm * silu(z)), the norm per head over v_dim. State: (kernel -
+ * 1) * conv channels, then S of every value head. */
 typedef struct wick_op_delta {
     uint32_t cache, kernel, n_k_head, n_v_head, k_dim, v_dim;
     bool tiled; /* GGUF reorders the value heads so; not with grouped rows */
@@ -272,8 +272,8 @@ typedef struct wick_plan {
     wick_rope_short rope_short;
     wick_dtype act_dtype; /* the checkpoint's float type: what MLX computes in */
     wick_origin origin;
-    /* The plan will be loaded once only: a backend may give back the memory of weights in `arena` as soon as it has its own
-     * copy of them (wick_memory_drop). */
+    /* The plan will be loaded once only: a backend may give back the memory of weights in `arena` as soon as it has its
+     * own copy of them (wick_memory_drop). */
     bool load_once;
     wick_arena arena; /* owns all of the above */
 } wick_plan;

@@ -146,8 +146,8 @@ static wick_status mismatch(const wick_model *m, uint32_t have, wick_err *err)
     return st;
 }
 
-/* Ordinary tokens past the model's vocabulary. Added ones may lie there: a text model whose tokenizer is shared with one
- * that sees images has marks for them and no rows (the engine refuses them in a prompt). */
+/* Ordinary tokens past the model's vocabulary. Added ones may lie there: a text model whose tokenizer is shared with
+ * one that sees images has marks for them and no rows (the engine refuses them in a prompt). */
 static bool outgrows(const wick_tokenizer *t, uint32_t n)
 {
     for (uint32_t i = n; i < wick_tokenizer_size(t); i++) {

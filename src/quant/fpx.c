@@ -1,5 +1,5 @@
-/* quant/fpx.c - the micro-scaling float encodings: mxfp4, nvfp4, mxfp8 (MLX's layout), and the MXFP4 and NVFP4 blocks of GGUF.
- * Element and scale formats: OCP Microscaling Formats (MX) 1.0, sections 5.3 and 5.4. */
+/* quant/fpx.c - the micro-scaling float encodings: mxfp4, nvfp4, mxfp8 (MLX's layout), and the MXFP4 and NVFP4 blocks
+ * of GGUF. Element and scale formats: OCP Microscaling Formats (MX) 1.0, sections 5.3 and 5.4. */
 #include "quant/block.h"
 
 #include <math.h>

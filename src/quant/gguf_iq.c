@@ -1,5 +1,5 @@
-/* quant/gguf_iq.c - the codebook types of GGUF. IQ4: one element a code, from a list of 16 levels. IQ1, IQ2, IQ3: a code
- * stands for 8 or 4 elements (gguf_iq_grid.c), with signs beside it.
+/* quant/gguf_iq.c - the codebook types of GGUF. IQ4: one element a code, from a list of 16 levels. IQ1, IQ2, IQ3: a
+ * code stands for 8 or 4 elements (gguf_iq_grid.c), with signs beside it.
  *
  * A block starts with its half-precision scale d, unless said otherwise; 256 elements are 8 groups of 32.
  *   IQ2_XXS  per group: 4 codes of 8 bits, then a u32: 4 x 7 bits of signs, 4 bits of scale

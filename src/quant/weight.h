@@ -8,7 +8,8 @@
  *   PLAIN   data: dtype F32, F16, BF16 (row-major)
  *   BLOCK   data: a GGUF block type (dtype)
  *   AFFINE  data: u32 stream of `bits`-wide codes, each row one little-endian bit stream; w = scale * q + bias per
- *           `group` inputs; scales and biases of type `dtype` (F32, F16, BF16), [n_out][n_in/group]. Scales may be negative.
+ *           `group` inputs; scales and biases of type `dtype` (F32, F16, BF16), [n_out][n_in/group]. Scales may be
+ *           negative.
  *   MXFP4   group 32, codes E2M1, scales U8 E8M0       NVFP4   group 16, E2M1, scales FP8 E4M3 (x global_scale)
  *   MXFP8   group 32, codes FP8 E4M3, scales E8M0
  */
@@ -40,8 +41,8 @@ typedef struct wick_weight {
     bool mapped;        /* data lies in a read-only mapping of a file: its pages may be dropped after repacking */
 } wick_weight;
 
-/* Fills the strides (row_bytes, scale_row_bytes, row_step = 1, global_scale = 1) from enc, dtype, bits, group, n_in and checks that
- * n_in divides. WICK_E_UNSUPPORTED_FORMAT names what does not fit. */
+/* Fills the strides (row_bytes, scale_row_bytes, row_step = 1, global_scale = 1) from enc, dtype, bits, group, n_in and
+ * checks that n_in divides. WICK_E_UNSUPPORTED_FORMAT names what does not fit. */
 wick_status wick_weight_finish(wick_weight *w, wick_err *err) WICK_MUST_CHECK;
 /* Bytes that the view covers: data, scales and biases. */
 uint64_t wick_weight_bytes(const wick_weight *w);
@@ -49,9 +50,11 @@ uint64_t wick_weight_bytes(const wick_weight *w);
 double wick_weight_bpw(const wick_weight *w);
 /* out[n_in] = row r in float32. Exact to float32 rounding of the encoding's formula. */
 void wick_weight_row(const wick_weight *w, uint32_t r, float *out);
-/* Columns [from, from + n) as a view of their own; false where their codes do not begin and end at whole groups and bytes. */
+/* Columns [from, from + n) as a view of their own; false where their codes do not begin and end at whole groups and
+ * bytes. */
 bool wick_weight_columns(const wick_weight *w, uint32_t from, uint32_t n, wick_weight *out);
-/* Decodes n elements (a multiple of the block) of one GGUF block type to float32. False for a type without a decoder. */
+/* Decodes n elements (a multiple of the block) of one GGUF block type to float32. False for a type without a
+ * decoder. */
 bool wick_block_decode(wick_dtype t, const void *src, float *dst, uint64_t n);
 bool wick_block_has_decoder(wick_dtype t);
 /* Single values of the scale and code types: E8M0 (a power of two; 255 is NaN) and E4M3 without infinities. */

@@ -53,7 +53,7 @@ static bool finish(wick_exchange *x, wick_status st, const wick_err *err)
     return true;
 }
 
-/* --- models ------------------------------------------------------------------------------------------------------------- */
+/* --- models ------------------------------------------------------------------------------------------------------- */
 static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
 {
     wick_server *s = x->s;
@@ -129,7 +129,7 @@ bool wick_route_admin_default(wick_exchange *x)
     return finish(x, st, &err);
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 static wick_status read_limits(const json_t *body, wick_key_config *c, wick_err *err)
 {
     int64_t priority;
@@ -226,7 +226,7 @@ bool wick_route_admin_key_limits(wick_exchange *x)
     return finish(x, st, &err);
 }
 
-/* --- caches, drain --------------------------------------------------------------------------------------------------------- */
+/* --- caches, drain ------------------------------------------------------------------------------------------------ */
 typedef struct clearing {
     wick_registry *g;
     const wick_entry *only;

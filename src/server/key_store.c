@@ -1,8 +1,8 @@
 /* server/key_store.c - keys made over /admin/keys, kept in a file of mode 0600 so that they outlive the process.
  *
  * The file holds digests, never keys. It is written as a whole under another name and renamed; `store_lock` puts one
- * change after the other, so that the file always is what the list was at some moment. Apart from keys.c because that one
- * is about checking keys while requests wait.
+ * change after the other, so that the file always is what the list was at some moment. Apart from keys.c because that
+ * one is about checking keys while requests wait.
  */
 #include <errno.h>
 #include <string.h>
@@ -61,7 +61,7 @@ json_t *wick_key_scopes_json(unsigned scopes)
     return list;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 static wick_status read_u32(const json_t *o, const char *name, uint32_t *out, const char *where, wick_err *err)
 {
     int64_t n;
@@ -110,7 +110,7 @@ wick_status wick_keys_load(wick_keys *k, const char *path, wick_err *err)
     return st;
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 static json_t *one_json(const wick_key_config *c)
 {
     static const char digits[] = "0123456789abcdef";

@@ -1,5 +1,6 @@
-/* server/params_grammar.c - what holds an answer to a form: response_format, vLLM's guided_* and structured_outputs, llama.cpp's grammar
- * and json_schema, Ollama's format. All end as one grammar; two of them in a request are refused. */
+/* server/params_grammar.c - what holds an answer to a form: response_format, vLLM's guided_* and structured_outputs,
+ * llama.cpp's grammar and json_schema, Ollama's format. All end as one grammar; two of them in a request are
+ * refused. */
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"

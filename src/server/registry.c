@@ -1,7 +1,8 @@
 /* server/registry.c - the models of a server: loaded when somebody asks, unloaded when memory is wanted for another.
  *
  * Invariants: (1) Only the loader thread opens and closes engines, one at a time, without the lock. (2) An engine with
- * users is never closed; READY with n_users 0 may be. (3) An entry lives until it is out of the list and nobody holds it.
+ * users is never closed; READY with n_users 0 may be. (3) An entry lives until it is out of the list and nobody holds
+ * it.
  * (4) Whoever waits for a model is a job in its entry, posted to the workers when the load has ended, well or badly.
  */
 #include <stdio.h>
@@ -108,7 +109,7 @@ wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, wick
     return st;
 }
 
-/* --- loading ------------------------------------------------------------------------------------------------------------ */
+/* --- loading ------------------------------------------------------------------------------------------------------ */
 static void post_waiting(wick_registry *g, wick_entry *e)
 {
     wick_job *j = e->waiting;
@@ -269,7 +270,7 @@ static void *loader_main(void *ctx)
     return NULL;
 }
 
-/* --- use ------------------------------------------------------------------------------------------------------------------ */
+/* --- use ---------------------------------------------------------------------------------------------------------- */
 static void start_loading(wick_registry *g, wick_entry *e)
 {
     if (e->state == WICK_ENTRY_LOADING) return;

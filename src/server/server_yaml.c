@@ -32,7 +32,7 @@ static wick_status bad(const place *p, const char *path, const char *fmt, ...)
     return st;
 }
 
-/* --- YAML to JSON ------------------------------------------------------------------------------------------------------------ */
+/* --- YAML to JSON ------------------------------------------------------------------------------------------------- */
 static json_t *scalar(const yaml_event_t *e)
 {
     const char *s = (const char *)e->data.scalar.value;
@@ -170,7 +170,7 @@ static wick_status read_yaml(const char *text, size_t n, const char *where, json
     return st;
 }
 
-/* --- keys of one mapping, as a table ------------------------------------------------------------------------------------------ */
+/* --- keys of one mapping, as a table ------------------------------------------------------------------------------ */
 typedef enum field_kind { F_STR, F_BOOL, F_U32, F_I32, F_U64, F_BYTES, F_LIST, F_FN } field_kind;
 typedef struct field {
     const char *name;
@@ -271,7 +271,7 @@ static wick_status read_fields(const place *p, const char *path, const json_t *m
     return WICK_OK;
 }
 
-/* --- the parts of the file --------------------------------------------------------------------------------------------------- */
+/* --- the parts of the file ---------------------------------------------------------------------------------------- */
 #define OPT(f) offsetof(wick_engine_opts, f)
 
 static wick_status read_precision(const place *p, const char *path, const json_t *v, void *base)

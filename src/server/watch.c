@@ -1,8 +1,8 @@
 /* server/watch.c - one thread that looks after connections while libmicrohttpd does not.
  *
- * A suspended connection is not polled, so its client could leave unnoticed; headers that trickle in never time out. The
- * watch looks at sockets every 50 ms while requests run, and at deadlines every second otherwise. It frees nothing: a
- * connection whose time is up is shut down, and libmicrohttpd then finds it closed. Lock order: list, exchange.
+ * A suspended connection is not polled, so its client could leave unnoticed; headers that trickle in never time out.
+ * The watch looks at sockets every 50 ms while requests run, and at deadlines every second otherwise. It frees nothing:
+ * a connection whose time is up is shut down, and libmicrohttpd then finds it closed. Lock order: list, exchange.
  */
 #include <poll.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* template/jinja.h - Jinja2 as transformers uses it for chat templates, compiled once, rendered in a sandbox.
  *
- * Environment: trim_blocks, lstrip_blocks, keep_trailing_newline=False, lenient Undefined, loopcontrols, tojson without HTML
- * escaping (ensure_ascii=False), raise_exception, strftime_now, {% generation %} ignored. Values are jansson's; key
- * order is kept. Templates come from model files: no access to anything but the values given, and every render runs
+ * Environment: trim_blocks, lstrip_blocks, keep_trailing_newline=False, lenient Undefined, loopcontrols, tojson without
+ * HTML escaping (ensure_ascii=False), raise_exception, strftime_now, {% generation %} ignored. Values are jansson's;
+ * key order is kept. Templates come from model files: no access to anything but the values given, and every render runs
  * under fuel (steps), memory and depth limits. A template is immutable and may be rendered by many threads at once.
  */
 #pragma once

@@ -81,7 +81,7 @@ static jv eval_unary(jrt *rt, const jnode *n)
     return wick_jv_raise(rt, "bad operand type for unary %c: '%s'", n->kind == N_POS ? '+' : '-', wick_jv_type_name(v));
 }
 
-/* --- calls --------------------------------------------------------------------------------------------------------------- */
+/* --- calls -------------------------------------------------------------------------------------------------------- */
 static bool add_dyn_args(jrt *rt, const jcall *c, jargs *a)
 {
     jv l = wick_jv_to_list(rt, wick_jinja_eval(rt, c->dyn_args));

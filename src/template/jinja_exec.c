@@ -87,7 +87,7 @@ static jflow exec_in(jrt *rt, const jnode *body, jframe *f)
     return flow;
 }
 
-/* --- loops ------------------------------------------------------------------------------------------------------------- */
+/* --- loops -------------------------------------------------------------------------------------------------------- */
 /* The next item that the loop's condition keeps; *out is left alone where there is none. */
 static bool loop_raw_next(jrt *rt, jv_loop *lp, jv *out)
 {
@@ -253,7 +253,7 @@ jv wick_jinja_loop_again(jrt *rt, jv_loop *lp, jv iterable)
     return wick_jv_take(rt, mark);
 }
 
-/* --- macros -------------------------------------------------------------------------------------------------------------- */
+/* --- macros ------------------------------------------------------------------------------------------------------- */
 /* Takes the keyword `name` out of the unused ones; JV_MISSING if it was not given. */
 static jv take_kw(const jargs *a, bool *used, const jv_str *name)
 {
@@ -364,7 +364,7 @@ static void exec_call_block(jrt *rt, const jnode *n)
     wick_jv_write(rt, wick_jinja_eval(rt, &with));
 }
 
-/* --- statements ----------------------------------------------------------------------------------------------------------- */
+/* --- statements --------------------------------------------------------------------------------------------------- */
 /* The output of body as text in *out (not when a break passes through). */
 static jflow capture(jrt *rt, const jnode *body, jframe *f, jv *out)
 {

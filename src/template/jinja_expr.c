@@ -30,7 +30,7 @@ static jnode *constant(jparser *p, uint32_t line, jv v)
     return n;
 }
 
-/* --- primary ------------------------------------------------------------------------------------------------------- */
+/* --- primary ------------------------------------------------------------------------------------------------------ */
 static jnode *parse_name(jparser *p, bool with_ns)
 {
     const jtok *t = p->tok;
@@ -127,7 +127,7 @@ static jnode *parse_primary(jparser *p, bool with_ns)
     return wick_jinja_fail(p, t->line, "expected an expression, got %s", wick_jinja_describe(t, got, sizeof(got)));
 }
 
-/* --- postfix: subscripts, calls, filters, tests ----------------------------------------------------------------------- */
+/* --- postfix: subscripts, calls, filters, tests ------------------------------------------------------------------- */
 static jnode *attribute(jparser *p, jnode *obj, uint32_t line)
 {
     const jtok *t = p->tok;
@@ -389,7 +389,7 @@ static jnode *parse_filter_expr(jparser *p, jnode *n)
     return n;
 }
 
-/* --- operators -------------------------------------------------------------------------------------------------------- */
+/* --- operators ---------------------------------------------------------------------------------------------------- */
 static jnode *parse_unary(jparser *p, bool with_filter)
 {
     uint32_t line = p->tok->line;

@@ -320,7 +320,7 @@ FILTER(f_striptags)
     return wick_jv_take(rt, mark);
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------------- */
+/* --- numbers ------------------------------------------------------------------------------------------------------ */
 /* Python's int(text, base) and float(text): blanks around, single underscores between digits. */
 static bool clean_number(const jv_str *s, char *dst, size_t cap)
 {
@@ -474,7 +474,7 @@ FILTER(f_filesizeformat)
     return wick_jv_str(rt, text, strlen(text));
 }
 
-/* --- others ----------------------------------------------------------------------------------------------------------------- */
+/* --- others ------------------------------------------------------------------------------------------------------- */
 static void put_quoted(jrt *rt, jv v, bool query)
 {
     const jv_str *s = wick_jv_tostr(rt, v);

@@ -34,7 +34,7 @@ static jv generator(jrt *rt, const char *name, bool (*force)(jrt *, jv_iter *), 
     return v;
 }
 
-/* --- attribute paths: "a.b.0", a number, or none -------------------------------------------------------------------------- */
+/* --- attribute paths: "a.b.0", a number, or none ------------------------------------------------------------------ */
 static jv follow(jrt *rt, jv item, jv path, jv def)
 {
     if (!jv_given(path) || path.t == JV_NONE) return item;
@@ -63,7 +63,7 @@ static jv folded(jrt *rt, jv v, bool case_sensitive)
     return wick_text_case(rt, v.u.s, CASE_LOWER);
 }
 
-/* --- sorting ------------------------------------------------------------------------------------------------------------------ */
+/* --- sorting ------------------------------------------------------------------------------------------------------ */
 typedef struct keyed {
     jv key, value;
 } keyed;
@@ -281,7 +281,7 @@ FILTER(f_reverse)
     return rt->failed ? l : wick_jv_slice(rt, l, jv_none(), jv_none(), jv_int(-1));
 }
 
-/* --- generators ------------------------------------------------------------------------------------------------------------- */
+/* --- generators --------------------------------------------------------------------------------------------------- */
 static bool force_items(jrt *rt, jv_iter *it)
 {
     jv_growing g = {0};

@@ -157,7 +157,7 @@ static void put_double(jrt *rt, const spec *f, double x, bool percent)
     put_number(rt, f, text, (size_t)n, neg, "");
 }
 
-/* --- the % operator ---------------------------------------------------------------------------------------------------- */
+/* --- the % operator ----------------------------------------------------------------------------------------------- */
 typedef struct percent {
     jrt *rt;
     jv args;
@@ -334,7 +334,7 @@ jv wick_jv_percent(jrt *rt, const jv_str *fmt, jv args)
     return wick_jv_take(rt, mark);
 }
 
-/* --- str.format -------------------------------------------------------------------------------------------------------- */
+/* --- str.format --------------------------------------------------------------------------------------------------- */
 typedef struct formatter {
     jrt *rt;
     const jargs *a;

@@ -474,7 +474,7 @@ bool wick_jv_iter_next(jrt *rt, jv_it *it, jv *out);
 jv wick_jv_to_list(jrt *rt, jv v);
 size_t wick_jv_byte_at(const jv_str *s, size_t cp); /* offset of the cp-th code point (n for n_cp) */
 
-/* --- text of values (jinja_repr.c, jinja_tojson.c, jinja_format.c) ------------------------------------------------- */
+/* --- text of values (jinja_repr.c, jinja_tojson.c, jinja_format.c) ------------------------------------------------ */
 void wick_jv_write(jrt *rt, jv v); /* str(v) to rt->w */
 void wick_jv_write_repr(jrt *rt, jv v);
 const jv_str *wick_jv_tostr(jrt *rt, jv v);

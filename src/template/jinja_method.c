@@ -18,7 +18,7 @@ static bool opt_int(jrt *rt, jv v, int64_t def, int64_t *out)
     return false;
 }
 
-/* --- stripping and splitting ------------------------------------------------------------------------------------------ */
+/* --- stripping and splitting -------------------------------------------------------------------------------------- */
 static bool in_set(uint32_t cp, const jv_str *set)
 {
     if (!set) return wick_text_is_space(cp);
@@ -213,7 +213,7 @@ METHOD(m_rpartition)
     return partition(rt, self, a[0], true);
 }
 
-/* --- searching ----------------------------------------------------------------------------------------------------------- */
+/* --- searching ---------------------------------------------------------------------------------------------------- */
 /* The part of self between the optional code-point positions a[1] and a[2]; false if it is empty by order. */
 static bool window(jrt *rt, jv self, const jv *a, size_t *from, size_t *to)
 {
@@ -369,7 +369,7 @@ METHOD(m_join)
     return wick_jv_take(rt, mark);
 }
 
-/* --- case, padding, classes ------------------------------------------------------------------------------------------------- */
+/* --- case, padding, classes --------------------------------------------------------------------------------------- */
 #define CASE_METHOD(name, how)                    \
     METHOD(name)                                  \
     {                                             \
@@ -531,7 +531,7 @@ static jv m_format_map(jrt *rt, jv self, const jargs *a)
     return wick_jv_str_format(rt, self.u.s, &b);
 }
 
-/* --- dict, list, tuple --------------------------------------------------------------------------------------------------- */
+/* --- dict, list, tuple -------------------------------------------------------------------------------------------- */
 static jv view(jrt *rt, jv self, int kind)
 {
     jv v = jv_make(JV_VIEW);

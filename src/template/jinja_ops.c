@@ -160,7 +160,7 @@ jv wick_jv_binary(jrt *rt, jop op, jv a, jv b)
     return type_error(rt, names[op], a, b);
 }
 
-/* --- attributes ------------------------------------------------------------------------------------------------------ */
+/* --- attributes --------------------------------------------------------------------------------------------------- */
 static bool name_is(const jv_str *s, const char *what)
 {
     return s->n == strlen(what) && memcmp(s->p, what, s->n) == 0;
@@ -301,7 +301,7 @@ jv wick_jv_item(jrt *rt, jv obj, jv key)
     return wick_jv_undef(rt, z ? z : "", wick_jv_type_name(obj), false);
 }
 
-/* --- slices ----------------------------------------------------------------------------------------------------------- */
+/* --- slices ------------------------------------------------------------------------------------------------------- */
 static bool slice_part(jrt *rt, jv v, int64_t *out)
 {
     if (v.t == JV_NONE || wick_jv_as_int(v, out)) return true;

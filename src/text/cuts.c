@@ -1,14 +1,15 @@
 /* text/cuts.c - where a text may be cut before a BPE model sees it, although its tokenizer does not cut there.
  *
- * A merge joins two symbols. Where no merge of the vocabulary has its left half end with character a and its right half begin with
- * character b, nothing is ever joined across "ab": both sides can be encoded alone. Vocabularies made from sentencepiece have no
- * words; cutting their text at such places (before nearly all spaces, and more in scripts without spaces) lets the word cache work
- * and keeps heaps small. The ids do not change.
+ * A merge joins two symbols. Where no merge of the vocabulary has its left half end with character a and its right half
+ * begin with character b, nothing is ever joined across "ab": both sides can be encoded alone. Vocabularies made from
+ * sentencepiece have no words; cutting their text at such places (before nearly all spaces, and more in scripts without
+ * spaces) lets the word cache work and keeps heaps small. The ids do not change.
  *
- * A character that is no piece becomes bytes, the unknown token, which may stand for a run of such characters, or nothing at all.
+ * A character that is no piece becomes bytes, the unknown token, which may stand for a run of such characters, or
+ * nothing at all.
  *
- * Invariant: a set bit may be wrong (two pairs share it), a clear one never is. Symbols are whole characters: a vocabulary that
- * merges byte tokens or the unknown token is not cut.
+ * Invariant: a set bit may be wrong (two pairs share it), a clear one never is. Symbols are whole characters: a
+ * vocabulary that merges byte tokens or the unknown token is not cut.
  */
 #include <string.h>
 #include "text/tok.h"

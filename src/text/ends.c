@@ -1,9 +1,9 @@
 /* text/ends.c - which tokens end a generation, as far as a vocabulary can say.
  *
- * Files name one end, or none, or a wrong one, so that answers run to the length limit. The union of what the files name
- * and of the texts that models are trained to end with is what other programs use too. Two lists: texts that nobody
- * writes, which count whatever the type of the token is; and texts that also occur in ordinary documents ("</s>" is
- * strike-through in HTML, a plain piece of Gemma's vocabulary), which count for control tokens only. */
+ * Files name one end, or none, or a wrong one, so that answers run to the length limit. The union of what the files
+ * name and of the texts that models are trained to end with is what other programs use too. Two lists: texts that
+ * nobody writes, which count whatever the type of the token is; and texts that also occur in ordinary documents ("</s>"
+ * is strike-through in HTML, a plain piece of Gemma's vocabulary), which count for control tokens only. */
 #include <string.h>
 #include "text/tok.h"
 

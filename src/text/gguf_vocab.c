@@ -20,9 +20,9 @@ static bool bracketed(wick_str p)
     return p.n > 2 && ((p.p[0] == '<' && p.p[p.n - 1] == '>') || (p.p[0] == '[' && p.p[p.n - 1] == ']'));
 }
 
-/* The type of a token by the file, or by what it is where the file does not say (type 0, or no list): the tokens that the
- * file names are control tokens, those that are called like bytes are bytes. A text that ends a generation is a control
- * token whatever the file says; some converters call it text. */
+/* The type of a token by the file, or by what it is where the file does not say (type 0, or no list): the tokens that
+ * the file names are control tokens, those that are called like bytes are bytes. A text that ends a generation is a
+ * control token whatever the file says; some converters call it text. */
 static wick_token_type type_of(const wick_vocab_source *v, uint32_t id, wick_str p)
 {
     int32_t said = v->types && v->types[id] >= 1 && v->types[id] <= 6 ? v->types[id] : 0;
@@ -143,8 +143,8 @@ static wick_status gpt2(wick_tokenizer *t, const wick_vocab_source *v, const cha
     return WICK_OK;
 }
 
-/* The unknown token: what the key names, else the first of that type, else by its text. One that is found in text (control
- * or user-defined, as Gemma's) stays so. */
+/* The unknown token: what the key names, else the first of that type, else by its text. One that is found in text
+ * (control or user-defined, as Gemma's) stays so. */
 static void set_unknown(wick_tokenizer *t, const wick_vocab_source *v)
 {
     wick_vocab *o = &t->vocab;

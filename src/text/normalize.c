@@ -242,7 +242,8 @@ static size_t spm_step(const wick_norm *op, const char *p, size_t n, wick_str *t
     return k;
 }
 
-/* Bytes from p on that stand for themselves: ASCII that no rule and no user-defined symbol begins with, but no space. */
+/* Bytes from p on that stand for themselves: ASCII that no rule and no user-defined symbol begins with, but no
+ * space. */
 static size_t spm_plain(const wick_norm *op, const char *p, size_t n)
 {
     size_t i = 0;

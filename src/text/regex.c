@@ -26,7 +26,8 @@
 enum { MAX_PATTERN = 1 << 16, MAX_GROUPS = 100, MAX_SETS = 8, WINDOW = 256 };
 static const uint64_t max_run_ns = 10u * 1000 * 1000 * 1000; /* all matching of one encode call */
 
-/* Outside of sets Oniguruma classifies Latin-1 by a table of its own, where superscripts and fractions are word characters. */
+/* Outside of sets Oniguruma classifies Latin-1 by a table of its own, where superscripts and fractions are word
+ * characters. */
 #define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
 #define LONE_WORD WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 #define IN_WORD "[" LONE_WORD "]"

@@ -1,5 +1,5 @@
-/* text/run.c - the buffers of one run of a tokenizer: ids, spans, the heap of merges. Every stage writes to them; encode.c,
- * which calls the stages, owns them. */
+/* text/run.c - the buffers of one run of a tokenizer: ids, spans, the heap of merges. Every stage writes to them;
+ * encode.c, which calls the stages, owns them. */
 #include <string.h>
 #include "text/tok.h"
 

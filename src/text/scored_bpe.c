@@ -2,8 +2,8 @@
  * sentencepiece's BPE, llama.cpp's "llama" vocabularies, and tiktoken (score = -rank, symbols are bytes).
  *
  * Neighbours lie side by side in the word, so a pair is looked up in place. User-defined symbols are found first and
- * never merge. Unused pieces take part, and are taken apart again at the end. Short words are scanned for their best pair, long ones
- * keep a heap.
+ * never merge. Unused pieces take part, and are taken apart again at the end. Short words are scanned for their best
+ * pair, long ones keep a heap.
  */
 #include <string.h>
 #include "text/tok.h"
@@ -144,7 +144,8 @@ static bool put_unknown(wick_enc *e, const char *p, size_t n, bool *after_unk)
 
 static bool put_piece(wick_enc *e, const char *p, size_t n, bool *after_unk, int depth);
 
-/* An unused piece comes apart into the two that made it: the merges of the piece alone are run again, up to the last. */
+/* An unused piece comes apart into the two that made it: the merges of the piece alone are run again, up to the
+ * last. */
 static bool put_split(wick_enc *e, const char *p, size_t n, bool *after_unk, int depth)
 {
     const wick_vocab *v = &e->t->vocab;

@@ -2,6 +2,6 @@
 #pragma once
 #include "text/tok.h"
 
-/* From pieces, scores and types: the unknown id (which a lattice cannot do without), the byte table, tries of user-defined
- * symbols and of all pieces. */
+/* From pieces, scores and types: the unknown id (which a lattice cannot do without), the byte table, tries of
+ * user-defined symbols and of all pieces. */
 wick_status wick_spm_prepare(wick_tokenizer *t, bool needs_unk, const char *where, wick_err *err) WICK_MUST_CHECK;

@@ -1,6 +1,7 @@
 /* text/tekken.c - tekken.json, Mistral's own form of a vocabulary: special tokens first, then ranked byte strings.
  *
- *   config         pattern, default_vocab_size (ids in all), default_num_special_tokens (ids before the first rank), version
+ *   config         pattern, default_vocab_size (ids in all), default_num_special_tokens (ids before the first rank),
+ *                  version
  *   vocab          [{"rank", "token_bytes" in base64, ...}]; more than the ids have room for, the rest is not used
  *   special_tokens [{"rank", "token_str", ...}]; absent before version 7, where the list below holds
  * Text is cut by the pattern and merged by rank, as in tiktoken files; `<s>` stands before it. */

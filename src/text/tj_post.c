@@ -1,8 +1,8 @@
 /* text/tj_post.c - post-processors and added tokens of a tokenizer.json.
  *
- * For one sequence every post-processor is a list of ids with the text somewhere in it (-1). A Sequence of them hands on what
- * `tokenizers` does: after a template each of its items is a sequence of its own, so a template behind one that adds a single
- * token sees two, and is asked for its pair.
+ * For one sequence every post-processor is a list of ids with the text somewhere in it (-1). A Sequence of them hands
+ * on what `tokenizers` does: after a template each of its items is a sequence of its own, so a template behind one that
+ * adds a single token sees two, and is asked for its pair.
  */
 #include <string.h>
 #include "base/json.h"
@@ -98,7 +98,8 @@ static uint32_t part_at(const post_list *l, uint32_t which)
     return i;
 }
 
-/* A template over the sequences that there are; three and more, which `tokenizers` has no template for, count as one. */
+/* A template over the sequences that there are; three and more, which `tokenizers` has no template for, count as
+ * one. */
 static wick_status fill_template(const wick_tokenizer *t, const post_list *acc, const post_list *items, post_list *out,
                                  const char *where, wick_err *err)
 {

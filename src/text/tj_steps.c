@@ -210,8 +210,8 @@ static const struct {
     {"Whitespace", PRE_SPLIT},
 };
 
-/* A run of one script. Kana and the long-vowel mark count as Han; spaces and what has no script go with what precedes them, and are lost
- * where nothing does, as in `tokenizers`. */
+/* A run of one script. Kana and the long-vowel mark count as Han; spaces and what has no script go with what precedes
+ * them, and are lost where nothing does, as in `tokenizers`. */
 static wick_status scripts_pattern(wick_regex **out, const char *where, wick_err *err)
 {
     static const char *const names[] = {"Common",

@@ -208,7 +208,9 @@ typedef enum wick_dec_kind {
 typedef struct wick_dec {
     wick_dec_kind kind;
     wick_str a,
-        b; /* REPLACE: find, with; METASPACE: replacement; WORDPIECE: prefix; BPE: suffix; STRIP: character; CTC: pad, delimiter */
+        /* REPLACE: find, with; METASPACE: replacement; WORDPIECE: prefix; BPE: suffix; STRIP: character; CTC: pad,
+         * delimiter */
+        b;
     wick_regex *regex;
     bool flag;    /* METASPACE: first token loses its marks; WORDPIECE, CTC: cleanup; SPM: first token loses one mark */
     bool squeeze; /* SPM: every leading mark goes */

@@ -44,8 +44,9 @@ wick_status wick_tokenizer_from_spm(wick_tokenizer **out, const void *proto, siz
                                     wick_err *err) WICK_MUST_CHECK;
 wick_status wick_tokenizer_from_vocab(wick_tokenizer **out, const wick_vocab_source *v, const char *where,
                                       wick_err *err) WICK_MUST_CHECK;
-/* A model folder: tokenizer.json, else tokenizer.model (tiktoken files too where present), with tokenizer_config.json and
- * special_tokens_map.json (bos/eos tokens, add_bos_token, extra added tokens). WICK_E_MODEL_NOT_FOUND if it has none. */
+/* A model folder: tokenizer.json, else tokenizer.model (tiktoken files too where present), with tokenizer_config.json
+ * and special_tokens_map.json (bos/eos tokens, add_bos_token, extra added tokens). WICK_E_MODEL_NOT_FOUND if it has
+ * none. */
 wick_status wick_tokenizer_open_dir(wick_tokenizer **out, const char *dir, wick_err *err) WICK_MUST_CHECK;
 void wick_tokenizer_free(wick_tokenizer *t);
 

@@ -1,7 +1,8 @@
 /* text/trie.h - a byte trie: longest and all prefixes of a text that are in a set of strings.
  *
- * While strings are added, edges live in one hash table (node, byte) -> node. A large set is packed when it is complete: a double
- * array, where the child of a node by a byte is at base + byte if its `check` says so, one cache line a step.
+ * While strings are added, edges live in one hash table (node, byte) -> node. A large set is packed when it is
+ * complete: a double array, where the child of a node by a byte is at base + byte if its `check` says so, one cache
+ * line a step.
  */
 #pragma once
 #include <stdbool.h>

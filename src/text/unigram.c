@@ -1,8 +1,8 @@
 /* text/unigram.c - the Unigram model: the best path through all pieces that occur in a word.
  *
  * One pass from left to right keeps, for each byte offset, the best score of a path that ends there. `tokenizers`
- * adds in double; sentencepiece in float (model.f32), starting from zero again where a score falls below -100,000 so that
- * long texts keep their precision, and it prefers user-defined symbols.
+ * adds in double; sentencepiece in float (model.f32), starting from zero again where a score falls below -100,000 so
+ * that long texts keep their precision, and it prefers user-defined symbols.
  */
 #include <float.h>
 #include <string.h>

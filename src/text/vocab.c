@@ -167,7 +167,8 @@ wick_status wick_tok_add_hashed(wick_tokenizer *t, uint32_t id, wick_str piece, 
     return WICK_OK;
 }
 
-/* Lists of steps live in the arena as arrays of WICK_TOK_MAX_OPS, made at first use: no pointer to a step goes stale. */
+/* Lists of steps live in the arena as arrays of WICK_TOK_MAX_OPS, made at first use: no pointer to a step goes
+ * stale. */
 static void *add_op(wick_tokenizer *t, void **list, uint32_t *n, size_t size)
 {
     if (!*list) *list = wick_arena_array(&t->arena, WICK_TOK_MAX_OPS, size);

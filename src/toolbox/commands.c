@@ -1,8 +1,9 @@
 /* toolbox/commands.c - programs as tools: {"command": ["weather", "--json"], "parameters": {...}}.
  *
- * The program gets the arguments of the call as a JSON object on its standard input, and what it prints is the result. "{name}" as
- * a whole element of the command becomes the value of that argument instead. No shell is involved, so a value stays one
- * word whatever it holds. A status other than 0 is an error, with the end of what was printed on standard error. */
+ * The program gets the arguments of the call as a JSON object on its standard input, and what it prints is the result.
+ * "{name}" as a whole element of the command becomes the value of that argument instead. No shell is involved, so a
+ * value stays one word whatever it holds. A status other than 0 is an error, with the end of what was printed on
+ * standard error. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* toolbox/files.c - the built-in tools read_file and list_files: only below given folders.
  *
- * A path is resolved with all its links first, and what comes out must lie below a folder, which was resolved when the tool was
- * made. The file is then opened without following a last link, and where the system can tell, the name of what was opened is
- * compared once more, so that a link put in place meanwhile leads nowhere. Only regular files are read, up to a size. */
+ * A path is resolved with all its links first, and what comes out must lie below a folder, which was resolved when the
+ * tool was made. The file is then opened without following a last link, and where the system can tell, the name of what
+ * was opened is compared once more, so that a link put in place meanwhile leads nowhere. Only regular files are read,
+ * up to a size. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

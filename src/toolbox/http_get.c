@@ -1,8 +1,10 @@
-/* toolbox/http_get.c - the built-in tool http_get: only given hosts, and never an address of this machine or its network.
+/* toolbox/http_get.c - the built-in tool http_get: only given hosts, and never an address of this machine or its
+ * network.
  *
- * A host is compared by name; "*.example.org" allows what is below it. The address that the name leads to is looked at when the
- * connection is made, not before, so a name that points inside does not get there. An address that the configuration itself
- * names, digits and all, is meant. Redirects are not followed; the model may ask for the place that they name. */
+ * A host is compared by name; "*.example.org" allows what is below it. The address that the name leads to is looked at
+ * when the connection is made, not before, so a name that points inside does not get there. An address that the
+ * configuration itself names, digits and all, is meant. Redirects are not followed; the model may ask for the place
+ * that they name. */
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
@@ -76,7 +78,7 @@ static bool host_allowed(const fetch *f, const char *host, bool *literal)
     return false;
 }
 
-/* --- one transfer -------------------------------------------------------------------------------------------------------------- */
+/* --- one transfer ------------------------------------------------------------------------------------------------- */
 typedef struct transfer {
     const wick_tool_job *call;
     wick_buf body;

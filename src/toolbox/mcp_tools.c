@@ -1,8 +1,8 @@
 /* toolbox/mcp_tools.c - the tools of an MCP server, each as a tool of the set.
  *
- * The connection is shared by all of its tools. When it breaks, calls under way fail, and the next call opens it again; a server
- * that changes its list of tools meanwhile is seen with the list of the beginning. What a result holds besides text (images,
- * sounds, resources) is named in words, since a text model reads it. */
+ * The connection is shared by all of its tools. When it breaks, calls under way fail, and the next call opens it again;
+ * a server that changes its list of tools meanwhile is seen with the list of the beginning. What a result holds besides
+ * text (images, sounds, resources) is named in words, since a text model reads it. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -36,7 +36,7 @@ static void free_remote(void *user)
     wick_free(r);
 }
 
-/* --- the connection ------------------------------------------------------------------------------------------------------------ */
+/* --- the connection ----------------------------------------------------------------------------------------------- */
 static wick_status connect(wick_mcp_box *m, wick_mcp_client **out, wick_err *err)
 {
     const wick_mcp_client_opts o = {.name = m->name,
@@ -81,7 +81,7 @@ static void let_go(wick_mcp_box *m, bool broken)
     wick_lock_drop(&m->lock);
 }
 
-/* --- results ------------------------------------------------------------------------------------------------------------------- */
+/* --- results ------------------------------------------------------------------------------------------------------ */
 static void add_block(const json_t *block, wick_buf *out)
 {
     const char *type = json_string_value(json_object_get(block, "type"));
@@ -133,7 +133,7 @@ static wick_status call_remote(void *user, const wick_tool_job *call, wick_buf *
     return st;
 }
 
-/* --- opening --------------------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------------------------------ */
 static bool is_safe(const wick_mcp_box *m, const json_t *tool)
 {
     const char *name = json_string_value(json_object_get(tool, "name"));

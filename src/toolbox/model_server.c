@@ -16,7 +16,7 @@
 
 enum { STOP_MAX = 16, MAX_TOKENS = 1024 };
 
-/* --- generating --------------------------------------------------------------------------------------------------------------- */
+/* --- generating --------------------------------------------------------------------------------------------------- */
 typedef struct job {
     wick_mcp_call *call;
     uint32_t max_tokens;
@@ -137,7 +137,7 @@ static wick_status tool_complete(void *user, wick_mcp_call *c, wick_err *err)
     return generate(user, c, false, err);
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------------------- */
+/* --- numbers ------------------------------------------------------------------------------------------------------ */
 static wick_status encode(const wick_engine *e, const char *text, int32_t **ids, size_t *n, wick_err *err)
 {
     const wick_tokenizer *t = wick_engine_tokenizer(e);
@@ -258,7 +258,7 @@ static wick_status tool_shell(void *user, wick_mcp_call *c, wick_err *err)
     return st;
 }
 
-/* --- resources and prompts ----------------------------------------------------------------------------------------------------- */
+/* --- resources and prompts ---------------------------------------------------------------------------------------- */
 static wick_status read_models(void *user, wick_mcp_call *c, wick_err *err)
 {
     const wick_model_source *s = user;
@@ -294,7 +294,7 @@ static wick_status prompt_text(void *user, wick_mcp_call *c, wick_err *err)
     return st;
 }
 
-/* --- the server ------------------------------------------------------------------------------------------------------------------ */
+/* --- the server --------------------------------------------------------------------------------------------------- */
 static const struct {
     const char *definition;
     wick_mcp_handler fn;

@@ -1,4 +1,5 @@
-/* toolbox/model_server.h - models as an MCP server: tools chat, complete, embed and tokenize, models as resources, prompts.
+/* toolbox/model_server.h - models as an MCP server: tools chat, complete, embed and tokenize, models as resources,
+ * prompts.
  *
  * Whoever has models gives them through a wick_model_source: the CLI has one, the server its registry. */
 #pragma once
@@ -7,7 +8,8 @@
 
 typedef struct wick_model_source {
     void *ctx;
-    /* A loaded model by its id (NULL: the default), held until give. WICK_E_MODEL_NOT_FOUND, or why it does not load. */
+    /* A loaded model by its id (NULL: the default), held until give. WICK_E_MODEL_NOT_FOUND, or why it does not
+     * load. */
     wick_status (*take)(void *ctx, const char *id, wick_engine **e, wick_chat **chat, void **hold, wick_err *err);
     void (*give)(void *ctx, void *hold);
     json_t *(*models)(void *ctx); /* [{"id", ...}]: a new array */

@@ -9,7 +9,7 @@
 
 enum { FILE_MAX_BYTES = 4 << 20, SERVERS_MAX = 64 };
 
-/* --- texts ------------------------------------------------------------------------------------------------------------------ */
+/* --- texts -------------------------------------------------------------------------------------------------------- */
 wick_status wick_toolbox_text(const json_t *v, const char *where, const wick_toolbox_opts *o, char **out, wick_err *err)
 {
     const char *s = json_string_value(v);
@@ -107,7 +107,7 @@ wick_status wick_toolbox_env(const json_t *more, const char *where, const wick_t
     return WICK_OK;
 }
 
-/* --- the file ------------------------------------------------------------------------------------------------------------------ */
+/* --- the file ----------------------------------------------------------------------------------------------------- */
 static wick_status part(const json_t *config, const char *key, json_t **out, wick_err *err)
 {
     *out = json_object_get(config, key);

@@ -1,26 +1,27 @@
-/* toolbox/toolbox.h - tools that somebody configured, as a toolset for the tool loop: MCP servers, commands, built-in ones.
+/* toolbox/toolbox.h - tools that somebody configured, as a toolset for the tool loop: MCP servers, commands, built-in
+ * ones.
  *
  * One JSON file says what there is:
  *
- *   {"mcpServers": {"files": {"command": "npx", "args": [...], "env": {...}, "cwd": "..."}, "web": {"url": "...", "headers": {...}}},
- *    "commands": {"weather": {"description": "...", "parameters": {...}, "command": ["weather", "--json"], "safe": true}},
- *    "builtin": {"calculate": true, "time": true, "read_file": {"folders": ["docs"]}, "list_files": {"folders": ["docs"]},
- *                "http_get": {"hosts": ["example.org"]}}}
+ *   {"mcpServers": {"files": {"command": "npx", "args": [...], "env": {...}, "cwd": "..."}, "web": {"url": "...",
+ *    "headers": {...}}}, "commands": {"weather": {"description": "...", "parameters": {...}, "command": ["weather",
+ *    "--json"], "safe": true}}, "builtin": {"calculate": true, "time": true, "read_file": {"folders": ["docs"]},
+ *                "list_files": {"folders": ["docs"]}, "http_get": {"hosts": ["example.org"]}}}
  *
- * "mcpServers" (VS Code writes "servers") has the shape that Claude Desktop, Cursor and VS Code share. A server may also say
- * "disabled": true, "timeout": seconds, "safe": true or a list of tools that may run without being asked for, "protocol".
- * Nothing is on that the file does not name.
+ * "mcpServers" (VS Code writes "servers") has the shape that Claude Desktop, Cursor and VS Code share. A server may
+ * also say "disabled": true, "timeout": seconds, "safe": true or a list of tools that may run without being asked for,
+ * "protocol". Nothing is on that the file does not name.
  *
- * A tool whose name is taken gets its server's name in front: files_read. MCP servers stay connected until the toolbox is
- * closed; one that breaks gives error results, and its next call connects again. */
+ * A tool whose name is taken gets its server's name in front: files_read. MCP servers stay connected until the toolbox
+ * is closed; one that breaks gives error results, and its next call connects again. */
 #pragma once
 #include "chat/tools.h"
 
 typedef struct wick_toolbox wick_toolbox;
 
 typedef struct wick_toolbox_opts {
-    /* Variables of the environment that programs get, besides those that the file names: "NAME=value", ends with NULL. The
-     * library does not read the environment. PATH is looked for here too. NULL: nothing. */
+    /* Variables of the environment that programs get, besides those that the file names: "NAME=value", ends with NULL.
+     * The library does not read the environment. PATH is looked for here too. NULL: nothing. */
     const char *const *env;
     /* The value of ${NAME} and ${env:NAME} in the file's texts, or NULL. May itself be NULL: such texts are errors. */
     const char *(*variable)(void *ctx, const char *name);
@@ -38,5 +39,6 @@ wick_status wick_toolbox_load(wick_toolbox **out, const char *text_or_path, cons
 void wick_toolbox_close(wick_toolbox *b); /* no call may be under way; NULL is fine */
 const wick_toolset *wick_toolbox_tools(const wick_toolbox *b);
 
-/* One row for each MCP server: {"name", "version", "server", "capabilities", "instructions", "tools": [...]}; a new array. */
+/* One row for each MCP server: {"name", "version", "server", "capabilities", "instructions", "tools": [...]}; a new
+ * array. */
 json_t *wick_toolbox_servers(wick_toolbox *b);

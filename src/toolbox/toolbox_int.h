@@ -1,5 +1,5 @@
-/* toolbox/toolbox_int.h - shared by the files of the toolbox: toolbox.c reads the file, mcp_tools.c servers, commands.c programs,
- * files.c, http_get.c and calculate.c the built-in tools. */
+/* toolbox/toolbox_int.h - shared by the files of the toolbox: toolbox.c reads the file, mcp_tools.c servers, commands.c
+ * programs, files.c, http_get.c and calculate.c the built-in tools. */
 #pragma once
 #include "base/str.h"
 #include "toolbox/toolbox.h"

@@ -1,4 +1,5 @@
-/* The tools that come with Wick, and the gates around them: expressions, folders, addresses, the file of tools, programs. */
+/* The tools that come with Wick, and the gates around them: expressions, folders, addresses, the file of tools,
+ * programs. */
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,7 +72,7 @@ static void test_addresses(void **state)
     }
 }
 
-/* --- folders ---------------------------------------------------------------------------------------------------------------- */
+/* --- folders ------------------------------------------------------------------------------------------------------ */
 static char root[64];
 
 static void put(const char *name, const char *text)

@@ -2,8 +2,9 @@
  *
  * A tile is some tokens of one sequence times the query heads that share a KV head. The context is cut into chunks of
  * WICK_ATTN_SPLIT positions, at multiples of it. Within a chunk the softmax runs block by block; chunks are merged in
- * rising order. That order is a function of the query's position alone, so a query's result does not depend on the tile that it
- * is in, on how the prompt was cut, or on whether the chunks of a long context went to several threads (`split`).
+ * rising order. That order is a function of the query's position alone, so a query's result does not depend on the tile
+ * that it is in, on how the prompt was cut, or on whether the chunks of a long context went to several threads
+ * (`split`).
  */
 #include "backend/cpu/attn.h"
 

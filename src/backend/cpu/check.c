@@ -1,5 +1,6 @@
-/* backend/cpu/check.c - what a plan must be before it may be loaded: ops that exist, shapes that fit together, sizes that no
- * multiplication here overflows. Plans are made from files, so everything that the nodes rely on is said here. */
+/* backend/cpu/check.c - what a plan must be before it may be loaded: ops that exist, shapes that fit together, sizes
+ * that no multiplication here overflows. Plans are made from files, so everything that the nodes rely on is said
+ * here. */
 #include "backend/cpu/cpu.h"
 
 typedef struct shape {

@@ -1,9 +1,9 @@
 /* backend/cpu/compile.c - from the plan's ops to the program's nodes.
  *
- * A node is one op with its surroundings: the row ops (NORM, ADD, COPY) that stand before it run in the same pass over the rows
- * that prepares its input; a NORM whose result nobody else reads never reaches a register; an ADD right behind it, of a
- * result that nobody else reads, runs in the last product's tiles. What matches no pattern runs as it is written.
- * With a tap, nothing is fused: every op's register can be seen.
+ * A node is one op with its surroundings: the row ops (NORM, ADD, COPY) that stand before it run in the same pass over
+ * the rows that prepares its input; a NORM whose result nobody else reads never reaches a register; an ADD right behind
+ * it, of a result that nobody else reads, runs in the last product's tiles. What matches no pattern runs as it is
+ * written. With a tap, nothing is fused: every op's register can be seen.
  */
 #include <string.h>
 

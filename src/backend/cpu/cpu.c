@@ -1,5 +1,6 @@
-/* backend/cpu/cpu.c - the CPU backend as the engine sees it: one const struct of functions. What they do is elsewhere: compile.c,
- * step.c, kv.c, weights.c; here are open and close, load and unload, and what is said about a loaded model. */
+/* backend/cpu/cpu.c - the CPU backend as the engine sees it: one const struct of functions. What they do is elsewhere:
+ * compile.c, step.c, kv.c, weights.c; here are open and close, load and unload, and what is said about a loaded
+ * model. */
 #include "backend/cpu/cpu.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* backend/cpu/cpu.h - the CPU backend's own structures: a loaded model, its program, one step, one thread of a step.
  *
- * compile.c turns the plan into nodes: an op with the row ops before it and the residual add after it, where they match.
- * step.c checks a batch, lays out its tokens and walks the nodes in one parallel region; node_*.c hold what nodes do.
- * Every thread walks the same nodes and passes the same barriers; work inside a node is handed out in chunks.
+ * compile.c turns the plan into nodes: an op with the row ops before it and the residual add after it, where they
+ * match. step.c checks a batch, lays out its tokens and walks the nodes in one parallel region; node_*.c hold what
+ * nodes do. Every thread walks the same nodes and passes the same barriers; work inside a node is handed out in chunks.
  */
 #pragma once
 #include "backend/backend.h"
@@ -17,8 +17,8 @@ enum {
     WICK_SMALL_ROWS = 8 /* so many rows each thread may prepare for itself: see small_batch in work.c */
 };
 
-/* Floats from one row of a node's inner rows to the next. Not a multiple of a page: the tiles of many rows are written in
- * turn, and would all fall into one set of the cache. */
+/* Floats from one row of a node's inner rows to the next. Not a multiple of a page: the tiles of many rows are written
+ * in turn, and would all fall into one set of the cache. */
 static inline uint32_t wick_row_stride(uint32_t width)
 {
     return width % 256 == 0 ? width + 16 : width;

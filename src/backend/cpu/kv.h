@@ -1,8 +1,8 @@
 /* backend/cpu/kv.h - what sequences keep between steps: blocks of KV with reference counts, and recurrent states.
  *
- * A block holds WICK_KV_BLOCK positions of one cache (all its KV heads), so that a windowed layer can let go of blocks that
- * the others keep. Forks share blocks; who writes to a shared block gets a copy first (wick_seq_reserve). States are
- * copied by a fork, and cannot go back: such a sequence truncates to 0 or to its length only.
+ * A block holds WICK_KV_BLOCK positions of one cache (all its KV heads), so that a windowed layer can let go of blocks
+ * that the others keep. Forks share blocks; who writes to a shared block gets a copy first (wick_seq_reserve). States
+ * are copied by a fork, and cannot go back: such a sequence truncates to 0 or to its length only.
  *
  * A windowed cache keeps WICK_KV_SLACK positions more than its window, so that a sequence can be truncated, or forked,
  * that far back; further back is refused.

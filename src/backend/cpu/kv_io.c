@@ -1,6 +1,7 @@
-/* backend/cpu/kv_io.c - positions of a sequence to plain arrays and back: [cache][k then v][kv_head][position][dim], float16
- * where the cache is float16, else float32 (both keep every value of their cache types). STATE caches follow as their
- * float32 values; a state belongs to one length, so they are written only if the range ends at the sequence's end. */
+/* backend/cpu/kv_io.c - positions of a sequence to plain arrays and back: [cache][k then v][kv_head][position][dim],
+ * float16 where the cache is float16, else float32 (both keep every value of their cache types). STATE caches follow as
+ * their float32 values; a state belongs to one length, so they are written only if the range ends at the sequence's
+ * end. */
 #include <string.h>
 
 #include "backend/cpu/kv.h"

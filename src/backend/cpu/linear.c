@@ -1,4 +1,5 @@
-/* backend/cpu/linear.c - the linear layer's interface: a packed matrix, its activations, the loop over tiles and blocks.
+/* backend/cpu/linear.c - the linear layer's interface: a packed matrix, its activations, the loop over tiles and
+ * blocks.
  *
  * Apart from the kernels because this loop is the same for every instruction set: it unpacks a block of one or two
  * tiles to a buffer that stays in the first-level cache and runs every panel of activation rows over it. What a
@@ -288,8 +289,8 @@ static void fetch_outputs(const mul_state *s, uint32_t row0, uint32_t n_rows, ui
 #endif
 }
 
-/* All panels over the block of tiles [tile, tile + n_real) that lies unpacked; its first superblock is sb. Each panel begins at
- * zero with the first block and is stored behind the last one. */
+/* All panels over the block of tiles [tile, tile + n_real) that lies unpacked; its first superblock is sb. Each panel
+ * begins at zero with the first block and is stored behind the last one. */
 static void run_panels(const mul_state *s, uint32_t tile, uint32_t n_real, uint32_t sb, uint32_t n)
 {
     const wick_lin *l = s->l;

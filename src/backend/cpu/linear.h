@@ -20,7 +20,8 @@ typedef struct wick_lin_isa {
     const struct wick_lin_kernels *kernels; /* private */
 } wick_lin_isa;
 
-/* The best instruction set for this processor, or the one named (NULL: best). WICK_E_BAD_PARAMETER lists those that exist. */
+/* The best instruction set for this processor, or the one named (NULL: best). WICK_E_BAD_PARAMETER lists those that
+ * exist. */
 wick_status wick_lin_isa_pick(const wick_lin_isa **out, const char *name, wick_err *err) WICK_MUST_CHECK;
 
 /* Packing: first ask the size, then pack into memory of that size, aligned to 64 (it may be a mapped cache file later).
@@ -35,14 +36,16 @@ uint32_t wick_lin_n_tiles(const wick_lin *l); /* ceil(n_out / WICK_LIN_TILE) */
 uint32_t wick_lin_n_out(const wick_lin *l);
 uint32_t wick_lin_n_in(const wick_lin *l);
 
-/* Activations in the form that the kernels want (floats, int8 groups with scale and scaled sum, hi + lo). One prepared block of
- * rows serves all products over the same input whose weights have the same `act_key` (isa, precision, group). */
+/* Activations in the form that the kernels want (floats, int8 groups with scale and scaled sum, hi + lo). One prepared
+ * block of rows serves all products over the same input whose weights have the same `act_key` (isa, precision,
+ * group). */
 uint32_t wick_lin_act_key(const wick_lin *l);
 uint64_t wick_lin_act_bytes(const wick_lin *l, uint32_t n_rows); /* aligned to 64 */
 void wick_lin_act_prepare(const wick_lin *l, const float *x, uint64_t x_stride, uint32_t m0, uint32_t m1,
                           uint32_t n_rows, void *act); /* rows m0..m1 of n_rows */
 
-/* y[m * y_stride + n] = product for all n_rows rows and the outputs of tiles [t0, t1); `scratch` is per thread, aligned to 64. */
+/* y[m * y_stride + n] = product for all n_rows rows and the outputs of tiles [t0, t1); `scratch` is per thread, aligned
+ * to 64. */
 uint64_t wick_lin_scratch_bytes(const wick_lin *l, uint32_t n_rows);
 void wick_lin_mul(const wick_lin *l, const void *act, uint32_t n_rows, float *y, uint64_t y_stride, uint32_t t0,
                   uint32_t t1, void *scratch);

@@ -11,9 +11,9 @@
  * One form serves every kernel and every instruction set. Inputs are padded to a multiple of 64 with zero scales.
  *
  * Arithmetic, the same for every kernel, so that a row's result never depends on how the work was cut. For one output:
- *   integer: activations have one scale sx for a chunk of 64 inputs. t = 0; for each block of the chunk (16, 32 or 64 inputs,
- *            never across a group) a = sum of (code - zero) * xq, exact, and t = fma(float(a), d, t); where a bias is
- *            stored, zero is 0 and t = fma(b, float(sum(xq)), t). Then y = fma(t, sx, y).
+ *   integer: activations have one scale sx for a chunk of 64 inputs. t = 0; for each block of the chunk (16, 32 or 64
+ *            inputs, never across a group) a = sum of (code - zero) * xq, exact, and t = fma(float(a), d, t); where a
+ *            bias is stored, zero is 0 and t = fma(b, float(sum(xq)), t). Then y = fma(t, sx, y).
  *   float:   for each block a = fma chain of (code - centre) * x; y = fma(d, a, y); y = fma(b + centre * d, sum(x), y)
  * with w = d * code + b, or d * (code - zero) where no bias is stored. Blocks in the order of the inputs, y from 0.
  * The accumulators of a start at `start` = -zero * sum(xq), which costs the kernels nothing.
@@ -53,7 +53,8 @@ typedef enum wick_lin_scale {
     WICK_LIN_SCALE_F32,
     WICK_LIN_SCALE_F16,
     WICK_LIN_SCALE_BF16, /* [group][16], then the biases likewise */
-    WICK_LIN_SCALE_SUB /* f16 d[16], f16 dmin[16], then s8 scale[group][16], then s8 min[group][16]: w = d*sc*q - dmin*m */
+    /* f16 d[16], f16 dmin[16], then s8 scale[group][16], then s8 min[group][16]: w = d*sc*q - dmin*m */
+    WICK_LIN_SCALE_SUB
 } wick_lin_scale;
 
 typedef enum wick_lin_lut { WICK_LIN_LUT_NONE, WICK_LIN_LUT_E2M1, WICK_LIN_LUT_IQ4NL } wick_lin_lut;
@@ -73,7 +74,8 @@ typedef struct wick_lin_fmt {
 } wick_lin_fmt;
 
 /* A block of one panel (up to mr rows of activations) times one unpacked block of nt tiles. The order inside `q` and
- * `codes` is a table's own affair: its prep_int, unpack_int, mul_int and gemv_int agree on it (lin_neon.h has another). */
+ * `codes` is a table's own affair: its prep_int, unpack_int, mul_int and gemv_int agree on it (lin_neon.h has
+ * another). */
 typedef struct wick_lin_args {
     const int8_t *q;      /* integer: [chunk][hi, lo if fine][16][mr][4] */
     const float *x;       /* float: [k][mr] */
@@ -87,8 +89,8 @@ typedef struct wick_lin_args {
     uint32_t mr, nt, n_chunks, block;
     bool fine, wide, has_bias;
     uint8_t top; /* no code is above */
-    /* 4-bit codes where they lie in each tile, instead of `codes`, for a table with `in_place`: chunks of 512 bytes, `skip`
-     * bytes of scales before the first of every `run` chunks; the first scales are behind us. */
+    /* 4-bit codes where they lie in each tile, instead of `codes`, for a table with `in_place`: chunks of 512 bytes,
+     * `skip` bytes of scales before the first of every `run` chunks; the first scales are behind us. */
     const uint8_t *packed[WICK_LIN_NT_MAX];
     uint32_t skip, run;
     /* Packed bytes that will be unpacked next, to be fetched meanwhile: so many of each tile for each chunk; 0: none.
@@ -127,7 +129,8 @@ typedef struct wick_lin_kernels {
     bool in_place;             /* mul_int reads 4-bit codes without a table where they are packed */
     void (*prep_int)(const wick_lin_prep_args *a);
     void (*prep_float)(const wick_lin_prep_args *a);
-    /* n_super superblocks of one tile to its lane of the block (codes or c, d, b as in wick_lin_args); codes NULL: scales only. */
+    /* n_super superblocks of one tile to its lane of the block (codes or c, d, b as in wick_lin_args); codes NULL:
+     * scales only. */
     void (*unpack_int)(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, uint8_t *codes,
                        float *d, float *b);
     void (*unpack_float)(const wick_lin_fmt *f, const uint8_t *src, uint32_t n_super, uint32_t nt, float *c, float *d,

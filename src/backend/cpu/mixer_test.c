@@ -1,4 +1,5 @@
-/* MOE, MLA, CONV, MAMBA1, MAMBA2, DELTA: against double precision as plan.h words them, and bit for bit however the prompt is cut. */
+/* MOE, MLA, CONV, MAMBA1, MAMBA2, DELTA: against double precision as plan.h words them, and bit for bit however the
+ * prompt is cut. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* backend/cpu/moe_route.c - the routing rules of MoE, in plain C: a few hundred values per token. Apart from node_moe.c because
- * this is arithmetic that a table of cases can test, and that is scheduling. */
+/* backend/cpu/moe_route.c - the routing rules of MoE, in plain C: a few hundred values per token. Apart from node_moe.c
+ * because this is arithmetic that a table of cases can test, and that is scheduling. */
 #include "backend/cpu/moe_route.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* backend/cpu/node.c - what planning a node is made of: the memory that it needs, the matrices and ropes that it uses. Apart
- * from compile.c, which calls the planners of all nodes, so that those call downwards only. */
+/* backend/cpu/node.c - what planning a node is made of: the memory that it needs, the matrices and ropes that it uses.
+ * Apart from compile.c, which calls the planners of all nodes, so that those call downwards only. */
 #include "backend/cpu/cpu.h"
 
 void wick_need(uint64_t *have, uint64_t bytes)

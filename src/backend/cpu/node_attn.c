@@ -1,5 +1,5 @@
-/* backend/cpu/node_attn.c - ATTN: q, k, v side by side; norms, rope and the write to the cache; attention; the output product
- * with the residual. wide: [n][q (and gates) | k | v | attention output]. */
+/* backend/cpu/node_attn.c - ATTN: q, k, v side by side; norms, rope and the write to the cache; attention; the output
+ * product with the residual. wide: [n][q (and gates) | k | v | attention output]. */
 #include "backend/cpu/attn.h"
 
 #include <math.h>

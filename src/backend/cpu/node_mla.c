@@ -1,6 +1,6 @@
-/* backend/cpu/node_mla.c - MLA: latent attention in its absorbed form. The cache holds latent rows only; queries are taken into
- * the latent space by k_b, attention runs there with one KV head for all query heads, and v_b takes the result out.
- * wide: q_a [q_rank] | kv_a [kv_rank + rope] | q [heads][nope + rope] | latent q [heads][kv_rank + rope] |
+/* backend/cpu/node_mla.c - MLA: latent attention in its absorbed form. The cache holds latent rows only; queries are
+ * taken into the latent space by k_b, attention runs there with one KV head for all query heads, and v_b takes the
+ * result out. wide: q_a [q_rank] | kv_a [kv_rank + rope] | q [heads][nope + rope] | latent q [heads][kv_rank + rope] |
  * latent out [heads][kv_rank] | out [heads][v_dim].
  */
 #include <string.h>

@@ -1,5 +1,5 @@
-/* backend/cpu/node_mlp.c - MLP: gate and up side by side with the activation in the same tiles, then down with the residual.
- * wide: [n][width], gate (and the result) first. Three barriers, two for single rows. */
+/* backend/cpu/node_mlp.c - MLP: gate and up side by side with the activation in the same tiles, then down with the
+ * residual. wide: [n][width], gate (and the result) first. Three barriers, two for single rows. */
 #include "backend/cpu/cpu.h"
 
 static void gate_up(wick_cpu_step *s, const wick_node *n, wick_lane *t, const void *act)

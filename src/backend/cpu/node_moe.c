@@ -3,8 +3,8 @@
  * An assignment is a pair (token, rank). Assignments are sorted by expert (then token), so that an expert's rows lie
  * together and its weights are read once for all of them. A token's result adds its experts in the order of their
  * ranks: it does not depend on the other tokens.
- * wide: logits [n][E] | gate and up [n k][2 ff] | down [n k][n_embd] | shared gate and up [n][2 sff] | shared out [n][n_embd] |
- * shared gate [n][16]. act: the source's rows, then the experts' rows.
+ * wide: logits [n][E] | gate and up [n k][2 ff] | down [n k][n_embd] | shared gate and up [n][2 sff] | shared out
+ * [n][n_embd] | shared gate [n][16]. act: the source's rows, then the experts' rows.
  */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/moe_route.h"
@@ -297,7 +297,8 @@ wick_status wick_plan_moe(wick_backend_model *m, wick_node *n, wick_err *err)
     n->width = (uint32_t)width;
     wick_need(&m->route_words, 4 * a + 4 * (uint64_t)o->n_expert + 2);
     wick_need(&m->lane_scratch, (w > o->n_expert ? w : o->n_expert) * sizeof(float));
-    /* The experts' rows together: as many as one block of all, and at most one padded row more for each active expert. */
+    /* The experts' rows together: as many as one block of all, and at most one padded row more for each active
+     * expert. */
     uint64_t active = a < o->n_expert ? a : o->n_expert, in = 0;
     const wick_input *both[] = {&d->in, &d->mid};
     for (int i = 0; i < 2; i++)

@@ -1,8 +1,9 @@
-/* backend/cpu/node_state.c - mixers with a recurrent state: CONV, MAMBA1, MAMBA2, DELTA. Their formulas are in model/plan.h.
+/* backend/cpu/node_state.c - mixers with a recurrent state: CONV, MAMBA1, MAMBA2, DELTA. Their formulas are in
+ * model/plan.h.
  *
- * A sequence's tokens go one after the other, always by the same steps, so a state does not depend on how the prompt was cut.
- * Threads share channels (or heads), and sequences. A state is first the last kernel - 1 inputs of the convolution,
- * [kernel - 1][channels], oldest first, then the recurrent part.
+ * A sequence's tokens go one after the other, always by the same steps, so a state does not depend on how the prompt
+ * was cut. Threads share channels (or heads), and sequences. A state is first the last kernel - 1 inputs of the
+ * convolution, [kernel - 1][channels], oldest first, then the recurrent part.
  */
 #include <math.h>
 #include <string.h>

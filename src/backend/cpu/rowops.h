@@ -28,7 +28,8 @@ typedef struct wick_kv_layout {
     uint64_t v_offset, k_scale_offset, v_scale_offset, head_bytes; /* all multiples of 64 */
 } wick_kv_layout;
 
-/* A tile of query rows against one block of one KV head: online softmax, block by block, in rising order of positions. */
+/* A tile of query rows against one block of one KV head: online softmax, block by block, in rising order of
+ * positions. */
 typedef struct wick_attn_tile {
     uint32_t n; /* rows */
     uint32_t k_dim, v_pad;

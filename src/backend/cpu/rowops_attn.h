@@ -1,8 +1,8 @@
 /* backend/cpu/rowops_attn.h - part of rowops_body.h: query tiles against blocks of KV.
  *
- * scores[r][j] = sum_d q[r][d] K[d][j], d rising; acc[r][e] = acc[r][e] * c + sum_j p[r][j] V[j][e], j rising. Both are the same
- * sum of scaled vectors, kept in registers for up to MAX_ROWS rows; each element is one chain of fma, so neither the
- * number of rows that run together nor the tile's shape shows in the result.
+ * scores[r][j] = sum_d q[r][d] K[d][j], d rising; acc[r][e] = acc[r][e] * c + sum_j p[r][j] V[j][e], j rising. Both are
+ * the same sum of scaled vectors, kept in registers for up to MAX_ROWS rows; each element is one chain of fma, so
+ * neither the number of rows that run together nor the tile's shape shows in the result.
  */
 
 #if defined(WICK_VEC_AVX512) || defined(WICK_VEC_NEON)

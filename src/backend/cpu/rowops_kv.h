@@ -34,7 +34,8 @@ static uint16_t quantize_group(const float *x, uint32_t n, float top, int8_t *co
     return h;
 }
 
-/* Q8_0: a byte per value. Q4_0: two values a byte, K's dimensions 2i, 2i+1 and V's likewise, low nibble first, plus 8. */
+/* Q8_0: a byte per value. Q4_0: two values a byte, K's dimensions 2i, 2i+1 and V's likewise, low nibble first, plus
+ * 8. */
 static void put_quantized(const wick_kv_layout *l, uint8_t *head, uint32_t j, const float *x, bool is_v)
 {
     uint32_t dim = is_v ? l->v_dim : l->k_dim;

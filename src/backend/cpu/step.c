@@ -1,8 +1,8 @@
 /* backend/cpu/step.c - one step: checks the batch, lays out its tokens, walks the nodes in one parallel region.
  *
  * Invariants:
- * 1. Everything that can fail (bad tokens, memory for KV or outputs) fails before the region starts; no sequence has changed then,
- *    but for blocks that it will use next time.
+ * 1. Everything that can fail (bad tokens, memory for KV or outputs) fails before the region starts; no sequence has
+ *    changed then, but for blocks that it will use next time.
  * 2. No allocation once outputs and KV blocks are there.
  * 3. All threads hold the same lane->n, tok, run and phase between barriers.
  */

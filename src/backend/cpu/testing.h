@@ -1,6 +1,7 @@
 /* backend/cpu/testing.h - for the tests of this folder: random plans, and what they mean in double precision.
  *
- * ref_run() walks a plan op by op over one whole sequence, without caches, as plan.h words it. Included by tests only. */
+ * ref_run() walks a plan op by op over one whole sequence, without caches, as plan.h words it. Included by tests
+ * only. */
 #pragma once
 #include <math.h>
 #include <stdio.h>

@@ -350,8 +350,8 @@ static inline void vf_store_part(float *p, uint32_t n, vf a)
     memcpy(p, f, n * sizeof *p);
 }
 
-/* e^x within 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor series of e^r to the 7th power (the next term is below 6e-9).
- * ln 2 is split in two parts (Cody and Waite). Underflows to 0, overflows to infinity, keeps NaN. */
+/* e^x within 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, Taylor series of e^r to the 7th power (the next term is below
+ * 6e-9). ln 2 is split in two parts (Cody and Waite). Underflows to 0, overflows to infinity, keeps NaN. */
 static inline vf vf_exp(vf x)
 {
     x = vf_max(vf_set1(-104.0F), vf_min(vf_set1(89.0F), x));
@@ -374,7 +374,8 @@ static inline vf vf_sigmoid(vf x)
     return vf_div(vf_set1(1.0F), vf_add(vf_set1(1.0F), vf_exp(vf_sub(vf_set1(0.0F), x))));
 }
 
-/* tanh x = 1 - 2 / (e^2x + 1); for |x| < 1/4 the series x - x^3/3 + 2x^5/15 - 17x^7/315 + 62x^9/2835, which does not cancel */
+/* tanh x = 1 - 2 / (e^2x + 1); for |x| < 1/4 the series x - x^3/3 + 2x^5/15 - 17x^7/315 + 62x^9/2835, which does not
+ * cancel */
 static inline vf vf_tanh(vf x)
 {
     float in[VW], out[VW];

@@ -1,10 +1,10 @@
 /* backend/cpu/weights.c - packs all matrices of a plan, in parallel, into one piece of memory, or maps what an earlier
- * start packed. Apart because load is the only time when weights are written; afterwards everything here is read-only and
- * shared by all threads.
+ * start packed. Apart because load is the only time when weights are written; afterwards everything here is read-only
+ * and shared by all threads.
  *
- * Memory: a weight is not held twice. What is packed is dropped at once: pages of a mapped file (they stay in the page cache,
- * but no longer count as ours) and, where the plan is loaded once, what the checkpoint's reader made in the plan's arena
- * (AWQ, GPTQ, fp8, turned matrices). Only the tables whose rows the EMBED and PLE ops read are left alone.
+ * Memory: a weight is not held twice. What is packed is dropped at once: pages of a mapped file (they stay in the page
+ * cache, but no longer count as ours) and, where the plan is loaded once, what the checkpoint's reader made in the
+ * plan's arena (AWQ, GPTQ, fp8, turned matrices). Only the tables whose rows the EMBED and PLE ops read are left alone.
  */
 #include "backend/cpu/weights.h"
 

@@ -1,4 +1,5 @@
-/* backend/cpu/weights.h - the packed matrices of a plan. One weight that several ops name (tied embeddings) is packed once. */
+/* backend/cpu/weights.h - the packed matrices of a plan. One weight that several ops name (tied embeddings) is packed
+ * once. */
 #pragma once
 #include "backend/cpu/linear.h"
 #include "backend/cpu/pool.h"

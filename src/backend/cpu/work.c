@@ -1,5 +1,6 @@
-/* backend/cpu/work.c - what all nodes are made of: sharing work among the threads, preparing activations, running products
- * side by side, the residual in the last product's tiles. Apart so that each node file reads as its formula. */
+/* backend/cpu/work.c - what all nodes are made of: sharing work among the threads, preparing activations, running
+ * products side by side, the residual in the last product's tiles. Apart so that each node file reads as its
+ * formula. */
 #include "backend/cpu/cpu.h"
 
 bool wick_work(wick_lane *t, uint32_t n, uint32_t chunk, uint32_t *from, uint32_t *to)
@@ -68,8 +69,8 @@ static void run_norm(const wick_cpu_step *s, const wick_node *n, uint32_t m, flo
     s->m->row->norm(dst, s->reg[n->src] + (size_t)m * w, n->norm->w, n->norm->b, w, n->norm->eps, n->norm->kind);
 }
 
-/* Each thread prepares all rows for itself: cheaper than a barrier, and than sharing the lines of one panel. With many threads
- * the work that all of them repeat weighs more. */
+/* Each thread prepares all rows for itself: cheaper than a barrier, and than sharing the lines of one panel. With many
+ * threads the work that all of them repeat weighs more. */
 static bool small_batch(const wick_lane *t)
 {
     return t->n <= 2 || (t->n <= WICK_SMALL_ROWS && t->n * t->step->m->n_threads <= 2 * WICK_SMALL_ROWS);

@@ -1,4 +1,5 @@
-/* backend/wrap over this backend: the trace shows every op, two instruction sets agree op by op, and a difference is found where it is. */
+/* backend/wrap over this backend: the trace shows every op, two instruction sets agree op by op, and a difference is
+ * found where it is. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,9 @@
 /* backend/mlx/api.h - MLX's C functions, found at run time.
  *
  * The program does not link MLX: wick_mlx_load() opens the library once and fills the table, so the same program runs
- * where MLX is not installed. The functions are those of mlx-c: from a system mlx-c (WICK_MLX_SYSTEM_HEADER), or from the
- * binding in binding/. Messages of MLX go into a buffer of the calling thread, never to its own handler, which exits.
+ * where MLX is not installed. The functions are those of mlx-c: from a system mlx-c (WICK_MLX_SYSTEM_HEADER), or from
+ * the binding in binding/. Messages of MLX go into a buffer of the calling thread, never to its own handler, which
+ * exits.
  */
 #pragma once
 #include "base/status.h"

@@ -97,8 +97,8 @@ mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, 
     return a;
 }
 
-/* For a group of rows with one token each: what is added to the scores of `n_query` queries that see the same keys, of all
- * places that the bundle has: [n_seqs][1][n_query][capacity]. */
+/* For a group of rows with one token each: what is added to the scores of `n_query` queries that see the same keys, of
+ * all places that the bundle has: [n_seqs][1][n_query][capacity]. */
 static mlx_array added_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t n_query)
 {
     wick_mlx_step *s = &m->step;
@@ -117,9 +117,10 @@ static mlx_array added_mask(wick_backend_model *m, uint32_t group, uint32_t wind
     return a;
 }
 
-/* Rows of different lengths, one token each, in one call: query heads of one KV head are queries of one sequence, over the
- * whole of the bundle's arrays. On CUDA this, unlike one query with a mask, has a fused kernel, and as the shapes change
- * only with the capacity, one that is built once. q [n_seqs][n_head][1][dim], back [n_seqs][kv_head][per][dim] */
+/* Rows of different lengths, one token each, in one call: query heads of one KV head are queries of one sequence, over
+ * the whole of the bundle's arrays. On CUDA this, unlike one query with a mask, has a fused kernel, and as the shapes
+ * change only with the capacity, one that is built once. q [n_seqs][n_head][1][dim], back
+ * [n_seqs][kv_head][per][dim] */
 static mlx_array uneven_attention(wick_backend_model *m, const wick_op_attn *o, uint32_t group, mlx_array q)
 {
     const wick_group *gr = &m->step.group[group];

@@ -1,14 +1,14 @@
 /* backend/mlx/fused.c - a step of one token of one sequence on CUDA as one kernel, cuda/decode.cu.
  *
  * Op by op such a step is some 24 launches a layer, which on an H200 take longer than reading a 1B model's weights. It
- * fits plans of the usual shape (norm, attention, add, norm, MLP, add; biases of q, k, v, norms of q and k, norms behind, windows,
- * layers without rotation), with weights as floats of the activations' type or affine of 4 bits. Layers are split into parts
- * where their pointers are too many for one launch.
+ * fits plans of the usual shape (norm, attention, add, norm, MLP, add; biases of q, k, v, norms of q and k, norms
+ * behind, windows, layers without rotation), with weights as floats of the activations' type or affine of 4 bits.
+ * Layers are split into parts where their pointers are too many for one launch.
  *
- * The kernel writes K and V where they lie, which MLX does not know of: arrays are values to it. So it runs only on bundles
- * whose arrays nobody else refers to (wick_bundle.own), and all that reads them later is evaluated later, on the same
- * stream. It is compiled and tried at load: used only if it gives the logits that the ops give, and sooner. Off with
- * --mlx-compile off.
+ * The kernel writes K and V where they lie, which MLX does not know of: arrays are values to it. So it runs only on
+ * bundles whose arrays nobody else refers to (wick_bundle.own), and all that reads them later is evaluated later, on
+ * the same stream. It is compiled and tried at load: used only if it gives the logits that the ops give, and sooner.
+ * Off with --mlx-compile off.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -319,7 +319,8 @@ static const char *c_type(mlx_dtype t)
                               : "int32_t";
 }
 
-/* The kernel as MLX will define it, declared with its bounds: without them it takes more registers than a block of this size has. */
+/* The kernel as MLX will define it, declared with its bounds: without them it takes more registers than a block of this
+ * size has. */
 static void declare(const wick_backend_model *m, const part *p, const char *name, wick_buf *b)
 {
     char in[16];
@@ -532,7 +533,8 @@ static bool try_step(wick_backend_model *m, wick_seq *s, int32_t token, float *o
     return o.n == 1;
 }
 
-/* A few tokens by the ops or by the kernel: logits after the third, and the time of a step behind that; -1: it failed. */
+/* A few tokens by the ops or by the kernel: logits after the third, and the time of a step behind that; -1: it
+ * failed. */
 static double try_tokens(wick_backend_model *m, bool on, float *logits)
 {
     wick_seq *s = NULL;

@@ -247,8 +247,8 @@ mlx_array wick_mx_rope_at(wick_graph *g, mlx_array x, int dims, bool interleaved
     RUN(fast_rope_dynamic(&r, x, dims, interleaved, base, 1.0F, offsets, freqs, g->stream));
 }
 
-/* mlx-c 0.7 has one parameter more, force_fused, than those before it. Both types are named, and the one that the header has is
- * called. */
+/* mlx-c 0.7 has one parameter more, force_fused, than those before it. Both types are named, and the one that the
+ * header has is called. */
 typedef int (*sdpa_old)(mlx_array *, const mlx_array, const mlx_array, const mlx_array, float, const char *,
                         const mlx_array, const mlx_array, const mlx_stream);
 typedef int (*sdpa_new)(mlx_array *, const mlx_array, const mlx_array, const mlx_array, float, const char *,

@@ -1,12 +1,12 @@
 /* backend/mlx/graph.h - building MLX graphs from C without a check after every call.
  *
- * Every array that a function here returns belongs to the graph and is freed by wick_graph_reset; what must stay is copied
- * with wick_array_hold. The first call that fails makes the graph fail: later calls do nothing and return the empty
- * array, so a caller checks g->failed once, at its end. Handles are references: MLX reuses a buffer in place only where
- * one reference is left, so the graph is reset before it is evaluated.
+ * Every array that a function here returns belongs to the graph and is freed by wick_graph_reset; what must stay is
+ * copied with wick_array_hold. The first call that fails makes the graph fail: later calls do nothing and return the
+ * empty array, so a caller checks g->failed once, at its end. Handles are references: MLX reuses a buffer in place only
+ * where one reference is left, so the graph is reset before it is evaluated.
  *
- * An evaluation that fails in the middle (memory) leaves MLX's threads at work on what came before, and they do not hold the
- * arrays that they write: the stream is waited for before any of them is dropped.
+ * An evaluation that fails in the middle (memory) leaves MLX's threads at work on what came before, and they do not
+ * hold the arrays that they write: the stream is waited for before any of them is dropped.
  */
 #pragma once
 #include "backend/mlx/api.h"

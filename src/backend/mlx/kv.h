@@ -1,11 +1,13 @@
 /* backend/mlx/kv.h - the arrays of a bundle: which there are, and what a value in them is.
  *
- * A cache of the plan has WICK_KV_SLOTS arrays, of which those it does not need stay empty: K or its codes, the scales and
- * biases of K, the same of V. Each is [rows][kv_head][capacity][width]. A recurrent state lies in the first, [rows][floats].
+ * A cache of the plan has WICK_KV_SLOTS arrays, of which those it does not need stay empty: K or its codes, the scales
+ * and biases of K, the same of V. Each is [rows][kv_head][capacity][width]. A recurrent state lies in the first,
+ * [rows][floats].
  *
- * With quantized KV (m->kv_bits 8 or 4) every position of a head is packed by itself as MLX packs weights: codes of groups of
- * 64 values, 32 where the head is no multiple of 64, x = scale * code + bias. Heads that are no multiple of 32 are filled up
- * with zeros. Positions stay independent: nothing is packed again when a sequence grows, forks or goes back.
+ * With quantized KV (m->kv_bits 8 or 4) every position of a head is packed by itself as MLX packs weights: codes of
+ * groups of 64 values, 32 where the head is no multiple of 64, x = scale * code + bias. Heads that are no multiple of
+ * 32 are filled up with zeros. Positions stay independent: nothing is packed again when a sequence grows, forks or goes
+ * back.
  */
 #pragma once
 #include "backend/mlx/mlx.h"

@@ -1,6 +1,6 @@
-/* backend/mlx/kv_io.c - positions of a sequence to bytes and back, for the same model and the same type of KV: [cache][k then v], of
- * each [kv_head][position][dim] as float16 where activations are, else float32; of quantized KV the codes, the scales and the
- * biases, so that nothing is rounded twice. States follow as float32. */
+/* backend/mlx/kv_io.c - positions of a sequence to bytes and back, for the same model and the same type of KV:
+ * [cache][k then v], of each [kv_head][position][dim] as float16 where activations are, else float32; of quantized KV
+ * the codes, the scales and the biases, so that nothing is rounded twice. States follow as float32. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* backend/mlx/kv_slots.c - what a value in the KV arrays is, reading and writing positions, products with packed K and V;
- * see kv.h.
+/* backend/mlx/kv_slots.c - what a value in the KV arrays is, reading and writing positions, products with packed K and
+ * V; see kv.h.
  *
- * Few queries multiply with the codes as they are; more of them, as a prompt has, expand K and V of the step once and attend
- * as if they had never been packed, by MLX's fused attention and without scores of the whole prompt in memory.
+ * Few queries multiply with the codes as they are; more of them, as a prompt has, expand K and V of the step once and
+ * attend as if they had never been packed, by MLX's fused attention and without scores of the whole prompt in memory.
  */
 #include "backend/mlx/kv.h"
 

@@ -1,6 +1,6 @@
-/* Quantized KV on MLX's CPU device: attention over what the cache says it holds, against double; and what it holds, against
- * what was written. Batches of uneven lengths, forks, truncation, bytes out and in. mlx-lm's own quantized cache is
- * compared in tests/parity. */
+/* Quantized KV on MLX's CPU device: attention over what the cache says it holds, against double; and what it holds,
+ * against what was written. Batches of uneven lengths, forks, truncation, bytes out and in. mlx-lm's own quantized
+ * cache is compared in tests/parity. */
 #define TINY_DIM 40 /* two groups of 32, the second filled up with zeros */
 #include "backend/mlx/testing.h"
 
@@ -210,8 +210,8 @@ static void test_sizes(void **state)
     wick_arena_release(&t.p.arena);
 }
 
-/* 16-bit activations and scales, as on a GPU: the codes are expanded for every step. The context is told that its device is one.
- * Without quantized KV the largest differences are 0.017 and 0.10, with it 0.052 and 0.22. */
+/* 16-bit activations and scales, as on a GPU: the codes are expanded for every step. The context is told that its
+ * device is one. Without quantized KV the largest differences are 0.017 and 0.10, with it 0.052 and 0.22. */
 static void test_halves(void **state)
 {
     enum { N = 40, STEPS = 8 };

@@ -4,11 +4,11 @@
 #include "backend/mlx/mlx.h"
 
 enum {
-    /* On a GPU a prompt of this many rows or more multiplies with expanded weights: on an H200, 8B 4-bit g64, a quantized
-     * product gives 7.7k and 8.6k tok/s for 512 and 2,048 rows, expanding first 17.8k and 33.8k. */
+    /* On a GPU a prompt of this many rows or more multiplies with expanded weights: on an H200, 8B 4-bit g64, a
+     * quantized product gives 7.7k and 8.6k tok/s for 512 and 2,048 rows, expanding first 17.8k and 33.8k. */
     EXPAND_ROWS = 256,
-    /* On CUDA a quantized product of 2 to 7 rows takes up to 3.5 times as long as one of 8 (H200, 28672 x 4096: 270 against 70
-     * us), so it is made one of 8. */
+    /* On CUDA a quantized product of 2 to 7 rows takes up to 3.5 times as long as one of 8 (H200, 28672 x 4096: 270
+     * against 70 us), so it is made one of 8. */
     PAD_ROWS = 8
 };
 
@@ -132,8 +132,8 @@ static mlx_array plain_activation(wick_backend_model *m, wick_act act, mlx_array
     return gate.ctx ? wick_mx_multiply(&m->g, activate(m, act, gate), up) : activate(m, act, up);
 }
 
-/* Compilation turns the activation and its product into one kernel. The traced function builds on the model's own graph: it
- * runs inside wick_mlx_activation, once for each number of inputs and type. */
+/* Compilation turns the activation and its product into one kernel. The traced function builds on the model's own
+ * graph: it runs inside wick_mlx_activation, once for each number of inputs and type. */
 typedef struct traced {
     wick_backend_model *m;
     wick_act act;

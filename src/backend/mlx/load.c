@@ -1,7 +1,7 @@
 /* backend/mlx/load.c - matrices and vectors as MLX arrays.
  *
- * Matrices that MLX can multiply as the file holds them are handed over where they lie in the mapping (MLX itself copies them
- * where its device cannot read there); the rest is converted row by row:
+ * Matrices that MLX can multiply as the file holds them are handed over where they lie in the mapping (MLX itself
+ * copies them where its device cannot read there); the rest is converted row by row:
  *   PLAIN                     to the type of activations, if it is another
  *   AFFINE, MX/NVFP4, MXFP8   codes as they are, scales in the type of activations
  *   block types               see gguf_affine.c; those without an exact form are expanded, and said so

@@ -1,5 +1,5 @@
-/* backend/mlx/load.h - shared by the files that load weights: matrices (load.c), block types (gguf_affine.c), ops (weights.c),
- * arrays over memory (arrays.c). */
+/* backend/mlx/load.h - shared by the files that load weights: matrices (load.c), block types (gguf_affine.c), ops
+ * (weights.c), arrays over memory (arrays.c). */
 #pragma once
 #include "backend/mlx/mlx.h"
 

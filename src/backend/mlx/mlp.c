@@ -28,7 +28,8 @@ enum {
     SORT_ROWS = 64 /* from this many (row, expert) pairs on they are sorted by expert, as mlx-lm does */
 };
 
-/* Scores of the experts that no chosen group holds become 0, as the reference models have it. scores [n][n_expert] -> the same shape */
+/* Scores of the experts that no chosen group holds become 0, as the reference models have it. scores [n][n_expert] ->
+ * the same shape */
 static mlx_array limit_groups(wick_backend_model *m, const wick_op_moe *o, mlx_array scores)
 {
     wick_graph *g = &m->g;

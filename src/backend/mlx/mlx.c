@@ -1,5 +1,5 @@
-/* backend/mlx/mlx.c - the MLX backend as the engine sees it: probe, open and close, load and unload, what is said about a
- * loaded model. */
+/* backend/mlx/mlx.c - the MLX backend as the engine sees it: probe, open and close, load and unload, what is said about
+ * a loaded model. */
 #include "backend/mlx/mlx.h"
 
 #include <stdio.h>

@@ -1,17 +1,18 @@
 /* backend/mlx/mlx.h - what the parts of the MLX backend share: the context, a loaded model, its weights and its KV.
  *
- * A step is a graph of MLX arrays built op by op from the plan and evaluated at once. Rows of several sequences are laid
- * side by side in two dimensions [n_tokens][width], so every linear layer is one product; only attention sees sequences.
+ * A step is a graph of MLX arrays built op by op from the plan and evaluated at once. Rows of several sequences are
+ * laid side by side in two dimensions [n_tokens][width], so every linear layer is one product; only attention sees
+ * sequences.
  *
  * KV lives in bundles. A bundle holds, per cache, one array of K and one of V, [rows][kv_head][capacity][dim]; a row is
- * a sequence. Sequences that decode together share a bundle, so their attention is one call; a sequence with a prompt has
- * one of its own. Arrays are immutable values for MLX, which updates in place when nobody else refers to them: forks
- * share for nothing and copy on the first write.
+ * a sequence. Sequences that decode together share a bundle, so their attention is one call; a sequence with a prompt
+ * has one of its own. Arrays are immutable values for MLX, which updates in place when nobody else refers to them:
+ * forks share for nothing and copy on the first write.
  *
  * Invariants:
  * 1. All calls into MLX come from the thread that opened the context (its streams belong to that thread).
- * 2. Graphs are built first, then bundles take the new arrays, then the graph is reset, then it is evaluated: so a step that
- *    cannot be built leaves every sequence as it was, and buffers are updated in place.
+ * 2. Graphs are built first, then bundles take the new arrays, then the graph is reset, then it is evaluated: so a step
+ *    that cannot be built leaves every sequence as it was, and buffers are updated in place.
  * 3. Numbers that meet activations have the activations' type.
  */
 #pragma once
@@ -221,8 +222,8 @@ void wick_mlx_decode_close(wick_backend_model *m);
 bool wick_mlx_decode_fits(const wick_backend_model *m);
 /* How many nodes of the plan, from the first, the kernel runs. */
 uint32_t wick_mlx_decode_nodes(const wick_backend_model *m);
-/* Runs them from the embedding x [1][n_embd]. If they are all of the plan, *out gets the logits and the picked token and the
- * result is empty; else the result is the residual behind them. */
+/* Runs them from the embedding x [1][n_embd]. If they are all of the plan, *out gets the logits and the picked token
+ * and the result is empty; else the result is the residual behind them. */
 mlx_array wick_mlx_decode_run(wick_backend_model *m, mlx_array x, wick_mlx_out *out);
 
 /* kv.c, kv_slots.c, kv_io.c */
@@ -232,16 +233,18 @@ wick_status wick_mlx_seq_new(wick_backend_model *m, wick_seq **out, wick_err *er
 wick_status wick_mlx_seq_fork(wick_backend_model *m, const wick_seq *s, uint32_t n, wick_seq **out,
                               wick_err *err) WICK_MUST_CHECK;
 void wick_mlx_seq_free(wick_seq *s);
-/* The bundle that holds exactly these sequences in this order, with room for n more tokens each; made where it is not there. */
+/* The bundle that holds exactly these sequences in this order, with room for n more tokens each; made where it is not
+ * there. */
 wick_status wick_mlx_bundle_for(wick_backend_model *m, wick_seq *const *seq, uint32_t n_seqs, uint32_t n_more,
                                 wick_bundle **out, wick_err *err) WICK_MUST_CHECK;
 /* Writes k, v [rows][kv_head][n][dim] at the positions of the group's tokens; gives back K and V up to there. */
 void wick_mlx_kv_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array k, mlx_array v);
-/* Positions [from, to) of K (part 0) or V (1) of the bundle, in the type of activations: what this step wrote, or what was there. */
+/* Positions [from, to) of K (part 0) or V (1) of the bundle, in the type of activations: what this step wrote, or what
+ * was there. */
 mlx_array wick_mlx_kv_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
                            uint32_t to);
-/* Quantized KV: shall the group's queries multiply with the codes; and x [rows][kv_head][n][dim] K^T, or with `transpose` false
- * x [rows][kv_head][n][to - from] V. */
+/* Quantized KV: shall the group's queries multiply with the codes; and x [rows][kv_head][n][dim] K^T, or with
+ * `transpose` false x [rows][kv_head][n][to - from] V. */
 bool wick_mlx_kv_multiplies(const wick_backend_model *m, const wick_group *gr, uint32_t cache);
 mlx_array wick_mlx_kv_product(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t part, uint32_t from,
                               uint32_t to, mlx_array x, uint32_t n, bool transpose);
@@ -251,8 +254,8 @@ uint32_t wick_mlx_kv_capacity(const wick_bundle *b);
 mlx_array wick_mlx_state_read(wick_backend_model *m, const wick_group *gr, uint32_t cache, uint32_t from, uint32_t to);
 void wick_mlx_state_write(wick_backend_model *m, const wick_group *gr, uint32_t cache, mlx_array state);
 wick_status wick_mlx_seq_truncate(wick_backend_model *m, wick_seq *s, uint32_t n, wick_err *err) WICK_MUST_CHECK;
-/* MLX's CPU device attends with all scores of a layer in memory, and its allocator ends the process when there is none left: so
- * what they take is looked at before. */
+/* MLX's CPU device attends with all scores of a layer in memory, and its allocator ends the process when there is none
+ * left: so what they take is looked at before. */
 wick_status wick_mlx_check_scores(const wick_backend_model *m, wick_err *err) WICK_MUST_CHECK;
 void wick_mlx_bundle_commit(wick_backend_model *m, wick_bundle *b); /* takes what the step wrote */
 void wick_mlx_bundle_cancel(wick_backend_model *m, wick_bundle *b); /* forgets it */

@@ -1,5 +1,5 @@
-/* The MLX backend on its CPU device: sequences cut, batched, forked, truncated, exported and imported in every way give the
- * logits of the plain run; a reference in double checks one plan; wrong batches and failing memory are errors. The
+/* The MLX backend on its CPU device: sequences cut, batched, forked, truncated, exported and imported in every way give
+ * the logits of the plain run; a reference in double checks one plan; wrong batches and failing memory are errors. The
  * numbers of every family are compared with mlx-lm in tests/parity. */
 #include "backend/mlx/testing.h"
 
@@ -106,8 +106,9 @@ static wick_pick ref_pick(const tiny *t, const int32_t *tok, uint32_t n)
     return p;
 }
 
-/* Steps that take the picks of the step before, always one ahead of what was waited for. Every third step gives sequence 1 its
- * token by name, and sequence 2 leaves and comes back: the picks follow their sequences through every change of order. */
+/* Steps that take the picks of the step before, always one ahead of what was waited for. Every third step gives
+ * sequence 1 its token by name, and sequence 2 leaves and comes back: the picks follow their sequences through every
+ * change of order. */
 static void test_picks(void **state)
 {
     enum { N = 4, STEPS = 20 };

@@ -1,5 +1,5 @@
-/* backend/mlx/score.c - attention spelled out, softmax(q K^T) V, for what MLX's fused attention has no form of: capped scores
- * (gemma2, grok), and products with the codes of quantized KV. Heads of one KV head are rows of one product. */
+/* backend/mlx/score.c - attention spelled out, softmax(q K^T) V, for what MLX's fused attention has no form of: capped
+ * scores (gemma2, grok), and products with the codes of quantized KV. Heads of one KV head are rows of one product. */
 #include "backend/mlx/mlx.h"
 
 /* K or V of the group from the cache; where there is no V (latent attention), the first v_dim values of K are V. */

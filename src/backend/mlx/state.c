@@ -1,8 +1,8 @@
 /* backend/mlx/state.c - mixers with a recurrent state: CONV, MAMBA1, MAMBA2, DELTA. Their formulas are in model/plan.h.
  *
- * A group's rows are [b][t][width], b sequences of t tokens. A state is one row of floats: first the convolution's last inputs,
- * oldest first, then the recurrent part. Convolutions and MAMBA2 (in blocks) work on all tokens at once; MAMBA1 and DELTA
- * go token by token, a few ops each: right, but slow for long prompts.
+ * A group's rows are [b][t][width], b sequences of t tokens. A state is one row of floats: first the convolution's last
+ * inputs, oldest first, then the recurrent part. Convolutions and MAMBA2 (in blocks) work on all tokens at once; MAMBA1
+ * and DELTA go token by token, a few ops each: right, but slow for long prompts.
  */
 #include <math.h>
 
@@ -55,7 +55,8 @@ static mlx_array columns(wick_backend_model *m, const span *s, mlx_array x, int 
     return wick_mx_cut(&m->g, x, MX_DIMS(s->b, s->t, width), 2, from, to);
 }
 
-/* Depthwise causal convolution of x [b][t][channels] with the state's tail; *tail is the new one, [b][floats] float32. */
+/* Depthwise causal convolution of x [b][t][channels] with the state's tail; *tail is the new one, [b][floats]
+ * float32. */
 static mlx_array convolve(wick_backend_model *m, const wick_mlx_node *n, const span *s, uint32_t cache, mlx_array x,
                           int channels, int kernel, mlx_array *tail)
 {
@@ -196,8 +197,8 @@ static mlx_array running_sum(wick_graph *g, mlx_array a, int k, mlx_array *upto)
     return wick_mx_matmul(g, a, wick_mx_astype(g, wick_mx_less_equal(g, i, j), MLX_FLOAT32));
 }
 
-/* One block: y [b][h][k][p]; *h [b][head][p][s] moves to its end. Inside a block the recurrence is an attention whose weights
- * are products of decays, exp(sum_i - sum_j). */
+/* One block: y [b][h][k][p]; *h [b][head][p][s] moves to its end. Inside a block the recurrence is an attention whose
+ * weights are products of decays, exp(sum_i - sum_j). */
 static mlx_array mamba2_block(wick_backend_model *m, const wick_op_mamba *o, int nb, const block *k, mlx_array *h)
 {
     wick_graph *g = &m->g;
@@ -316,7 +317,8 @@ mlx_array wick_mlx_mamba2(wick_backend_model *m, const wick_mlx_node *n, mlx_arr
     return wick_mlx_linear(m, n->w[W_OUT], y, m->step.n, n->v[V_B_OUT]);
 }
 
-/* x [b][t][n_k_head][dim] to length 1 (times scale), each key head once for each of its value heads: [b][t][n_v_head][dim] */
+/* x [b][t][n_k_head][dim] to length 1 (times scale), each key head once for each of its value heads:
+ * [b][t][n_v_head][dim] */
 static mlx_array unit_heads(wick_backend_model *m, const wick_op_delta *o, const span *s, mlx_array x, float scale)
 {
     wick_graph *g = &m->g;

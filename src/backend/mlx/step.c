@@ -1,7 +1,7 @@
 /* backend/mlx/step.c - one step: the batch in groups, the graph from the plan, its evaluation.
  *
- * Rows with one token are put into groups of similar length and attend together (bundles); a row with several tokens is a group
- * of its own. Tokens lie in the order of the groups; outputs are picked in the order of the batch.
+ * Rows with one token are put into groups of similar length and attend together (bundles); a row with several tokens is
+ * a group of its own. Tokens lie in the order of the groups; outputs are picked in the order of the batch.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -279,8 +279,8 @@ static mlx_array run_head(wick_backend_model *m, const wick_mlx_node *n, mlx_arr
     return wick_mx_multiply(g, y, wick_mx_scalar(g, o->softcap, MLX_FLOAT32));
 }
 
-/* The last n_picks rows of the logits: the best of each, and its log probability, which is finite only if the logits are
- * numbers and the best of them is finite. */
+/* The last n_picks rows of the logits: the best of each, and its log probability, which is finite only if the logits
+ * are numbers and the best of them is finite. */
 static void pick(wick_backend_model *m, mlx_array y, wick_mlx_out *out)
 {
     const wick_mlx_step *s = &m->step;
@@ -402,8 +402,8 @@ static int append(mlx_vector_array v, mlx_array a)
     return a.ctx ? wick_mlx.vector_array_append_value(v, a) : 0;
 }
 
-/* Starts the evaluation of the output. KV is evaluated as a dependency of the output; states, and a step without output,
- * must be listed. */
+/* Starts the evaluation of the output. KV is evaluated as a dependency of the output; states, and a step without
+ * output, must be listed. */
 static wick_status start(wick_backend_model *m, const wick_mlx_out *out, wick_err *err)
 {
     wick_mlx_step *s = &m->step;

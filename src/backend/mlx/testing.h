@@ -1,4 +1,5 @@
-/* backend/mlx/testing.h - for the tests of this folder: a tiny random model and its definition in double, and steps of it. */
+/* backend/mlx/testing.h - for the tests of this folder: a tiny random model and its definition in double, and steps of
+ * it. */
 #pragma once
 #include <setjmp.h>
 #include <stdarg.h>

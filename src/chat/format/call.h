@@ -1,10 +1,10 @@
-/* chat/format/call.h - inside of chat/format: the row of a call syntax, the cursor over held text, and the pieces that the
- * syntaxes' files are made of.
+/* chat/format/call.h - inside of chat/format: the row of a call syntax, the cursor over held text, and the pieces that
+ * the syntaxes' files are made of.
  *
- * A syntax is a function that reads one call, wick_tc_<syntax>. It is called again after every byte that comes, with the
- * same cursor: `phase` and the cursor's other fields are its memory, and `i` moves past what it is done with. So what it
- * finds can't depend on how the text was cut. From the moment it sets `sure`, the call is reported and arguments stream as
- * they are appended to `args`; before that it can still say BAD, and the text stays text. */
+ * A syntax is a function that reads one call, wick_tc_<syntax>. It is called again after every byte that comes, with
+ * the same cursor: `phase` and the cursor's other fields are its memory, and `i` moves past what it is done with. So
+ * what it finds can't depend on how the text was cut. From the moment it sets `sure`, the call is reported and
+ * arguments stream as they are appended to `args`; before that it can still say BAD, and the text stays text. */
 #pragma once
 #include <string.h>
 #include "base/str.h"
@@ -17,7 +17,8 @@ typedef struct wick_tc_cur wick_tc_cur;
 typedef wick_tc_step wick_tc_syntax(wick_tc_cur *c);
 
 /* Calls written parameter by parameter:
- * open NAME name_end [attributes head_end] (param_open KEY key_end [attributes attr_end] [value_open] VALUE param_close)* close */
+ * open NAME name_end [attributes head_end] (param_open KEY key_end [attributes attr_end] [value_open] VALUE
+ * param_close)* close */
 typedef struct wick_tc_params {
     const char *open, *name_end, *head_end,
         *close; /* open "": the name stands alone; close NULL: the row's closing marker */

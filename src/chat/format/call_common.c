@@ -1,4 +1,5 @@
-/* chat/format/call_common.c - what the syntaxes of calls share: names, ids, a literal that streams, arguments after a name. */
+/* chat/format/call_common.c - what the syntaxes of calls share: names, ids, a literal that streams, arguments after a
+ * name. */
 #include "chat/format/call.h"
 
 const json_t *wick_tc_tool(const json_t *tools, const char *name, size_t n)

@@ -1,8 +1,8 @@
 /* chat/format/calls.c - the syntaxes of tool calls, one row each: what opens and closes calls, the function that reads
  * one, and the shape that a constraint writes.
  *
- * A template is matched with the rows in their order (choose.c), and the first that reads its call back is taken: so rows
- * that read less come before rows that read more. */
+ * A template is matched with the rows in their order (choose.c), and the first that reads its call back is taken: so
+ * rows that read less come before rows that read more. */
 #include "chat/format/call.h"
 
 /* The marks of DeepSeek's tokens: a fullwidth bar, and a block for the space. */

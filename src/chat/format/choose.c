@@ -42,7 +42,7 @@ void wick_chat_format_complete(wick_chat_format *f, const wick_tokenizer *t)
         if (is_token(t, wick_think_open(wick_think_syntax_at(i)))) f->think = wick_think_syntax_at(i);
 }
 
-/* --- probes ---------------------------------------------------------------------------------------------------------- */
+/* --- probes ------------------------------------------------------------------------------------------------------- */
 
 #define NAME "wickTool"
 #define KEY "wickKey"
@@ -202,8 +202,8 @@ static const wick_call_syntax *matching(prober *p, const char *text)
     return first;
 }
 
-/* The syntax that the text about tools tells of, where calls themselves are not rendered: its marker is there with tools
- * and not without. Among rows with one marker, that whose way to write parameters is there too. */
+/* The syntax that the text about tools tells of, where calls themselves are not rendered: its marker is there with
+ * tools and not without. Among rows with one marker, that whose way to write parameters is there too. */
 static const wick_call_syntax *told(prober *p)
 {
     const wick_call_syntax *f, *best = NULL;

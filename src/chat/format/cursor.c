@@ -1,5 +1,5 @@
-/* chat/format/cursor.c - the cursor's pieces: literals, names, text up to its end. Nothing is read past what is held; what
- * was looked at is not looked at again. */
+/* chat/format/cursor.c - the cursor's pieces: literals, names, text up to its end. Nothing is read past what is held;
+ * what was looked at is not looked at again. */
 #include "chat/format/call.h"
 
 enum { BLANKS_MAX = 1024 }; /* white space that may turn out to be the end of a text; more is part of it */

@@ -1,8 +1,8 @@
 /* chat/format/format.h - what a model's answers are written in: the syntax of its reasoning and that of its tool calls.
  *
- * Each syntax is one row: `calls` in chat/format/calls.c, `think` in chat/format/think.c; what a row can't say as data is
- * a function in a file of its own. The same row gives the parser (chat/answer.h) and the shape that a constraint is made
- * from (wick_call_shape).
+ * Each syntax is one row: `calls` in chat/format/calls.c, `think` in chat/format/think.c; what a row can't say as data
+ * is a function in a file of its own. The same row gives the parser (chat/answer.h) and the shape that a constraint is
+ * made from (wick_call_shape).
  *
  * A syntax is chosen by rendering the model's template with a sentinel call and sentinel reasoning and looking at what
  * came out, never by searching the template's source. All rows are static and never freed; everything here may be used
@@ -25,16 +25,16 @@ typedef struct wick_chat_format {
 } wick_chat_format;
 
 /* One render of the template that is asked about. messages, tools and vars are OpenAI's, tools and vars may be NULL.
- * Appends to out; false: the template refused (out is then not looked at). Nothing is normalised on the way but the form
- * of the arguments (object or string), which the renderer knows. */
+ * Appends to out; false: the template refused (out is then not looked at). Nothing is normalised on the way but the
+ * form of the arguments (object or string), which the renderer knows. */
 typedef bool (*wick_format_render)(void *user, const json_t *messages, const json_t *tools, const json_t *vars,
                                    bool generation_prompt, wick_buf *out);
 
 /* What the template teaches, by a few renders. A template that refuses every probe gets {0}. */
 wick_status wick_chat_format_choose(wick_chat_format *out, wick_format_render render, void *user,
                                     wick_err *err) WICK_MUST_CHECK;
-/* Fills in what no render showed: a marker that is a token of its own in the model's vocabulary tells the syntax (LFM2 and
- * its successor call tools with tokens that their templates never write). t may be NULL. */
+/* Fills in what no render showed: a marker that is a token of its own in the model's vocabulary tells the syntax (LFM2
+ * and its successor call tools with tokens that their templates never write). t may be NULL. */
 void wick_chat_format_complete(wick_chat_format *f, const wick_tokenizer *t);
 
 const wick_call_syntax *wick_call_syntax_by_name(const char *name); /* NULL: unknown */
@@ -57,7 +57,7 @@ bool wick_think_begins_inside(const wick_think_syntax *t, const char *prompt, si
 wick_status wick_call_describe(const wick_call_syntax *f, const json_t *tools, wick_buf *out,
                                wick_err *err) WICK_MUST_CHECK;
 
-/* --- the shape of calls, for a constraint ------------------------------------------------------------------------------ */
+/* --- the shape of calls, for a constraint ------------------------------------------------------------------------- */
 
 /* Text of n calls with arguments that follow the tools' schemas:
  *
@@ -65,8 +65,8 @@ wick_status wick_call_describe(const wick_call_syntax *f, const json_t *tools, w
  *
  * NAME is a tool's name as it stands, or a JSON string where quote_name. ARGUMENTS by `style`. Strings hold the layout
  * that models write; white space at their ends may be left out or doubled by a model. Places that are filled in: %d the
- * number of the call, from 0; %s an id of nine letters and digits; %k the parameter's name; %t the JSON type of its value
- * ("string", "number", "boolean", "null", "object", "array"). NULL is an empty string. */
+ * number of the call, from 0; %s an id of nine letters and digits; %k the parameter's name; %t the JSON type of its
+ * value ("string", "number", "boolean", "null", "object", "array"). NULL is an empty string. */
 typedef enum wick_call_style {
     WICK_STYLE_JSON, /* a JSON object */
     WICK_STYLE_PARAMS, /* for each member param_open KEY param_mid VALUE param_close; VALUE: a string as it stands, and for

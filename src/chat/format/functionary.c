@@ -1,4 +1,5 @@
-/* chat/format/functionary.c - functionary v3.2: >>>f, a newline, JSON; >>>all is text; >>>python takes code as it is. */
+/* chat/format/functionary.c - functionary v3.2: >>>f, a newline, JSON; >>>all is text; >>>python takes code as it
+ * is. */
 #include "chat/format/call.h"
 
 enum { NAME, BODY, CODE = 200 };

@@ -1,5 +1,5 @@
-/* chat/format/harmony.c - gpt-oss: a message whose header names a recipient is a call. Arguments are JSON; other text is
- * for tools that take text, where the header says nothing of JSON. */
+/* chat/format/harmony.c - gpt-oss: a message whose header names a recipient is a call. Arguments are JSON; other text
+ * is for tools that take text, where the header says nothing of JSON. */
 #include "chat/format/call.h"
 
 enum { HEADER, BODY, PLAIN_TEXT = 200 };

@@ -1,5 +1,5 @@
-/* chat/format/json_call.c - calls as JSON objects: {"name", "arguments"} and its relatives. Keys may come in any order; the
- * call is known once the name and the beginning of the arguments are. */
+/* chat/format/json_call.c - calls as JSON objects: {"name", "arguments"} and its relatives. Keys may come in any order;
+ * the call is known once the name and the beginning of the arguments are. */
 #include "chat/format/call.h"
 
 enum { OPEN, KEY, COLON, VALUE, AFTER, ARGUMENTS, TEXT, SKIP };

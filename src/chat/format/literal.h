@@ -1,8 +1,8 @@
 /* chat/format/literal.h - a literal (JSON, Python, Gemma) to JSON text, byte by byte, as it comes.
  *
- * JSON comes out as the model wrote it, white space included; the others without white space. Slips with one reading are
- * mended: control characters in strings, a comma before a closing bracket, single quotes, True, False and None, escapes
- * that JSON doesn't know, half surrogates. What comes out is always the beginning of valid JSON. */
+ * JSON comes out as the model wrote it, white space included; the others without white space. Slips with one reading
+ * are mended: control characters in strings, a comma before a closing bracket, single quotes, True, False and None,
+ * escapes that JSON doesn't know, half surrogates. What comes out is always the beginning of valid JSON. */
 #pragma once
 #include "base/buf.h"
 

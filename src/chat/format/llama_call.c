@@ -1,5 +1,5 @@
-/* chat/format/llama_call.c - Llama 3 and 4: JSON or Python's notation without a marker, and after <|python_tag|> built-in tools
- * (f.call(k="v")) or code for an interpreter, where the request has one. */
+/* chat/format/llama_call.c - Llama 3 and 4: JSON or Python's notation without a marker, and after <|python_tag|>
+ * built-in tools (f.call(k="v")) or code for an interpreter, where the request has one. */
 #include "chat/format/call.h"
 
 enum { PICK = 0, JSON_CALL = 1000, PYTHON = 2000, CODE = 3000 };

@@ -1,4 +1,5 @@
-/* chat/format/named.c - a name between markers, then JSON arguments: Mistral, DeepSeek, Kimi K2, Solar, and <function=f>{...}. */
+/* chat/format/named.c - a name between markers, then JSON arguments: Mistral, DeepSeek, Kimi K2, Solar, and
+ * <function=f>{...}. */
 #include "chat/format/call.h"
 
 /* A header is read from its start until it is whole; then come the arguments. */

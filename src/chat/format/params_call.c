@@ -1,5 +1,5 @@
-/* chat/format/params_call.c - calls written parameter by parameter, between tags. Values are raw text: a string where the
- * tool's schema or an attribute says so, and then it streams; else what the schema makes of it, at its end. */
+/* chat/format/params_call.c - calls written parameter by parameter, between tags. Values are raw text: a string where
+ * the tool's schema or an attribute says so, and then it streams; else what the schema makes of it, at its end. */
 #include <stdio.h>
 #include "chat/format/call.h"
 
@@ -33,7 +33,8 @@ static wick_tc_step close_tag(const wick_tc_cur *c, size_t at, size_t *len)
     return st;
 }
 
-/* The end of a value: its closing tag, or, where that was forgotten, the tags that close all, or the end of the text. */
+/* The end of a value: its closing tag, or, where that was forgotten, the tags that close all, or the end of the
+ * text. */
 static wick_tc_step value_stop(const wick_tc_cur *c, size_t at, size_t *len)
 {
     const wick_tc_params *p = c->f->params;

@@ -34,7 +34,7 @@ static int drop_tools(void **state)
     return 0;
 }
 
-/* --- writing by the shape -------------------------------------------------------------------------------------------- */
+/* --- writing by the shape ----------------------------------------------------------------------------------------- */
 
 /* calls: [[name, arguments], ...] */
 static void put_calls(wick_buf *b, const wick_call_syntax *f, const json_t *calls)
@@ -52,9 +52,10 @@ static void put_calls(wick_buf *b, const wick_call_syntax *f, const json_t *call
     json_decref(list);
 }
 
-/* --- reading --------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
-/* What came out, in order: text as T(...), reasoning as R(...), calls as NAME{arguments}; adjacent texts put together. */
+/* What came out, in order: text as T(...), reasoning as R(...), calls as NAME{arguments}; adjacent texts put
+ * together. */
 typedef struct reader {
     wick_answer *a;
     wick_buf out;

@@ -1,9 +1,9 @@
 /* chat/format/toolcall.c - the stream: text until something opens calls, calls until something else follows.
  *
- * held[head..] is what is not decided yet. TEXT: white space, then maybe the start of a marker. CALLS: from the white space
- * before the marker on until the first call is certain, then what the call's syntax waits for. What turns out to be no
- * call leaves its first bytes to the text and the rest is looked at again, at most WICK_TC_BAD_MAX times in a text:
- * hostile text costs that many passes, no more. */
+ * held[head..] is what is not decided yet. TEXT: white space, then maybe the start of a marker. CALLS: from the white
+ * space before the marker on until the first call is certain, then what the call's syntax waits for. What turns out to
+ * be no call leaves its first bytes to the text and the rest is looked at again, at most WICK_TC_BAD_MAX times in a
+ * text: hostile text costs that many passes, no more. */
 #include "chat/format/toolcall.h"
 #include "base/alloc.h"
 #include "chat/format/call.h"
@@ -111,7 +111,7 @@ static void look(wick_toolcall_parser *p, bool end)
     p->c.in_array = p->in_array;
 }
 
-/* --- text ------------------------------------------------------------------------------------------------------------ */
+/* --- text --------------------------------------------------------------------------------------------------------- */
 
 /* JSON or Python's notation without a marker, where a call is due: as the first text, or, for a syntax that has no
  * marker, at the start of a line. */
@@ -216,7 +216,7 @@ static bool text_step(wick_toolcall_parser *p, bool end)
     return true;
 }
 
-/* --- calls ----------------------------------------------------------------------------------------------------------- */
+/* --- calls -------------------------------------------------------------------------------------------------------- */
 
 /* What is held is no call. */
 static void no_call(wick_toolcall_parser *p, bool harmless)
@@ -438,7 +438,7 @@ static wick_tc_step calls_step(wick_toolcall_parser *p, bool end, wick_status *s
     return WICK_TC_OK;
 }
 
-/* --- feeding --------------------------------------------------------------------------------------------------------- */
+/* --- feeding ------------------------------------------------------------------------------------------------------ */
 
 static wick_status go_on(wick_toolcall_parser *p, bool end, wick_err *err)
 {

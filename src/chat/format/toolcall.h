@@ -1,17 +1,17 @@
 /* chat/format/toolcall.h - finds the tool calls in a model's text while it streams, in one given syntax.
  *
  * The text before a call comes out at once; from what may open a call on, text is held until it is certain that it is
- * one; from then on the arguments stream. How the text was cut into deltas never changes what comes out: it is read byte
- * by byte. What looks like a call and is none comes out as text, byte for byte; so does everything after a limit is
- * passed. White space beside calls is dropped.
+ * one; from then on the arguments stream. How the text was cut into deltas never changes what comes out: it is read
+ * byte by byte. What looks like a call and is none comes out as text, byte for byte; so does everything after a limit
+ * is passed. White space beside calls is dropped.
  *
  * Arguments are a JSON object, as the model wrote it (slips mended, literal.h) or made from the syntax with the tool's
  * schema for types. They are something else in three cases: harmony without <|constrain|>json and functionary's python
- * take plain text; a call that was cut by a limit stays cut; what goes wrong after the call was reported is passed on as
- * the model wrote it, up to the marker that ends the call.
+ * take plain text; a call that was cut by a limit stays cut; what goes wrong after the call was reported is passed on
+ * as the model wrote it, up to the marker that ends the call.
  *
- * Syntaxes without a marker (JSON as the whole message, pythonic lists) report only tools of the request, where given; so
- * does every syntax inside of reasoning, and for JSON that stands alone where a call could be. */
+ * Syntaxes without a marker (JSON as the whole message, pythonic lists) report only tools of the request, where given;
+ * so does every syntax inside of reasoning, and for JSON that stands alone where a call could be. */
 #pragma once
 #include <jansson.h>
 #include "base/buf.h"

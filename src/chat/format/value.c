@@ -1,5 +1,5 @@
-/* chat/format/value.c - values inside calls: checking JSON, JSON strings, and raw text with a schema. Nothing is written
- * that is not valid JSON, given text that is UTF-8. */
+/* chat/format/value.c - values inside calls: checking JSON, JSON strings, and raw text with a schema. Nothing is
+ * written that is not valid JSON, given text that is UTF-8. */
 #include "chat/format/call.h"
 
 wick_tc_step wick_tc_json(const char *s, size_t n, json_t **out)

@@ -1,5 +1,5 @@
-/* chat/format/write.c - calls as a model of that syntax would write them, by the row's shape: for templates that show none
- * of their own. */
+/* chat/format/write.c - calls as a model of that syntax would write them, by the row's shape: for templates that show
+ * none of their own. */
 #include <stdlib.h>
 #include <string.h>
 #include "chat/format/format.h"

@@ -1,5 +1,5 @@
-/* model/archs/bailing.c - bailing_moe (Ling, Ring): fused q, k, v, experts chosen by softmax or by sigmoid in groups, one
- * always on. GGUF has the second version under a name of its own, in which q and k are not reordered. */
+/* model/archs/bailing.c - bailing_moe (Ling, Ring): fused q, k, v, experts chosen by softmax or by sigmoid in groups,
+ * one always on. GGUF has the second version under a name of its own, in which q and k are not reordered. */
 #include <string.h>
 #include "model/arch.h"
 

@@ -1,5 +1,5 @@
-/* model/archs/gemma4.c - gemma 4 (text): global layers have heads of another size, turned in part; the last layers read the
- * keys of earlier ones; layers with an input of their own (E2B, E4B) and with experts beside the MLP (26B-A4B). */
+/* model/archs/gemma4.c - gemma 4 (text): global layers have heads of another size, turned in part; the last layers read
+ * the keys of earlier ones; layers with an input of their own (E2B, E4B) and with experts beside the MLP (26B-A4B). */
 #include <math.h>
 #include <string.h>
 #include "format/gguf.h"

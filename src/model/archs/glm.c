@@ -1,5 +1,5 @@
-/* model/archs/glm.c - glm, glm4 (norms around each branch, interleaved partial rope) and glm4_moe (GLM 4.5: sigmoid routing
- * with groups, an expert that is always on, the first layers dense); dots1, which routes in the same way. */
+/* model/archs/glm.c - glm, glm4 (norms around each branch, interleaved partial rope) and glm4_moe (GLM 4.5: sigmoid
+ * routing with groups, an expert that is always on, the first layers dense); dots1, which routes in the same way. */
 #include "model/arch.h"
 
 static const wick_role_name glm4_names[] = {

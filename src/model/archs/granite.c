@@ -1,5 +1,5 @@
-/* model/archs/granite.c - granite: llama with four multipliers; granitemoe: the same with experts; granitemoehybrid (Granite
- * 4): most layers are mamba2, attention knows no positions, an expert is always on, or there is one MLP. */
+/* model/archs/granite.c - granite: llama with four multipliers; granitemoe: the same with experts; granitemoehybrid
+ * (Granite 4): most layers are mamba2, attention knows no positions, an expert is always on, or there is one MLP. */
 #include <string.h>
 #include "format/gguf.h"
 #include "model/arch.h"

@@ -1,5 +1,6 @@
-/* model/archs/llama4.c - llama 4 (text): three of four layers attend within chunks and turn, the others see everything and
- * sharpen their queries with the position; one expert of many, whose input is scaled, beside one that is always on. */
+/* model/archs/llama4.c - llama 4 (text): three of four layers attend within chunks and turn, the others see everything
+ * and sharpen their queries with the position; one expert of many, whose input is scaled, beside one that is always
+ * on. */
 #include "model/arch.h"
 
 static const wick_role_name names[] = {

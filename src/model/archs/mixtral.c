@@ -1,5 +1,5 @@
-/* model/archs/mixtral.c - mixtral: llama with experts, weighted by a softmax over the chosen (GGUF calls it llama); minimax:
- * many small experts chosen by a sigmoid and a correction, q and k normed over the whole row, partial rope. */
+/* model/archs/mixtral.c - mixtral: llama with experts, weighted by a softmax over the chosen (GGUF calls it llama);
+ * minimax: many small experts chosen by a sigmoid and a correction, q and k normed over the whole row, partial rope. */
 #include "model/arch.h"
 
 static const wick_role_name names[] = {

@@ -1,6 +1,6 @@
-/* model/archs/nemotron.c - nemotron and minitron: LayerNorm that stores w of (1 + w), squared ReLU without a gate, half of
- * the dimensions turned (GGUF's converter has added the 1); nemotron_h: every layer is one thing, mamba2, attention without
- * positions, an MLP or experts. */
+/* model/archs/nemotron.c - nemotron and minitron: LayerNorm that stores w of (1 + w), squared ReLU without a gate, half
+ * of the dimensions turned (GGUF's converter has added the 1); nemotron_h: every layer is one thing, mamba2, attention
+ * without positions, an MLP or experts. */
 #include <string.h>
 #include "format/gguf.h"
 #include "model/arch.h"

@@ -1,5 +1,5 @@
-/* model/archs/qwen.c - qwen2 (biases on q, k, v) and qwen3 (q and k normed per head instead), both also as the text part
- * of models that see: with text alone, their rope of three positions is the usual one. */
+/* model/archs/qwen.c - qwen2 (biases on q, k, v) and qwen3 (q and k normed per head instead), both also as the text
+ * part of models that see: with text alone, their rope of three positions is the usual one. */
 #include "model/arch.h"
 
 const wick_arch wick_arch_qwen2 = {

@@ -1,5 +1,6 @@
 /* model/archs/qwen3_next.c - qwen3-next and qwen3.5: gated delta nets, every fourth layer attention with a gate on its
- * output; experts as qwen2_moe has them, or a plain MLP. HF's norms store w of (1 + w); MLX's conversion added the 1. */
+ * output; experts as qwen2_moe has them, or a plain MLP. HF's norms store w of (1 + w); MLX's conversion added the
+ * 1. */
 #include <string.h>
 #include "model/arch.h"
 

@@ -1,10 +1,10 @@
-/* backend/cpu/kernels/lin_avx2.h - the 256-bit kernels, with and without AVX-VNNI: a tile is two registers of 8 outputs. The
- * including file defines LIN_VNNI where vpdpbusd exists.
+/* backend/cpu/kernels/lin_avx2.h - the 256-bit kernels, with and without AVX-VNNI: a tile is two registers of 8
+ * outputs. The including file defines LIN_VNNI where vpdpbusd exists.
  *
- * Without it vpmaddubsw adds pairs in 16 bits with saturation. Small codes leave room there: with codes up to 15 the sums of
- * 8 vectors fit (8 * 2 * 15 * 127 < 2^15), and are widened to 32 bits once. Codes above 127 are taken as signed, c = code - 128,
- * the product as |c| times the activation with c's sign (at most 2 * 128 * 127, which fits), and the sums start at
- * 128 * sum(x) more. The same integers in each way. */
+ * Without it vpmaddubsw adds pairs in 16 bits with saturation. Small codes leave room there: with codes up to 15 the
+ * sums of 8 vectors fit (8 * 2 * 15 * 127 < 2^15), and are widened to 32 bits once. Codes above 127 are taken as
+ * signed, c = code - 128, the product as |c| times the activation with c's sign (at most 2 * 128 * 127, which fits),
+ * and the sums start at 128 * sum(x) more. The same integers in each way. */
 #include "backend/cpu/kernels/lin_common.h"
 #include <immintrin.h>
 
@@ -128,7 +128,8 @@ LIN_INLINE void add_to(float *y, __m256 v, float scale)
     _mm256_store_ps(y, _mm256_fmadd_ps(v, _mm256_set1_ps(scale), _mm256_load_ps(y)));
 }
 
-/* A block's integers to y, where a block is a whole chunk, or else to the sums of its chunk. NULL: no start, no bias. */
+/* A block's integers to y, where a block is a whole chunk, or else to the sums of its chunk. NULL: no start, no
+ * bias. */
 LIN_INLINE void block_add(__m256i acc[][2], const int32_t *start, const float *d, const float *b, const float *sx,
                           const float *s, float *sums, const uint32_t mr, const bool whole)
 {
@@ -564,7 +565,8 @@ typedef struct gemv_row {
     }
 /* clang-format off */
 #if LIN_FEW
-#define GEMV_SET(name, code, lut, block, way) GEMV(name, code, lut, block, way, 1, 0) GEMV(name, code, lut, block, way, 1, 1)
+#define GEMV_SET(name, code, lut, block, way) \
+    GEMV(name, code, lut, block, way, 1, 0) GEMV(name, code, lut, block, way, 1, 1)
 #define GEMV_ROW(name, code, lut, block, way) {code, lut, block, {{gemv_##name##_1_0}, {gemv_##name##_1_1}}},
 #else
 #define GEMV_SET(name, code, lut, block, way)                                                   \

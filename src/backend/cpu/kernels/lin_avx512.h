@@ -1,12 +1,14 @@
 /* backend/cpu/kernels/lin_avx512.h - the 512-bit kernels, for processors with and without VNNI. The including file
  * gives LIN_DOT(acc, codes, x, wide): acc[16] += the four products of u8 codes and s8 activations in each lane, and
- * LIN_IS_SIGNED: wide codes are taken as code - 128 there; LIN_IN_PLACE: its block kernels also read packed 4-bit codes.
+ * LIN_IS_SIGNED: wide codes are taken as code - 128 there; LIN_IN_PLACE: its block kernels also read packed 4-bit
+ * codes.
  *
  * It also gives LIN_MR, the rows of a panel, LIN_HALF, half of them rounded up, and LIN_MR_LIST(X, ...), X(1, ...) to
  * X(LIN_MR, ...), LIN_HALF_LIST likewise.
  *
- * A tile is one register of 16 outputs; the block kernels hold two of them for each row. Accumulators are written by inline
- * assembly where VNNI exists: GCC 12 copies and spills arrays of them around the intrinsic, at half the speed. */
+ * A tile is one register of 16 outputs; the block kernels hold two of them for each row. Accumulators are written by
+ * inline assembly where VNNI exists: GCC 12 copies and spills arrays of them around the intrinsic, at half the
+ * speed. */
 #include "backend/cpu/kernels/lin_avx512_regs.h"
 
 #if LIN_FEW || defined(LIN_WIDE)
@@ -82,8 +84,8 @@ typedef struct lin_block_kind {
     bool fine, wide, in_place, whole, bias;
 } lin_block_kind;
 
-/* Rows [row0, row0 + rows) of the panel. With blocks smaller than a chunk its sums take as many registers as the accumulators, so
- * that only half the rows fit. */
+/* Rows [row0, row0 + rows) of the panel. With blocks smaller than a chunk its sums take as many registers as the
+ * accumulators, so that only half the rows fit. */
 LIN_INLINE void lin_block_int(const wick_lin_args *a, const uint32_t row0, const lin_block_kind kind)
 {
     const uint32_t rows = kind.rows, mr = a->mr, block = kind.whole ? 64 : a->block, n = block / 4, step = mr * 4;

@@ -1,5 +1,5 @@
-/* backend/cpu/kernels/lin_avx512_regs.h - scales and codes of packed tiles in 512-bit registers. Shared by the kernels that
- * unpack a block to memory and by those that unpack as they multiply; the arithmetic is that of lin_common.h. */
+/* backend/cpu/kernels/lin_avx512_regs.h - scales and codes of packed tiles in 512-bit registers. Shared by the kernels
+ * that unpack a block to memory and by those that unpack as they multiply; the arithmetic is that of lin_common.h. */
 #pragma once
 #include "backend/cpu/kernels/lin_common.h"
 #include <immintrin.h>
@@ -76,8 +76,8 @@ LIN_INLINE void lin_codes2(const wick_lin_code code, const uint8_t *in, const ui
         *v1 = _mm512_and_si512(_mm512_srli_epi16(t, 2), three);
         if (code == WICK_LIN_CODE_2) return;
         t = _mm512_rol_epi32(_mm512_load_si512(in + 256 + p / 4 * 64), 2);
-        /* Bit 2p % 8 of each byte is now at 2; the neighbours' bits fall outside the mask. The variable form: the count is a
-         * constant only after inlining, which clang does not accept in the immediate one. */
+        /* Bit 2p % 8 of each byte is now at 2; the neighbours' bits fall outside the mask. The variable form: the count
+         * is a constant only after inlining, which clang does not accept in the immediate one. */
         t = _mm512_rorv_epi32(t, _mm512_set1_epi32((int)(p % 4 * 2)));
         *v0 = _mm512_ternarylogic_epi32(*v0, t, four, 0xf8);
         *v1 = _mm512_ternarylogic_epi32(*v1, _mm512_srli_epi32(t, 1), four, 0xf8);

@@ -5,7 +5,8 @@
 #pragma once
 #include "backend/cpu/linear_impl.h"
 
-/* Instrumented builds make fewer sizes of kernels: the compiler takes minutes for all of them, and the few run the same code. */
+/* Instrumented builds make fewer sizes of kernels: the compiler takes minutes for all of them, and the few run the same
+ * code. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LIN_FEW 1
 #elif defined(__has_feature)
@@ -143,7 +144,8 @@ LIN_INLINE void lin_group_scale(const wick_lin_fmt *f, const uint8_t *in, uint32
         for (uint32_t r = 0; r < 16; r++) d[r] *= f->mul;
 }
 
-/* Scales d and offsets b of every block of a superblock, [block][nt][16]: the float kernels take values less the centre. */
+/* Scales d and offsets b of every block of a superblock, [block][nt][16]: the float kernels take values less the
+ * centre. */
 LIN_INLINE void lin_unpack_scales(const wick_lin_fmt *f, const uint8_t *in, uint32_t nt, bool is_float,
                                   float *restrict d, float *restrict b)
 {

@@ -1,8 +1,8 @@
-/* backend/cpu/kernels/lin_gemv_avx512.c - one tile times few rows of floats, unpacked in registers: the arithmetic of the block
- * kernels at the speed of memory. Apart from lin_avx512.h because it is the same with and without VNNI.
+/* backend/cpu/kernels/lin_gemv_avx512.c - one tile times few rows of floats, unpacked in registers: the arithmetic of
+ * the block kernels at the speed of memory. Apart from lin_avx512.h because it is the same with and without VNNI.
  *
- * A block's sum is one chain of fma, as linear_impl.h says; several blocks run side by side to hide its latency, and are
- * added to y in their order. 4-bit codes become floats by one permutation of a register of 16 values. */
+ * A block's sum is one chain of fma, as linear_impl.h says; several blocks run side by side to hide its latency, and
+ * are added to y in their order. 4-bit codes become floats by one permutation of a register of 16 values. */
 #include "backend/cpu/kernels/lin_avx512_regs.h"
 
 enum { N_CHAINS = 4, MR_MAX = 8 };

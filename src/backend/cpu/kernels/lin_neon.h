@@ -7,13 +7,13 @@
  *   lin_pair(a, v, x, high, split) a[0] (and a[1], where it is `split` or where one sum takes both) += four outputs: v
  *                                 holds their inputs 0..3 and 4..7, half `high` of x the activations
  *   lin_four(a, split)            the sums of the four outputs
- *   LIN_SIGNED                    1: codes are multiplied as signed bytes; those of wide formats are taken as code - 128
- *                                 then, and the sums start at 128 * sum(x) more: the same integers
+ *   LIN_SIGNED                    1: codes are multiplied as signed bytes; those of wide formats are taken as code -
+ *                                 128 then, and the sums start at 128 * sum(x) more: the same integers
  *   LIN_MMLA                      defined: blocks are multiplied two rows by two outputs (vusmmlaq_s32)
  *
  * A tile is four quarters of four outputs. A block lies in memory as this family's block kernels read it:
- *   codes        [chunk][8 pairs p][4 quarters][2][16]: the code vectors 2p and 2p + 1 of the quarter's outputs, or, with
- *                LIN_MMLA, outputs 0, 1 and 2, 3 with the 8 inputs of both
+ *   codes        [chunk][8 pairs p][4 quarters][2][16]: the code vectors 2p and 2p + 1 of the quarter's outputs, or,
+ *                with LIN_MMLA, outputs 0, 1 and 2, 3 with the 8 inputs of both
  *   activations  [chunk][hi, lo if fine][8 pairs][mr][8]
  * Nothing is fetched ahead: reads run through memory in order, which the processors' own prefetchers follow. */
 enum { LIN_MR_FLOAT = 6, LIN_QUARTERS = 4 };
@@ -226,8 +226,8 @@ LIN_INLINE uint32_t lin_high_bytes(const wick_lin_code code)
     return code == WICK_LIN_CODE_6 ? 32 : 16;
 }
 
-/* Quarter v of the vectors 2i and 2i + 1 behind `low` (wide plane) and `high` (narrow plane), which both start at a byte's
- * first bits. */
+/* Quarter v of the vectors 2i and 2i + 1 behind `low` (wide plane) and `high` (narrow plane), which both start at a
+ * byte's first bits. */
 LIN_INLINE uint8x16x2_t lin_codes2(const wick_lin_code code, const uint8_t *low, const uint8_t *high, const uint32_t i,
                                    const uint32_t v)
 {
