@@ -113,7 +113,10 @@ static wick_status verify(const wick_args *a, wick_pack_list *l, wick_err *err)
         if (err) *err = why;
     }
     WICK_TRY(print_list(a, l, worst == WICK_OK ? err : NULL));
-    return worst;
+    if (!a->json || worst == WICK_OK || !err) return worst;
+    wick_notice("wick: %s", err->message); /* the list is the one document on standard output, and says "damaged" */
+    wick_exit_with((int)worst);
+    return WICK_OK;
 }
 
 static wick_status run_cache(const wick_args *a, wick_err *err)
