@@ -27,7 +27,8 @@ def run(path, *more):
 
 def refused(path, *words):
     r = run(path)
-    assert r.returncode in (4, 5) and r.stderr.count("\n") == 1 and all(w in r.stderr for w in words), r.stderr
+    said = r.stdout + r.stderr  # with --json the error is an object on standard output
+    assert r.returncode in (4, 5) and said.count("\n") == 1 and all(w in said for w in words), said
 
 
 def edit(path, keys=None, drop=(), tensors=None, rename=None):
