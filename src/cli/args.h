@@ -46,7 +46,8 @@ typedef struct wick_args {
     uint32_t repetitions, bench_depth;
     bool csv, quality, tensors, man, no_warmup;
     const char *quality_file;
-    const char *schema, *regex, *gbnf, *lark, *text, *tokenizer; /* grammar; `batch` is above */
+    const char *schema, *regex, *gbnf, *lark, *text, *tokenizer,
+        *choices; /* forms of an answer, and wick grammar; `batch` is above */
     bool schema_order, lenient;
     /* server and its clients */
     const char *host, *config, *model, *api_key_file, *tls_cert, *tls_key, *mlx_device, *url, *out_file, *id, *scopes;

@@ -79,6 +79,6 @@ const wick_command wick_cmd_generate = {
              "finish_reason, usage and timings.",
     .examples = "wick generate MODEL \"Once upon a time\" -n 100 --temp 0\tgreedy\ncat notes.txt | wick generate MODEL "
                 "--json\tfrom a pipe",
-    .group = {&group, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
+    .group = {&group, &wick_opts_form, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_generate,
 };

@@ -238,6 +238,6 @@ const wick_command wick_cmd_run = {
                 "cat notes.txt | wick run MODEL \"summarize this\"\tboth are the prompt\n"
                 "wick run MODEL -f <(git diff) \"a commit message\"\tfrom a command\n"
                 "wick run MODEL - --json < question.txt\tfrom a pipe, as JSON",
-    .group = {&group, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
+    .group = {&group, &wick_opts_form, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_run,
 };

@@ -38,7 +38,7 @@ typedef struct wick_opt_group {
     size_t n;
 } wick_opt_group;
 
-enum { WICK_MAX_GROUPS = 6 };
+enum { WICK_MAX_GROUPS = 8 };
 
 typedef struct wick_command {
     const char *name;
@@ -60,6 +60,7 @@ extern const wick_opt_group wick_opts_common;   /* --json, --verbose, --quiet, -
 extern const wick_opt_group wick_opts_model;    /* backend, device, threads, precision, context, KV */
 extern const wick_opt_group wick_opts_cache;    /* of packed weights */
 extern const wick_opt_group wick_opts_sampling; /* all of chat/sampling.def; stop, max tokens, logprobs */
+extern const wick_opt_group wick_opts_form;     /* --schema, --regex, --grammar, --lark, --choices */
 extern const wick_opt_group wick_opts_sampler;  /* chat/sampling.def alone */
 
 void wick_args_init(wick_args *a); /* defaults */

@@ -92,6 +92,16 @@ static const wick_opt sampling[] = {
 const wick_opt_group wick_opts_sampling = {"Sampling", sampling, COUNT(sampling)};
 const wick_opt_group wick_opts_sampler = {"Sampling", sampling + 1, sizeof(wick_sampling_given) / sizeof(bool)};
 
+static const wick_opt form[] = {
+    {"schema", 0, WICK_OPT_STR, "FILE", "the answer is JSON that fulfils this JSON Schema", AT(schema), 0, 0, NULL,
+     NULL, 0},
+    {"regex", 0, WICK_OPT_STR, "R", "the whole answer matches this regular expression", AT(regex), 0, 0, NULL, NULL, 0},
+    {"grammar", 0, WICK_OPT_STR, "FILE", "the answer follows this GBNF grammar", AT(gbnf), 0, 0, NULL, NULL, 0},
+    {"lark", 0, WICK_OPT_STR, "FILE", "the answer follows this Lark grammar", AT(lark), 0, 0, NULL, NULL, 0},
+    {"choices", 0, WICK_OPT_STR, "A,B,..", "the answer is one of these texts", AT(choices), 0, 0, NULL, NULL, 0},
+};
+const wick_opt_group wick_opts_form = {"Form of the answer (docs/GRAMMAR.md)", form, COUNT(form)};
+
 const wick_command *const wick_commands[] = {
 #define COMMAND(name) &wick_cmd_##name,
 #include "cli/commands.def"

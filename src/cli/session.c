@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "engine/constrain.h"
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -234,6 +235,60 @@ static wick_status pump_events(wick_engine *e, wick_request *q, wick_answer *ans
     }
 }
 
+/* "yes,no" as a JSON list. */
+static wick_status choices_text(const char *s, char **text, size_t *n, wick_err *err)
+{
+    json_t *list = json_array();
+    while (s && *s) {
+        size_t len = strcspn(s, ",");
+        json_array_append_new(list, wick_json_text(s, len));
+        s += len + (s[len] == ',');
+    }
+    char *dumped = json_dumps(list, 0);
+    json_decref(list);
+    *text = dumped ? wick_strdup(dumped) : NULL;
+    *n = *text ? strlen(*text) : 0;
+    wick_free(dumped);
+    return *text ? WICK_OK : wick_err_oom(err, "the choices", 0, 0);
+}
+
+/* The form that the options ask for; NULL where they ask for none. */
+static wick_status form_from(wick_engine_grammar **form, wick_engine *e, const wick_args *a,
+                             const wick_answer_opts *how, wick_err *err)
+{
+    const struct {
+        const char *given;
+        wick_grammar_kind kind;
+    } from[] = {{a->schema, WICK_GRAMMAR_JSON_SCHEMA},
+                {a->regex, WICK_GRAMMAR_REGEX},
+                {a->gbnf, WICK_GRAMMAR_GBNF},
+                {a->lark, WICK_GRAMMAR_LARK},
+                {a->choices, WICK_GRAMMAR_CHOICES}};
+    int which = -1;
+    char *text = NULL;
+    size_t n = 0;
+    for (int i = 0; i < 5; i++) {
+        if (from[i].given && which >= 0)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "--schema",
+                             "give one of --schema, --regex, --grammar, --lark and --choices, not several");
+        if (from[i].given) which = i;
+    }
+    if (which < 0) return WICK_OK;
+    if (from[which].kind == WICK_GRAMMAR_CHOICES) {
+        WICK_TRY(choices_text(a->choices, &text, &n, err));
+    } else if (from[which].kind == WICK_GRAMMAR_REGEX) {
+        text = wick_strdup(a->regex);
+        n = strlen(a->regex);
+        if (!text) return wick_err_oom(err, "the pattern", 0, 0);
+    } else {
+        WICK_TRY(wick_file_read(from[which].given, 4u << 20, &text, &n, err));
+    }
+    const char *after = how && how->inside_reasoning && how->format.think ? wick_think_close(how->format.think) : NULL;
+    wick_status st = wick_engine_grammar_new(form, e, from[which].kind, text, n, after, err);
+    wick_free(text);
+    return st;
+}
+
 wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int32_t *ids, size_t n,
                                   const wick_answer_opts *how, bool stream, wick_reply *r, wick_err *err)
 {
@@ -254,13 +309,17 @@ wick_status wick_session_generate(wick_engine *e, const wick_args *a, const int3
         o.n_top_logprobs = (uint32_t)a->logprobs;
         r->logprobs = json_array();
     }
+    wick_engine_grammar *form = NULL;
     wick_status st = how ? wick_answer_new(&answer, how, err) : WICK_OK;
+    if (st == WICK_OK) st = form_from(&form, e, a, how, err);
+    if (form) o.constraint = wick_engine_grammar_constraint(form);
     if (how && wick_chat_format_needs_special(&how->format, wick_engine_tokenizer(e), how->tools != NULL))
         o.show_special = true;
     if (st == WICK_OK) st = wick_request_new(&q, e, &o, err);
     if (st == WICK_OK) st = wick_request_submit(q, err);
     if (st == WICK_OK) st = pump_events(e, q, answer, stream, r, err);
     wick_request_free(q);
+    wick_engine_grammar_free(form);
     wick_answer_free(answer);
     wick_free((void *)(uintptr_t)o.sampling.bias);
     return st;

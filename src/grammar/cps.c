@@ -70,6 +70,7 @@ void wick_cps_fold(wick_cps *c)
     uint32_t n = c->n;
     for (uint32_t i = 0; i < n; i++) {
         wick_cp_range r = c->v[i];
+        if (r.hi > LAST) r.hi = LAST;
         uint32_t hi = r.hi - r.lo < 512 || r.hi < MAX_FOLD ? r.hi : MAX_FOLD;
         for (uint32_t x = r.lo; x <= hi; x++) {
             uint32_t lower = (uint32_t)utf8proc_tolower((utf8proc_int32_t)x);

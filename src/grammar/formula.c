@@ -274,6 +274,7 @@ wick_f wick_f_list(wick_f_pool *p, wick_f_kind kind, const wick_f *v, uint32_t n
             p->lists[p->n_lists] = v[i];
         p->n_lists += more;
     }
+    if (p->n_lists == base) return neutral;
     join(p, base, F_TYPE, or);
     join(p, base, F_STR, or);
     join(p, base, F_NUM, or);

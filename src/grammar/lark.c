@@ -172,6 +172,7 @@ static wick_re folded(reader *r, const wick_buf *b)
         wick_cps c = {0};
         uint32_t cp;
         i += wick_utf8_next(b->data + i, b->n - i, &cp);
+        if (cp == UINT32_MAX) return WICK_RE_NONE; /* no character: nothing has it in both cases */
         wick_cps_add(&c, cp, cp);
         wick_cps_fold(&c);
         if (c.failed) wick_re_fail(r->re, "memory");
