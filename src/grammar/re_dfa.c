@@ -168,7 +168,7 @@ static void after_char(wick_re_pool *p, uint32_t s, nexts *x)
     x->dead = x->many = false;
     add_range(p, x, s, 0x20, 0x21);
     add_range(p, x, s, 0x23, 0x5B);
-    add_range(p, x, s, 0x5D, 0x7F);
+    add_range(p, x, s, 0x5D, 0x7E); /* DEL is left out, because grammars of others leave it out */
     for (size_t i = 0; i < sizeof lead / sizeof *lead && !x->dead && !x->many; i++) {
         nexts first = {.n = 0};
         add_range(p, &first, s, lead[i].lo, lead[i].hi);

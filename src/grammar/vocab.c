@@ -11,7 +11,7 @@ static size_t free_bytes(wick_str s, uint32_t *chars)
     size_t i = 0;
     for (*chars = 0; i < s.n; ++*chars) {
         unsigned n = wick_utf8_next(s.p + i, s.n - i, &cp);
-        if (cp == UINT32_MAX || cp < 0x20 || cp == '"' || cp == '\\') break;
+        if (cp == UINT32_MAX || cp < 0x20 || cp == 0x7F || cp == '"' || cp == '\\') break;
         i += n;
     }
     return i;
