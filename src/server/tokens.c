@@ -129,7 +129,6 @@ static wick_status apply_template(wick_exchange *x, const wick_entry *model, wic
 {
     wick_chat_prompt prompt;
     wick_buf *b = &x->out;
-    p->llama_defaults = true;
     WICK_TRY(wick_prompt_build(model->chat, p, true, &prompt, err));
     wick_buf_reset(b);
     wick_buf_puts(b, "{\"prompt\":");
