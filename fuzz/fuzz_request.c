@@ -1,5 +1,6 @@
 /* fuzz/fuzz_request.c - the body of a request: strict JSON, then the parameters of the route that the first byte picks.
- * What is refused must be named in one line that OpenAI's error JSON can carry; what is taken must be within its bounds. */
+ * What is refused must be named in one line that OpenAI's error JSON can carry; what is taken must be within its
+ * bounds. */
 #include <string.h>
 #include "base/json.h"
 #include "fuzz.h"

@@ -56,8 +56,8 @@ static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_reply 
     return st;
 }
 
-/* A chat that fills the context goes on: the oldest turns leave, the system text stays. A quarter of the context, at most 1,024 tokens, is kept
- * free for the answer, or what --max-tokens asks for. */
+/* A chat that fills the context goes on: the oldest turns leave, the system text stays. A quarter of the context, at
+ * most 1,024 tokens, is kept free for the answer, or what --max-tokens asks for. */
 static wick_status make_room(run_ctx *c, json_t *messages, wick_err *err)
 {
     const size_t ctx = wick_engine_ctx(c->e), quarter = ctx / 4 < 1024 ? ctx / 4 : 1024;

@@ -161,7 +161,8 @@ static const char *short_name(const char *name, size_t n, size_t *out_n)
     return name;
 }
 
-/* All of Unicode as runs of one category each, made once: asking a million characters takes longer than a schema may. */
+/* All of Unicode as runs of one category each, made once: asking a million characters takes longer than a schema
+ * may. */
 enum { MAX_RUNS = 8192 };
 static struct {
     uint32_t from;

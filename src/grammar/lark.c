@@ -1,7 +1,8 @@
-/* grammar/lark.c - Lark grammars: rules (lower case) over terminals (upper case), texts, /patterns/ and ignored text between them.
+/* grammar/lark.c - Lark grammars: rules (lower case) over terminals (upper case), texts, /patterns/ and ignored text
+ * between them.
  *
- * Read as the language that the grammar describes: a terminal may end wherever it can, so priorities, which only choose among
- * readings, change nothing. After each terminal in a rule, ignored text may stand.
+ * Read as the language that the grammar describes: a terminal may end wherever it can, so priorities, which only choose
+ * among readings, change nothing. After each terminal in a rule, ignored text may stand.
  */
 #include "grammar/cfg.h"
 #include "grammar/lark_common.h"

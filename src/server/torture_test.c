@@ -1,8 +1,9 @@
-/* server/torture_test.c - the n-th allocation fails, for many n, while a request of each kind goes through a real server.
+/* server/torture_test.c - the n-th allocation fails, for many n, while a request of each kind goes through a real
+ * server.
  *
  * A request that met the failure is answered with an error, or as always (where the memory was only for a cache); never
- * with something else, and the next normal request gets its normal answer. Jansson's memory fails too, libmicrohttpd's does
- * not. By hand, every n: server_torture_test 1 [KIND] */
+ * with something else, and the next normal request gets its normal answer. Jansson's memory fails too, libmicrohttpd's
+ * does not. By hand, every n: server_torture_test 1 [KIND] */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

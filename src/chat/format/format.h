@@ -69,8 +69,9 @@ wick_status wick_call_describe(const wick_call_syntax *f, const json_t *tools, w
  * value ("string", "number", "boolean", "null", "object", "array"). NULL is an empty string. */
 typedef enum wick_call_style {
     WICK_STYLE_JSON, /* a JSON object */
-    WICK_STYLE_PARAMS, /* for each member param_open KEY param_mid VALUE param_close; VALUE: a string as it stands, and for
-                        * other types JSON (after param_mid_json, where that is there) */
+    /* For each member param_open KEY param_mid VALUE param_close. VALUE is a string as it stands, and JSON for other
+     * types (after param_mid_json, where that is there). */
+    WICK_STYLE_PARAMS,
     WICK_STYLE_PYTHON, /* key=value, ... with Python literals */
     WICK_STYLE_GEMMA   /* {key:value, ...} with strings between `quote` */
 } wick_call_style;

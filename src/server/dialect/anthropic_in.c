@@ -229,7 +229,7 @@ static wick_status read_metadata(wick_param_reading *r, const wick_param *q, con
 
 /* clang-format off */
 static const wick_param rows[] = {
-    {"messages", BOTH, WICK_PK_ARRAY, AT(messages), 0, 0, 0, NULL, "blocks of text, thinking, tool_use and tool_result"},
+    {"messages", BOTH, WICK_PK_ARRAY, AT(messages), 0, 0, 0, NULL, "blocks: text, thinking, tool_use, tool_result"},
     {"system", BOTH, WICK_PK_ANY, AT(instructions), 0, 0, 0, NULL, "a string or blocks of text"},
     {"tools", BOTH, FN(tools), "tools of the client's own"},
     {"tool_choice", BOTH, FN(tool_choice), "auto, none; disable_parallel_tool_use: one call a turn"},

@@ -461,7 +461,7 @@ static const wick_param rows[] = {
     {"think", CHAT | TEXT, FN(think), "true, false, or low, medium, high"},
     {"format", CHAT | TEXT, SHARED(format), "\"json\", or a JSON Schema that the answer fulfils"},
     {"images", TEXT, FN(images), "only an empty list"},
-    {"keep_alive", CHAT | TEXT | EMBED, NOOP(WICK_PT_NUM | WICK_PT_STR), "models stay loaded as the server's settings say"},
+    {"keep_alive", CHAT | TEXT | EMBED, NOOP(WICK_PT_NUM | WICK_PT_STR), "models stay as the server's settings say"},
     {"truncate", CHAT | TEXT | EMBED, NOOP(WICK_PT_BOOL), "what does not fit is refused"},
     {"shift", CHAT | TEXT, NOOP(WICK_PT_BOOL), "a full context ends the answer"},
     {"context", TEXT, REFUSED, "use /api/chat for conversations"},
