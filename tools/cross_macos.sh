@@ -20,7 +20,7 @@ if [ ! -d "$out/mlx/mlx/lib" ]; then
 fi
 
 # The headers of the libraries that Wick uses, and no other of this system.
-for h in jansson.h jansson_config.h pcre2.h utf8proc.h zlib.h zconf.h nettle microhttpd.h curl yaml.h editline; do
+for h in jansson.h jansson_config.h pcre2.h utf8proc.h zlib.h zconf.h nettle microhttpd.h curl yaml.h editline sqlite3.h; do
     for d in /usr/include /usr/include/"$(uname -m)"-linux-gnu; do
         [ -e "$d/$h" ] && ln -sfn "$d/$h" "$out/include/$h"
     done

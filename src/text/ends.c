@@ -7,29 +7,12 @@
 #include <string.h>
 #include "text/tok.h"
 
-static const char *const certain[] = {"<|eot_id|>",
-                                      "<|im_end|>",
-                                      "<|end|>",
-                                      "<|return|>",
-                                      "<|call|>",
-                                      "<|calls|>",
-                                      "<|flush|>",
-                                      "<end_of_turn>",
-                                      "<turn|>",
-                                      "<|endoftext|>",
-                                      "<|eom_id|>",
-                                      "<|end_of_text|>",
-                                      "<end_of_utterance>",
-                                      "<|eos|>",
-                                      "<|fim_pad|>",
-                                      "<|file_sep|>",
-                                      "<|repo_name|>",
-                                      "<|tool_response>",
-                                      "[e~[",
-                                      "<|endofturn|>",
-                                      "<|plamo:eos|>",
-                                      "<\xEF\xBD\x9C"
-                                      "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>"};
+static const char *const certain[] = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|calls|>",
+                                      "<|flush|>", "<end_of_turn>", "<turn|>", "<|endoftext|>", "<|eom_id|>",
+                                      "<|end_of_text|>", "<end_of_utterance>", "<|eos|>", "<|fim_pad|>", "<|file_sep|>",
+                                      "<|repo_name|>", "<|tool_response>", "[e~[", "<|endofturn|>", "<|plamo:eos|>",
+                                      /* octal, since "\x9Cend" would be one number */
+                                      "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>"};
 static const char *const control_only[] = {"</s>", "<eos>", "[EOS]", "[EOT]", "<EOT>", "_<EOT>", "[/s]"};
 
 #define N(a) (sizeof(a) / sizeof *(a))
