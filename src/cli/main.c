@@ -42,7 +42,8 @@ static void report(wick_status st, const wick_err *err, bool json)
     json_t *o = json ? json_pack("{s:{s:s, s:s, s:s}}", "error", "kind", wick_status_name(st), "message", text,
                                  "remedy", remedy_of(st))
                      : NULL;
-    if (!o || wick_print_json(o, NULL) != WICK_OK || fflush(stdout) != 0) fprintf(stderr, "wick: %s\n", text);
+    fprintf(stderr, "wick: %s\n", text);
+    if (o && wick_print_json(o, NULL) == WICK_OK) (void)fflush(stdout);
 }
 
 static int unknown_command(const char *name, bool json)

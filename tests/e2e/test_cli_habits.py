@@ -117,8 +117,9 @@ JSON_ERRORS = [(["nonsense"], 2, "bad parameter"), (["run", "no-such-model", "x"
 @pytest.mark.parametrize("args,code,kind", JSON_ERRORS, ids=lambda a: a[0] if isinstance(a, list) else None)
 def test_errors_are_json(at, args, code, kind):
     r = at(*args, "--json")
-    assert r.returncode == code and r.stderr == "", r.stderr
+    assert r.returncode == code, r.stderr
     e = json.loads(r.stdout)["error"]
+    assert r.stderr == f"wick: {e['message']}\n", "the line is for people and for scripts that read it"
     assert set(e) == {"kind", "message", "remedy"} and all(e.values()) and r.stdout.count("\n") == 1
     assert kind is None or e["kind"] == kind
     assert at(*args).stderr == f"wick: {e['message']}\n", "the text is the same without --json"

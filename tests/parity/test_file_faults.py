@@ -27,8 +27,7 @@ def run(path, *more):
 
 def refused(path, *words):
     r = run(path)
-    said = r.stdout + r.stderr  # with --json the error is an object on standard output
-    assert r.returncode in (4, 5) and said.count("\n") == 1 and all(w in said for w in words), said
+    assert r.returncode in (4, 5) and r.stderr.count("\n") == 1 and all(w in r.stderr for w in words), r.stderr
 
 
 def edit(path, keys=None, drop=(), tensors=None, rename=None):
