@@ -262,7 +262,7 @@ wick_f wick_f_list(wick_f_pool *p, wick_f_kind kind, const wick_f *v, uint32_t n
     if (kind == F_ONE) return make_one(p, v, n);
     uint32_t base = p->n_lists;
     bool or = kind == F_OR;
-    wick_f neutral = or ? WICK_F_FALSE : WICK_F_TRUE, all = or ? WICK_F_TRUE : WICK_F_FALSE, r = neutral;
+    wick_f neutral = or ? WICK_F_FALSE : WICK_F_TRUE, all = or ? WICK_F_TRUE : WICK_F_FALSE, r;
     for (uint32_t i = 0; i < n; i++) {
         wick_f_node x = p->node[v[i]];
         uint32_t more = x.kind == kind ? x.b : 1;

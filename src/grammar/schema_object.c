@@ -225,7 +225,6 @@ wick_status wick_sc_arrays(wick_sc *c, const json_t *s, wick_f *f)
     WICK_TRY(tuple(c, s, "prefixItems", &n, f));
     if (json_is_array(items)) {
         WICK_TRY(tuple(c, s, "items", &n, f));
-        items = more;
         if (more) {
             WICK_TRY(wick_sc_sub(c, "additionalItems", NULL, more, &g));
             *f = wick_f_and2(c->f, *f, wick_f_items(c->f, n, UINT32_MAX, g));

@@ -184,8 +184,9 @@ static bool pointer_step(const char **p, char *out, size_t cap)
     const char *s = *p + 1;
     for (; *s && *s != '/'; s++) {
         char ch = *s;
-        if (ch == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
-            ch = (char)(hex(s[1]) << 4 | hex(s[2]));
+        const int high = ch == '%' ? hex(s[1]) : -1, low = high >= 0 ? hex(s[2]) : -1;
+        if (low >= 0) {
+            ch = (char)(high * 16 + low);
             s += 2;
         }
         if (ch == '~' && (s[1] == '0' || s[1] == '1')) ch = *++s == '0' ? '~' : '/';

@@ -164,7 +164,7 @@ static int write_one(wick_response_store *s, const pending *p)
         sqlite3_bind_text(q, 1, id_of(p->response), -1, SQLITE_STATIC);
         sqlite3_bind_text(q, 2, p->owner, -1, SQLITE_STATIC);
         sqlite3_bind_int64(q, 3, (sqlite3_int64)time(NULL));
-        sqlite3_bind_int64(q, 4, (sqlite3_int64)(in.n + out.n));
+        sqlite3_bind_int64(q, 4, (sqlite3_int64)in.n + (sqlite3_int64)out.n);
         sqlite3_bind_text(q, 5, in.data, (int)in.n, SQLITE_STATIC);
         sqlite3_bind_text(q, 6, out.data, (int)out.n, SQLITE_STATIC);
         r = sqlite3_step(q) == SQLITE_DONE ? SQLITE_OK : SQLITE_ERROR;

@@ -226,7 +226,7 @@ void wick_toolbox_close(wick_toolbox *b)
 {
     if (!b) return;
     wick_toolset_free(b->tools);
-    for (size_t i = 0; i < b->n_servers; i++) wick_mcp_box_close(b->servers[i]);
+    for (size_t i = 0; b->servers && i < b->n_servers; i++) wick_mcp_box_close(b->servers[i]);
     wick_free(b->servers);
     wick_free(b);
 }
