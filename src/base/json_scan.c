@@ -204,7 +204,7 @@ wick_str wick_json_scan_text(wick_json_scan *s, char *dst)
 
 static bool skip_string(wick_json_scan *s)
 {
-    uint64_t end;
+    uint64_t end = s->pos;
     bool escapes = false;
     s->pos++;
     if (!find_end(s, &end, &escapes)) return false;

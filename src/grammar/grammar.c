@@ -37,11 +37,10 @@ static wick_status open_json(wick_grammar *g, wick_err *err)
 {
     wick_js_options o = {.max_ws = g->o.max_ws >= UINT16_MAX ? UINT16_MAX : (uint16_t)g->o.max_ws,
                          .schema_order = g->o.schema_order};
+    g->has_f = true; /* to be released also where it is only half made */
     WICK_TRY(wick_f_pool_init(&g->f, &g->re, err));
-    g->has_f = true;
-    WICK_TRY(wick_js_pool_init(&g->js, &g->f, &o, err));
     g->has_js = true;
-    return WICK_OK;
+    return wick_js_pool_init(&g->js, &g->f, &o, err);
 }
 
 static wick_status compile_schema(wick_grammar *g, const char *text, size_t n, wick_err *err)
