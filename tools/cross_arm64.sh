@@ -12,7 +12,7 @@ out=$PWD/build/cross-arm64
 root=$out/sysroot
 py=$PWD/build/venv/bin/python
 packages=(libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev zlib1g-dev nettle-dev libmicrohttpd-dev libcurl4-gnutls-dev
-    libyaml-dev libedit-dev libcmocka-dev)
+    libyaml-dev libsqlite3-dev libedit-dev libcmocka-dev)
 
 skip() { echo "cross-arm64: skipped: $*"; exit 0; }
 for tool in aarch64-linux-gnu-gcc qemu-aarch64 apt-get dpkg cmake ninja; do

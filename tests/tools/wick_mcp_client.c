@@ -179,14 +179,14 @@ int main(int argc, char **argv)
         json_decref(j);
     }
     const wick_status st = wick_mcp_client_open(&c, &o, &err);
-    if (st != WICK_OK) {
+    if (st == WICK_OK) {
+        printf("{\"version\": \"%s\"}\n", wick_mcp_client_version(c));
+        use(c, calls);
+    } else {
         fprintf(stderr, "%s\n", err.message);
-        return 1;
     }
-    printf("{\"version\": \"%s\"}\n", wick_mcp_client_version(c));
-    use(c, calls);
     wick_mcp_client_close(c);
     json_decref(caps);
     json_decref(calls);
-    return 0;
+    return st == WICK_OK ? 0 : 1;
 }
