@@ -42,9 +42,9 @@ static double apply(expr *e, const char *f, size_t n, double a, double b, int n_
     static const struct {
         const char *name;
         double (*one)(double);
-    } ones[] = {{"sqrt", sqrt}, {"abs", fabs},  {"floor", floor}, {"ceil", ceil}, {"round", round}, {"exp", exp},
-                {"ln", log},    {"log", log10}, {"log2", log2},   {"sin", sin},   {"cos", cos},     {"tan", tan},
-                {"asin", asin}, {"acos", acos}, {"atan", atan},   {"cbrt", cbrt}, {"trunc", trunc}};
+    } ones[] = {{"sqrt", sqrt}, {"abs", fabs},  {"floor", floor}, {"ceil", ceil},  {"round", round}, {"exp", exp},
+                {"ln", log},    {"log", log10}, {"log2", log2},   {"sin", sin},    {"cos", cos},     {"tan", tan},
+                {"asin", asin}, {"acos", acos}, {"atan", atan},   {"trunc", trunc}};
     static const struct {
         const char *name;
         double (*two)(double, double);
