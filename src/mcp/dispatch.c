@@ -92,6 +92,33 @@ static bool run(wick_mcp_call *c, const wick_mcp_entry *e, json_t **instead, wic
     return true;
 }
 
+/* The entry that "name" names, with the call's arguments. False: the call's error says why there is none. */
+static bool find_named(wick_mcp_call *c, wick_mcp_kind kind, const char *none, wick_mcp_entry *e)
+{
+    const json_t *arguments = json_object_get(c->params, "arguments");
+    c->name = param(c, "name");
+    if (!c->name) {
+        fail(c, WICK_RPC_INVALID_PARAMS, "name: is missing", NULL);
+    } else if (arguments && !json_is_object(arguments)) {
+        fail(c, WICK_RPC_INVALID_PARAMS, "arguments: must be an object", NULL);
+    } else if (!wick_mcp_find(c->server, kind, c->name, e, NULL)) {
+        fail(c, WICK_RPC_INVALID_PARAMS, none, json_pack("{s:s}", "name", c->name));
+    } else {
+        c->arguments = arguments ? wick_json_share(arguments) : json_object();
+        return true;
+    }
+    return false;
+}
+
+/* The handler's whole result, or one made of its blocks under `key`. */
+static json_t *whole_result(const wick_mcp_call *c, const char *key)
+{
+    if (c->result) return json_incref(c->result);
+    json_t *result = json_object();
+    json_object_set_new(result, key, c->blocks ? json_incref(c->blocks) : json_array());
+    return result;
+}
+
 /* The first required argument that is missing, or NULL. */
 static const char *missing_argument(const json_t *required, const json_t *arguments)
 {
@@ -113,29 +140,16 @@ static json_t *call_tool(wick_mcp_call *c, const method_io *io)
     wick_err err = {0};
     wick_status st;
     json_t *result;
-    const json_t *arguments = json_object_get(c->params, "arguments");
     (void)io;
-    c->name = param(c, "name");
-    if (!c->name) return fail(c, WICK_RPC_INVALID_PARAMS, "name: is missing", NULL);
-    if (arguments && !json_is_object(arguments))
-        return fail(c, WICK_RPC_INVALID_PARAMS, "arguments: must be an object", NULL);
-    if (!wick_mcp_find(c->server, WICK_MCP_TOOL, c->name, &e, NULL))
-        return fail(c, WICK_RPC_INVALID_PARAMS, "there is no such tool", json_pack("{s:s}", "name", c->name));
-    c->arguments = arguments ? wick_json_share(arguments) : json_object();
+    if (!find_named(c, WICK_MCP_TOOL, "there is no such tool", &e)) return NULL;
     const json_t *required = json_object_get(json_object_get(e.definition, "inputSchema"), "required");
     const char *missing = missing_argument(required, c->arguments);
     if (missing) {
         (void)wick_err_set(&err, WICK_E_BAD_PARAMETER, missing, "argument \"%.100s\" is missing", missing);
         result = tool_failure(err.message);
     } else if (run(c, &e, &result, &err, &st)) {
-        if (st != WICK_OK) {
-            result = tool_failure(err.message[0] ? err.message : wick_status_name(st));
-        } else if (c->result) {
-            result = json_incref(c->result);
-        } else {
-            result = json_object();
-            json_object_set_new(result, "content", c->blocks ? json_incref(c->blocks) : json_array());
-        }
+        result = st == WICK_OK ? whole_result(c, "content")
+                               : tool_failure(err.message[0] ? err.message : wick_status_name(st));
     }
     json_decref(e.definition);
     return result;
@@ -147,10 +161,7 @@ static json_t *gather(wick_mcp_call *c, wick_status st, const char *key, const w
     if (st != WICK_OK)
         return fail(c, st == WICK_E_BAD_PARAMETER ? WICK_RPC_INVALID_PARAMS : WICK_RPC_INTERNAL,
                     err->message[0] ? err->message : wick_status_name(st), NULL);
-    if (c->result) return json_incref(c->result);
-    json_t *result = json_object();
-    json_object_set_new(result, key, c->blocks ? json_incref(c->blocks) : json_array());
-    return result;
+    return whole_result(c, key);
 }
 
 static json_t *read_resource(wick_mcp_call *c, const method_io *io)
@@ -177,15 +188,8 @@ static json_t *get_prompt(wick_mcp_call *c, const method_io *io)
     wick_err err = {0};
     wick_status st;
     json_t *result = NULL;
-    const json_t *arguments = json_object_get(c->params, "arguments");
     (void)io;
-    c->name = param(c, "name");
-    if (!c->name) return fail(c, WICK_RPC_INVALID_PARAMS, "name: is missing", NULL);
-    if (arguments && !json_is_object(arguments))
-        return fail(c, WICK_RPC_INVALID_PARAMS, "arguments: must be an object", NULL);
-    if (!wick_mcp_find(c->server, WICK_MCP_PROMPT, c->name, &e, NULL))
-        return fail(c, WICK_RPC_INVALID_PARAMS, "there is no such prompt", json_pack("{s:s}", "name", c->name));
-    c->arguments = arguments ? wick_json_share(arguments) : json_object();
+    if (!find_named(c, WICK_MCP_PROMPT, "there is no such prompt", &e)) return NULL;
     const json_t *known = json_object_get(e.definition, "arguments");
     const char *missing = NULL;
     for (size_t i = 0; i < json_array_size(known) && !missing; i++) {

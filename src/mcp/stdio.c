@@ -172,7 +172,6 @@ static void initialize(stdio_server *io, const json_t *request)
         wick_mcp_stream_end(&n->stream); /* the client does without announcements */
 }
 
-/* notifications/cancelled of a stateless request. */
 static void handle(stdio_server *io, const json_t *m)
 {
     wick_rpc_kind kind;
