@@ -226,6 +226,8 @@ static void on_done(wick_choice *c, const wick_event *ev)
     c->finish = own.finish;
     c->stop_string = ev->stop_string;
     c->usage = ev->usage;
+    /* The engine may have been some steps ahead when it was stopped here: what nobody read is not counted. */
+    if (c->stopped && c->usage.n_gen > c->n_taken) c->usage.n_gen = c->n_taken;
     g->n_live--;
     g->n_done++;
     count_end(c);
@@ -259,6 +261,7 @@ static void on_token(wick_choice *c, const wick_event *ev)
     const double now = wick_time_ms();
     if (c->stopped) return; /* what was on its way when it was stopped */
     if (!ev->is_prompt) {
+        c->n_taken++;
         if (c->n_logprob == 0) c->t_first = now;
         if (is_stop_id(&c->g->p, ev->token)) {
             wick_choice_stop(c);

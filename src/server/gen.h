@@ -21,6 +21,7 @@ typedef struct wick_choice {
     wick_usage usage;
     double sum_logprob, t_submit, t_first, t_last;
     uint32_t n_logprob;
+    uint32_t n_taken;                 /* generated tokens that were read here, the one that made it stop included */
     uint32_t n_cached, n_prompt_done; /* as far as is known while it runs */
     bool progress_begun;
     wick_buf text;                                    /* completions that are no stream; embeddings */
