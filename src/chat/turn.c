@@ -54,6 +54,10 @@ static wick_status pump(wick_turn *t, wick_request *r, wick_answer *a, wick_err 
             wick_request_cancel(r);
         }
         if (!ev) continue;
+        if (ev->kind == WICK_EVENT_DONE) {
+            t->usage = ev->usage;
+            t->finish = ev->finish;
+        }
         if (ev->kind == WICK_EVENT_DONE && ev->finish == WICK_FINISH_ERROR) {
             if (err) *err = ev->error;
             return ev->error.kind ? ev->error.kind : WICK_E_INTERNAL;
@@ -61,9 +65,7 @@ static wick_status pump(wick_turn *t, wick_request *r, wick_answer *a, wick_err 
         if (ev->kind == WICK_EVENT_DONE && ev->finish == WICK_FINISH_CANCELLED)
             return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "cancelled");
         WICK_TRY(read_event(t, a, ev, &n, err));
-        if (ev->kind != WICK_EVENT_DONE) continue;
-        t->usage = ev->usage;
-        return WICK_OK;
+        if (ev->kind == WICK_EVENT_DONE) return WICK_OK;
     }
 }
 

@@ -18,6 +18,7 @@ typedef struct wick_turn {
     /* out */
     json_t *message; /* {"role": "assistant", "content", "reasoning_content"?, "tool_calls"?}: the caller's */
     wick_answer_end end;
+    wick_finish finish; /* WICK_FINISH_NONE: the engine never had it */
     wick_usage usage;
 } wick_turn;
 

@@ -138,21 +138,20 @@ typedef struct model {
     wick_chat *chat;
 } model;
 
-static wick_status take(void *ctx, const char *id, wick_engine **e, wick_chat **chat, void **hold, wick_err *err)
+static wick_status take(void *ctx, void *peer, const char *id, wick_model_use *out, wick_err *err)
 {
-    model *m = ctx;
+    const model *m = ctx;
     (void)err;
+    (void)peer;
     (void)id; /* there is one model, and it answers to every name */
-    *e = m->e;
-    *chat = m->chat;
-    *hold = m;
+    *out = (wick_model_use){.engine = m->e, .chat = m->chat};
     return WICK_OK;
 }
 
-static void give(void *ctx, void *hold)
+static void give(void *ctx, const wick_model_use *use)
 {
     (void)ctx;
-    (void)hold;
+    (void)use;
 }
 
 static json_t *models(void *ctx)

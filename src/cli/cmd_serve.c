@@ -137,6 +137,11 @@ static wick_status make_config(wick_server_config *c, const wick_args *a, wick_e
     if (a->seen_drain_timeout) c->limits.drain_seconds = a->drain_timeout;
     if (a->tls_cert) c->tls_cert = a->tls_cert;
     if (a->tls_key) c->tls_key = a->tls_key;
+    if (a->mcp) c->mcp = true;
+    if (a->seen_mcp_port) {
+        c->mcp_own_port = true;
+        c->mcp_port = (uint16_t)a->mcp_port;
+    }
     if (a->no_key_needed) c->no_key_needed = true;
     if (a->strict_model) c->strict_model = true;
     WICK_TRY(add_names(c, &a->allow_host, &c->allow_host, &c->n_allow_host, err));
@@ -173,6 +178,19 @@ static void run_until_signal(wick_server *s, const wick_server_config *c)
     if (wick_server_active(s) > 0) wick_notice("wick: stopping %u requests that still run", wick_server_active(s));
 }
 
+static void base_url(const wick_server_config *c, uint16_t port, char *dst, size_t cap)
+{
+    const bool v6 = strchr(c->host, ':') != NULL;
+    snprintf(dst, cap, "%s://%s%s%s:%u", c->tls_cert ? "https" : "http", v6 ? "[" : "", c->host, v6 ? "]" : "", port);
+}
+
+static void print_mcp(const wick_server_config *c, uint16_t port)
+{
+    char url[320];
+    base_url(c, port, url, sizeof url);
+    printf("wick: MCP on %s/mcp\n", url);
+}
+
 static wick_status run_serve(const wick_args *a, wick_err *err)
 {
     wick_server_config c;
@@ -190,10 +208,12 @@ static wick_status run_serve(const wick_args *a, wick_err *err)
     sigaction(SIGINT, &act, NULL);
     WICK_TRY_GOTO(wick_server_new(&s, &c, err));
     WICK_TRY_GOTO(wait_ready(s, &c, err));
-    const bool v6 = strchr(c.host, ':') != NULL;
-    printf("wick: serving %s on %s://%s%s%s:%u/v1 after %.0f ms\n", c.n_model == 1 ? c.model[0].id : "models",
-           c.tls_cert ? "https" : "http", v6 ? "[" : "", c.host, v6 ? "]" : "", wick_server_port(s),
+    char url[320];
+    base_url(&c, wick_server_port(s), url, sizeof url);
+    printf("wick: serving %s on %s/v1 after %.0f ms\n", c.n_model == 1 ? c.model[0].id : "models", url,
            wick_time_ms() - t0);
+    if (c.mcp) print_mcp(&c, wick_server_port(s));
+    if (c.mcp_own_port) print_mcp(&c, wick_server_mcp_port(s));
     fflush(stdout);
     run_until_signal(s, &c);
 done:
@@ -231,6 +251,10 @@ static const wick_opt server_opts[] = {
      AT(allow_host), 0, 0, NULL, NULL, 0},
     {"cors-origin", 0, WICK_OPT_LIST, "ORIGIN", "web pages of this origin may call; may be repeated", AT(cors_origin),
      0, 0, NULL, NULL, 0},
+    {"mcp", 0, WICK_OPT_FLAG, NULL, "offer the models over the Model Context Protocol too, at /mcp", AT(mcp), 0, 0,
+     NULL, NULL, 0},
+    {"mcp-port", 0, WICK_OPT_U32, "N", "the same on a port of its own (0: a free one)", AT(mcp_port), 0, 65535, NULL,
+     NULL, AT(seen_mcp_port)},
     {"tls-cert", 0, WICK_OPT_STR, "FILE", "certificate chain (PEM): serve https", AT(tls_cert), 0, 0, NULL, NULL, 0},
     {"tls-key", 0, WICK_OPT_STR, "FILE", "its private key (PEM)", AT(tls_key), 0, 0, NULL, NULL, 0},
     {"max-seqs", 0, WICK_OPT_U32, "N", "requests decoded together (default 16)", AT(max_seqs), 0, 4096, NULL, NULL, 0},

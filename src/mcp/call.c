@@ -55,6 +55,11 @@ bool wick_mcp_call_cancelled(wick_mcp_call *c)
     return atomic_load(&c->cancelled);
 }
 
+void *wick_mcp_call_peer(const wick_mcp_call *c)
+{
+    return c->out->peer;
+}
+
 bool wick_mcp_call_send(wick_mcp_call *c, json_t *message)
 {
     wick_lock_take(&c->lock);

@@ -201,7 +201,7 @@ static unsigned status_of(int code)
 static void run_stateless(exchange *x, wick_mcp_server *s, const json_t *request)
 {
     const json_t *id = json_object_get(request, "id");
-    const wick_mcp_out out = {.ctx = x, .send = send_message, .gone = gone};
+    const wick_mcp_out out = {.ctx = x, .peer = x->h->peer, .send = send_message, .gone = gone};
     json_t *bad = wick_mcp_check_meta(request);
     if (bad) {
         answer(x, 400, bad);
@@ -233,7 +233,7 @@ static void run_stateless(exchange *x, wick_mcp_server *s, const json_t *request
 
 static void run_in_session(exchange *x, wick_mcp_session *n, const json_t *message, wick_rpc_kind kind)
 {
-    const wick_mcp_out out = {.ctx = x, .send = send_message, .gone = gone};
+    const wick_mcp_out out = {.ctx = x, .peer = x->h->peer, .send = send_message, .gone = gone};
     switch (kind) {
     case WICK_RPC_REQUEST: {
         json_t *response = wick_mcp_dispatch(n->server, n, message, &out, keep_alive);
@@ -254,7 +254,7 @@ static void run_in_session(exchange *x, wick_mcp_session *n, const json_t *messa
 /* A batch of messages in one body, which only 2025-03-26 has. */
 static void run_batch(exchange *x, wick_mcp_session *n, const json_t *list)
 {
-    const wick_mcp_out out = {.ctx = x, .send = send_message, .gone = gone};
+    const wick_mcp_out out = {.ctx = x, .peer = x->h->peer, .send = send_message, .gone = gone};
     json_t *responses = json_array();
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *m = json_array_get(list, i);
@@ -342,7 +342,7 @@ done:
 /* GET: the stream on which a session hears of changes. */
 static void get(exchange *x, wick_mcp_server *s)
 {
-    const wick_mcp_out out = {.ctx = x, .send = send_message, .gone = gone};
+    const wick_mcp_out out = {.ctx = x, .peer = x->h->peer, .send = send_message, .gone = gone};
     wick_mcp_session *n = session_of(x, s, NULL);
     if (!n) return;
     wick_lock_take(&n->lock);

@@ -16,7 +16,7 @@
 /* Where the messages that belong to one request go. send: false where the other side is gone. Any thread of the
  * call. */
 typedef struct wick_mcp_out {
-    void *ctx;
+    void *ctx, *peer; /* peer: as in wick_mcp_http, or NULL */
     bool (*send)(void *ctx, const json_t *message);
     bool (*gone)(void *ctx);
 } wick_mcp_out;
@@ -158,6 +158,7 @@ struct wick_mcp_call {
 };
 
 bool wick_mcp_call_send(wick_mcp_call *c, json_t *message); /* takes it */
+void *wick_mcp_call_peer(const wick_mcp_call *c);           /* as in wick_mcp_http, or NULL */
 /* Reads the signed state of params. False: it was tampered with. */
 bool wick_mcp_call_open_state(wick_mcp_call *c);
 /* Adds what the client must answer before the call can go on, in place of a result. */
@@ -178,6 +179,7 @@ json_t *wick_mcp_check_meta(const json_t *request);
 /* ---- Streamable HTTP, one exchange ---- */
 typedef struct wick_mcp_http {
     void *ctx;
+    void *peer;                                         /* who asks, for handlers that know what it is */
     const char *method;                                 /* "POST", ... */
     const char *(*header)(void *ctx, const char *name); /* its value, or NULL */
     const char *body;

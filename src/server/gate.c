@@ -254,12 +254,21 @@ static bool is_json(const char *type)
     return type && strncasecmp(type, "application/json", 16) == 0 && (!type[16] || strchr("; \t", type[16]));
 }
 
+/* MCP has the port that was opened for it alone, or shares that of everything else. */
+static bool port_has(const wick_exchange *x, const wick_route *r)
+{
+    const bool is_mcp = r->dialect == &wick_dialect_mcp;
+    if (x->port->only_mcp) return is_mcp;
+    return !is_mcp || x->s->config->mcp;
+}
+
 bool wick_gate_check(wick_exchange *x, const char *method, const char *url)
 {
     gate_head h = {0};
     MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, one_header, &h);
     if (!check_framing(x, &h) || !check_sizes(x, &h) || !check_source(x, &h, method)) return false;
     x->route = x->bad_uri ? NULL : wick_route_find(method, url, x->path_arg, sizeof x->path_arg, &x->allow);
+    if (x->route && !port_has(x, x->route)) x->route = NULL;
     if (x->route) x->dialect = x->route->dialect;
     if (!x->route && x->allow &&
         strcmp(method, "OPTIONS") == 0) { /* what may be asked here: the header Allow says it */
@@ -331,6 +340,7 @@ bool wick_gate_body(wick_exchange *x)
 {
     wick_err err = {0};
     if (x->gzip && x->body.n > 0 && !unpack(x)) return false;
+    if (x->route->flags & WICK_ROUTE_RAW) return true;
     if (x->body.n == 0) {
         x->json = json_object();
         if (x->json) return true;

@@ -33,9 +33,8 @@ static wick_gen *gen_new(wick_exchange *x, wick_entry *model, const wick_gen_for
     return g;
 }
 
-void wick_gen_free(wick_gen *g)
+static void gen_free(wick_gen *g)
 {
-    if (!g) return;
     if (g->format->release) g->format->release(g);
     for (uint32_t i = 0; i < g->n; i++) {
         wick_choice *c = &g->choice[i];
@@ -116,54 +115,6 @@ static wick_status start(wick_gen *g, wick_err *err)
     return rest_waits ? WICK_OK : st;
 }
 
-bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
-{
-    const wick_server_limits *l = &x->s->config->limits;
-    wick_params p;
-    wick_entry *model = NULL;
-    wick_gen *g = NULL;
-    wick_err err = {0};
-    uint32_t n = 1;
-    bool pending = false;
-    const unsigned before = wick_json_n_failed();
-    wick_status st = wick_params_parse_with(&p, x->s->config->defaults, x->json, f->params, l, &err);
-    if (st == WICK_OK) st = f->count(&p, l, &n, &err);
-    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
-    if (st == WICK_OK && !pending) {
-        g = gen_new(x, model, f, n);
-        if (!g) {
-            wick_registry_give(&x->s->registry, model);
-            st = wick_err_oom(&err, "a request", 0, 0);
-        }
-    }
-    if (!g) {
-        wick_params_release(&p);
-        if (st != WICK_OK) wick_problem_err(x, &err);
-        return !pending;
-    }
-    g->p = p;
-    st = f->prepare(g, &err);
-    if (st == WICK_OK && wick_json_n_failed() != before) st = wick_err_oom(&err, "the prompt", 0, 0);
-    if (st == WICK_OK) st = start(g, &err);
-    if (st != WICK_OK) {
-        if (st == WICK_E_LIMIT && strcmp(err.subject, "prompt") == 0) {
-            x->n_prompt_tokens = (uint32_t)g->prompt[g->n_next].n;
-            x->n_ctx = wick_engine_ctx(model->engine);
-        }
-        wick_problem_err(x, &err);
-        wick_gen_free(g);
-        return true;
-    }
-    x->gen = g;
-    if (g->p.stream) {
-        x->stream = true;
-        x->status = 200;
-        x->content_type = x->dialect->stream_type;
-        x->t_write = wick_time_ms();
-    }
-    return true;
-}
-
 void wick_gen_cancel(wick_gen *g)
 {
     wick_lock_take(&g->lock);
@@ -173,11 +124,6 @@ void wick_gen_cancel(wick_gen *g)
             if (g->choice[i].req) wick_request_cancel(g->choice[i].req);
     }
     wick_lock_drop(&g->lock);
-}
-
-void wick_gen_comment(wick_gen *g)
-{
-    atomic_store(&g->want_comment, true);
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
@@ -192,24 +138,8 @@ void wick_gen_fail(wick_gen *g, const wick_err *err)
 
 static void count_end(wick_choice *c)
 {
-    wick_gen *g = c->g;
-    wick_model_metrics *m = g->model->metrics;
-    const wick_usage *u = &c->usage;
-    atomic_fetch_add(&m->prompt_tokens, u->n_prompt);
-    atomic_fetch_add(&m->cached_tokens, u->n_cached);
-    atomic_fetch_add(&m->gen_tokens, u->n_gen);
-    atomic_fetch_add(&m->prompt_us, (unsigned long long)(u->prefill_ms * 1000));
-    atomic_fetch_add(&m->decode_us, (unsigned long long)(u->decode_ms * 1000));
-    unsigned long long most = atomic_load(&m->n_tokens_max);
-    while (most < u->n_prompt + u->n_gen &&
-           !atomic_compare_exchange_weak(&m->n_tokens_max, &most, u->n_prompt + u->n_gen))
-        continue;
-    if (c->finish == WICK_FINISH_ERROR) atomic_fetch_add(&m->failed, 1);
-    if (c->finish == WICK_FINISH_CANCELLED) atomic_fetch_add(&m->cancelled, 1);
-    wick_hist_add(&m->queue, u->queue_ms);
-    wick_hist_add(&m->e2e, u->queue_ms + u->prefill_ms + u->decode_ms);
-    if (u->n_gen > 0) wick_hist_add(&m->ttft, u->first_token_ms);
-    g->x->n_tokens += u->n_prompt + u->n_gen;
+    wick_metrics_request(c->g->model->metrics, &c->usage, c->finish);
+    c->g->x->n_tokens += c->usage.n_prompt + c->usage.n_gen;
 }
 
 static void on_done(wick_choice *c, const wick_event *ev)
@@ -333,7 +263,7 @@ static void end_stream(wick_gen *g)
     if (d->stream_end) d->stream_end(g);
 }
 
-bool wick_gen_pump(wick_gen *g)
+static bool gen_pump(wick_gen *g)
 {
     if (g->ended) return true;
     const unsigned before = wick_json_n_failed();
@@ -360,7 +290,7 @@ bool wick_gen_pump(wick_gen *g)
     return g->ended;
 }
 
-void wick_gen_answer(wick_gen *g)
+static void gen_answer(wick_gen *g)
 {
     wick_exchange *x = g->x;
     if (g->failed) {
@@ -380,6 +310,87 @@ void wick_gen_answer(wick_gen *g)
             if (bufs[b]->failed) x->out.failed = true;
     }
     if (x->out.failed) wick_problem(x, 503, NULL, "out_of_memory", "out of memory while the answer was written");
+}
+
+/* --- as a source of the answer ------------------------------------------------------------------------------------ */
+static bool source_pump(wick_exchange *x)
+{
+    return gen_pump(x->gen);
+}
+
+static void source_answer(wick_exchange *x)
+{
+    gen_answer(x->gen);
+}
+
+static void source_cancel(wick_exchange *x)
+{
+    wick_gen_cancel(x->gen);
+}
+
+static void source_comment(wick_exchange *x)
+{
+    atomic_store(&x->gen->want_comment, true);
+}
+
+static void source_free(wick_exchange *x)
+{
+    gen_free(x->gen);
+}
+
+static const wick_source gen_source = {.pump = source_pump,
+                                       .answer = source_answer,
+                                       .cancel = source_cancel,
+                                       .comment = source_comment,
+                                       .free = source_free};
+
+bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
+{
+    const wick_server_limits *l = &x->s->config->limits;
+    wick_params p;
+    wick_entry *model = NULL;
+    wick_gen *g = NULL;
+    wick_err err = {0};
+    uint32_t n = 1;
+    bool pending = false;
+    const unsigned before = wick_json_n_failed();
+    wick_status st = wick_params_parse_with(&p, x->s->config->defaults, x->json, f->params, l, &err);
+    if (st == WICK_OK) st = f->count(&p, l, &n, &err);
+    if (st == WICK_OK) st = wick_registry_take(&x->s->registry, p.model, &x->job, &model, &pending, &err);
+    if (st == WICK_OK && !pending) {
+        g = gen_new(x, model, f, n);
+        if (!g) {
+            wick_registry_give(&x->s->registry, model);
+            st = wick_err_oom(&err, "a request", 0, 0);
+        }
+    }
+    if (!g) {
+        wick_params_release(&p);
+        if (st != WICK_OK) wick_problem_err(x, &err);
+        return !pending;
+    }
+    g->p = p;
+    st = f->prepare(g, &err);
+    if (st == WICK_OK && wick_json_n_failed() != before) st = wick_err_oom(&err, "the prompt", 0, 0);
+    if (st == WICK_OK) st = start(g, &err);
+    if (st != WICK_OK) {
+        if (st == WICK_E_LIMIT && strcmp(err.subject, "prompt") == 0) {
+            x->n_prompt_tokens = (uint32_t)g->prompt[g->n_next].n;
+            x->n_ctx = wick_engine_ctx(model->engine);
+        }
+        wick_problem_err(x, &err);
+        gen_free(g);
+        return true;
+    }
+    x->gen = g;
+    x->source = &gen_source;
+    if (g->p.stream) {
+        x->stream = true;
+        x->status = 200;
+        x->content_type = x->dialect->stream_type;
+        x->t_write = wick_time_ms();
+    }
+    return true;
 }
 
 /* The form of the answer. Reasoning runs free before it. */

@@ -44,7 +44,7 @@ static void reap(void *ctx)
 {
     wick_exchange *x = ctx;
     wick_server *s = x->s;
-    wick_gen_free(x->gen);
+    if (x->source) x->source->free(x);
     if (x->key && x->key_counted) wick_key_end(&s->keys, x->key, x->n_tokens, wick_time_ms());
     wick_key_unref(&s->keys, x->key);
     json_decref(x->json);
@@ -56,12 +56,14 @@ static void reap(void *ctx)
     wick_free(x);
 }
 
-static wick_exchange *new_exchange(wick_server *s, struct MHD_Connection *mhd, const char *uri)
+static wick_exchange *new_exchange(const wick_port *port, struct MHD_Connection *mhd, const char *uri)
 {
+    wick_server *s = port->s;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     wick_exchange *x = wick_alloc_zero(1, sizeof *x);
     if (!x) return NULL;
     x->s = s;
+    x->port = port;
     x->mhd = mhd;
     x->conn = info ? info->socket_context : NULL;
     x->uri_bytes = strlen(uri);
@@ -91,7 +93,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode why)
 {
-    wick_server *s = cls;
+    wick_server *s = ((wick_port *)cls)->s;
     wick_exchange *x = *con_cls;
     (void)mhd;
     if (!x) return;
@@ -102,7 +104,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
         set_state(x->conn, WICK_CONN_IDLE);
     }
     wick_lock_drop(&s->conns_lock);
-    if (x->gen) wick_gen_cancel(x->gen);
+    if (x->source) x->source->cancel(x);
     if (x->route) {
         if (x->status) wick_metrics_status((unsigned)(x->route - wick_routes), x->status);
         wick_log(WICK_LOG_INFO, "%s %s %s %u %.0f ms%s%s%s", x->id, x->route->method, x->route->path, x->status,
@@ -115,7 +117,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_ctx,
                           enum MHD_ConnectionNotificationCode what)
 {
-    wick_server *s = cls;
+    wick_server *s = ((wick_port *)cls)->s;
     wick_conn *c = *socket_ctx;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         c = wick_alloc_zero(1, sizeof *c);
@@ -159,6 +161,7 @@ static void add_headers(wick_exchange *x, struct MHD_Response *r)
     if (x->close) MHD_add_response_header(r, "Connection", "close");
     if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"wick\"");
     if (x->allow) MHD_add_response_header(r, "Allow", x->allow);
+    if (x->mcp_session) MHD_add_response_header(r, "Mcp-Session-Id", x->mcp_session);
     if (x->retry_after_s) {
         snprintf(text, sizeof text, "%u", x->retry_after_s);
         MHD_add_response_header(r, "Retry-After", text);
@@ -184,7 +187,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *dst, size_t max)
         if (x->out_pos == x->out.n && !x->stream_done) {
             wick_buf_reset(&x->out);
             x->out_pos = 0;
-            x->stream_done = wick_gen_pump(x->gen);
+            x->stream_done = x->source->pump(x);
         }
         if (x->out.failed) return MHD_CONTENT_READER_END_WITH_ERROR;
         size_t left = x->out.n - x->out_pos;
@@ -244,9 +247,9 @@ static void work(void *ctx)
     wick_exchange *x = ctx;
     const unsigned before = wick_json_n_failed();
     if ((x->json || wick_gate_body(x)) && !x->route->run(x)) return;
-    if (!x->gen && x->status < 400 && wick_json_n_failed() != before)
+    if (!x->source && x->status < 400 && wick_json_n_failed() != before)
         wick_problem(x, 503, NULL, "out_of_memory", "out of memory");
-    x_state(x, x->gen && !x->stream ? WICK_X_RUN : WICK_X_READY);
+    x_state(x, x->source && !x->stream ? WICK_X_RUN : WICK_X_READY);
     wick_x_wake(x);
 }
 
@@ -314,8 +317,8 @@ static void take_body(wick_exchange *x, const char *data, size_t n)
 static enum MHD_Result continue_run(wick_exchange *x)
 {
     for (;;) {
-        if (wick_gen_pump(x->gen)) {
-            wick_gen_answer(x->gen);
+        if (x->source->pump(x)) {
+            x->source->answer(x);
             return send_answer(x);
         }
         wick_lock_take(&x->lock);
@@ -421,22 +424,22 @@ static void on_log(void *cls, const char *fmt, va_list ap) WICK_PRINTF(2, 0);
 static void on_log(void *cls, const char *fmt, va_list ap)
 {
     char text[512];
-    if (MHD_VERSION <= 0x00097500 && strstr(fmt, "Content-Length' header")) answer_bad_length(cls);
+    if (MHD_VERSION <= 0x00097500 && strstr(fmt, "Content-Length' header")) answer_bad_length(((wick_port *)cls)->s);
     if (!wick_log_on(WICK_LOG_DEBUG)) return;
     vsnprintf(text, sizeof text, fmt, ap);
     wick_log(WICK_LOG_DEBUG, "http: %s", text);
 }
 
-static wick_status open_socket(const wick_server_config *c, int *fd, uint16_t *port, wick_err *err)
+static wick_status open_socket(const char *host, uint16_t wanted, int *fd, uint16_t *port, wick_err *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *list = NULL;
     struct sockaddr_storage a = {0};
     socklen_t n = sizeof a;
     char service[16];
     int on = 1;
-    snprintf(service, sizeof service, "%u", c->port);
-    int e = getaddrinfo(c->host, service, &hints, &list);
-    if (e != 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "host", "--host %s: %s", c->host, gai_strerror(e));
+    snprintf(service, sizeof service, "%u", wanted);
+    int e = getaddrinfo(host, service, &hints, &list);
+    if (e != 0) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "host", "--host %s: %s", host, gai_strerror(e));
     *fd = socket(list->ai_family, SOCK_STREAM, 0);
     if (*fd >= 0) {
         fcntl(*fd, F_SETFD, FD_CLOEXEC);
@@ -450,46 +453,56 @@ static wick_status open_socket(const wick_server_config *c, int *fd, uint16_t *p
     }
     freeaddrinfo(list);
     if (*fd < 0)
-        return WICK_FAIL(err, WICK_E_IO, "port", "cannot listen on %s port %u: %s%s", c->host, c->port, strerror(errno),
+        return WICK_FAIL(err, WICK_E_IO, "port", "cannot listen on %s port %u: %s%s", host, wanted, strerror(errno),
                          errno == EADDRINUSE ? " (another server runs there; choose another --port)" : "");
-    *port = c->port;
+    *port = wanted;
     if (getsockname(*fd, (struct sockaddr *)&a, &n) == 0)
         *port = ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
                                               : ((struct sockaddr_in *)&a)->sin_port);
     return WICK_OK;
 }
 
-wick_status wick_http_start(wick_server *s, wick_err *err)
+static wick_status open_port(wick_port *port, uint16_t wanted, wick_err *err)
 {
+    const wick_server *s = port->s;
     const wick_server_config *c = s->config;
     struct MHD_OptionItem tls[3] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    size_t n_pem;
     int fd = -1;
     flags |= MHD_is_feature_supported(MHD_FEATURE_EPOLL) == MHD_YES ? MHD_USE_EPOLL : MHD_USE_AUTO;
-    if (c->tls_cert) {
-        WICK_TRY(wick_file_read(c->tls_cert, 1 << 20, &s->tls_cert, &n_pem, err));
-        WICK_TRY(wick_file_read(c->tls_key, 1 << 20, &s->tls_key, &n_pem, err));
+    if (s->tls_cert) {
         flags |= MHD_USE_TLS;
         tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls_cert};
         tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls_key};
         tls[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     }
-    WICK_TRY(open_socket(c, &fd, &s->port, err));
-    s->mhd =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_ARRAY,
-                         tls, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         (size_t)(c->limits.header_bytes + c->limits.uri_bytes + POOL_MORE),
-                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned)c->limits.idle_seconds, MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK,
-                         on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
-                         on_connection, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
-    if (!s->mhd) {
-        close(fd);
-        return WICK_FAIL(err, WICK_E_IO, "http", "the HTTP server does not start%s",
-                         c->tls_cert ? ": are the certificate and its key in PEM format?" : "");
+    WICK_TRY(open_socket(c->host, wanted, &fd, &port->number, err));
+    port->mhd = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, port, MHD_OPTION_EXTERNAL_LOGGER, on_log, port, MHD_OPTION_ARRAY, tls,
+        MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)(c->limits.header_bytes + c->limits.uri_bytes + POOL_MORE), MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)c->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->limits.idle_seconds,
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_uri, port, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, port, MHD_OPTION_NOTIFY_CONNECTION, on_connection, port, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
+    if (port->mhd) return WICK_OK;
+    close(fd);
+    return WICK_FAIL(err, WICK_E_IO, "http", "the HTTP server does not start%s",
+                     c->tls_cert ? ": are the certificate and its key in PEM format?" : "");
+}
+
+wick_status wick_http_start(wick_server *s, wick_err *err)
+{
+    const wick_server_config *c = s->config;
+    size_t n_pem;
+    if (c->tls_cert) {
+        WICK_TRY(wick_file_read(c->tls_cert, 1 << 20, &s->tls_cert, &n_pem, err));
+        WICK_TRY(wick_file_read(c->tls_key, 1 << 20, &s->tls_key, &n_pem, err));
     }
-    return WICK_OK;
+    s->port.s = s->mcp_port.s = s;
+    s->mcp_port.only_mcp = true;
+    WICK_TRY(open_port(&s->port, c->port, err));
+    return c->mcp_own_port ? open_port(&s->mcp_port, c->mcp_port, err) : WICK_OK;
 }
 
 /* Every exchange that waits is woken as if its client had gone; then nothing is suspended and MHD can stop. */
@@ -507,13 +520,16 @@ void wick_http_stop(wick_server *s)
             if (x->state == WICK_X_WORK || x->suspended) any = true;
             const bool wake = x->state != WICK_X_WORK;
             wick_lock_drop(&x->lock);
-            if (x->gen && wake) wick_gen_cancel(x->gen);
+            if (x->source && wake) x->source->cancel(x);
             if (wake) wick_x_wake(x);
         }
         wick_lock_drop(&s->conns_lock);
         if (!any && tries > 1) break;
         usleep(5000);
     }
-    MHD_stop_daemon(s->mhd);
-    s->mhd = NULL;
+    wick_port *const ports[] = {&s->port, &s->mcp_port};
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+        if (ports[i]->mhd) MHD_stop_daemon(ports[i]->mhd);
+        ports[i]->mhd = NULL;
+    }
 }

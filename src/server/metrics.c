@@ -19,6 +19,24 @@ void wick_hist_add(wick_hist *h, double ms)
     atomic_fetch_add_explicit(&h->sum_us, ms > 0 ? (unsigned long long)(ms * 1000) : 0, memory_order_relaxed);
 }
 
+void wick_metrics_request(wick_model_metrics *m, const wick_usage *u, wick_finish how)
+{
+    atomic_fetch_add(&m->prompt_tokens, u->n_prompt);
+    atomic_fetch_add(&m->cached_tokens, u->n_cached);
+    atomic_fetch_add(&m->gen_tokens, u->n_gen);
+    atomic_fetch_add(&m->prompt_us, (unsigned long long)(u->prefill_ms * 1000));
+    atomic_fetch_add(&m->decode_us, (unsigned long long)(u->decode_ms * 1000));
+    unsigned long long most = atomic_load(&m->n_tokens_max);
+    while (most < u->n_prompt + u->n_gen &&
+           !atomic_compare_exchange_weak(&m->n_tokens_max, &most, u->n_prompt + u->n_gen))
+        continue;
+    if (how == WICK_FINISH_ERROR) atomic_fetch_add(&m->failed, 1);
+    if (how == WICK_FINISH_CANCELLED) atomic_fetch_add(&m->cancelled, 1);
+    wick_hist_add(&m->queue, u->queue_ms);
+    wick_hist_add(&m->e2e, u->queue_ms + u->prefill_ms + u->decode_ms);
+    if (u->n_gen > 0) wick_hist_add(&m->ttft, u->first_token_ms);
+}
+
 void wick_metrics_status(unsigned route, unsigned status)
 {
     if (route < MAX_ROUTES && status / 100 < N_CLASS)

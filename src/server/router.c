@@ -13,6 +13,7 @@
 #define OLLAMA &wick_dialect_ollama
 #define RESPONSES &wick_dialect_responses
 #define LLAMA &wick_dialect_llamacpp
+#define MCP &wick_dialect_mcp
 
 const wick_route wick_routes[] = {
     {"POST", "/v1/chat/completions", OPENAI, INFER, WICK_ROUTE_COUNTED, wick_route_chat,
@@ -70,6 +71,10 @@ const wick_route wick_routes[] = {
      "OpenAI's Responses; streams with `stream: true`"},
     {"GET", "/v1/responses/{id}", RESPONSES, INFER, 0, wick_route_response_get, "a stored response"},
     {"DELETE", "/v1/responses/{id}", RESPONSES, INFER, 0, wick_route_response_delete, "forget it"},
+    {"POST", "/mcp", MCP, INFER, WICK_ROUTE_COUNTED | WICK_ROUTE_RAW, wick_route_mcp,
+     "the Model Context Protocol, where it was started with --mcp"},
+    {"GET", "/mcp", MCP, INFER, WICK_ROUTE_RAW, wick_route_mcp, "the stream of a session's announcements"},
+    {"DELETE", "/mcp", MCP, INFER, WICK_ROUTE_RAW, wick_route_mcp, "end a session"},
     {"GET", "/livez", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_livez, "200 while the process serves"},
     {"GET", "/readyz", OPENAI, 0, WICK_ROUTE_OPEN | WICK_ROUTE_QUICK, wick_route_readyz,
      "200 when requests are taken; 503 while loading or draining"},
@@ -163,6 +168,7 @@ const wick_dialect *wick_route_dialect(const char *path)
     char short_path[1024];
     if (!normalise(path, short_path, sizeof short_path)) return OPENAI;
     if (strncmp(short_path, "/v1/messages", 12) == 0) return ANTHROPIC;
+    if (strcmp(short_path, "/mcp") == 0) return MCP;
     if (strncmp(short_path, "/api/", 5) == 0) return OLLAMA;
     if (strncmp(short_path, "/v1/responses", 13) == 0) return RESPONSES;
     return OPENAI;

@@ -4,6 +4,7 @@
 #include "base/json_memory.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "server/mcp_http.h"
 #include "server/params.h"
 #include "server/response_store.h"
 #include "server/server_int.h"
@@ -46,6 +47,7 @@ wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick
     }
     st = wick_registry_init(&s->registry, c, &s->workers, err);
     if (st == WICK_OK) st = wick_thread_start(&s->watch, "wick-watch", wick_watch_main, s, err);
+    if (st == WICK_OK) st = wick_server_mcp_start(s, err);
     if (st == WICK_OK) st = wick_http_start(s, err);
     if (st != WICK_OK) {
         wick_server_free(s);
@@ -57,7 +59,12 @@ wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick
 
 uint16_t wick_server_port(const wick_server *s)
 {
-    return s->port;
+    return s->port.number;
+}
+
+uint16_t wick_server_mcp_port(const wick_server *s)
+{
+    return s->mcp_port.number;
 }
 
 uint32_t wick_server_loading(wick_server *s)
@@ -98,13 +105,14 @@ void wick_server_free(wick_server *s)
 {
     if (!s) return;
     wick_registry_close(&s->registry);
-    if (s->mhd) wick_http_stop(s);
+    if (s->port.mhd) wick_http_stop(s);
     atomic_store(&s->stopping, true);
     wick_lock_take(&s->watch_lock);
     wick_cond_broadcast(&s->watch_wake);
     wick_lock_drop(&s->watch_lock);
     wick_thread_join(&s->watch);
     wick_workers_stop(&s->workers); /* frees the last exchanges, and with them their requests */
+    wick_server_mcp_stop(s);
     wick_registry_release(&s->registry);
     wick_response_store_close(s->responses);
     wick_lock_release(&s->running_lock);

@@ -10,8 +10,9 @@ typedef struct wick_server wick_server;
 
 /* Listens and loads the models that are to be loaded at once. The config is borrowed until wick_server_free. */
 wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick_err *err) WICK_MUST_CHECK;
-uint16_t wick_server_port(const wick_server *s); /* the real one where the config said 0 */
-uint32_t wick_server_loading(wick_server *s);    /* models that are still being loaded at the start */
+uint16_t wick_server_port(const wick_server *s);     /* the real one where the config said 0 */
+uint16_t wick_server_mcp_port(const wick_server *s); /* of MCP's own port; 0: it has none */
+uint32_t wick_server_loading(wick_server *s);        /* models that are still being loaded at the start */
 /* Why the first model could not be loaded; WICK_OK if it could. */
 wick_status wick_server_load_error(wick_server *s, wick_err *err) WICK_MUST_CHECK;
 /* Stops accepting; running requests go on. readyz says 503 from now. */

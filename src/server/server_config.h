@@ -51,7 +51,10 @@ typedef struct wick_server_config {
     uint32_t n_allow_host;
     const char **cors_origin; /* origins of web pages that may call; "*": all */
     uint32_t n_cors_origin;
-    bool strict_model;           /* a single model answers to its own names only */
+    bool strict_model; /* a single model answers to its own names only */
+    bool mcp;          /* /mcp on the port of everything else */
+    bool mcp_own_port; /* /mcp, and nothing else, on mcp_port (0: any free one) */
+    uint16_t mcp_port;
     bool no_key_needed;          /* listen beyond loopback without a key */
     uint64_t memory_limit_bytes; /* of all models together; 0: the machine's */
     uint64_t idle_unload_s;      /* models not used for so long are unloaded; 0: never */

@@ -20,6 +20,16 @@ typedef struct wick_gen wick_gen;
 typedef struct wick_entry wick_entry;
 typedef struct wick_dialect wick_dialect; /* server/dialect/dialect.h */
 
+/* What makes an answer that is not there yet when a route returns: a generation, an exchange of MCP. */
+typedef struct wick_source {
+    bool (*pump)(wick_exchange *x);    /* on the I/O thread: writes to x->out what there is; true: that is all, or where
+                                          x is no stream: the answer may be asked for */
+    void (*answer)(wick_exchange *x);  /* then: writes it, or turns x into a stream */
+    void (*cancel)(wick_exchange *x);  /* any thread */
+    void (*comment)(wick_exchange *x); /* any thread: nothing was written for a while */
+    void (*free)(wick_exchange *x);    /* on a worker */
+} wick_source;
+
 /* --- workers (work.c) --------------------------------------------------------------------------------------------- */
 typedef struct wick_job {
     struct wick_job *next;
@@ -148,6 +158,8 @@ typedef struct wick_model_metrics {
 } wick_model_metrics;
 void wick_hist_add(wick_hist *h, double ms);
 void wick_metrics_status(unsigned route, unsigned status);
+/* A request to a model has ended. (`requests` counts those that began.) */
+void wick_metrics_request(wick_model_metrics *m, const wick_usage *u, wick_finish how);
 void wick_metrics_write(struct wick_server *s, wick_buf *out);
 
 /* --- the exchange (exchange.c) ------------------------------------------------------------------------------------ */
@@ -165,6 +177,7 @@ typedef struct wick_route wick_route;
 
 struct wick_exchange {
     struct wick_server *s;
+    const struct wick_port *port; /* that it came in by */
     struct MHD_Connection *mhd;
     wick_conn *conn;
     const wick_route *route;
@@ -198,8 +211,11 @@ struct wick_exchange {
     wick_buf out;
     size_t out_pos;
     bool stream, stream_done;
-    _Atomic double t_write; /* last byte queued; 0 before the first call */
-    wick_gen *gen;
+    _Atomic double t_write;    /* last byte queued; 0 before the first call */
+    const wick_source *source; /* NULL: the answer is in `out` */
+    wick_gen *gen;             /* of a source: what it works on */
+    struct wick_mcp_run *mcp;
+    const char *mcp_session;         /* header Mcp-Session-Id of the answer, or NULL */
     uint64_t n_tokens;               /* prompt and answer, for the key's budget */
     uint32_t n_prompt_tokens, n_ctx; /* of a prompt that was too long: dialects may say so; else 0 */
 };
@@ -219,7 +235,8 @@ unsigned wick_problem_status(const wick_err *err, const char **code);
 enum wick_route_flags {
     WICK_ROUTE_OPEN = 1 /* no key needed */,
     WICK_ROUTE_QUICK = 2 /* answered on the I/O thread */,
-    WICK_ROUTE_COUNTED = 4 /* rate limits count it */
+    WICK_ROUTE_COUNTED = 4 /* rate limits count it */,
+    WICK_ROUTE_RAW = 8 /* the body stays text, in x->body */
 };
 struct wick_route {
     const char *method, *path; /* "/v1/models/{id}": the rest of the path */
@@ -281,6 +298,7 @@ bool wick_route_admin_key_limits(wick_exchange *x);
 bool wick_route_admin_cache_clear(wick_exchange *x);
 bool wick_route_admin_cache_warm(wick_exchange *x);
 bool wick_route_admin_drain(wick_exchange *x);
+bool wick_route_mcp(wick_exchange *x);
 
 /* --- the gate (gate.c): what is checked from the header alone ----------------------------------------------------- */
 /* false: x holds the problem. */
@@ -298,10 +316,18 @@ struct wick_conn {
     wick_exchange *x;
 };
 
+/* A port that is listened on: one for everything, and where it is asked for one for MCP alone. */
+typedef struct wick_port {
+    struct wick_server *s;
+    struct MHD_Daemon *mhd; /* NULL: not open */
+    uint16_t number;
+    bool only_mcp;
+} wick_port;
+
 struct wick_server {
     const wick_server_config *config;
-    struct MHD_Daemon *mhd;
-    uint16_t port;
+    wick_port port, mcp_port;
+    struct wick_server_mcp *mcp; /* server/mcp_http.h; NULL: there is none */
     bool loopback;
     char *tls_cert, *tls_key;
     wick_workers workers;
@@ -326,16 +352,6 @@ struct wick_server {
 void *wick_watch_main(void *ctx);
 wick_status wick_http_start(wick_server *s, wick_err *err) WICK_MUST_CHECK;
 void wick_http_stop(wick_server *s);
-
-/* --- generation (gen.c): requests of one exchange ----------------------------------------------------------------- */
-void wick_gen_free(wick_gen *g);
-/* On the I/O thread: takes events, writes to x->out. True when everything has ended. */
-bool wick_gen_pump(wick_gen *g);
-void wick_gen_cancel(wick_gen *g);
-/* Nothing was written for a while: a comment goes out. */
-void wick_gen_comment(wick_gen *g);
-/* All has ended and the answer is not a stream: writes it. */
-void wick_gen_answer(wick_gen *g);
 
 /* --- JSON text (sse.c) -------------------------------------------------------------------------------------------- */
 void wick_json_write_str(wick_buf *b, const char *p, size_t n); /* with the quotes; invalid UTF-8 becomes U+FFFD */

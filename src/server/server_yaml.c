@@ -517,15 +517,23 @@ static wick_status read_server(const place *p, const json_t *v)
                                    {"cors_origins", F_LIST, C(cors_origin), 0, 0, NULL, NULL},
                                    {"response_store", F_STR, C(response_store), 0, 0, NULL, NULL},
                                    {"strict_model", F_BOOL, C(strict_model), 0, 0, NULL, NULL},
+                                   {"mcp", F_BOOL, C(mcp), 0, 0, NULL, NULL},
                                    {"no_key_needed", F_BOOL, C(no_key_needed), 0, 0, NULL, NULL}};
     static const field port_field = {"port", F_U32, 0, 0, 65535, NULL, NULL};
+    uint32_t mcp_port = p->c->mcp_port;
     if (!v || json_is_null(v)) return WICK_OK;
     if (!json_is_object(v)) return BAD(p, "server", "must be a mapping");
     if (json_object_get(v, "port"))
         WICK_TRY(read_number(p, "server.port", &port_field, json_object_get(v, "port"), &port));
     p->c->port = (uint16_t)port;
+    if (json_object_get(v, "mcp_port")) {
+        WICK_TRY(read_number(p, "server.mcp_port", &port_field, json_object_get(v, "mcp_port"), &mcp_port));
+        p->c->mcp_port = (uint16_t)mcp_port;
+        p->c->mcp_own_port = true;
+    }
     copy = json_copy((json_t *)(uintptr_t)v);
     json_object_del(copy, "port");
+    json_object_del(copy, "mcp_port");
     wick_status st = read_fields(p, "server", copy, fields, N(fields), p->c);
     json_decref(copy);
     return st;

@@ -42,9 +42,9 @@ static void look_at(wick_server *s, wick_conn *c, double now, bool *busy)
     const bool quiet = running && x->stream && now - x->t_write > (double)l->keepalive_seconds * 1000;
     if (left) x->gone = true;
     wick_lock_drop(&x->lock);
-    if (left && running && x->gen) wick_gen_cancel(x->gen);
+    if (left && running && x->source) x->source->cancel(x);
     if ((left && running) || (waits && quiet)) {
-        if (quiet && !left) wick_gen_comment(x->gen);
+        if (quiet && !left) x->source->comment(x);
         wick_x_wake(x);
     }
 }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "chat/options.h"
+#include "chat/tools.h"
 #include "chat/turn.h"
 
 #define COMMON_PROPERTIES                                                                                            \
@@ -14,7 +15,21 @@
     "\"seed\":{\"type\":\"integer\"},\"stop\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":16}," \
     "\"model\":{\"type\":\"string\",\"description\":\"a model of the resources; the default without it\"}"
 
-enum { STOP_MAX = 16, MAX_TOKENS = 1024 };
+enum { STOP_MAX = 16, MAX_TOKENS = 1024, EMBED_MAX = 256 };
+
+/* One call of a tool: what every tool is given. */
+typedef struct tool_run {
+    const wick_model_source *source;
+    wick_mcp_call *call;
+    json_t *arguments;  /* they fit the tool's schema */
+    wick_model_use use; /* of tools that need a model */
+} tool_run;
+
+static void count(const tool_run *r, const wick_usage *usage, wick_finish how)
+{
+    if (how != WICK_FINISH_NONE && r->source->count)
+        r->source->count(r->source->ctx, wick_mcp_call_peer(r->call), &r->use, usage, how);
+}
 
 /* --- generating --------------------------------------------------------------------------------------------------- */
 typedef struct job {
@@ -94,47 +109,41 @@ static wick_status give_answer(wick_mcp_call *c, const wick_turn *t, wick_err *e
 }
 
 /* chat: messages or prompt; complete: prompt as it is. */
-static wick_status generate(const wick_model_source *s, wick_mcp_call *c, bool chat, wick_err *err)
+static wick_status generate(tool_run *r, bool chat, wick_err *err)
 {
     wick_turn t;
-    wick_engine *e = NULL;
-    wick_chat *template = NULL;
-    void *hold = NULL;
     const char *stop[STOP_MAX];
-    json_t *a = NULL, *messages = NULL;
-    job j = {.call = c};
+    job j = {.call = r->call};
+    json_t *messages = chat ? messages_of(r->arguments) : NULL;
     wick_turn_init(&t);
-    WICK_TRY(wick_json_parse(wick_mcp_call_arguments(c), strlen(wick_mcp_call_arguments(c)), "arguments", &a, err));
-    wick_status st = s->take(s->ctx, json_string_value(json_object_get(a, "model")), &e, &template, &hold, err);
-    if (st == WICK_OK) st = read_options(a, e, &t, stop, err);
-    if (st == WICK_OK) {
-        messages = chat ? messages_of(a) : NULL;
-        j.max_tokens = t.request.max_tokens;
-        t.messages = messages;
-        t.prompt = chat ? NULL : json_string_value(json_object_get(a, "prompt"));
-        if (chat && json_array_size(messages) == 0)
-            st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: give messages or a prompt");
-        t.step = step;
-        t.cancelled = cancelled;
-        t.ctx = &j;
-    }
-    if (st == WICK_OK) st = wick_turn_run(&t, e, template, err);
-    if (st == WICK_OK) st = give_answer(c, &t, err);
-    if (e) s->give(s->ctx, hold);
+    wick_status st = read_options(r->arguments, r->use.engine, &t, stop, err);
+    if (st == WICK_OK && chat && json_array_size(messages) == 0)
+        st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: give messages or a prompt");
+    j.max_tokens = t.request.max_tokens;
+    t.request.user_key = r->use.user_key;
+    t.request.priority = r->use.priority;
+    t.request.deadline_ms = r->use.deadline_ms;
+    t.messages = messages;
+    t.prompt = chat ? NULL : json_string_value(json_object_get(r->arguments, "prompt"));
+    t.step = step;
+    t.cancelled = cancelled;
+    t.ctx = &j;
+    if (st == WICK_OK) st = wick_turn_run(&t, r->use.engine, r->use.chat, err);
+    count(r, &t.usage, t.finish);
+    if (st == WICK_OK) st = give_answer(r->call, &t, err);
     json_decref(t.message);
     json_decref(messages);
-    json_decref(a);
     return st;
 }
 
-static wick_status tool_chat(void *user, wick_mcp_call *c, wick_err *err)
+static wick_status tool_chat(tool_run *r, wick_err *err)
 {
-    return generate(user, c, true, err);
+    return generate(r, true, err);
 }
 
-static wick_status tool_complete(void *user, wick_mcp_call *c, wick_err *err)
+static wick_status tool_complete(tool_run *r, wick_err *err)
 {
-    return generate(user, c, false, err);
+    return generate(r, false, err);
 }
 
 /* --- numbers ------------------------------------------------------------------------------------------------------ */
@@ -145,8 +154,9 @@ static wick_status encode(const wick_engine *e, const char *text, int32_t **ids,
     return wick_tokenizer_encode(t, text, strlen(text), 0, ids, n, err);
 }
 
-static wick_status embed_one(wick_engine *e, const char *text, json_t **out, wick_err *err)
+static wick_status embed_one(tool_run *run, const char *text, json_t **out, wick_err *err)
 {
+    wick_engine *e = run->use.engine;
     wick_request_opts o;
     wick_request *r = NULL;
     int32_t *ids = NULL;
@@ -157,6 +167,9 @@ static wick_status embed_one(wick_engine *e, const char *text, json_t **out, wic
     WICK_TRY(encode(e, text, &ids, &n, err));
     o.prompt = ids;
     o.n_prompt = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+    o.user_key = run->use.user_key;
+    o.priority = run->use.priority;
+    o.deadline_ms = run->use.deadline_ms;
     wick_status st = wick_request_new(&r, e, &o, err);
     if (st == WICK_OK) st = wick_request_submit(r, err);
     json_t *vector = json_array();
@@ -170,7 +183,10 @@ static wick_status embed_one(wick_engine *e, const char *text, json_t **out, wic
             st = ev->error.kind ? ev->error.kind : WICK_E_INTERNAL;
             if (err) *err = ev->error;
         }
-        if (ev->kind == WICK_EVENT_DONE) break;
+        if (ev->kind == WICK_EVENT_DONE) {
+            count(run, &ev->usage, ev->finish);
+            break;
+        }
     }
     wick_request_free(r);
     wick_free(ids);
@@ -196,65 +212,43 @@ static wick_status give_value(wick_mcp_call *c, json_t *value, wick_err *err)
     return st;
 }
 
-static wick_status tool_embed(void *user, wick_mcp_call *c, wick_err *err)
+static wick_status tool_embed(tool_run *r, wick_err *err)
 {
-    const wick_model_source *s = user;
-    wick_engine *e = NULL;
-    wick_chat *chat;
-    void *hold = NULL;
-    json_t *a = NULL, *list = json_array();
-    WICK_TRY(wick_json_parse(wick_mcp_call_arguments(c), strlen(wick_mcp_call_arguments(c)), "arguments", &a, err));
-    const json_t *input = json_object_get(a, "input");
+    const json_t *input = json_object_get(r->arguments, "input");
     const size_t n = json_is_array(input) ? json_array_size(input) : 1;
-    wick_status st = s->take(s->ctx, json_string_value(json_object_get(a, "model")), &e, &chat, &hold, err);
-    if (st == WICK_OK && n > 256) st = WICK_FAIL(err, WICK_E_LIMIT, "input", "input: at most 256 texts");
-    for (size_t i = 0; st == WICK_OK && i < n && !wick_mcp_call_cancelled(c); i++) {
+    json_t *list = json_array();
+    wick_status st =
+        n > EMBED_MAX ? WICK_FAIL(err, WICK_E_LIMIT, "input", "input: at most %d texts", EMBED_MAX) : WICK_OK;
+    for (size_t i = 0; st == WICK_OK && i < n && !wick_mcp_call_cancelled(r->call); i++) {
         const char *text = json_string_value(json_is_array(input) ? json_array_get(input, i) : input);
         json_t *vector = NULL;
-        st = text && *text ? embed_one(e, text, &vector, err)
-                           : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "input", "input: must be a text or a list of texts");
+        st = text && *text ? embed_one(r, text, &vector, err)
+                           : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "input", "input: a text is empty");
         if (st == WICK_OK) json_array_append_new(list, vector);
     }
-    if (e) s->give(s->ctx, hold);
-    json_decref(a);
-    if (st == WICK_OK) return give_value(c, json_pack("{s:o}", "embeddings", list), err);
+    if (st == WICK_OK) return give_value(r->call, json_pack("{s:o}", "embeddings", list), err);
     json_decref(list);
     return st;
 }
 
-static wick_status tool_tokenize(void *user, wick_mcp_call *c, wick_err *err)
+static wick_status tool_tokenize(tool_run *r, wick_err *err)
 {
-    const wick_model_source *s = user;
-    wick_engine *e = NULL;
-    wick_chat *chat;
-    void *hold = NULL;
     int32_t *ids = NULL;
     size_t n = 0;
-    json_t *a = NULL, *list = json_array();
-    WICK_TRY(wick_json_parse(wick_mcp_call_arguments(c), strlen(wick_mcp_call_arguments(c)), "arguments", &a, err));
-    const char *text = json_string_value(json_object_get(a, "text"));
-    wick_status st = text ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "text", "text: must be a text");
-    if (st == WICK_OK) st = s->take(s->ctx, json_string_value(json_object_get(a, "model")), &e, &chat, &hold, err);
-    if (st == WICK_OK) st = encode(e, text, &ids, &n, err);
+    WICK_TRY(encode(r->use.engine, json_string_value(json_object_get(r->arguments, "text")), &ids, &n, err));
+    json_t *list = json_array();
     for (size_t i = 0; i < n; i++) json_array_append_new(list, json_integer(ids[i]));
     wick_free(ids);
-    if (e) s->give(s->ctx, hold);
-    json_decref(a);
-    if (st == WICK_OK) return give_value(c, json_pack("{s:o, s:I}", "ids", list, "n", (json_int_t)n), err);
-    json_decref(list);
-    return st;
+    return give_value(r->call, json_pack("{s:o, s:I}", "ids", list, "n", (json_int_t)n), err);
 }
 
-static wick_status tool_shell(void *user, wick_mcp_call *c, wick_err *err)
+static wick_status tool_shell(tool_run *r, wick_err *err)
 {
-    const wick_model_source *s = user;
     wick_buf out = WICK_BUF_INIT;
-    json_t *a = NULL;
-    WICK_TRY(wick_json_parse(wick_mcp_call_arguments(c), strlen(wick_mcp_call_arguments(c)), "arguments", &a, err));
-    wick_status st = s->shell(s->ctx, json_string_value(json_object_get(a, "request")), &out, err);
-    if (st == WICK_OK) st = wick_mcp_call_text(c, wick_buf_str(&out), err);
+    const char *request = json_string_value(json_object_get(r->arguments, "request"));
+    wick_status st = r->source->shell(r->source->ctx, request, &out, err);
+    if (st == WICK_OK) st = wick_mcp_call_text(r->call, wick_buf_str(&out), err);
     wick_buf_release(&out);
-    json_decref(a);
     return st;
 }
 
@@ -295,47 +289,84 @@ static wick_status prompt_text(void *user, wick_mcp_call *c, wick_err *err)
 }
 
 /* --- the server --------------------------------------------------------------------------------------------------- */
-static const struct {
-    const char *definition;
-    wick_mcp_handler fn;
+static const struct tool {
+    const char *name, *definition;
+    bool needs_model;
+    wick_status (*fn)(tool_run *r, wick_err *err);
 } tools[] = {
-    {"{\"name\":\"chat\",\"title\":\"Chat\",\"description\":\"An answer of a local language model to a conversation or "
+    {"chat",
+     "{\"name\":\"chat\",\"title\":\"Chat\",\"description\":\"An answer of a local language model to a conversation or "
      "a prompt.\","
      "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"prompt\":{\"type\":\"string\"},\"system\":{\"type\":"
      "\"string\"},"
      "\"messages\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}," COMMON_PROPERTIES "}},"
      "\"annotations\":{\"readOnlyHint\":true,\"openWorldHint\":false}}",
-     tool_chat},
-    {"{\"name\":\"complete\",\"title\":\"Complete\",\"description\":\"Goes on with a raw text, without a chat "
+     true, tool_chat},
+    {"complete",
+     "{\"name\":\"complete\",\"title\":\"Complete\",\"description\":\"Goes on with a raw text, without a chat "
      "template.\","
      "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"prompt\":{\"type\":\"string\"}," COMMON_PROPERTIES "},"
      "\"required\":[\"prompt\"]},\"annotations\":{\"readOnlyHint\":true,\"openWorldHint\":false}}",
-     tool_complete},
-    {"{\"name\":\"embed\",\"title\":\"Embed\",\"description\":\"Vectors of length 1 for one or several texts.\","
+     true, tool_complete},
+    {"embed",
+     "{\"name\":\"embed\",\"title\":\"Embed\",\"description\":\"Vectors of length 1 for one or several texts.\","
      "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"input\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":"
      "\"array\","
      "\"items\":{\"type\":\"string\"}}]},\"model\":{\"type\":\"string\"}},\"required\":[\"input\"]},"
      "\"annotations\":{\"readOnlyHint\":true,\"openWorldHint\":false}}",
-     tool_embed},
-    {"{\"name\":\"tokenize\",\"title\":\"Tokenize\",\"description\":\"The token ids of a "
+     true, tool_embed},
+    {"tokenize",
+     "{\"name\":\"tokenize\",\"title\":\"Tokenize\",\"description\":\"The token ids of a "
      "text.\",\"inputSchema\":{\"type\":"
      "\"object\",\"properties\":{\"text\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"}},\"required\":["
      "\"text\"]},"
      "\"annotations\":{\"readOnlyHint\":true,\"openWorldHint\":false}}",
-     tool_tokenize},
+     true, tool_tokenize},
+    {"shell_command",
+     "{\"name\":\"shell_command\",\"title\":\"Shell command\",\"description\":\"A POSIX shell command for a "
+     "request in words. It is not run.\",\"inputSchema\":{\"type\":\"object\",\"properties\":{\"request\":{\"type\":"
+     "\"string\",\"minLength\":1}},\"required\":[\"request\"]},"
+     "\"annotations\":{\"readOnlyHint\":true,\"openWorldHint\":false}}",
+     false, tool_shell},
 };
+
+/* Parses the arguments and compares them with the schema that the definition shows. */
+static wick_status read_arguments(const struct tool *t, wick_mcp_call *c, json_t **out, wick_err *err)
+{
+    const char *text = wick_mcp_call_arguments(c);
+    json_t *definition = NULL;
+    WICK_TRY(wick_json_parse(text, strlen(text), "arguments", out, err));
+    wick_status st = wick_json_parse(t->definition, strlen(t->definition), t->name, &definition, err);
+    if (st == WICK_OK) st = wick_tool_check(json_object_get(definition, "inputSchema"), *out, err);
+    json_decref(definition);
+    return st;
+}
+
+/* Every tool's handler: what is the same for all of them. */
+static wick_status run_tool(void *user, wick_mcp_call *c, wick_err *err)
+{
+    tool_run r = {.source = user, .call = c};
+    void *peer = wick_mcp_call_peer(c);
+    size_t i = 0;
+    while (strcmp(tools[i].name, wick_mcp_call_name(c)) != 0) i++;
+    wick_status st = read_arguments(&tools[i], c, &r.arguments, err);
+    if (st == WICK_OK && tools[i].needs_model) {
+        const char *model = json_string_value(json_object_get(r.arguments, "model"));
+        st = r.source->take(r.source->ctx, peer, model, &r.use, err);
+    }
+    if (st == WICK_OK) st = tools[i].fn(&r, err);
+    if (r.use.engine) r.source->give(r.source->ctx, &r.use);
+    json_decref(r.arguments);
+    return st;
+}
 
 static wick_status fill(wick_mcp_server *m, wick_model_source *s, wick_err *err)
 {
-    static const char shell[] =
-        "{\"name\":\"shell_command\",\"title\":\"Shell command\",\"description\":\"A POSIX shell command "
-        "for a request in words. It is not run.\",\"inputSchema\":{\"type\":\"object\",\"properties\":"
-        "{\"request\":{\"type\":\"string\"}},\"required\":[\"request\"]}}";
     static const char text[] = "\"arguments\":[{\"name\":\"text\",\"description\":\"the text\",\"required\":true}]}";
     wick_status st = WICK_OK;
     for (size_t i = 0; st == WICK_OK && i < sizeof tools / sizeof *tools; i++)
-        st = wick_mcp_server_add_tool(m, tools[i].definition, tools[i].fn, s, err);
-    if (st == WICK_OK && s->shell) st = wick_mcp_server_add_tool(m, shell, tool_shell, s, err);
+        if (tools[i].fn != tool_shell || s->shell)
+            st = wick_mcp_server_add_tool(m, tools[i].definition, run_tool, s, err);
     if (st == WICK_OK)
         st = wick_mcp_server_add_resource(
             m,

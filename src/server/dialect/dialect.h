@@ -34,7 +34,7 @@ struct wick_dialect {
     bool any_type; /* clients send JSON under any Content-Type, or none (web pages are kept out by their Origin) */
 };
 
-extern const wick_dialect wick_dialect_openai;
+extern const wick_dialect wick_dialect_openai, wick_dialect_mcp;
 
 /* Shared by the dialects that stream server-sent events. */
 void wick_dialect_sse_comment(wick_buf *b, const char *text);

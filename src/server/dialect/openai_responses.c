@@ -309,7 +309,7 @@ static bool cancel_running(wick_exchange *x, const char *id)
         found = strncmp(id, "resp_", 5) == 0 && strcmp(id + 5, g->x->id) == 0 &&
                 strcmp(wick_responses_owner(g->x), wick_responses_owner(x)) == 0;
         if (found) atomic_store(&g->stop_asked, true);
-        if (found) wick_gen_comment(g);
+        if (found) atomic_store(&g->want_comment, true);
         if (found) wick_x_wake(g->x);
     }
     wick_lock_drop(&s->running_lock);
