@@ -129,6 +129,12 @@ typedef struct wick_kv_usage {
     uint64_t bytes, capacity_bytes; /* capacity 0: bounded by memory only */
     uint32_t block_tokens;          /* granularity of growth */
     uint64_t bytes_per_token;       /* of a full-attention sequence */
+    /* States, and windows that let go of what lies behind them, keep a sequence from being cut anywhere. A fork at a
+     * sequence's end always works, so a fork is a checkpoint. How far back from its end one can be cut (0: every
+     * sequence can be cut anywhere; 1: at its end only), and what it holds besides its positions. */
+    uint32_t checkpoint_tokens;
+    uint64_t checkpoint_bytes;
+    bool forks_share; /* a fork's positions take no memory of their own */
 } wick_kv_usage;
 
 typedef struct wick_backend {

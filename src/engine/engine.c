@@ -82,8 +82,7 @@ static wick_status load(wick_engine *e, wick_err *err)
     snprintf(e->device_label, sizeof e->device_label, "%s", label ? label : b->name);
     if (e->opt.prefix_cache && (e->caps & WICK_CAP_KV_PREFIX_COPY) && e->parts.prefix_limit_bytes > 0) {
         b->kv_usage(e->loop.loaded, &e->loop.kv);
-        WICK_TRY(wick_prefix_new(&e->loop.prefix, b, e->loop.loaded, e->parts.prefix_limit_bytes,
-                                 e->loop.kv.bytes_per_token, err));
+        WICK_TRY(wick_prefix_new(&e->loop.prefix, b, e->loop.loaded, e->parts.prefix_limit_bytes, &e->loop.kv, err));
     }
     return WICK_OK;
 }

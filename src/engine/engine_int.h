@@ -11,8 +11,8 @@
  * holds neither while it calls out.
  * Ends: whoever finds that a request is over writes its verdict and goes on. Only reap.c takes requests out of `live`
  * and `chosen`, once a turn and outside of every other loop.
- * The files call downwards only: engine.c > reap.c, step.c > flight.c > output.c, kv.c > row.c, sched.c > request.c >
- * event.c > door.c; stats.c is called by all above row.c.
+ * The files call downwards only: engine.c > reap.c, step.c > flight.c > output.c, kv.c > row.c, sched.c > mark.c >
+ * request.c > event.c > door.c; stats.c is called by all above row.c.
  */
 #pragma once
 #include "base/buf.h"
@@ -277,6 +277,13 @@ void wick_engine_kv_keep(wick_engine *e,
 
 /* Room for one more token of a holder behind those under way, without anybody giving up anything. */
 bool wick_engine_kv_fits(wick_engine *e, const wick_request *r);
+
+/* mark.c: where sequences that cannot be cut anywhere leave checkpoints */
+bool wick_mark_needed(const wick_engine *e);
+uint32_t wick_mark_next(const wick_engine *e, uint32_t at); /* the first mark behind position `at` */
+uint32_t wick_mark_last(const wick_engine *e, uint32_t at); /* the last one at or before it */
+bool wick_mark_wanted(const wick_request *r);               /* do its rows end at marks? */
+void wick_mark_leave(wick_engine *e, wick_request *r);      /* r's row has landed: a checkpoint, if it ends at a mark */
 
 /* row.c: what one request needs of the next step */
 /* Is its row one of a prompt, or of what must be computed again? */

@@ -57,7 +57,8 @@ static atomic_long fake_n_tokens, fake_n_forks, fake_live_seqs;
 static uint32_t fake_caps =
     WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
 #define FAKE_AHEAD ((uint32_t)(WICK_CAP_DEVICE_SAMPLING | WICK_CAP_SPECULATIVE)) /* the engine keeps a step ahead */
-static atomic_int fake_eos_bias;                                                 /* added to the logit of token 2 */
+static bool fake_end_only;       /* as with recurrent states: a sequence can be cut at its end only */
+static atomic_int fake_eos_bias; /* added to the logit of token 2 */
 
 static uint64_t fake_hash(const int32_t *t, uint32_t n)
 {
@@ -255,6 +256,7 @@ static wick_status fake_kv_new(wick_backend_model *m, uint32_t hint, wick_seq **
 static wick_status fake_kv_fork(wick_backend_model *m, const wick_seq *s, uint32_t n, wick_seq **out, wick_err *err)
 {
     if (n > s->n) return WICK_FAIL(err, WICK_E_INTERNAL, NULL, "fork past the end");
+    if (fake_end_only && n != s->n) return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, NULL, "not at its end");
     WICK_TRY(fake_kv_new(m, 0, out, err));
     memcpy((*out)->tokens, s->tokens, n * sizeof *s->tokens);
     fake_set_len(m, *out, n);
@@ -263,7 +265,7 @@ static wick_status fake_kv_fork(wick_backend_model *m, const wick_seq *s, uint32
 }
 static wick_status fake_kv_truncate(wick_backend_model *m, wick_seq *s, uint32_t n, wick_err *err)
 {
-    (void)err;
+    if (fake_end_only && n != s->n && n != 0) return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, NULL, "not at its end");
     fake_set_len(m, s, n);
     return WICK_OK;
 }
@@ -280,8 +282,11 @@ static void fake_kv_free(wick_backend_model *m, wick_seq *s)
 }
 static void fake_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
 {
-    *out = (wick_kv_usage){m->n_blocks * FAKE_BLOCK * FAKE_BYTES_PER_TOKEN, fake_capacity, FAKE_BLOCK,
-                           FAKE_BYTES_PER_TOKEN};
+    *out = (wick_kv_usage){.bytes = m->n_blocks * FAKE_BLOCK * FAKE_BYTES_PER_TOKEN,
+                           .capacity_bytes = fake_capacity,
+                           .block_tokens = FAKE_BLOCK,
+                           .bytes_per_token = FAKE_BYTES_PER_TOKEN,
+                           .checkpoint_tokens = fake_end_only};
 }
 static void fake_stats(const wick_backend_model *m, wick_backend_stats *out)
 {
@@ -389,6 +394,7 @@ static inline wick_engine *fake_engine(const wick_engine_opts *o, const wick_tok
 static inline void fake_reset(void)
 {
     fake_capacity = 0;
+    fake_end_only = false;
     fake_eos_bias = 0;
     atomic_store(&fake_fail_steps, 0);
     atomic_store(&fake_fail_token, 0);

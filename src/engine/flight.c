@@ -130,13 +130,21 @@ static bool goes_on(const wick_request *r)
     return r->run.n_gen + 1 < r->opt.max_tokens && !atomic_load(&r->cancel);
 }
 
+/* Does the step under way end at one of r's marks? Then it lands first: a sequence ahead leaves none. */
+static bool ends_at_mark(const wick_engine *e, const wick_request *r)
+{
+    uint32_t at = e->parts.backend->kv_len(r->run.kv);
+    return wick_mark_wanted(r) && (wick_mark_last(e, at) == at || at == r->run.n_prompt);
+}
+
 /* May all of e->loop.chosen go on without the host knowing their next token? */
 static bool may_follow(wick_engine *e)
 {
     if (!overlaps(e) || e->loop.n_flights != 1 || !wick_flight_may_stay(e)) return false;
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
         wick_request *r = e->loop.chosen[i];
-        if (r->run.n_flights != 1 || r->run.solo || !wick_row_picks(r) || wick_events_room(r) < EVENTS_AHEAD)
+        if (r->run.n_flights != 1 || ends_at_mark(e, r) || r->run.solo || !wick_row_picks(r) ||
+            wick_events_room(r) < EVENTS_AHEAD)
             return false;
     }
     wick_engine_kv_begin_step(e);
@@ -208,6 +216,7 @@ static void give(wick_engine *e, const wick_flight_row *row, const float *data, 
         wick_event_prefill(r, r->run.n_kv < r->run.n_prompt ? r->run.n_kv : r->run.n_prompt, r->run.n_prompt);
     }
     r->run.t_last = now;
+    wick_mark_leave(e, r);
     if (atomic_load(&r->cancel)) return; /* reaped before the next step */
     wick_output_row(e, r, data, pick, &r->run.verdict);
 }

@@ -169,24 +169,49 @@ static bool shares_prefix(const wick_request *r)
     return r->opt.kind == WICK_REQ_GENERATE && !r->opt.prompt_logprobs && !r->opt.no_prefix_cache;
 }
 
-/* The best sequence to fork from: a cached one, or one that runs. False: a running one is just computing what r
- * needs too (several answers to one prompt), so r waits for it instead of doing the same work. */
-static bool find_source(wick_engine *e, const wick_request *r, wick_seq **seq, uint32_t *n)
+/* A running request that computes what r needs too. */
+typedef struct donor {
+    wick_seq *kv;
+    uint32_t n;    /* what of r's tokens it has now */
+    uint32_t soon; /* what it, or another, will have */
+} donor;
+
+static donor find_donor(const wick_engine *e, const wick_request *r, uint32_t limit)
 {
-    uint32_t limit = r->run.n_total - 1, soon = 0; /* the last token is always computed: its logits are wanted */
-    *n = e->loop.prefix ? wick_prefix_find(e->loop.prefix, r->opt.user_key, r->run.tokens, limit, seq) : 0;
+    donor d = {0};
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
         const wick_request *x = e->loop.chosen[i];
         if (x == r || !x->run.kv || x->opt.user_key != r->opt.user_key || !shares_prefix(x)) continue;
         uint32_t m = common_prefix(r->run.tokens, limit, x->run.tokens, x->run.n_total),
-                 have = m < x->run.n_kv ? m : x->run.n_kv;
-        if (have > *n) {
-            *n = have;
-            *seq = x->run.kv;
+                 have = m < x->run.n_kv ? m : x->run.n_kv, soon = m;
+        if (wick_mark_needed(e)) { /* where it cannot be cut, what counts is the last mark that it has yet to pass */
+            if (have < x->run.n_kv) have = 0;
+            soon = wick_mark_last(e, m);
         }
-        if (m > have && m > soon && !x->run.solo) soon = m;
+        if (have > d.n) {
+            d.n = have;
+            d.kv = x->run.kv;
+        }
+        if (soon > x->run.n_kv && soon > d.soon && !x->run.solo) d.soon = soon;
     }
-    return soon < *n + WORTH_WAITING_TOKENS;
+    return d;
+}
+
+/* Forks r's sequence from the best one that there is: a kept one, or one that runs. *n = how many of its tokens it has
+ * then; 0: there is none, or no memory. False: a running one is just computing what r needs too (several answers to
+ * one prompt), so r waits for it instead of doing the same work. */
+static bool fork_from_others(wick_engine *e, wick_request *r, uint32_t *n)
+{
+    const wick_backend *b = e->parts.backend;
+    uint32_t limit = r->run.n_total - 1; /* the last token is always computed: its logits are wanted */
+    uint32_t kept = wick_prefix_find(e->loop.prefix, r->opt.user_key, r->run.tokens, limit);
+    donor d = find_donor(e, r, limit);
+    if (d.soon >= (kept > d.n ? kept : d.n) + WORTH_WAITING_TOKENS) return false;
+    if (d.n > kept && b->kv_fork(e->loop.loaded, d.kv, d.n, &r->run.kv, NULL) == WICK_OK)
+        *n = d.n;
+    else
+        *n = wick_prefix_fork(e->loop.prefix, r->opt.user_key, r->run.tokens, limit, &r->run.kv);
+    return true;
 }
 
 static wick_status new_sequence(wick_engine *e, wick_request *r, wick_err *err)
@@ -200,17 +225,12 @@ static wick_status new_sequence(wick_engine *e, wick_request *r, wick_err *err)
 
 wick_status wick_engine_kv_admit(wick_engine *e, wick_request *r, wick_room *room, wick_err *err)
 {
-    wick_seq *source = NULL;
     uint32_t n = 0;
     bool shares = (e->caps & WICK_CAP_KV_PREFIX_COPY) && e->loop.prefix && shares_prefix(r);
     *room = WICK_ROOM_LATER;
-    if (shares && !find_source(e, r, &source, &n)) return WICK_OK;
-    if (n > 0 && e->parts.backend->kv_fork(e->loop.loaded, source, n, &r->run.kv, NULL) == WICK_OK) {
-        r->run.n_kv = n;
-    } else { /* nothing shared, no memory for a copy, or a model whose states cannot be cut there */
-        n = 0;
-        WICK_TRY(new_sequence(e, r, err));
-    }
+    if (shares && !fork_from_others(e, r, &n)) return WICK_OK;
+    if (n == 0) WICK_TRY(new_sequence(e, r, err));
+    r->run.n_kv = n;
     e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv); /* a fork may have copied */
     *room = room_for_newcomer(e, r);
     if (*room != WICK_ROOM_OK) {

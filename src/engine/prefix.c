@@ -19,28 +19,34 @@ struct node {
 struct entry {
     node *at;
     wick_seq *kv;
-    uint32_t n_tokens;
+    uint32_t n_tokens, n_own; /* n_own: those that `bytes` counts */
+    double worth;
     entry *newer, *older;
 };
 
 struct wick_prefix {
     const wick_backend *backend;
     wick_backend_model *model;
-    uint64_t limit_bytes, bytes_per_token, bytes;
+    uint64_t limit_bytes, bytes_per_token, fixed_bytes, bytes;
+    bool checkpoints, forks_share;
+    double level; /* the worth of what left last */
     node *roots;
     entry *newest, *oldest;
     uint32_t n;
 };
 
 wick_status wick_prefix_new(wick_prefix **out, const wick_backend *backend, wick_backend_model *model,
-                            uint64_t limit_bytes, uint64_t bytes_per_token, wick_err *err)
+                            uint64_t limit_bytes, const wick_kv_usage *usage, wick_err *err)
 {
     wick_prefix *p = wick_alloc_zero(1, sizeof *p);
     if (!p) return wick_err_oom(err, "the prefix cache", sizeof *p, 0);
     p->backend = backend;
     p->model = model;
     p->limit_bytes = limit_bytes;
-    p->bytes_per_token = bytes_per_token ? bytes_per_token : 1;
+    p->bytes_per_token = usage->bytes_per_token ? usage->bytes_per_token : 1;
+    p->fixed_bytes = usage->checkpoint_bytes;
+    p->checkpoints = usage->checkpoint_tokens > 0;
+    p->forks_share = usage->forks_share;
     *out = p;
     return WICK_OK;
 }
@@ -74,6 +80,19 @@ static void list_push(wick_prefix *p, entry *x)
     x->older = p->newest;
     *(p->newest ? &p->newest->newer : &p->oldest) = x;
     p->newest = x;
+}
+
+static uint64_t bytes_of(const wick_prefix *p, uint32_t n_tokens)
+{
+    return n_tokens * p->bytes_per_token + p->fixed_bytes;
+}
+
+/* x was used: it is the most recent one, and worth what it saves. */
+static void touch(wick_prefix *p, entry *x)
+{
+    list_remove(p, x);
+    list_push(p, x);
+    x->worth = p->level + (double)x->n_own / (double)bytes_of(p, x->n_own);
 }
 
 static node *find_child(const node *v, int32_t token)
@@ -117,11 +136,30 @@ static void tidy(wick_prefix *p, node *v)
     wick_free(v);
 }
 
+/* The nearest sequence below v, or at it; every leaf has one. */
+static entry *below(node *v)
+{
+    while (!v->entry) v = v->child;
+    return v->entry;
+}
+
+/* The nearest sequence above v; NULL: none. */
+static entry *above(const node *v)
+{
+    do v = v->parent;
+    while (v && !v->entry);
+    return v ? v->entry : NULL;
+}
+
 static void drop(wick_prefix *p, entry *x)
 {
     node *v = x->at;
     list_remove(p, x);
-    p->bytes -= x->n_tokens * p->bytes_per_token;
+    p->bytes -= bytes_of(p, x->n_own);
+    if (p->forks_share && v->child) { /* what goes on from x still holds x's tokens */
+        below(v->child)->n_own += x->n_own;
+        p->bytes += x->n_own * p->bytes_per_token;
+    }
     p->n--;
     p->backend->kv_free(p->model, x->kv);
     wick_free(x);
@@ -131,8 +169,12 @@ static void drop(wick_prefix *p, entry *x)
 
 bool wick_prefix_evict(wick_prefix *p)
 {
-    if (!p->oldest) return false;
-    drop(p, p->oldest);
+    entry *least = p->oldest;
+    if (!least) return false;
+    for (entry *x = least; x; x = x->newer) /* of equals the least recently used one */
+        if (x->worth < least->worth) least = x;
+    p->level = least->worth;
+    drop(p, least);
     return true;
 }
 
@@ -177,18 +219,49 @@ static node *find_root(wick_prefix *p, uint64_t key)
     return r;
 }
 
-uint32_t wick_prefix_find(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n, wick_seq **seq)
+/* The longest sequence that tokens[0..) begin with; they lead to v or, n_in tokens deep, into its edge. */
+static entry *longest_end(node *v, uint32_t n_in)
+{
+    return v->entry && n_in == v->n_edge ? v->entry : above(v);
+}
+
+uint32_t wick_prefix_find(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n)
+{
+    uint32_t matched = 0, n_in = 0;
+    node *v = find_root(p, user_key);
+    if (!v) return 0;
+    v = walk(v, tokens, n, &matched, &n_in);
+    if (!p->checkpoints || matched == 0) return matched;
+    const entry *x = longest_end(v, n_in);
+    return x ? x->n_tokens : 0;
+}
+
+uint32_t wick_prefix_fork(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n, wick_seq **out)
 {
     uint32_t matched = 0, n_in = 0;
     node *v = find_root(p, user_key);
     if (!v) return 0;
     v = walk(v, tokens, n, &matched, &n_in);
     if (matched == 0) return 0;
-    while (!v->entry) v = v->child; /* invariant: every leaf has one */
-    list_remove(p, v->entry);
-    list_push(p, v->entry);
-    *seq = v->entry->kv;
+    entry *x = below(v);
+    if (p->backend->kv_fork(p->model, x->kv, matched, out, NULL) != WICK_OK) {
+        x = p->checkpoints ? longest_end(v, n_in) : NULL;
+        if (!x || p->backend->kv_fork(p->model, x->kv, x->n_tokens, out, NULL) != WICK_OK) return 0;
+        matched = x->n_tokens;
+    }
+    touch(p, x);
     return matched;
+}
+
+bool wick_prefix_has(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n)
+{
+    uint32_t matched = 0, n_in = 0;
+    node *v = find_root(p, user_key);
+    if (!v) return false;
+    v = walk(v, tokens, n, &matched, &n_in);
+    if (matched < n || n_in < v->n_edge || !v->entry) return false;
+    touch(p, v->entry);
+    return true;
 }
 
 /* Appends a node for tokens[0..n) below v. */
@@ -230,8 +303,8 @@ static node *split(wick_prefix *p, node *v, uint32_t k)
     return m;
 }
 
-/* The node where tokens[0..n) ends, made if need be; NULL when out of memory or when a sequence has them all
- * already. */
+/* The node where tokens[0..n) ends, made if need be; NULL when out of memory or when a sequence that can be cut there
+ * has them all already. */
 static node *place_for(wick_prefix *p, uint64_t key, const int32_t *tokens, uint32_t n)
 {
     uint32_t matched, n_in;
@@ -244,44 +317,51 @@ static node *place_for(wick_prefix *p, uint64_t key, const int32_t *tokens, uint
         p->roots = root;
     }
     node *v = walk(root, tokens, n, &matched, &n_in);
-    if (matched == n && (n_in < v->n_edge || v->entry || v->child)) {
-        while (!v->entry) v = v->child;
-        list_remove(p, v->entry);
-        list_push(p, v->entry);
+    bool is_node = n_in == v->n_edge;
+    if (matched == n && (!p->checkpoints || (is_node && v->entry))) {
+        touch(p, below(v));
         return NULL;
     }
-    if (n_in < v->n_edge) {
-        v = split(p, v, n_in);
-        if (!v) return NULL;
-    }
+    if (!is_node) v = split(p, v, n_in);
+    if (!v || matched == n) return v;
     node *end = add_child(v, tokens + matched, n - matched);
     if (!end) tidy(p, v); /* a split that came to nothing, or an empty root */
     return end;
 }
 
+static void put(wick_prefix *p, node *v, entry *x, uint32_t n, wick_seq *kv)
+{
+    const entry *up = p->forks_share ? above(v) : NULL;
+    *x = (entry){.at = v, .kv = kv, .n_tokens = n, .n_own = up ? n - up->n_tokens : n};
+    v->entry = x;
+    list_push(p, x);
+    touch(p, x);
+    p->bytes += bytes_of(p, x->n_own);
+    p->n++;
+    if (p->forks_share && v->child) { /* what goes on from here no longer counts these tokens */
+        entry *next = below(v->child);
+        uint32_t less = x->n_own < next->n_own ? x->n_own : next->n_own;
+        next->n_own -= less;
+        p->bytes -= less * p->bytes_per_token;
+    }
+    if (p->checkpoints) return;
+    for (node *at = v->parent; at;) { /* what is a prefix of the new one is of no more use */
+        node *next = at->parent;
+        if (at->entry) drop(p, at->entry);
+        at = next;
+    }
+}
+
 void wick_prefix_insert(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n, wick_seq *kv)
 {
-    uint64_t need = n * p->bytes_per_token;
-    node *v = NULL;
-    entry *x = NULL;
-    if (n > 0 && need <= p->limit_bytes) {
-        while (p->n > 0 && (p->bytes + need > p->limit_bytes || p->n >= MAX_ENTRIES)) wick_prefix_evict(p);
-        x = wick_alloc_zero(1, sizeof *x);
-        if (x) v = place_for(p, user_key, tokens, n);
-    }
+    uint64_t most = bytes_of(p, n);
+    entry *x = n > 0 && most <= p->limit_bytes ? wick_alloc_zero(1, sizeof *x) : NULL;
+    node *v = x ? place_for(p, user_key, tokens, n) : NULL;
     if (!v) {
         wick_free(x);
         p->backend->kv_free(p->model, kv);
         return;
     }
-    *x = (entry){.at = v, .kv = kv, .n_tokens = n};
-    v->entry = x;
-    list_push(p, x);
-    p->bytes += need;
-    p->n++;
-    for (node *up = v->parent; up;) { /* what is a prefix of the new one is of no more use */
-        node *next = up->parent;
-        if (up->entry) drop(p, up->entry);
-        up = next;
-    }
+    put(p, v, x, n, kv);
+    while (p->n > 1 && (p->bytes > p->limit_bytes || p->n > MAX_ENTRIES)) wick_prefix_evict(p);
 }

@@ -23,10 +23,23 @@ static wick_seq *sequence(const int32_t *t, uint32_t n)
     return s;
 }
 
+/* How many of t[0..n) a fork has, 0: there is none. It is checked and freed. */
+static uint32_t forked(wick_prefix *p, uint64_t key, const int32_t *t, uint32_t n)
+{
+    wick_seq *s = NULL;
+    uint32_t m = wick_prefix_fork(p, key, t, n, &s);
+    if (m == 0) return 0;
+    assert_int_equal(s->n, m);
+    assert_memory_equal(s->tokens, t, m * sizeof *t);
+    fake_kv_free(&fake_model, s);
+    return m;
+}
+
 static wick_prefix *cache(uint64_t limit)
 {
     wick_prefix *p = NULL;
-    assert_int_equal(wick_prefix_new(&p, &fake_backend, &fake_model, limit, 1, NULL), WICK_OK);
+    wick_kv_usage usage = {.bytes_per_token = 1};
+    assert_int_equal(wick_prefix_new(&p, &fake_backend, &fake_model, limit, &usage, NULL), WICK_OK);
     return p;
 }
 
@@ -62,9 +75,8 @@ static void test_against_full_search(void **state)
             uint32_t m = list[j].key == x.key ? shared(x.t, x.n, list[j].t, list[j].n) : 0;
             if (m > best) best = m;
         }
-        wick_seq *s = NULL;
-        assert_int_equal(wick_prefix_find(p, x.key, x.t, x.n, &s), best);
-        if (best > 0) assert_true(s->n >= best && shared(s->tokens, s->n, x.t, x.n) == best);
+        assert_int_equal(wick_prefix_find(p, x.key, x.t, x.n), best);
+        assert_int_equal(forked(p, x.key, x.t, x.n), best);
         if (rnd(400) == 0) { /* one user's are forgotten */
             uint64_t key = rnd(3);
             wick_prefix_clear(p, &key);
@@ -84,19 +96,18 @@ static void test_limit_and_order_of_leaving(void **state)
 {
     (void)state;
     wick_prefix *p = cache(30);
-    wick_seq *s = NULL;
     int32_t a[10], b[10], c[10], d[10];
     for (int32_t i = 0; i < 10; i++) a[i] = i, b[i] = 100 + i, c[i] = 200 + i, d[i] = 300 + i;
     wick_prefix_insert(p, 0, a, 10, sequence(a, 10));
     wick_prefix_insert(p, 0, b, 10, sequence(b, 10));
     wick_prefix_insert(p, 0, c, 10, sequence(c, 10));
     assert_int_equal(wick_prefix_bytes(p), 30);
-    assert_int_equal(wick_prefix_find(p, 0, a, 5, &s), 5); /* a is the most recent now, b the least */
+    assert_int_equal(forked(p, 0, a, 5), 5); /* a is the most recent now, b the least */
     wick_prefix_insert(p, 0, d, 10, sequence(d, 10));
     assert_int_equal(wick_prefix_count(p), 3);
-    assert_int_equal(wick_prefix_find(p, 0, b, 10, &s), 0);
-    assert_int_equal(wick_prefix_find(p, 0, a, 10, &s), 10);
-    assert_int_equal(wick_prefix_find(p, 1, a, 10, &s), 0);
+    assert_int_equal(forked(p, 0, b, 10), 0);
+    assert_int_equal(forked(p, 0, a, 10), 10);
+    assert_int_equal(forked(p, 1, a, 10), 0);
     int32_t large[31] = {0};
     wick_prefix_insert(p, 0, large, 31, sequence(large, 31)); /* larger than the whole limit */
     assert_int_equal(wick_prefix_count(p), 3);
@@ -128,6 +139,67 @@ static void test_prefixes_of_each_other(void **state)
     assert_int_equal(atomic_load(&fake_live_seqs), 0);
 }
 
+/* Of a model whose sequences can be cut at their ends only, what counts is the longest kept one that a prompt begins
+ * with; prefixes stay, and one is put between others. */
+static void test_checkpoints(void **state)
+{
+    (void)state;
+    static kept list[900];
+    wick_prefix *p = NULL;
+    wick_kv_usage usage = {.bytes_per_token = 1, .checkpoint_tokens = 1, .checkpoint_bytes = 5, .forks_share = true};
+    uint32_t n = 0;
+    fake_end_only = true;
+    assert_int_equal(wick_prefix_new(&p, &fake_backend, &fake_model, 1u << 30, &usage, NULL), WICK_OK);
+    for (int i = 0; i < 6000; i++) {
+        kept x = {.key = rnd(2), .n = 1 + rnd(40)};
+        for (uint32_t j = 0; j < x.n; j++) x.t[j] = (int32_t)rnd(j < 12 ? 2 : 5);
+        if (n > 0 && rnd(2) == 0) { /* a part of another, or what goes on behind one */
+            const kept *y = &list[rnd(n)];
+            x.key = y->key;
+            memcpy(x.t, y->t, (x.n < y->n ? x.n : y->n) * sizeof *x.t);
+        }
+        if (n < 900 && rnd(4) == 0) {
+            wick_prefix_insert(p, x.key, x.t, x.n, sequence(x.t, x.n));
+            list[n++] = x;
+        }
+        uint32_t best = 0;
+        for (uint32_t j = 0; j < n; j++)
+            if (list[j].key == x.key && list[j].n <= x.n && list[j].n > best &&
+                memcmp(list[j].t, x.t, list[j].n * sizeof *x.t) == 0)
+                best = list[j].n;
+        assert_int_equal(wick_prefix_find(p, x.key, x.t, x.n), best);
+        assert_int_equal(forked(p, x.key, x.t, x.n), best);
+        assert_int_equal(wick_prefix_has(p, x.key, x.t, x.n), best == x.n);
+    }
+    while (wick_prefix_evict(p)) {
+    }
+    assert_int_equal(wick_prefix_bytes(p), 0);
+    wick_prefix_free(p);
+    assert_int_equal(atomic_load(&fake_live_seqs), 0);
+    fake_end_only = false;
+}
+
+/* What leaves first is what is worth least for its bytes. */
+static void test_worth(void **state)
+{
+    (void)state;
+    wick_prefix *p = NULL;
+    wick_kv_usage usage = {.bytes_per_token = 1, .checkpoint_tokens = 1, .checkpoint_bytes = 50, .forks_share = true};
+    int32_t t[100] = {0}, other[5] = {9, 9, 9, 9, 9};
+    assert_int_equal(wick_prefix_new(&p, &fake_backend, &fake_model, 300, &usage, NULL), WICK_OK);
+    wick_prefix_insert(p, 0, t, 90, sequence(t, 90));       /* 140 bytes */
+    wick_prefix_insert(p, 0, other, 5, sequence(other, 5)); /* 55 for five tokens */
+    wick_prefix_insert(p, 0, t, 100, sequence(t, 100));     /* 60 for ten more */
+    assert_int_equal(wick_prefix_bytes(p), 255);
+    assert_true(wick_prefix_evict(p));
+    assert_false(wick_prefix_has(p, 0, other, 5));
+    assert_true(wick_prefix_has(p, 0, t, 100) && wick_prefix_has(p, 0, t, 90));
+    assert_true(wick_prefix_evict(p));
+    assert_true(wick_prefix_has(p, 0, t, 90));
+    wick_prefix_free(p);
+    assert_int_equal(atomic_load(&fake_live_seqs), 0);
+}
+
 /* Out of memory: the sequence is given up, the tree stays right. */
 static void test_allocation_failures(void **state)
 {
@@ -135,15 +207,15 @@ static void test_allocation_failures(void **state)
     int32_t a[6] = {1, 2, 3, 4, 5, 6}, b[6] = {1, 2, 9, 9, 9, 9};
     for (uint64_t i = 1; i < 10; i++) {
         wick_prefix *p = cache(1000);
-        wick_seq *s = NULL, *x = sequence(a, 6), *y = sequence(b, 6);
+        wick_seq *x = sequence(a, 6), *y = sequence(b, 6);
         wick_alloc_fail_at(i, false);
         wick_prefix_insert(p, 0, a, 6, x);
         wick_prefix_insert(p, 0, b, 6, y);
         wick_alloc_fail_at(0, false);
-        uint32_t m = wick_prefix_find(p, 0, a, 6, &s);
+        uint32_t m = forked(p, 0, a, 6);
         assert_true(m == 6 || m == 2 || m == 0);
         wick_prefix_insert(p, 0, b, 6, sequence(b, 6));
-        assert_int_equal(wick_prefix_find(p, 0, b, 6, &s), 6);
+        assert_int_equal(forked(p, 0, b, 6), 6);
         wick_alloc_fail_at(1, true);
         while (wick_prefix_evict(p)) {
         }
@@ -159,6 +231,8 @@ int main(void)
         cmocka_unit_test(test_against_full_search),
         cmocka_unit_test(test_limit_and_order_of_leaving),
         cmocka_unit_test(test_prefixes_of_each_other),
+        cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_worth),
         cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

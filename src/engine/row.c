@@ -29,6 +29,10 @@ void wick_row_plan(wick_request *r, uint32_t budget)
 {
     uint32_t n = r->run.n_total - r->run.n_kv, out = WICK_OUT_NONE;
     if (n > budget) n = budget;
+    if (wick_mark_wanted(r)) {
+        uint32_t left = wick_mark_next(r->engine, r->run.n_kv) - r->run.n_kv;
+        if (n > left) n = left;
+    }
     if (reports(r) && r->run.n_kv < r->run.n_out) { /* recomputed after preemption: these outputs were delivered */
         if (n > r->run.n_out - r->run.n_kv) n = r->run.n_out - r->run.n_kv;
     } else if (r->opt.kind == WICK_REQ_EMBED) {

@@ -194,6 +194,15 @@ static void cpu_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
     out->capacity_bytes = m->kv.limit_bytes;
     out->block_tokens = WICK_KV_BLOCK;
     out->bytes_per_token = m->kv.bytes_per_block / WICK_KV_BLOCK;
+    out->forks_share = true;
+    for (uint32_t i = 0; i < m->kv.n; i++) {
+        const wick_kv_cache *c = &m->kv.cache[i];
+        if (c->kind != WICK_CACHE_KV || c->window == 0) continue;
+        out->checkpoint_tokens = WICK_KV_SLACK;
+        out->checkpoint_bytes += WICK_KV_SLACK / WICK_KV_BLOCK * c->block_bytes;
+    }
+    if (m->kv.n_state) out->checkpoint_tokens = 1;
+    out->checkpoint_bytes += m->kv.n_state * sizeof(float);
 }
 
 static void cpu_stats(const wick_backend_model *m, wick_backend_stats *out)

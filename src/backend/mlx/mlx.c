@@ -332,6 +332,8 @@ static void mlx_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
     out->capacity_bytes = m->kv_limit_bytes;
     out->block_tokens = WICK_KV_STEP;
     out->bytes_per_token = m->bytes_per_token;
+    out->checkpoint_bytes = m->state_bytes;
+    out->checkpoint_tokens = m->state_bytes > 0;
 }
 
 static void mlx_stats(const wick_backend_model *m, wick_backend_stats *out)
