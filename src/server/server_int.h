@@ -262,6 +262,7 @@ bool wick_route_chat(wick_exchange *x);
 bool wick_route_completions(wick_exchange *x);
 bool wick_route_embeddings(wick_exchange *x);
 bool wick_route_count_tokens(wick_exchange *x);
+bool wick_route_response_count(wick_exchange *x);
 bool wick_route_responses(wick_exchange *x);
 bool wick_route_response_get(wick_exchange *x);
 bool wick_route_response_delete(wick_exchange *x);

@@ -1,8 +1,9 @@
-/* server/tokens.c - /tokenize, /detokenize, /apply-template: what the other routes do first, for the client to see. */
+/* server/tokens.c - tokenize, detokenize and apply-template: what the other routes do first, for the client to see. */
 #include <string.h>
 #include "base/str.h"
 #include "server/dialect/anthropic.h"
 #include "server/dialect/llamacpp.h"
+#include "server/dialect/responses.h"
 #include "server/prompt.h"
 
 typedef wick_status (*token_fn)(wick_exchange *x, const wick_entry *model, wick_params *p, wick_err *err);
@@ -47,10 +48,20 @@ static void write_pieces(const wick_engine *e, const int32_t *ids, size_t n, wic
     wick_buf_release(&text);
 }
 
+static wick_status responses_messages(const wick_exchange *x, wick_params *p, wick_err *err)
+{
+    json_t *input = NULL;
+    if (!p->input) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "input", "input: is missing");
+    WICK_TRY(wick_responses_messages(x, p, &input, err));
+    json_decref(input);
+    return WICK_OK;
+}
+
 static wick_status count_tokens(wick_exchange *x, const wick_entry *model, wick_params *p, wick_err *err)
 {
     wick_chat_prompt prompt;
     if (p->route == WICK_P_ANTHROPIC_COUNT) WICK_TRY(wick_anthropic_messages(p, &x->s->config->limits, err));
+    if (p->route == WICK_P_RESPONSES) WICK_TRY(responses_messages(x, p, err));
     WICK_TRY(wick_prompt_build(model->chat, p, false, &prompt, err));
     wick_buf_reset(&x->out);
     if (p->route == WICK_P_ANTHROPIC_COUNT)
@@ -129,6 +140,7 @@ static wick_status apply_template(wick_exchange *x, const wick_entry *model, wic
 {
     wick_chat_prompt prompt;
     wick_buf *b = &x->out;
+    if (x->dialect == &wick_dialect_llamacpp) WICK_TRY(wick_llama_messages(p, err));
     WICK_TRY(wick_prompt_build(model->chat, p, true, &prompt, err));
     wick_buf_reset(b);
     wick_buf_puts(b, "{\"prompt\":");
@@ -142,6 +154,11 @@ static wick_status apply_template(wick_exchange *x, const wick_entry *model, wic
 bool wick_route_count_tokens(wick_exchange *x)
 {
     return with_model(x, WICK_P_CHAT, count_tokens);
+}
+
+bool wick_route_response_count(wick_exchange *x)
+{
+    return with_model(x, WICK_P_RESPONSES, count_tokens);
 }
 
 bool wick_route_anthropic_count(wick_exchange *x)

@@ -54,7 +54,7 @@ def test_same_prompt_everywhere(name, model, server, wick):
         want = want["prompt"].replace("</s>", eos).replace("<s>", bos)
         assert capi["prompt"] == want and capi["answered"], (m, capi)
         body = {"model": name, "messages": m} | ({"tools": tools} if tools else {})
-        status, _, got = server.post("/apply-template", body)
+        status, _, got = server.post("/v1/apply-template", body)
         assert status == 200 and got["prompt"] == want, (m, got)
         if i % 6 == 0:
             status, _, got = server.post("/v1/chat/completions", body | {"max_tokens": 1})
@@ -75,7 +75,7 @@ def test_same_refusal_everywhere(messages, tools, place, model, server):
 def test_continued_everywhere(model, server):
     messages = [user("q"), answer("It is")]
     (capi,) = lines([TOOLS / "wick_capi", model, FAMILIES["qwen3"]], [{"messages": messages, "continue": True}])
-    got = server.post("/apply-template", {"model": "qwen3", "messages": messages, "add_generation_prompt": False, "continue_final_message": True})[2]["prompt"]
+    got = server.post("/v1/apply-template", {"model": "qwen3", "messages": messages, "add_generation_prompt": False, "continue_final_message": True})[2]["prompt"]
     assert capi["prompt"] == got and got.endswith("It is")
 
 

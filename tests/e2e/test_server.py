@@ -222,7 +222,11 @@ def test_tokenize_detokenize_template(server, models):
     assert len(plain) > 1
     import jinja2
     want = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE).render(messages=MESSAGES, add_generation_prompt=True, bos_token="<|bos|>")
-    assert server.post("/apply-template", {"messages": MESSAGES})[2]["prompt"] == want
+    assert server.post("/v1/apply-template", {"messages": MESSAGES})[2]["prompt"] == want
+    # llama.cpp's route says what its chat does: thinking unless it is switched off, and a last answer is gone on with
+    assert server.post("/apply-template", {"messages": MESSAGES})[2]["prompt"] == want + "<think>\n"
+    assert server.post("/apply-template", {"messages": MESSAGES, "enable_thinking": False})[2]["prompt"] == want
+    assert server.post("/apply-template", {"messages": [*MESSAGES, {"role": "assistant", "content": "It is"}]})[2]["prompt"].endswith("<|start|>assistant\nIt is")
     assert server.post("/tokenize", {"messages": MESSAGES})[2]["tokens"] == tokenizer.encode(want, add_special_tokens=False).ids
 
 

@@ -37,6 +37,11 @@ def test_openai_two_turns(server):
     assert server.post("/v1/chat/completions", {"messages": turn, "tools": TOOLS})[2]["choices"][0]["message"]["content"] == RESULT
 
 
+def test_the_first_piece_of_a_stream(server):
+    first = lambda **kw: json.loads(sse_events(server.post("/v1/chat/completions", {"messages": user("hi"), "stream": True, **kw})[2])[0])["choices"][0]["delta"]
+    assert first() == {"role": "assistant", "content": ""} and first(tools=TOOLS) == {"role": "assistant", "content": None}  # a call may come
+
+
 def test_one_call_where_more_are_not_wanted(server):
     ask = lambda **kw: server.post("/v1/chat/completions", {"messages": user("both"), "tools": TOOLS, **kw})[2]
     both, one = ask(), ask(parallel_tool_calls=False)

@@ -107,9 +107,9 @@ def test_wrong_parameter(server, name, value):
 
 @pytest.mark.parametrize("extra", [{"reasoning_effort": "high"}, {"reasoning_effort": "none"}, {"chat_template_kwargs": {"nope_var": 1}}, {"documents": [{"text": "x"}]}], ids=lambda v: repr(v)[:32])
 def test_what_the_template_does_not_use(server, extra):
-    plain = server.post("/apply-template", {"messages": MESSAGES})[2]["prompt"]
+    plain = server.post("/v1/apply-template", {"messages": MESSAGES})[2]["prompt"]
     if "reasoning_effort" not in extra:
-        assert server.post("/apply-template", {"messages": MESSAGES} | extra)[2]["prompt"] == plain
+        assert server.post("/v1/apply-template", {"messages": MESSAGES} | extra)[2]["prompt"] == plain
     assert server.post("/v1/chat/completions", {"messages": MESSAGES, "max_tokens": 2} | extra)[0] == 200
 
 

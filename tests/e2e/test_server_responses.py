@@ -52,6 +52,16 @@ def test_items(server):
     assert [i["type"] for i in ask(server, "both", tools=TOOLS, parallel_tool_calls=False)[2]["output"]] == ["function_call"]
 
 
+def test_tokens_are_counted_before(server):
+    count = lambda **body: server.post("/v1/responses/input_tokens", {"model": "m", **body})
+    first = ask(server, "weather?", tools=TOOLS)[2]
+    assert count(input="weather?", tools=TOOLS)[2] == {"object": "response.input_tokens", "input_tokens": first["usage"]["input_tokens"]}
+    result = [{"type": "function_call_output", "call_id": first["output"][-1]["call_id"], "output": "21"}]
+    second = ask(server, result, previous_response_id=first["id"], tools=TOOLS)[2]
+    assert count(input=result, previous_response_id=first["id"], tools=TOOLS)[2]["input_tokens"] == second["usage"]["input_tokens"]
+    assert count(messages=[])[0] == count()[0] == count(input="x", previous_response_id="resp_no")[0] == 400
+
+
 def test_a_conversation_by_ids_is_that_of_all_items(server):
     """The prompt of the third turn is the same whether the client sends everything or an id."""
     first = ask(server, "one")[2]

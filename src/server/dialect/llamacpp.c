@@ -204,6 +204,24 @@ void wick_llama_samplers(const json_t *list, wick_sampling *s)
     s->presence_penalty = s->frequency_penalty = 0;
 }
 
+static bool is_assistant(const json_t *m)
+{
+    const char *role = json_string_value(json_object_get(m, "role"));
+    return role && strcmp(role, "assistant") == 0;
+}
+
+wick_status wick_llama_messages(wick_params *p, wick_err *err)
+{
+    const size_t n = json_array_size(p->messages);
+    p->prefill = p->add_generation_prompt;
+    p->llama_defaults = true;
+    if (p->prefill && n >= 2 && is_assistant(json_array_get(p->messages, n - 1)) &&
+        is_assistant(json_array_get(p->messages, n - 2)))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages",
+                         "messages: two of the assistant at the end: which of them is to be continued?");
+    return WICK_OK;
+}
+
 #define AT(f) offsetof(wick_params, f)
 #define S(f) offsetof(wick_params, sampling.f)
 #define FN(f) WICK_PK_FN, 0, 0, 0, 0, read_##f

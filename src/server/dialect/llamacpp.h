@@ -5,6 +5,9 @@
 
 extern const wick_dialect wick_dialect_llamacpp;
 
+/* What llama.cpp's routes do with messages beyond OpenAI's: its variables of the template, and a last message of the
+ * assistant is continued. */
+wick_status wick_llama_messages(wick_params *p, wick_err *err) WICK_MUST_CHECK;
 /* `,"timings":{...}` of a choice, running or ended. Rates count the steps that were decoded: the first token comes
  * with the
  * prompt. */

@@ -75,6 +75,8 @@ static const wick_choice *timed(const wick_choice *c)
     return c->g->p.timings_per_token ? c : NULL;
 }
 
+/* OpenAI's first delta has an empty text, or null before calls; which of them comes is not known yet where there are
+ * tools. */
 static void chat_open(wick_choice *c)
 {
     wick_gen *g = c->g;
@@ -82,7 +84,7 @@ static void chat_open(wick_choice *c)
     if (!g->p.stream) return;
     chunk_head(g, b);
     wick_buf_printf(b, "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":%s},\"logprobs\":null", c->index,
-                    is_llama(g) ? "null" : "\"\"");
+                    is_llama(g) || g->p.tools ? "null" : "\"\"");
     chunk_tail(g, NULL, NULL, b);
 }
 
@@ -294,22 +296,9 @@ static const wick_gen_format chat_format = {.params = WICK_P_CHAT,
                                             .usage = chat_usage,
                                             .answer = chat_answer};
 
-static bool is_assistant(const json_t *m)
-{
-    const char *role = json_string_value(json_object_get(m, "role"));
-    return role && strcmp(role, "assistant") == 0;
-}
-
-/* llama.cpp's clients give the beginning of the answer as a last message of the assistant. */
 static wick_status llama_chat_count(wick_params *p, const wick_server_limits *l, uint32_t *n, wick_err *err)
 {
-    p->prefill = p->add_generation_prompt;
-    p->llama_defaults = true;
-    const size_t n_messages = json_array_size(p->messages);
-    if (p->prefill && n_messages >= 2 && is_assistant(json_array_get(p->messages, n_messages - 1)) &&
-        is_assistant(json_array_get(p->messages, n_messages - 2)))
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages",
-                         "messages: two of the assistant at the end: which of them is to be continued?");
+    WICK_TRY(wick_llama_messages(p, err));
     return chat_count(p, l, n, err);
 }
 

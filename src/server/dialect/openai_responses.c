@@ -326,7 +326,7 @@ static wick_status count(wick_params *p, const wick_server_limits *l, uint32_t *
 
 static wick_status prepare(wick_gen *g, wick_err *err)
 {
-    WICK_TRY(wick_responses_messages(g, &g->state, err));
+    WICK_TRY(wick_responses_messages(g->x, &g->p, &g->state, err));
     WICK_TRY(wick_turn_prepare(g, err));
     enlist(g);
     return WICK_OK;

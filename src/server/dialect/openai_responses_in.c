@@ -144,16 +144,15 @@ static wick_status add_items(const json_t *items, json_t *messages, wick_err *er
 
 /* --- responses before this one ------------------------------------------------------------------------------------ */
 /* Items of all of them, oldest first, in front of `items`. */
-static wick_status add_previous(const wick_gen *g, json_t *items, wick_err *err)
+static wick_status add_previous(const wick_exchange *x, const wick_params *p, json_t *items, wick_err *err)
 {
     char id[128] = "";
-    const char *at = json_string_value(g->p.previous);
+    const char *at = json_string_value(p->previous);
     for (int n = 0; at; n++) {
         json_t *input = NULL, *response = NULL;
         if (n >= MAX_CHAIN)
             return BAD("previous_response_id", "previous_response_id: more than %d responses in a row", MAX_CHAIN);
-        if (wick_response_store_get(g->x->s->responses, wick_responses_owner(g->x), at, &input, &response, err) !=
-            WICK_OK) {
+        if (wick_response_store_get(x->s->responses, wick_responses_owner(x), at, &input, &response, err) != WICK_OK) {
             if (err->kind == WICK_E_MODEL_NOT_FOUND)
                 return BAD("previous_response_id", "previous_response_id: there is no response \"%.100s\"", at);
             return err->kind;
@@ -172,15 +171,14 @@ static wick_status add_previous(const wick_gen *g, json_t *items, wick_err *err)
     return WICK_OK;
 }
 
-wick_status wick_responses_messages(wick_gen *g, json_t **input, wick_err *err)
+wick_status wick_responses_messages(const wick_exchange *x, wick_params *p, json_t **input, wick_err *err)
 {
-    wick_params *p = &g->p;
     json_t *own = json_is_string(p->input) ? json_pack("[{s:s, s:s, s:[{s:s, s:O}]}]", "type", "message", "role",
                                                        "user", "content", "type", "input_text", "text", p->input)
                                            : json_copy((json_t *)(uintptr_t)p->input);
     json_t *items = json_array(), *messages = json_array();
     wick_status st = own && items && messages ? WICK_OK : wick_err_oom(err, "input", 0, 0);
-    if (st == WICK_OK) st = add_previous(g, items, err);
+    if (st == WICK_OK) st = add_previous(x, p, items, err);
     if (st == WICK_OK) st = json_array_extend(items, own) == 0 ? WICK_OK : wick_err_oom(err, "input", 0, 0);
     if (st == WICK_OK && p->instructions)
         json_array_append_new(messages, json_pack("{s:s, s:O}", "role", "system", "content", p->instructions));

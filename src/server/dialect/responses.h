@@ -7,7 +7,7 @@ extern const wick_dialect wick_dialect_responses;
 
 /* The owner of what x stores: the name of its key, "" where there are no keys. */
 const char *wick_responses_owner(const wick_exchange *x);
-/* The request of g as OpenAI's messages (kept by g->p), with those of the responses before it. *input: the request's
- * own
- * items as an array, a new reference. */
-wick_status wick_responses_messages(wick_gen *g, json_t **input, wick_err *err) WICK_MUST_CHECK;
+/* A request of the exchange x that has an input: p gets it as OpenAI's messages, which p keeps, with those of the
+ * responses before it. *input: the request's own items as an array, a new reference. */
+wick_status wick_responses_messages(const wick_exchange *x, wick_params *p, json_t **input,
+                                    wick_err *err) WICK_MUST_CHECK;
