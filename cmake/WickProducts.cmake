@@ -19,7 +19,7 @@ file(CONFIGURE OUTPUT ${WICK_BACKEND_LIST} @ONLY CONTENT "/* made by cmake/WickP
 ")
 
 set(lib_objects "")
-foreach(layer base format quant text template grammar model backend engine chat hub mcp toolbox capi)
+foreach(layer base format quant text template grammar model backend engine chat convert hub mcp toolbox capi)
   if(WICK_HAS_${layer})
     wick_layer_target(${layer} t)
     list(APPEND lib_objects $<TARGET_OBJECTS:${t}>)

@@ -112,6 +112,8 @@ static const pair commands[] = {
     {"llama-run", "run"},
     {"mlx_lm.generate", "run"},
     {"mlx_lm.chat", "run"},
+    {"llama-quantize", "quantize"},
+    {"mlx_lm.convert", "convert"},
     {"llama-bench", "bench"},
     {"mlx_lm.benchmark", "bench"},
     {"llama-tokenize", "tokenize"},

@@ -67,6 +67,9 @@ typedef struct wick_args {
     bool names, write, show_template, show_system, show_parameters, show_license;
     uint32_t connections, stall_timeout, retry_ms;
     uint64_t segment_bytes;
+    /* quantize and convert */
+    const char *type, *to, *dtype;
+    uint64_t shard_size;
     /* environment only */
     const char *home, *hf_home, *hf_hub_cache, *hub_cache_old, *ollama_models, *no_color, *state_home, *cache_home,
         *api_key;

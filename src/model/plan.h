@@ -281,6 +281,9 @@ typedef struct wick_plan {
 const char *wick_op_name(wick_op_kind k);
 /* True for an op that keeps something for a sequence; *cache = its index into plan->cache. */
 bool wick_op_cache(const wick_op *o, uint32_t *cache);
+/* Calls fn for every matrix that an op multiplies by (not the embedding, whose rows are looked up); w may be NULL. */
+typedef wick_status (*wick_mat_fn)(void *ctx, const wick_weight *w, wick_err *err);
+wick_status wick_op_matrices(const wick_op *op, wick_mat_fn fn, void *ctx, wick_err *err) WICK_MUST_CHECK;
 /* Before a backend loads the plan: the context that sequences may have, which chooses LongRoPE's factors. */
 void wick_plan_set_context(wick_plan *p, uint32_t n_ctx);
 void wick_plan_release(wick_plan *p);

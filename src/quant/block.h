@@ -53,3 +53,12 @@ void wick_block_nvfp4(const uint8_t *x, float *y); /* 64 */
 void wick_affine_decode(const wick_weight *w, const uint8_t *data, const uint8_t *scales, const uint8_t *biases,
                         float *out);
 void wick_fpx_decode(const wick_weight *w, const uint8_t *data, const uint8_t *scales, float *out);
+
+/* gguf_legacy.c: one block of Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 from 32 floats */
+void wick_block_legacy_encode(wick_dtype t, const float *x, uint8_t *out);
+/* gguf_k_encode.c: one block of Q2_K to Q6_K from 256 floats, whose errors count by their weights (NULL: all the
+ * same) */
+void wick_block_k_encode(wick_dtype t, const float *x, const float *weight, uint8_t *out);
+void wick_block_k_encode_avx2(wick_dtype t, const float *x, const float *weight, uint8_t *out);
+/* fpx.c: one row of a float mode */
+void wick_fpx_encode(wick_encoding enc, const float *x, uint32_t n_in, uint8_t *data, uint8_t *scales);

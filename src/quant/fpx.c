@@ -56,3 +56,57 @@ void wick_block_nvfp4(const uint8_t *x, float *y)
         }
     }
 }
+
+/* --- encoding, as MLX does it ------------------------------------------------------------------------------------- */
+/* To the nearest E4M3, ties to even; more than the largest becomes the largest. */
+static uint8_t to_e4m3(float v)
+{
+    uint32_t bits = wick_f32_to_bits(v), a = bits & 0x7fffffff;
+    uint8_t sign = (uint8_t)(bits >> 24 & 0x80);
+    if (a > 0x7f800000) return 0x7f;
+    if (a < 0x3c800000) /* below 2^-6: a multiple of 2^-9 */
+        return sign | (uint8_t)rintf(wick_f32_from_bits(a) * 512);
+    a = ((a + 0x7ffff + (a >> 20 & 1)) >> 20) - (120u << 3);
+    return sign | (uint8_t)(a < 126 ? a : 126);
+}
+
+/* The least power of two that is not below v, which is positive; 1 for 0. */
+static uint8_t to_e8m0(float v)
+{
+    uint32_t bits = wick_f32_to_bits(v);
+    if (!(v > 0)) return 127;
+    uint32_t e = (bits >> 23) + ((bits & 0x7fffff) != 0);
+    return (uint8_t)(e < 254 ? e : 254);
+}
+
+/* The nearest E2M1: of two that are equally near the one of the smaller code, so what becomes 0 is never negative. */
+static uint8_t to_e2m1(float v)
+{
+    uint8_t best = 0;
+    float nearest = fabsf(v);
+    for (uint8_t i = 1; i < 16; i++) {
+        float distance = fabsf(v - e2m1[i]);
+        if (distance < nearest) {
+            nearest = distance;
+            best = i;
+        }
+    }
+    return best;
+}
+
+void wick_fpx_encode(wick_encoding enc, const float *x, uint32_t n_in, uint8_t *data, uint8_t *scales)
+{
+    uint32_t group = enc == WICK_ENC_NVFP4 ? 16 : 32;
+    for (uint32_t g = 0; g < n_in / group; g++, x += group) {
+        float most = 0;
+        for (uint32_t k = 0; k < group; k++) most = fmaxf(most, fabsf(x[k]));
+        scales[g] = enc == WICK_ENC_NVFP4 ? to_e4m3(most / 6) : to_e8m0(most / (enc == WICK_ENC_MXFP4 ? 6 : 448));
+        float scale = enc == WICK_ENC_NVFP4 ? wick_e4m3_to_f32(scales[g]) : wick_e8m0_to_f32(scales[g]);
+        if (enc == WICK_ENC_MXFP8) {
+            for (uint32_t k = 0; k < group; k++) *data++ = to_e4m3(x[k] / scale);
+        } else {
+            for (uint32_t k = 0; k < group; k += 2)
+                *data++ = (uint8_t)(to_e2m1(x[k] / scale) | to_e2m1(x[k + 1] / scale) << 4);
+        }
+    }
+}

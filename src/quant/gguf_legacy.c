@@ -115,19 +115,13 @@ static void encode_q8_0(const float *x, uint8_t *out)
     }
 }
 
-bool wick_block_encode(wick_dtype t, const float *src, void *dst, uint64_t n)
+void wick_block_legacy_encode(wick_dtype t, const float *x, uint8_t *out)
 {
-    uint8_t *out = dst;
-    if (n % 32) return false;
-    for (uint64_t i = 0; i < n; i += 32, src += 32, out += wick_dtype_block_bytes(t)) {
-        switch ((int)t) {
-        case WICK_DTYPE_Q4_0: encode_symmetric(src, 4, out); break;
-        case WICK_DTYPE_Q5_0: encode_symmetric(src, 5, out); break;
-        case WICK_DTYPE_Q4_1: encode_ranged(src, 4, out); break;
-        case WICK_DTYPE_Q5_1: encode_ranged(src, 5, out); break;
-        case WICK_DTYPE_Q8_0: encode_q8_0(src, out); break;
-        default: return false;
-        }
+    switch ((int)t) {
+    case WICK_DTYPE_Q4_0: encode_symmetric(x, 4, out); break;
+    case WICK_DTYPE_Q5_0: encode_symmetric(x, 5, out); break;
+    case WICK_DTYPE_Q4_1: encode_ranged(x, 4, out); break;
+    case WICK_DTYPE_Q5_1: encode_ranged(x, 5, out); break;
+    default: encode_q8_0(x, out); break;
     }
-    return true;
 }

@@ -65,4 +65,4 @@ char *wick_weight_label(const wick_weight *w, char *dst, uint32_t cap);
 /* Encoders, for the tests, for tools and for quantizing at load. Affine as MLX does it (mlx.core.quantize). */
 void wick_affine_encode_row(const float *x, uint32_t n_in, uint32_t bits, uint32_t group, uint32_t *codes,
                             float *scales, float *biases);
-bool wick_block_encode(wick_dtype t, const float *src, void *dst, uint64_t n); /* Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 */
+bool wick_block_encode(wick_dtype t, const float *src, void *dst, uint64_t n); /* Q4_0 to Q8_0, Q2_K to Q6_K */

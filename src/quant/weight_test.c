@@ -6,7 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <math.h>
-#include "quant/weight.h"
+#include "quant/forms.h"
 
 static float noise(uint32_t *seed)
 {
@@ -152,7 +152,8 @@ static void block_round_trip(void **state)
         assert_false(wick_block_encode(rows[i].t, x, packed, 33));
         assert_false(wick_block_decode(rows[i].t, packed, y, 33));
     }
-    assert_false(wick_block_encode(WICK_DTYPE_Q4_K, x, packed, 256));
+    assert_false(wick_block_encode(WICK_DTYPE_IQ4_XS, x, packed, 256));
+    assert_false(wick_block_encode(WICK_DTYPE_Q4_K, x, packed, 128));
     assert_false(wick_block_decode(WICK_DTYPE_F32, x, y, 32));
 }
 
@@ -229,11 +230,47 @@ static void columns(void **state)
     }
 }
 
+/* Names in every spelling, and back. */
+static void names_of_forms(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *back;
+    } rows[] = {{"Q4K", "Q4_K"},
+                {"q4_k", "Q4_K"},
+                {"Q8_0", "Q8_0"},
+                {"q80", "Q8_0"},
+                {"AFQ4", "AFQ4:64"},
+                {"afq6:32", "AFQ6:32"},
+                {"4bit", "AFQ4:64"},
+                {"affine-3:128", "AFQ3:128"},
+                {"MXFP4", "mxfp4"},
+                {"nvfp4", "nvfp4"},
+                {"mx-fp8", "mxfp8"},
+                {"bf16", "BF16"},
+                {"AFQ7", NULL},
+                {"AFQ4:48", NULL},
+                {"AFQ4:", NULL},
+                {"AFQ4bit", NULL},
+                {"4", NULL},
+                {"", NULL},
+                {"Q4_K_M_______________________", NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        wick_quant q;
+        char back[32];
+        assert_int_equal(wick_quant_parse(rows[i].name, &q), rows[i].back != NULL);
+        if (rows[i].back) assert_string_equal(wick_quant_name(&q, back, sizeof back), rows[i].back);
+    }
+    assert_true(wick_quant_fits(&(wick_quant){WICK_ENC_BLOCK, WICK_DTYPE_Q4_K, 0, 0}, 512));
+    assert_false(wick_quant_fits(&(wick_quant){WICK_ENC_BLOCK, WICK_DTYPE_Q4_K, 0, 0}, 384));
+    assert_false(wick_quant_fits(&(wick_quant){WICK_ENC_AFFINE, WICK_DTYPE_F16, 4, 64}, 96));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finish),      cmocka_unit_test(affine_round_trip), cmocka_unit_test(block_round_trip),
-        cmocka_unit_test(known_bytes), cmocka_unit_test(columns),
+        cmocka_unit_test(known_bytes), cmocka_unit_test(columns),           cmocka_unit_test(names_of_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,6 +264,58 @@ def test_float_modes(tmp_path, mode, bits, group):
     assert np.array_equal(got, np.array(expected).ravel())
 
 
+@pytest.mark.parametrize("mode", ["mxfp4", "nvfp4", "mxfp8"])
+def test_float_mode_encoders(mode):
+    x = (RNG.standard_normal((64, 384)) * np.exp(RNG.uniform(-9, 6, size=(64, 1)))).astype(np.float32)
+    x[0], x[1, :200], x[2] = 0, 0, 3.5
+    x[3] = np.round(x[3] / np.abs(x[3]).max() * 24) / 4  # halfway between two codes
+    x[4] = RNG.integers(-12, 13, 384) * np.float32(0.5)
+    x[5] *= np.exp(RNG.standard_normal(384) * 4)
+    x[6], x[7] = x[6] * np.float32(1e-30), x[7] * np.float32(1e-6)
+    w, s = (np.array(a) for a in mx.quantize(mx.array(x), mode=mode))
+    expected = b"".join(w[r].tobytes() + s[r].tobytes() for r in range(len(x)))
+    assert dump("form", mode, x.shape[1], data=x.tobytes()) == expected
+
+
+# Root mean square errors of llama.cpp's own quantizers (quantize_q4_K and so on of llama-cpp-python 0.3.36) for these rows.
+LLAMA_CPP_ERROR = {
+    ("gauss", Q.Q2_K): 5.8849e-03,
+    ("gauss", Q.Q3_K): 3.0126e-03,
+    ("gauss", Q.Q4_K): 1.4212e-03,
+    ("gauss", Q.Q5_K): 7.1877e-04,
+    ("gauss", Q.Q6_K): 3.5489e-04,
+    ("heavy", Q.Q2_K): 9.7918e-03,
+    ("heavy", Q.Q3_K): 5.1940e-03,
+    ("heavy", Q.Q4_K): 2.4564e-03,
+    ("heavy", Q.Q5_K): 1.2483e-03,
+    ("heavy", Q.Q6_K): 6.4735e-04,
+}
+
+
+@pytest.mark.parametrize("kind,t", LLAMA_CPP_ERROR, ids=lambda v: v if isinstance(v, str) else v.name)
+def test_k_encoders(kind, t):
+    g = np.random.Generator(np.random.PCG64(11))
+    x = ((g.standard_normal((64, 1024)) if kind == "gauss" else g.standard_t(4, (64, 1024))) * 0.02).astype(np.float32)
+    size = GGML_QUANT_SIZES[t][1]
+    y = quants.dequantize(np.frombuffer(dump("encode", t.name, data=x.tobytes()), dtype=np.uint8).reshape(-1, size), t).ravel()
+    assert np.sqrt(((y - x.ravel()) ** 2).mean()) < LLAMA_CPP_ERROR[kind, t]
+
+
+def test_k_encoders_at_the_edges():
+    x = np.zeros((10, 256), dtype=np.float32)
+    x[1], x[2], x[3, 7] = 2.5, -2.5, 1e30
+    x[4], x[5, ::2] = 1e-30, -1
+    x[6], x[7] = np.nan, np.inf
+    x[8] = RNG.standard_normal(256) * 1e-7
+    x[9] = np.abs(RNG.standard_normal(256))
+    for t in (Q.Q2_K, Q.Q3_K, Q.Q4_K, Q.Q5_K, Q.Q6_K):
+        size = GGML_QUANT_SIZES[t][1]
+        y = quants.dequantize(np.frombuffer(dump("encode", t.name, data=x.tobytes()), dtype=np.uint8).reshape(-1, size), t)
+        assert not y[0].any(), "zeros stay zeros"
+        for r in (1, 2, 5, 9):
+            assert np.abs(y[r] - x[r]).max() < 0.6 * np.abs(x[r]).max(), (t, r)
+
+
 def test_nvfp4_global_scale(tmp_path):
     x = mx.array(RNG.standard_normal((8, 64)).astype(np.float32) * 30)
     g = mx.max(mx.abs(x)).astype(mx.float32)

@@ -7,6 +7,7 @@
  *                                              mxfp4, nvfp4 or mxfp8; NAME.global_scale is used where it is
  *   wick_dump encode TYPE < f32 > blocks       a GGUF block type
  *   wick_dump affine BITS GROUP N_IN < f32     per row: codes, scales, biases
+ *   wick_dump form NAME N_IN < f32             per row in a form of quant/forms.h: data, scales, biases
  *   wick_dump check PATH...                    opens each: "status<TAB>path<TAB>peak KiB<TAB>message"
  * Exit code: the wick_status; one line on stderr.
  */
@@ -17,7 +18,7 @@
 #include "base/sys.h"
 #include "format/gguf.h"
 #include "format/tensor_dir.h"
-#include "quant/weight.h"
+#include "quant/forms.h"
 
 static json_t *text(const char *p, size_t n)
 {
@@ -190,6 +191,28 @@ static wick_status encode_affine(char **arg)
     return WICK_OK;
 }
 
+/* Rows of n_in in a form of quant/forms.h: data, scales, biases of one row after the other. */
+static wick_status encode_rows(char **arg, wick_err *err)
+{
+    uint32_t n_in = (uint32_t)atoi(arg[1]);
+    size_t n;
+    wick_quant q;
+    wick_weight w;
+    float *x = read_floats(&n);
+    if (!wick_quant_parse(arg[0], &q)) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "form", "%s: no form", arg[0]);
+    if (q.enc == WICK_ENC_AFFINE) q.dtype = WICK_DTYPE_F32;
+    WICK_TRY(wick_quant_shape(&q, 1, n_in, &w, err));
+    uint8_t *out = malloc(w.row_bytes + 2 * w.scale_row_bytes + 1);
+    if (!out) abort();
+    for (size_t r = 0; r < n / n_in; r++) {
+        wick_quant_row(&q, x + r * n_in, NULL, n_in, out, out + w.row_bytes, out + w.row_bytes + w.scale_row_bytes);
+        fwrite(out, 1, wick_weight_bytes(&w), stdout);
+    }
+    free(out);
+    free(x);
+    return WICK_OK;
+}
+
 /* Touches the ends of every tensor, so that a range outside the mapping shows. */
 static unsigned touch(const wick_tensor_dir *d)
 {
@@ -252,6 +275,8 @@ int main(int argc, char **argv)
         st = encode_block(argv[2], &err);
     else if (strcmp(argv[1], "affine") == 0 && argc == 5)
         st = encode_affine(argv + 2);
+    else if (strcmp(argv[1], "form") == 0 && argc == 4)
+        st = encode_rows(argv + 2, &err);
     else
         st = show(argc, argv, &err);
     if (st != WICK_OK) fprintf(stderr, "wick_dump: %s\n", err.message);

@@ -30,10 +30,6 @@ typedef struct wick_mats {
     wick_pack_writer *writer;
 } wick_mats;
 
-/* Calls fn for every matrix that an op multiplies by (not the embedding, whose rows are read from the file). */
-typedef wick_status (*wick_mat_fn)(void *ctx, const wick_weight *w, wick_err *err);
-wick_status wick_op_matrices(const wick_op *op, wick_mat_fn fn, void *ctx, wick_err *err) WICK_MUST_CHECK;
-
 /* Maps the packed form from o->cache_dir, or packs, and then writes it there in the background. */
 wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_isa *isa, wick_pool *pool,
                            const wick_backend_opts *o, wick_progress progress, wick_err *err) WICK_MUST_CHECK;

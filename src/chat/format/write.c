@@ -1,4 +1,4 @@
-/* chat/format/write.c - calls as a model of that syntax would write them, by the row's shape: for templates that show
+/* chat/format/writer.c - calls as a model of that syntax would write them, by the row's shape: for templates that show
  * none of their own. */
 #include <stdlib.h>
 #include <string.h>
