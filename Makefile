@@ -11,7 +11,7 @@ WICK := build/release/wick
 export PYTHONDONTWRITEBYTECODE := 1
 
 # What the Python tests run: the program and the test tools of one build folder.
-with_build = WICK_PACK_CACHE=off WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
+with_build = WICK_PACK_CACHE=off WICK_KV_DIR=off WICK_BIN=$(CURDIR)/$(1)/wick WICK_TOOLS=$(CURDIR)/$(1)/tests/tools WICK_DUMP=$(CURDIR)/$(1)/tests/tools/wick_dump \
 	WICK_TOK=$(CURDIR)/$(1)/tests/tools/wick_tok WICK_JINJA=$(CURDIR)/$(1)/tests/tools/wick_jinja
 
 .PHONY: all mlx cross-macos cross-arm64 build demo test test-real unit pytest eval-shell lint fmt asan tsan cov fuzz bench bench-peers install dist clean bootstrap bootstrap-test bootstrap-ci help

@@ -24,6 +24,7 @@ enum wick_caps_flags {
     WICK_CAP_KV_PREFIX_COPY = 1 << 2,  /* kv_fork works */
     WICK_CAP_EMBEDDINGS = 1 << 3,      /* WICK_OUT_HIDDEN works */
     WICK_CAP_BATCH_INVARIANT = 1 << 4, /* a row's result does not depend on the other rows, nor on chunking */
+    WICK_CAP_KV_SERIALIZE = 1 << 6,    /* kv_export and kv_import work */
     WICK_CAP_DEVICE_SAMPLING = 1 << 5  /* WICK_OUT_PICK works, and steps may overlap (step_submit) */
 };
 

@@ -26,10 +26,15 @@ typedef struct wick_args {
     uint32_t threads, n_ctx, prefill_chunk, max_seqs;
     uint64_t memory_limit;
     bool no_prefix_cache;
+    const char *draft;          /* "auto", "off" */
     const char *prefer_backend; /* that "auto" tries first, or NULL */
     const char *pack_cache;     /* as given; cache_dir follows from it: the folder, or NULL */
     uint64_t pack_cache_limit;
     char *own_cache_dir;
+    const char *kv_dir_given, *kv_disk; /* as given; what follows from them: */
+    const char *kv_dir;                 /* NULL: KV is not kept on disk */
+    uint64_t kv_disk_bytes;
+    char *own_kv_dir;
     const char *mlx_compile, *mlx_lazy_eval;
     wick_sampling sampling;    /* as given, else the library's defaults; lists and the order are below */
     wick_sampling_given given; /* which were given: the model's own defaults fill the rest */

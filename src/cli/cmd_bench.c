@@ -255,6 +255,8 @@ static wick_status run_bench(const wick_args *a, wick_err *err)
     if (!own.n_ctx) own.n_ctx = a->bench_depth + longest + 8;
     if (own.max_seqs < widest) own.max_seqs = widest;
     own.no_prefix_cache = a->bench_depth == 0;
+    own.kv_dir = NULL;
+    if (!own.draft) own.draft = "off";        /* its texts say nothing, and soon repeat */
     if (!a->pack_cache) own.cache_dir = NULL; /* nothing is to be written while speed is measured */
     WICK_TRY(wick_session_open(&e, &own, true, err));
     json_t *results = json_array();

@@ -6,6 +6,7 @@
 #include "backend/pack_cache.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "engine/kv_store.h"
 #include "cli/session.h"
 #include "cli/term.h"
 
@@ -119,16 +120,47 @@ static wick_status verify(const wick_args *a, wick_pack_list *l, wick_err *err)
     return WICK_OK;
 }
 
+/* `wick cache kv list|clear`: conversations' KV. */
+static wick_status run_kv(const wick_args *a, wick_err *err)
+{
+    const char *what = a->n_operands > 1 ? a->operand[1] : "list";
+    char size[32], limit[32], folder[1200];
+    uint64_t n = 0, bytes = 0;
+    bool remove = strcmp(what, "clear") == 0;
+    if (!a->kv_dir)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "kv-dir", "no KV is kept: name its folder with --kv-dir DIR");
+    if (a->n_operands > 2 || (!remove && strcmp(what, "list") != 0))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, what, "wick cache kv %s: there is list and clear", what);
+    WICK_TRY(wick_kv_folder_each(a->kv_dir, remove, &n, &bytes, err));
+    if (a->json) {
+        json_t *out = json_object();
+        json_object_set_new(out, "folder", wick_json_text(a->kv_dir, strlen(a->kv_dir)));
+        json_object_set_new(out, remove ? "removed" : "files", json_integer((json_int_t)n));
+        json_object_set_new(out, "bytes", json_integer((json_int_t)bytes));
+        json_object_set_new(out, "limit_bytes", json_integer((json_int_t)a->kv_disk_bytes));
+        return wick_print_json(out, err);
+    }
+    wick_escape_line(folder, sizeof folder, a->kv_dir, strlen(a->kv_dir));
+    wick_format_bytes(size, sizeof size, bytes);
+    if (remove)
+        printf("removed %llu file%s, %s\n", (unsigned long long)n, n == 1 ? "" : "s", size);
+    else
+        printf("%llu file%s, %s of %s in %s\n", (unsigned long long)n, n == 1 ? "" : "s", size,
+               a->kv_disk_bytes ? wick_format_bytes(limit, sizeof limit, a->kv_disk_bytes) : "any size", folder);
+    return WICK_OK;
+}
+
 static wick_status run_cache(const wick_args *a, wick_err *err)
 {
     const char *what = a->operand[0];
     wick_pack_list l;
     wick_status st;
+    if (strcmp(what, "kv") == 0) return run_kv(a, err);
     if (!a->cache_dir)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "pack-cache",
                          "no packed weights are kept: name their folder with --pack-cache DIR");
     if (strcmp(what, "list") != 0 && strcmp(what, "clear") != 0 && strcmp(what, "verify") != 0)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, what, "wick cache %s: there is list, clear, verify", what);
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, what, "wick cache %s: there is list, clear, verify, kv", what);
     WICK_TRY(wick_pack_list_read(&l, a->cache_dir, err));
     if (*what == 'l')
         st = print_list(a, &l, err);
@@ -140,17 +172,19 @@ static wick_status run_cache(const wick_args *a, wick_err *err)
 
 const wick_command wick_cmd_cache = {
     .name = "cache",
-    .operands = "list|clear|verify [NAME...]",
+    .operands = "list|clear|verify|kv [NAME...]",
     .min_operands = 1,
     .max_operands = 32,
-    .summary = "the packed weights that are kept on this disk",
+    .summary = "the packed weights and the KV that are kept on this disk",
     .about =
         "The CPU backend packs the weights of a model for its kernels. For models of 64 MiB and more it keeps the "
         "result, so that\nthe next start takes a fraction of a second. A file that is damaged, or whose model has "
         "changed, is packed anew by itself.\n"
         "list shows what is kept, clear removes it (all, or of the models named), verify reads it all and compares "
-        "checksums:\nexit code 5 if one is wrong. NAME is a name from the list or the path of a model.",
-    .examples = "wick cache list\t\nwick cache clear ~/models/big.gguf\tof one model\nwick cache verify --json\t",
+        "checksums:\nexit code 5 if one is wrong. NAME is a name from the list or the path of a model.\n"
+        "kv list says how much KV of conversations is kept, kv clear removes it.",
+    .examples = "wick cache list\t\nwick cache clear ~/models/big.gguf\tof one model\nwick cache verify --json\t\n"
+                "wick cache kv clear\t",
     .group = {&wick_opts_cache, &wick_opts_common},
     .run = run_cache,
 };

@@ -72,6 +72,7 @@ static void override_models(wick_server_config *c, const wick_engine_opts *plain
         OVER(prefill_chunk);
         OVER(max_seqs);
         OVER(prefix_cache);
+        OVER(kv_disk_bytes);
 #undef OVER
         for (uint32_t k = 0; k < f->device.n_settings; k++)
             wick_backend_set(&o->device, f->device.setting[k].key, f->device.setting[k].value);

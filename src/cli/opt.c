@@ -293,18 +293,33 @@ static wick_status parse_option(const wick_command *c, int argc, char **argv, in
     return set_value(a, o, value, err);
 }
 
-/* Packed weights: the folder given, or wick/packed in the user's cache; none where neither is known. */
-static wick_status choose_cache(wick_args *a, wick_err *err)
+/* The folder given ("off": none), or `name` in the user's cache; none where that is not known. *own: to be freed. */
+static wick_status choose_folder(const wick_args *a, const char *given, const char *name, const char **out, char **own,
+                                 wick_err *err)
 {
-    if (a->pack_cache) {
-        a->cache_dir = strcmp(a->pack_cache, "off") == 0 ? NULL : a->pack_cache;
+    if (given) {
+        *out = strcmp(given, "off") == 0 ? NULL : given;
         return WICK_OK;
     }
     bool xdg = a->cache_home && a->cache_home[0] == '/';
     if (!xdg && (!a->home || !*a->home)) return WICK_OK;
-    a->own_cache_dir = wick_path_join(xdg ? a->cache_home : a->home, xdg ? "wick/packed" : ".cache/wick/packed");
-    a->cache_dir = a->own_cache_dir;
-    return a->cache_dir ? WICK_OK : wick_err_oom(err, "a path", 0, 0);
+    *own = wick_path_join(xdg ? a->cache_home : a->home, xdg ? name + strlen(".cache/") : name);
+    *out = *own;
+    return *out ? WICK_OK : wick_err_oom(err, "a path", 0, 0);
+}
+
+/* Packed weights and KV on disk. */
+static wick_status choose_cache(wick_args *a, wick_err *err)
+{
+    WICK_TRY(choose_folder(a, a->pack_cache, ".cache/wick/packed", &a->cache_dir, &a->own_cache_dir, err));
+    WICK_TRY(choose_folder(a, a->kv_dir_given, ".cache/wick/kv", &a->kv_dir, &a->own_kv_dir, err));
+    if (!a->kv_disk) return WICK_OK;
+    if (strcmp(a->kv_disk, "off") == 0)
+        a->kv_dir = NULL;
+    else if (!wick_parse_bytes(a->kv_disk, &a->kv_disk_bytes))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "kv-disk", "--kv-disk: \"%.40s\" is no size (4G, 512M) and not off",
+                         a->kv_disk);
+    return WICK_OK;
 }
 
 static wick_status from_environment(const wick_command *c, wick_args *a, wick_err *err)
@@ -376,6 +391,7 @@ void wick_args_init(wick_args *a)
     a->logprobs = -1;
     a->repetitions = 5;
     a->pack_cache_limit = 32ull << 30;
+    a->kv_disk_bytes = 4ull << 30;
 }
 
 void wick_args_release(wick_args *a)
@@ -384,6 +400,7 @@ void wick_args_release(wick_args *a)
                                     &a->bench_batch, &a->paths,        &a->allow_host, &a->cors_origin};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
     wick_free(a->own_cache_dir);
+    wick_free(a->own_kv_dir);
     wick_free(a->installed_models);
     wick_free(a->token_file_path);
     if (a->token_read) wick_wipe(a->token_read, strlen(a->token_read));

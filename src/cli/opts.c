@@ -33,6 +33,9 @@ static const wick_opt model[] = {
      65536, NULL, NULL, 0},
     {"memory-limit", 0, WICK_OPT_BYTES, "SIZE", "refuse to use more memory than this, for example 6G", AT(memory_limit),
      0, 0, NULL, NULL, 0},
+    {"draft", 0, WICK_OPT_STR, "auto|off",
+     "compute guesses along where the text repeats; answers stay the same (default auto)", AT(draft), 0, 0, "auto|off",
+     NULL, 0},
     {"chat-template", 0, WICK_OPT_STR, "TEXT|FILE", "a chat template instead of the model's own", AT(chat_template), 0,
      0, NULL, NULL, 0},
     {"pre", 0, WICK_OPT_STR, "NAME", "GGUF: cut words as tokenizer.ggml.pre NAME does, whatever the file says", AT(pre),
@@ -54,8 +57,14 @@ static const wick_opt cache[] = {
     {"pack-cache-limit", 0, WICK_OPT_BYTES, "SIZE",
      "what they may take together, the least recently used go first; 0: no limit (default 32G)", AT(pack_cache_limit),
      0, 0, NULL, "WICK_PACK_CACHE_LIMIT", 0},
+    {"kv-dir", 0, WICK_OPT_STR, "DIR|off",
+     "where the KV of conversations is kept for the next start (default $XDG_CACHE_HOME/wick/kv)", AT(kv_dir_given), 0,
+     0, NULL, "WICK_KV_DIR", 0},
+    {"kv-disk", 0, WICK_OPT_STR, "SIZE|off",
+     "what it may take, the least recently used goes first; 0: no limit (default 4G)", AT(kv_disk), 0, 0, NULL,
+     "WICK_KV_DISK", 0},
 };
-const wick_opt_group wick_opts_cache = {"Packed weights", cache, COUNT(cache)};
+const wick_opt_group wick_opts_cache = {"Kept on this disk", cache, COUNT(cache)};
 
 /* One option for each row of chat/sampling.def. */
 #define NUMBER(kind, f, lo, hi, cli, letter, arg, help) \

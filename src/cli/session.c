@@ -75,6 +75,9 @@ wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_
     o->prefill_chunk = a->prefill_chunk;
     o->max_seqs = a->max_seqs;
     o->prefix_cache = !a->no_prefix_cache;
+    o->no_drafts = a->draft && strcmp(a->draft, "off") == 0;
+    o->kv_dir = a->kv_dir;
+    o->kv_disk_bytes = a->kv_disk_bytes;
     o->pre = a->pre;
     o->progress = wick_term_progress();
     (void)err;

@@ -17,8 +17,13 @@ static void forget_prefixes(wick_engine *e)
     bool all = false;
     uint32_t n = wick_door_drops(&e->door, keys, &all);
     if (!e->loop.prefix) return;
-    for (uint32_t i = 0; i < n; i++) wick_prefix_clear(e->loop.prefix, &keys[i]);
-    if (all) wick_prefix_clear(e->loop.prefix, NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        wick_prefix_clear(e->loop.prefix, &keys[i]);
+        wick_disk_forget(e, &keys[i]);
+    }
+    if (!all) return;
+    wick_prefix_clear(e->loop.prefix, NULL);
+    wick_disk_forget(e, NULL);
 }
 
 static void take_in(wick_engine *e)
@@ -84,7 +89,7 @@ static wick_status load(wick_engine *e, wick_err *err)
         b->kv_usage(e->loop.loaded, &e->loop.kv);
         WICK_TRY(wick_prefix_new(&e->loop.prefix, b, e->loop.loaded, e->parts.prefix_limit_bytes, &e->loop.kv, err));
     }
-    return WICK_OK;
+    return wick_disk_open(e, err);
 }
 
 static void *thread_main(void *arg)
@@ -97,6 +102,8 @@ static void *thread_main(void *arg)
     if (st == WICK_OK) wick_stats_publish(e, true);
     wick_door_opened(&e->door, st, &err);
     if (st == WICK_OK) serve(e);
+    wick_kv_store_close(e->loop.store);
+    e->loop.store = NULL;
     wick_prefix_free(e->loop.prefix);
     e->loop.prefix = NULL;
     if (e->loop.loaded) e->parts.backend->unload(e->loop.loaded);
@@ -199,7 +206,7 @@ wick_status wick_engine_open(wick_engine **out, const char *path, const wick_eng
         wick_engine_close(e);
         return st;
     }
-    e->opt.pre = e->opt.backend = NULL; /* the caller's; not needed any more */
+    e->opt.pre = e->opt.backend = e->opt.kv_dir = NULL; /* the caller's; not needed any more */
     *out = e;
     return WICK_OK;
 }

@@ -21,6 +21,9 @@ typedef struct wick_engine_opts {
     uint32_t max_seqs;        /* sequences that decode together; 0: 16 */
     uint32_t max_queue;       /* 0: 256 */
     uint64_t kv_limit_bytes;  /* 0: what memory allows */
+    const char *kv_dir;       /* sequences are also kept in this folder (kv_store.h); NULL or "off": not on disk */
+    uint64_t kv_disk_bytes;   /* what the folder may hold, the least recently used goes first; 0: no limit */
+    bool no_drafts;           /* no guesses of what follows (draft.h) */
     bool prefix_cache;        /* keep finished sequences for reuse, where the backend has kv_prefix_copy */
     const char *pre;          /* a GGUF pre-tokenizer's name in place of the file's; NULL: the file's */
     const char *prefer;       /* a backend that "auto" tries first; NULL: none */
@@ -38,6 +41,7 @@ const wick_model *wick_engine_model(const wick_engine *e);
 const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e); /* NULL: it has none */
 uint32_t wick_engine_ctx(const wick_engine *e);                    /* tokens */
 uint32_t wick_engine_caps(const wick_engine *e);
+bool wick_engine_drafts(const wick_engine *e); /* are guesses of what follows taken along (draft.h)? */
 const char *wick_engine_backend_name(const wick_engine *e);
 const char *wick_engine_device_label(const wick_engine *e);
 
@@ -49,7 +53,10 @@ typedef struct wick_engine_stats {
     double load_ms;
     uint32_t n_prefixes; /* sequences that the prefix cache holds */
     uint64_t prefix_bytes;
-    uint64_t n_prefix_hits; /* requests that found part of their prompt there */
+    uint64_t n_drafted, n_accepted;     /* guesses of what follows, and those that were right */
+    uint64_t n_disk_tokens;             /* positions that were read from disk */
+    uint64_t disk_bytes, written_bytes; /* in kv_dir, and written to it since the model was loaded */
+    uint64_t n_prefix_hits;             /* requests that found part of their prompt there */
 } wick_engine_stats;
 void wick_engine_get_stats(
     wick_engine *e,

@@ -11,18 +11,21 @@
  * holds neither while it calls out.
  * Ends: whoever finds that a request is over writes its verdict and goes on. Only reap.c takes requests out of `live`
  * and `chosen`, once a turn and outside of every other loop.
- * The files call downwards only: engine.c > reap.c, step.c > flight.c > output.c, kv.c > row.c, sched.c > mark.c >
- * request.c > event.c > door.c; stats.c is called by all above row.c.
+ * The files call downwards only: engine.c > reap.c, step.c > flight.c > output.c, kv.c > row.c, sched.c,
+ * kv_disk.c > mark.c > * request.c > event.c > door.c; stats.c is called by all above row.c.
  */
 #pragma once
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "engine/draft.h"
 #include "engine/engine.h"
+#include "engine/kv_store.h"
 #include "engine/prefix.h"
 #include "engine/stop.h"
 
 #define WICK_MAX_TOP_LOGPROBS 20
+#define WICK_MAX_MEASURED_ROWS 128
 #define WICK_MAX_DROP_KEYS 16 /* users whose prefixes are to be forgotten; more at once: all are */
 
 /* One queued event. The text is in `small` unless it is longer; a longer one's memory is kept for the next. */
@@ -59,19 +62,30 @@ static inline void wick_verdict_fail(wick_verdict *v, const wick_err *error)
     v->error = *error;
 }
 
+/* How far a request's blocks are on disk (kv_disk.c), and the name of the last one. */
+typedef struct wick_disk_chain {
+    wick_kv_name name;
+    uint32_t to;
+    bool broken; /* a block could not be written: what follows would not be found */
+} wick_disk_chain;
+
 /* The engine's thread owns it from submit to the end; before that, the thread that makes the request. */
 typedef struct wick_request_run {
     int32_t *tokens; /* [cap_tokens] prompt, then what was generated */
     uint32_t n_prompt, n_total, cap_tokens;
-    wick_seq *kv;   /* NULL: holds no memory (new, or preempted) */
-    uint32_t n_kv;  /* tokens in kv */
-    uint32_t n_out; /* positions whose outputs were reported (LOGITS, EMBED, prompt_logprobs) */
+    wick_seq *kv;          /* NULL: holds no memory (new, or preempted) */
+    uint32_t n_kv;         /* tokens in kv */
+    wick_disk_chain saved; /* its blocks on disk */
+    uint32_t load_to;      /* positions still to be read from disk end here; 0: none */
+    uint32_t n_out;        /* positions whose outputs were reported (LOGITS, EMBED, prompt_logprobs) */
     uint32_t n_gen, n_cached;
     uint32_t user;   /* index into e->loop.user */
     int32_t quantum; /* decoded tokens left before others may take the slot */
     bool admitted, selected, was_selected, stalled;
     bool solo;                    /* a step with it failed: it runs alone, to show whose fault it was */
     uint32_t row_tokens, row_out; /* this step's row; 0: none */
+    wick_draft *draft;            /* NULL: nothing is guessed */
+    uint32_t n_draft;             /* of this step's row: guesses, in tokens[n_total..] */
     uint32_t n_flights;           /* steps under way that it has a row in */
     wick_sampler *sampler;
     wick_matcher matcher;        /* ops NULL: the text is free */
@@ -171,10 +185,13 @@ typedef struct wick_engine_loop {
     uint32_t n_users, cap_users;
     double service_clock; /* the least service among the active users so far: nobody starts below it */
     wick_prefix *prefix;  /* NULL: off */
+    wick_kv_store *store; /* NULL: nothing is kept on disk */
     uint32_t *mask;       /* [(n_vocab + 31) / 32] */
     wick_buf token_text;
     float *embedding; /* [n_embd] */
     wick_engine_stats stats;
+    wick_draft_score draft_score;              /* of all requests so far */
+    float rows_ms[WICK_MAX_MEASURED_ROWS + 1]; /* [n] running mean of steps that decode n positions; 0: not seen */
     double snapshot_ms, decode_step_ms, prefill_token_ms; /* running means; 0: not measured yet */
     wick_kv_usage kv;                                     /* as of this step */
     uint64_t kv_planned_bytes;                            /* what the rows of this step need beyond kv.bytes */
@@ -276,6 +293,7 @@ void wick_engine_kv_keep(wick_engine *e,
                          wick_request *r); /* a finished request's KV goes to the prefix cache, if it may */
 
 /* Room for one more token of a holder behind those under way, without anybody giving up anything. */
+bool wick_engine_kv_has_room(const wick_engine *e, const wick_request *r, uint32_t n_tokens); /* without giving up */
 bool wick_engine_kv_fits(wick_engine *e, const wick_request *r);
 
 /* mark.c: where sequences that cannot be cut anywhere leave checkpoints */
@@ -284,6 +302,22 @@ uint32_t wick_mark_next(const wick_engine *e, uint32_t at); /* the first mark be
 uint32_t wick_mark_last(const wick_engine *e, uint32_t at); /* the last one at or before it */
 bool wick_mark_wanted(const wick_request *r);               /* do its rows end at marks? */
 void wick_mark_leave(wick_engine *e, wick_request *r);      /* r's row has landed: a checkpoint, if it ends at a mark */
+
+/* kv_disk.c: positions to and from files */
+wick_status wick_disk_open(wick_engine *e, wick_err *err) WICK_MUST_CHECK;
+void wick_disk_save(wick_engine *e, wick_request *r); /* r's row has landed: writes the blocks that are complete now */
+uint32_t wick_disk_find(wick_engine *e, const wick_request *r); /* how many of r's tokens are on disk */
+/* r, which has a sequence with n_kv tokens, will have those up to `to` from disk. */
+wick_status wick_disk_begin(wick_engine *e, wick_request *r, uint32_t to, wick_err *err) WICK_MUST_CHECK;
+/* Reads on; true: it is not done yet, or r has lost its sequence, so r has no row in this step. */
+bool wick_disk_load(wick_engine *e, wick_request *r, bool others_decode);
+void wick_disk_forget(wick_engine *e, const uint64_t *user_key); /* NULL: everybody's of this model */
+
+/* draft_plan.c: how many guesses a step takes along */
+bool wick_draft_allowed(const wick_engine *e, const wick_request_opts *o);
+void wick_draft_measure(wick_engine *e, uint32_t n_rows, double ms); /* a step that only decoded took so long */
+/* Lengthens the rows of a step in which n_decoding requests decode and nobody prefills. */
+void wick_draft_plan(wick_engine *e, uint32_t n_decoding);
 
 /* row.c: what one request needs of the next step */
 /* Is its row one of a prompt, or of what must be computed again? */

@@ -57,6 +57,7 @@ static atomic_long fake_n_tokens, fake_n_forks, fake_live_seqs;
 static uint32_t fake_caps =
     WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
 #define FAKE_AHEAD ((uint32_t)(WICK_CAP_DEVICE_SAMPLING | WICK_CAP_SPECULATIVE)) /* the engine keeps a step ahead */
+static uint32_t fake_order;      /* logits follow from the last so many tokens only, so texts repeat; 0: from all */
 static bool fake_end_only;       /* as with recurrent states: a sequence can be cut at its end only */
 static atomic_int fake_eos_bias; /* added to the logit of token 2 */
 
@@ -69,7 +70,8 @@ static uint64_t fake_hash(const int32_t *t, uint32_t n)
 
 static void fake_logits(const int32_t *t, uint32_t n, float *out)
 {
-    uint64_t h = fake_hash(t, n);
+    uint32_t first = fake_order && fake_order < n ? n - fake_order : 0;
+    uint64_t h = fake_hash(t + first, n - first);
     for (uint32_t i = 0; i < FAKE_VOCAB; i++) {
         uint64_t x = (h + i) * 0x9e3779b97f4a7c15u;
         out[i] = (float)((x ^ (x >> 29)) % 100003) / 10000.0f;
@@ -395,6 +397,7 @@ static inline void fake_reset(void)
 {
     fake_capacity = 0;
     fake_end_only = false;
+    fake_order = 0;
     fake_eos_bias = 0;
     atomic_store(&fake_fail_steps, 0);
     atomic_store(&fake_fail_token, 0);

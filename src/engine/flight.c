@@ -169,6 +169,9 @@ static void measure(wick_engine *e, const wick_flight *f, double now)
 {
     double from = f->start_ms > e->loop.land_ms ? f->start_ms : e->loop.land_ms, ms = now - from;
     if (f->n_prompt == 0) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < f->n_rows; i++) n += f->row[i].n_tokens;
+        wick_draft_measure(e, n, ms);
         e->loop.decode_step_ms += (ms - e->loop.decode_step_ms) * (e->loop.decode_step_ms > 0 ? 0.1 : 1);
     } else if (f->n_prompt >= MIN_MEASURED_TOKENS) {
         double own = f->n_decoding > 0 && ms > e->loop.decode_step_ms ? ms - e->loop.decode_step_ms : ms;
@@ -216,9 +219,13 @@ static void give(wick_engine *e, const wick_flight_row *row, const float *data, 
         wick_event_prefill(r, r->run.n_kv < r->run.n_prompt ? r->run.n_kv : r->run.n_prompt, r->run.n_prompt);
     }
     r->run.t_last = now;
-    wick_mark_leave(e, r);
     if (atomic_load(&r->cancel)) return; /* reaped before the next step */
+    bool guessed = r->run.n_draft > 0;
     wick_output_row(e, r, data, pick, &r->run.verdict);
+    if (guessed) restore(e, r); /* takes back those that were wrong */
+    if (!r->run.kv) return;
+    wick_mark_leave(e, r);
+    wick_disk_save(e, r);
 }
 
 static void distribute(wick_engine *e, const wick_flight *f, const wick_step_out *out, double now)

@@ -49,7 +49,8 @@ void wick_engine_kv_release(wick_engine *e, wick_request *r)
     }
     r->run.kv = NULL;
     r->run.n_kv = 0;
-    r->run.row_tokens = 0;
+    r->run.load_to = 0;
+    r->run.row_tokens = r->run.n_draft = 0;
 }
 
 void wick_engine_kv_keep(wick_engine *e, wick_request *r)
@@ -118,6 +119,12 @@ wick_room wick_engine_kv_grow(wick_engine *e, wick_request *r, uint32_t n_tokens
     }
     e->loop.kv_planned_bytes += need;
     return WICK_ROOM_OK;
+}
+
+bool wick_engine_kv_has_room(const wick_engine *e, const wick_request *r, uint32_t n_tokens)
+{
+    uint64_t need = blocks_bytes(e, r->run.n_kv + n_tokens) - blocks_bytes(e, r->run.n_kv);
+    return !e->loop.kv_tight && fits(e, e->loop.kv_planned_bytes, need);
 }
 
 bool wick_engine_kv_fits(wick_engine *e, const wick_request *r)
@@ -231,6 +238,8 @@ wick_status wick_engine_kv_admit(wick_engine *e, wick_request *r, wick_room *roo
     if (shares && !fork_from_others(e, r, &n)) return WICK_OK;
     if (n == 0) WICK_TRY(new_sequence(e, r, err));
     r->run.n_kv = n;
+    uint32_t on_disk = shares ? wick_disk_find(e, r) : 0;
+    if (on_disk > n) WICK_TRY(wick_disk_begin(e, r, on_disk, err));
     e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv); /* a fork may have copied */
     *room = room_for_newcomer(e, r);
     if (*room != WICK_ROOM_OK) {
@@ -244,7 +253,7 @@ wick_status wick_engine_kv_admit(wick_engine *e, wick_request *r, wick_room *roo
         r->run.t_admit = wick_time_ms();
         r->run.n_cached = n;
         e->loop.stats.n_cached_tokens += n;
-        e->loop.stats.n_prefix_hits += n > 0;
+        e->loop.stats.n_prefix_hits += n > 0 || on_disk > 0;
     }
     return WICK_OK;
 }

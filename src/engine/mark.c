@@ -2,11 +2,13 @@
  *
  * They depend on the position only, so that two conversations with the same beginning have their marks at the same
  * places: every MARK_TOKENS at first, and then ever further apart, so that a long prompt has some tens of them. A large
- * state is kept more rarely. A row ends at the next mark; what has landed there is forked into the prefix cache.
+ * state is kept more rarely, windows at even distances. A row ends at the next mark; what has landed there is forked
+ * into the prefix cache.
  */
 #include "engine/engine_int.h"
 
 #define MARK_TOKENS 256        /* computing so many again takes some tenths of a second at worst */
+#define WINDOW_MARK_TOKENS 512 /* where a checkpoint can be cut as far back, and costs little */
 #define MARKS_IN_A_DOUBLING 8  /* of the distance from the beginning */
 #define MARK_BYTES (16u << 20) /* what a checkpoint of MARK_TOKENS may hold */
 #define MIN_PROMPT_MARK 64     /* a shorter prompt leaves no checkpoint at its end */
@@ -21,7 +23,7 @@ static uint32_t distance(const wick_engine *e, uint32_t at)
 {
     uint32_t d = MARK_TOKENS;
     uint64_t bytes = e->loop.kv.checkpoint_bytes;
-    if (e->loop.kv.checkpoint_tokens >= MARK_TOKENS) return e->loop.kv.checkpoint_tokens;
+    if (e->loop.kv.checkpoint_tokens >= WINDOW_MARK_TOKENS) return WINDOW_MARK_TOKENS;
     while (d < UINT32_MAX / 4 && (d <= at / MARKS_IN_A_DOUBLING || bytes / (d / MARK_TOKENS) > MARK_BYTES)) d *= 2;
     return d;
 }

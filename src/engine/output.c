@@ -123,6 +123,7 @@ static void count_token(wick_engine *e, wick_request *r, int32_t id)
 {
     r->run.tokens[r->run.n_total++] = id;
     r->run.n_gen++;
+    if (r->run.draft) wick_draft_push(r->run.draft, r->run.tokens, r->run.n_total - 1, true, &e->loop.draft_score);
     e->loop.stats.n_gen_tokens++;
     if (r->run.n_gen == 1) r->run.t_first = r->run.t_last;
 }
@@ -248,10 +249,31 @@ static wick_status embed(wick_engine *e, wick_request *r, const float *hidden, w
     return WICK_OK;
 }
 
+/* A row with guesses: each position's token is drawn as if it were alone, and the next position counts as long as the
+ * guess was that token. What was computed behind the last of them is not part of the text. */
+static wick_status verify(wick_engine *e, wick_request *r, const float *logits, wick_verdict *v, wick_err *err)
+{
+    uint32_t n_guesses = r->run.n_draft, n_before = r->run.n_total, right = 0;
+    wick_status st = WICK_OK;
+    e->loop.stats.n_drafted += n_guesses;
+    r->run.n_draft = 0;
+    for (uint32_t i = 0; i <= n_guesses; i++) {
+        int32_t guess = i < n_guesses ? r->run.tokens[r->run.n_total] : -1;
+        uint32_t n = r->run.n_total;
+        st = generate(e, r, logits + (size_t)i * e->n_vocab, NULL, v, err);
+        if (st != WICK_OK || v->finish != WICK_FINISH_NONE || r->run.n_total == n || r->run.tokens[n] != guess) break;
+        right++;
+    }
+    e->loop.stats.n_accepted += right;
+    r->run.n_kv = r->run.n_total > n_before ? r->run.n_total - 1 : n_before;
+    return st;
+}
+
 static wick_status use_row(wick_engine *e, wick_request *r, const float *data, const wick_pick *pick, wick_verdict *v,
                            wick_err *err)
 {
     if (r->run.row_out == WICK_OUT_NONE) return WICK_OK;
+    if (r->run.n_draft > 0) return verify(e, r, data, v, err);
     switch (r->opt.kind) {
     case WICK_REQ_EMBED: return embed(e, r, data, v, err);
     case WICK_REQ_LOGITS: return all_logits(e, r, data, v, err);

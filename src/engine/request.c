@@ -113,6 +113,10 @@ static wick_status build(wick_request *r, const wick_request_opts *o, wick_err *
         return WICK_OK;
     }
     if (o->kind == WICK_REQ_GENERATE) WICK_TRY(new_sampler(r, &o->sampling, err));
+    if (want > 1 && wick_draft_allowed(e, o)) {
+        WICK_TRY(wick_draft_new(&r->run.draft, r->run.cap_tokens, err));
+        for (uint32_t i = 0; i < r->run.n_prompt; i++) wick_draft_push(r->run.draft, r->run.tokens, i, false, NULL);
+    }
     if (o->constraint) WICK_TRY(o->constraint->matcher_new(o->constraint->grammar, &r->run.matcher, err));
     if (e->parts.tokenizer) {
         WICK_TRY(wick_detok_new(&r->run.detok, e->parts.tokenizer, !o->show_special, err));
@@ -131,6 +135,7 @@ static void destroy(wick_request *r)
     wick_dry_breakers_free(r->run.breakers);
     wick_detok_free(r->run.detok);
     wick_buf_release(&r->run.text);
+    wick_draft_free(r->run.draft);
     wick_free(r->run.pool);
     wick_cond_release(&r->box.cond);
     wick_lock_release(&r->box.lock);

@@ -15,5 +15,9 @@ void wick_stats_publish(wick_engine *e, bool now)
     }
     e->loop.stats.n_prefixes = e->loop.prefix ? wick_prefix_count(e->loop.prefix) : 0;
     e->loop.stats.prefix_bytes = e->loop.prefix ? wick_prefix_bytes(e->loop.prefix) : 0;
+    if (e->loop.store) {
+        e->loop.stats.disk_bytes = wick_kv_store_bytes(e->loop.store);
+        e->loop.stats.written_bytes = wick_kv_store_written(e->loop.store);
+    }
     wick_door_publish(&e->door, &e->loop.stats);
 }

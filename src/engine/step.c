@@ -21,8 +21,8 @@ static uint32_t prompt_budget(const wick_engine *e, uint32_t n_decoding)
 }
 
 /* Prompts get half of what is left, in their order, and the first ones what then remains: a long prompt cannot keep
- * short ones behind it waiting. */
-static void share_budget(wick_engine *e, uint32_t budget)
+ * short ones behind it waiting. Returns whether there is one. */
+static bool share_budget(wick_engine *e, uint32_t budget)
 {
     uint32_t left = budget;
     for (uint32_t i = 0; i < e->loop.n_chosen && left > 0; i++) {
@@ -38,6 +38,7 @@ static void share_budget(wick_engine *e, uint32_t budget)
         wick_row_plan(r, had + left);
         left -= r->run.row_tokens - had;
     }
+    return left < budget;
 }
 
 /* Keeps in the selection what can be in one step together: one kind of output, or one that must run alone. */
@@ -92,20 +93,37 @@ static void admit_newcomers(wick_engine *e)
     }
 }
 
+/* Who waits for the disk has no row in this step. */
+static void load_from_disk(wick_engine *e)
+{
+    uint32_t n = 0;
+    bool others_decode = false;
+    for (uint32_t i = 0; i < e->loop.n_chosen; i++)
+        others_decode = others_decode || (e->loop.chosen[i]->run.kv && e->loop.chosen[i]->run.load_to == 0);
+    for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
+        wick_request *r = e->loop.chosen[i];
+        bool waits = r->run.kv && wick_disk_load(e, r, others_decode);
+        if (waits) e->loop.idle = false;
+        if (!waits) e->loop.chosen[n++] = r;
+    }
+    e->loop.n_chosen = n;
+}
+
 static void build(wick_engine *e, wick_flight *f)
 {
     uint32_t n_decoding = 0;
     wick_engine_kv_begin_step(e);
     choose_mode(e);
-    for (uint32_t i = 0; i < e->loop.n_have; i++) e->loop.live[i]->run.row_tokens = 0;
+    for (uint32_t i = 0; i < e->loop.n_have; i++) e->loop.live[i]->run.row_tokens = e->loop.live[i]->run.n_draft = 0;
     admit_newcomers(e);
+    load_from_disk(e);
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
         wick_request *r = e->loop.chosen[i];
         if (!r->run.kv || wick_row_prefills(r) || n_decoding == e->step_tokens) continue;
         wick_row_plan(r, 1);
         n_decoding++;
     }
-    share_budget(e, prompt_budget(e, n_decoding));
+    if (!share_budget(e, prompt_budget(e, n_decoding)) && n_decoding > 0) wick_draft_plan(e, n_decoding);
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
         wick_request *r = e->loop.chosen[i];
         if (!r->run.kv || r->run.row_tokens == 0) continue;

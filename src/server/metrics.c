@@ -113,6 +113,11 @@ VALUE(m_kv_cap, s->kv.capacity_bytes)
 VALUE(m_prefixes, s->n_prefixes)
 VALUE(m_prefix_bytes, s->prefix_bytes)
 VALUE(m_hits, s->n_prefix_hits)
+VALUE(m_disk, s->n_disk_tokens)
+VALUE(m_disk_bytes, s->disk_bytes)
+VALUE(m_written, s->written_bytes)
+VALUE(m_drafted, s->n_drafted)
+VALUE(m_accepted, s->n_accepted)
 VALUE(m_weights, s->backend.weight_bytes)
 VALUE(m_active, s->backend.active_bytes)
 VALUE(m_peak, s->backend.peak_bytes)
@@ -134,6 +139,11 @@ static const one_metric metrics[] = {
     {"wick_kv_capacity_bytes", "gauge", "KV cache at most; 0: memory decides", m_kv_cap},
     {"wick_prefix_cache_entries", "gauge", "sequences in the prefix cache", m_prefixes},
     {"wick_prefix_cache_bytes", "gauge", "bytes in the prefix cache", m_prefix_bytes},
+    {"wick_kv_disk_tokens_total", "counter", "positions that were read from disk instead of computed", m_disk},
+    {"wick_kv_disk_bytes", "gauge", "KV on disk", m_disk_bytes},
+    {"wick_kv_disk_written_bytes_total", "counter", "KV written to disk", m_written},
+    {"wick_draft_tokens_total", "counter", "tokens that were guessed from the text", m_drafted},
+    {"wick_draft_accepted_tokens_total", "counter", "guesses that were right", m_accepted},
     {"wick_prefix_cache_hits_total", "counter", "requests that found part of their prompt there", m_hits},
     {"wick_weight_bytes", "gauge", "weights in memory", m_weights},
     {"wick_device_memory_active_bytes", "gauge", "mlx: what its allocator has given out", m_active},

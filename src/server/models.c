@@ -68,6 +68,9 @@ static json_t *capabilities(const wick_engine *e, const wick_chat *c)
     if (wick_chat_takes_tools(c)) add(&l, json_string("tools"));
     if (caps & WICK_CAP_EMBEDDINGS) add(&l, json_string("embeddings"));
     if (caps & WICK_CAP_KV_PREFIX_COPY) add(&l, json_string("prefix_cache"));
+    if (caps & WICK_CAP_KV_PREFIX_COPY) add(&l, json_string("kv_prefix_copy"));
+    if (caps & WICK_CAP_KV_SERIALIZE) add(&l, json_string("kv_serialize"));
+    if (wick_engine_drafts(e)) add(&l, json_string("speculative_decoding"));
     if (caps & WICK_CAP_BATCH_INVARIANT) add(&l, json_string("batch_invariant"));
     return finish_list(&l);
 }

@@ -34,7 +34,8 @@ static wick_status copy_config(wick_entry *e, const wick_model_config *c, wick_e
     e->c.alias = wick_arena_array(a, c->n_alias ? c->n_alias : 1, sizeof *e->c.alias);
     for (uint32_t i = 0; e->c.alias && i < c->n_alias; i++) e->c.alias[i] = wick_arena_strdup(a, c->alias[i]);
     const char **str[] = {&e->c.engine.backend,       &e->c.chat_template,     &e->c.engine.pre,
-                          &e->c.engine.device.device, &e->c.engine.device.isa, &e->c.engine.device.cache_dir};
+                          &e->c.engine.device.device, &e->c.engine.device.isa, &e->c.engine.device.cache_dir,
+                          &e->c.engine.kv_dir};
     for (size_t i = 0; i < sizeof str / sizeof *str; i++)
         if (*str[i]) *str[i] = wick_arena_strdup(a, *str[i]);
     return a->failed ? wick_err_oom(err, "a model's entry", 0, 0) : WICK_OK;

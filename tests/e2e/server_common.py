@@ -49,7 +49,7 @@ class Server:
     """`wick serve` with these arguments, ready when this returns."""
 
     def __init__(self, *args, env=None, command="serve", wait=60):
-        full = {k: v for k, v in os.environ.items() if not k.startswith("WICK_") or k in ("WICK_BIN", "WICK_CPU")} | (env or {})
+        full = {k: v for k, v in os.environ.items() if not k.startswith("WICK_") or k in ("WICK_BIN", "WICK_CPU", "WICK_KV_DIR")} | (env or {})
         self.process = subprocess.Popen([WICK, command, *map(str, args), "--port", "0"], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, env=full)
         ready, _, _ = select.select([self.process.stdout], [], [], wait)

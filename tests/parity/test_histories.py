@@ -50,3 +50,33 @@ def test_long(case, tmp_path):
     make(case, tmp_path, 4096)
     out = histories(tmp_path, max(N // 6, 10), 11, 3000)
     assert out["same"] and out["cached_tokens"] > 0
+
+
+@pytest.mark.parametrize("case", ["llama", "gemma3_text", "mamba2", "qwen3_5"])
+def test_restarts(case, tmp_path):
+    """With KV on disk, and an engine that is closed and opened again."""
+    make(case, tmp_path / "m", 2048)
+    out = histories(tmp_path / "m", max(N, 60), 13, 1500, tmp_path / "kv")
+    assert out["same"] and out["disk_tokens"] > 0
+    files = list((tmp_path / "kv").glob("*/*.kv"))
+    assert files and all(f.stat().st_mode & 0o777 == 0o600 for f in files)
+
+
+def test_damaged(tmp_path):
+    """Every file on disk is damaged in another way: each is found out, removed, and computed again."""
+    make("llama", tmp_path / "m", 2048)
+    kv = tmp_path / "kv"
+    histories(tmp_path / "m", 30, 17, 1500, kv)
+    for i, f in enumerate(sorted(kv.glob("*/*.kv"))):
+        data = bytearray(f.read_bytes())
+        if i % 4 == 0:
+            data = data[:len(data) // 2]
+        elif i % 4 == 1:
+            data[len(data) * (i % 7) // 7] ^= 1
+        elif i % 4 == 2:
+            data += b"x"
+        else:
+            data[16] ^= 255
+        f.write_bytes(data)
+    out = histories(tmp_path / "m", 30, 17, 1500, kv)
+    assert out["same"]

@@ -1,11 +1,12 @@
 /* tests/tools/wick_histories.c - does it ever matter what was computed before? For the Python tests.
  *
- *   wick_histories MODEL N SEED [MAX_TOKENS]
+ *   wick_histories MODEL N SEED [MAX_TOKENS [KV_DIR]]
  *
  * N random requests by three users grow conversations: they go on, are edited, cut, branched, sent again, or begin
  * anew, alone or several at once, with little memory to keep anything in. Each is answered by an engine that keeps what
- * it can and by one that keeps nothing: every token and every log probability must have the same bits. One JSON object
- * with counts on stdout; exit code 1 at the first difference.
+ * it can (with KV_DIR also on disk, and then it is closed and opened again now and then) and by one that keeps and
+ * guesses nothing: every token and every log probability must have the same bits. One JSON object with counts on
+ * stdout; exit code 1 at the first difference.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -163,6 +164,7 @@ int main(int argc, char **argv)
     uint64_t cached = 0, n_prompt = 0;
     uint32_t done = 0;
     bool ok = true;
+    uint64_t from_disk = 0;
     if (argc < 4) return 2;
     uint32_t want = (uint32_t)atoi(argv[2]);
     state = (uint64_t)atoll(argv[3]) * 2654435761u + 1;
@@ -174,24 +176,35 @@ int main(int argc, char **argv)
     o.n_ctx = max_len;
     o.prefill_chunk = 128;
     o.prefix_cache = false;
+    o.no_drafts = true;
     if (wick_engine_open(&cold, argv[1], &o, &err) != WICK_OK) return fail(&err);
     wick_engine_stats st;
     wick_engine_get_stats(cold, &st);
     o.prefix_cache = true;
+    o.no_drafts = false;
     /* Room for a few conversations: whatever is kept has to leave again. */
     o.kv_limit_bytes = 8 * ((uint64_t)max_len * st.kv.bytes_per_token + st.kv.checkpoint_bytes) + (1u << 20);
+    o.kv_dir = argc > 5 ? argv[5] : NULL;
+    o.kv_disk_bytes = 64u << 20;
     if (wick_engine_open(&warm, argv[1], &o, &err) != WICK_OK) return fail(&err);
     n_vocab = wick_engine_model(warm)->plan.n_vocab;
     while (done < want && ok) {
         uint32_t n = 0;
         if (round_of(warm, cold, &cached, &n, &ok, &err) != WICK_OK) return fail(&err);
         done += n;
+        if (!o.kv_dir || rnd(12)) continue;
+        wick_engine_get_stats(warm, &st);
+        from_disk += st.n_disk_tokens;
+        wick_engine_close(warm);
+        if (wick_engine_open(&warm, argv[1], &o, &err) != WICK_OK) return fail(&err);
     }
     wick_engine_get_stats(warm, &st);
     n_prompt = st.n_prompt_tokens;
     printf("{\"histories\": %u, \"same\": %s, \"cached_tokens\": %" PRIu64 ", \"computed_tokens\": %" PRIu64
-           ", \"kept\": %u, \"preempted\": %" PRIu64 "}\n",
-           done, ok ? "true" : "false", cached, n_prompt, st.n_prefixes, st.n_preempted);
+           ", \"kept\": %u, \"preempted\": %" PRIu64 ", \"disk_tokens\": %" PRIu64 ", \"drafted\": %" PRIu64
+           ", \"accepted\": %" PRIu64 "}\n",
+           done, ok ? "true" : "false", cached, n_prompt, st.n_prefixes, st.n_preempted, from_disk + st.n_disk_tokens,
+           st.n_drafted, st.n_accepted);
     wick_engine_close(warm);
     wick_engine_close(cold);
     return ok ? 0 : 1;

@@ -57,8 +57,8 @@ static wick_status cpu_open(wick_backend_ctx **out, const wick_backend_opts *opt
 
 static uint32_t cpu_caps(const wick_backend_model *m)
 {
-    uint32_t caps =
-        WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT;
+    uint32_t caps = WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS |
+                    WICK_CAP_BATCH_INVARIANT | WICK_CAP_KV_SERIALIZE;
     return m->kv.n_state ? caps : caps | WICK_CAP_SPECULATIVE; /* a recurrent state cannot take tokens back */
 }
 
@@ -199,7 +199,8 @@ static void cpu_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
         const wick_kv_cache *c = &m->kv.cache[i];
         if (c->kind != WICK_CACHE_KV || c->window == 0) continue;
         out->checkpoint_tokens = WICK_KV_SLACK;
-        out->checkpoint_bytes += WICK_KV_SLACK / WICK_KV_BLOCK * c->block_bytes;
+        /* It keeps what the sequence itself lets go of; its neighbours keep the rest. */
+        out->checkpoint_bytes += WICK_KV_SLACK / 2 / WICK_KV_BLOCK * c->block_bytes;
     }
     if (m->kv.n_state) out->checkpoint_tokens = 1;
     out->checkpoint_bytes += m->kv.n_state * sizeof(float);

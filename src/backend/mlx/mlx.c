@@ -193,8 +193,8 @@ static wick_status mlx_open(wick_backend_ctx **out, const wick_backend_opts *opt
 
 static uint32_t mlx_caps(const wick_backend_model *m)
 {
-    uint32_t caps =
-        WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_DEVICE_SAMPLING;
+    uint32_t caps = WICK_CAP_STRUCTURED_OUTPUT | WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS |
+                    WICK_CAP_DEVICE_SAMPLING | WICK_CAP_KV_SERIALIZE;
     return m->state_bytes ? caps : caps | WICK_CAP_SPECULATIVE; /* a recurrent state cannot take tokens back */
 }
 

@@ -1,0 +1,182 @@
+/* Guesses against a search of the whole text, and answers with guesses against those without. */
+#include "engine/results_test.h"
+
+static uint32_t seed = 99;
+static uint32_t rnd(uint32_t n)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % n;
+}
+
+/* The longest end of t[0..n) that also ends before n. */
+static uint32_t longest_repeat(const int32_t *t, uint32_t n)
+{
+    uint32_t best = 0;
+    for (uint32_t e = 1; e < n; e++) {
+        uint32_t k = 0;
+        while (k < e && t[e - 1 - k] == t[n - 1 - k]) k++;
+        if (k > best) best = k;
+    }
+    return best;
+}
+
+static void test_guesses(void **state)
+{
+    (void)state;
+    static const wick_draft_score none;
+    for (int round = 0; round < 60; round++) {
+        int32_t t[400], guess[WICK_DRAFT_MAX];
+        float chance[WICK_DRAFT_MAX];
+        wick_draft *d = NULL;
+        assert_int_equal(wick_draft_new(&d, 400, NULL), WICK_OK);
+        for (uint32_t i = 0; i < 400; i++) {
+            t[i] = i > 20 && rnd(8) ? t[i - 1 - rnd(2) * 6] : (int32_t)rnd(2 + (uint32_t)round);
+            wick_draft_push(d, t, i, true, NULL);
+            uint32_t n = i + 1, m = longest_repeat(t, n), k = wick_draft_guess(d, t, n, 8, &none, guess, chance);
+            assert_int_equal(k > 0, m > 0);
+            if (k == 0) continue;
+            bool found = false; /* what is guessed followed the longest repeated end somewhere */
+            for (uint32_t e = m; e < n && !found; e++)
+                found = memcmp(t + e - m, t + n - m, m * sizeof *t) == 0 && t[e] == guess[0];
+            assert_true(found);
+            for (uint32_t j = 0; j < k; j++) assert_true(chance[j] >= 0 && chance[j] <= 1);
+        }
+        wick_draft_free(d);
+    }
+}
+
+/* A text in which guesses fail loses its chances, one in which they are right gains them. */
+static void test_chances(void **state)
+{
+    (void)state;
+    static wick_draft_score all;
+    int32_t t[600], guess[WICK_DRAFT_MAX];
+    float before[WICK_DRAFT_MAX], after[WICK_DRAFT_MAX];
+    wick_draft *d = NULL;
+    assert_int_equal(wick_draft_new(&d, 600, NULL), WICK_OK);
+    for (uint32_t i = 0; i < 300; i++) {
+        t[i] = (int32_t)(i % 7);
+        wick_draft_push(d, t, i, true, &all);
+        if (i == 8) assert_true(wick_draft_guess(d, t, 9, 1, &all, guess, before) == 1);
+    }
+    assert_int_equal(wick_draft_guess(d, t, 300, 4, &all, guess, after), 4);
+    assert_true(after[0] > 0.9f && after[0] > before[0]);
+    for (uint32_t j = 0; j < 4; j++) assert_int_equal(guess[j], (int32_t)((300 + j) % 7));
+    wick_draft_free(d);
+    assert_int_equal(wick_draft_new(&d, 600, NULL), WICK_OK);
+    memset(&all, 0, sizeof all);
+    for (uint32_t i = 0; i < 600; i++) {
+        t[i] = (int32_t)rnd(12);
+        wick_draft_push(d, t, i, true, &all);
+    }
+    assert_int_equal(wick_draft_guess(d, t, 600, 1, &all, guess, after), 1);
+    assert_true(after[0] < 0.25f);
+    wick_draft_free(d);
+}
+
+static wick_engine *drafting(bool drafts, uint32_t max_seqs)
+{
+    wick_engine_opts o;
+    wick_engine_opts_init(&o);
+    o.max_seqs = max_seqs;
+    o.prefill_chunk = 64;
+    o.no_drafts = !drafts;
+    wick_engine *e = fake_engine(&o, tok, 2048, 0);
+    assert_non_null(e);
+    return e;
+}
+
+static wick_request_opts some_request(uint32_t kind, const int32_t *p, uint32_t n)
+{
+    static const char *const stops[] = {"the", "an", "zz"};
+    wick_request_opts o = greedy(p, n, 60 + rnd(60));
+    o.sampling.has_seed = true;
+    o.sampling.seed = kind;
+    if (kind % 3 == 1) o.sampling.temperature = 0.6f, o.sampling.top_k = 3;
+    if (kind % 4 == 2) o.sampling.repetition_penalty = 1.1f;
+    if (kind % 5 == 3) o.n_top_logprobs = 5;
+    if (kind % 6 == 4) o.stop = stops, o.n_stop = 3;
+    if (kind % 7 == 5) o.min_tokens = 30;
+    return o;
+}
+
+/* Texts that repeat, alone and several at once: tokens, log probabilities, text and end are the same with guesses and
+ * without, and steps are saved. */
+static void test_same_answers(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    static result with[N], without[N];
+    uint32_t n_steps[2];
+    fake_order = 1;
+    atomic_store(&fake_step_us, 500);
+    fake_caps |= WICK_CAP_SPECULATIVE;
+    for (uint32_t round = 0; round < 12; round++) {
+        wick_request_opts o[N];
+        int32_t p[N][40];
+        wick_request *r[N];
+        uint32_t n = round % 2 ? N : 1;
+        for (uint32_t i = 0; i < n; i++) {
+            make_prompt(p[i], 40, round * 10 + i);
+            o[i] = some_request(round * N + i, p[i], 40);
+        }
+        for (int drafts = 0; drafts < 2; drafts++) {
+            wick_engine *e = drafting(drafts, N);
+            for (uint32_t i = 0; i < n; i++) r[i] = submit(e, &o[i]);
+            for (uint32_t i = 0; i < n; i++) collect(r[i], drafts ? &with[i] : &without[i]);
+            wick_engine_stats s;
+            wick_engine_get_stats(e, &s);
+            n_steps[drafts] = (uint32_t)fake_model.step_no;
+            if (drafts && n == 1) assert_true(s.n_accepted <= s.n_drafted);
+            if (!drafts) assert_int_equal(s.n_drafted, 0);
+            wick_engine_close(e);
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            assert_int_equal(with[i].n, without[i].n);
+            assert_memory_equal(with[i].id, without[i].id, with[i].n * sizeof with[i].id[0]);
+            assert_memory_equal(with[i].logprob, without[i].logprob, with[i].n * sizeof with[i].logprob[0]);
+            assert_string_equal(with[i].text, without[i].text);
+            assert_int_equal(with[i].finish, without[i].finish);
+            assert_string_equal(with[i].stop, without[i].stop);
+        }
+        if (round == 0) assert_true(n_steps[1] < n_steps[0]);
+    }
+    fake_caps &= ~(uint32_t)WICK_CAP_SPECULATIVE;
+    fake_reset();
+}
+
+/* Where every position costs as much as a step, no guess is worth it. */
+static void test_no_gain_no_guess(void **state)
+{
+    (void)state;
+    static result r;
+    int32_t p[40];
+    fake_order = 1;
+    fake_caps |= WICK_CAP_SPECULATIVE;
+    atomic_store(&fake_token_us, 3000);
+    wick_engine *e = drafting(true, 4);
+    make_prompt(p, 40, 3);
+    wick_request_opts o = greedy(p, 40, 120);
+    collect(submit(e, &o), &r);
+    wick_engine_stats s;
+    wick_engine_get_stats(e, &s);
+    assert_int_equal(r.n, 120);
+    assert_true(s.n_drafted <= 48); /* at most what it takes to find out */
+    wick_engine_close(e);
+    fake_caps &= ~(uint32_t)WICK_CAP_SPECULATIVE;
+    fake_reset();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_guesses),
+        cmocka_unit_test(test_chances),
+        cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_no_gain_no_guess),
+    };
+    tok = fake_tokenizer();
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    wick_tokenizer_free(tok);
+    return rc;
+}
