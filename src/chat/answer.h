@@ -103,5 +103,5 @@ wick_call wick_answer_call(const wick_answer *a, uint32_t i); /* i < wick_answer
 json_t *wick_answer_calls_json(const wick_answer *a);
 
 /* Must the engine show control tokens (wick_request_opts.show_special) for the tags to be seen? With calls or reasoning
- * whose tag begins with a control token of this tokenizer. with_calls: calls are looked for. */
+ * with a tag that begins with a control token of this tokenizer. with_calls: calls are looked for. */
 bool wick_chat_format_needs_special(const wick_chat_format *f, const wick_tokenizer *t, bool with_calls);

@@ -13,7 +13,8 @@ static const char *const names[] = {[WICK_GRAMMAR_JSON_SCHEMA] = "json_schema",
                                     [WICK_GRAMMAR_REGEX] = "regex",
                                     [WICK_GRAMMAR_GBNF] = "gbnf",
                                     [WICK_GRAMMAR_LARK] = "lark",
-                                    [WICK_GRAMMAR_CHOICES] = "choice"};
+                                    [WICK_GRAMMAR_CHOICES] = "choice",
+                                    [WICK_GRAMMAR_CALLS] = "calls"};
 
 bool wick_grammar_kind_of(const char *name, wick_grammar_kind *out)
 {
@@ -104,6 +105,16 @@ static wick_status compile_rules(wick_grammar *g, const char *text, size_t n, wi
     return wick_lark_compile(&g->cfg, &g->re, text, n, &g->warnings, &g->start.id, err);
 }
 
+static wick_status compile_calls(wick_grammar *g, const char *text, size_t n, wick_err *err)
+{
+    WICK_TRY(open_json(g, err));
+    g->machine = MACHINE_CALLS;
+    g->has_calls = true;
+    WICK_TRY(wick_calls_init(&g->calls, &g->js, text, n, &g->warnings, err));
+    g->start.calls = wick_calls_start(&g->calls);
+    return WICK_OK;
+}
+
 static wick_status compile(wick_grammar *g, const char *text, size_t n, wick_err *err)
 {
     switch (g->kind) {
@@ -115,6 +126,7 @@ static wick_status compile(wick_grammar *g, const char *text, size_t n, wick_err
     case WICK_GRAMMAR_CHOICES: return compile_choices(g, text, n, err);
     case WICK_GRAMMAR_GBNF:
     case WICK_GRAMMAR_LARK: return compile_rules(g, text, n, err);
+    case WICK_GRAMMAR_CALLS: return compile_calls(g, text, n, err);
     }
     return WICK_FAIL(err, WICK_E_INTERNAL, "grammar", "grammar: no such kind");
 }
@@ -159,6 +171,7 @@ void wick_grammar_free(wick_grammar *g)
     wick_free(g->cache);
     wick_gvocab_free(g->vocab);
     if (g->has_cfg) wick_cfg_release(&g->cfg);
+    if (g->has_calls) wick_calls_release(&g->calls);
     if (g->has_js) wick_js_pool_release(&g->js);
     if (g->has_f) wick_f_pool_release(&g->f);
     wick_re_pool_release(&g->re);

@@ -20,10 +20,11 @@ typedef enum wick_grammar_kind {
     WICK_GRAMMAR_REGEX,       /* the whole answer matches */
     WICK_GRAMMAR_GBNF,
     WICK_GRAMMAR_LARK,
-    WICK_GRAMMAR_CHOICES /* a JSON list of strings, one of which is the answer */
+    WICK_GRAMMAR_CHOICES, /* a JSON list of strings, one of which is the answer */
+    WICK_GRAMMAR_CALLS    /* calls of tools; the text is a description, see grammar/calls.h */
 } wick_grammar_kind;
 
-/* "json_schema", "json_object", "regex", "gbnf", "lark", "choice"; false: another word. */
+/* "json_schema", "json_object", "regex", "gbnf", "lark", "choice", "calls"; false: another word. */
 bool wick_grammar_kind_of(const char *name, wick_grammar_kind *out);
 
 typedef struct wick_grammar_options {
@@ -51,7 +52,8 @@ const char *wick_grammar_warnings(const wick_grammar *g); /* lines; "" where the
 bool wick_grammar_worn(wick_grammar *g);
 
 typedef struct wick_gvocab wick_gvocab;
-/* Control tokens never match; `ends` are the ids that end an answer. The tokenizer is read during the call only. */
+/* Control tokens match only as the marks around calls; `ends` are the ids that end an answer. The tokenizer is read
+ * during the call only. */
 wick_status wick_gvocab_new(wick_gvocab **out, const wick_tokenizer *t, const int32_t *ends, size_t n_ends,
                             wick_err *err) WICK_MUST_CHECK;
 wick_gvocab *wick_gvocab_ref(wick_gvocab *v);

@@ -2,21 +2,23 @@
  * it. */
 #pragma once
 #include "base/thread.h"
+#include "grammar/calls.h"
 #include "grammar/cfg.h"
 #include "grammar/grammar.h"
 #include "grammar/js.h"
 #include "grammar/vocab.h"
 
-typedef enum wick_machine { MACHINE_JSON, MACHINE_RE, MACHINE_CFG } wick_machine;
+typedef enum wick_machine { MACHINE_JSON, MACHINE_RE, MACHINE_CFG, MACHINE_CALLS } wick_machine;
 
 typedef union wick_gstate {
-    wick_js js;
+    wick_js js; /* also that of `calls`, which begins with it */
+    wick_calls_state calls;
     uint32_t id; /* of an automaton's state, of a set of items */
 } wick_gstate;
 
 typedef struct wick_gcache_entry {
-    wick_js key;    /* the mark is 0 */
-    uint64_t *bits; /* or NULL, and then the tokens that are set: */
+    wick_calls_state key; /* marks are 0 */
+    uint64_t *bits;       /* or NULL, and then the tokens that are set: */
     uint32_t *list;
     uint32_t n;
 } wick_gcache_entry;
@@ -32,7 +34,8 @@ struct wick_grammar {
     wick_f_pool f;
     wick_js_pool js;
     wick_cfg cfg;
-    bool has_f, has_js, has_cfg;
+    wick_calls calls;
+    bool has_f, has_js, has_cfg, has_calls;
     wick_machine machine;
     wick_gstate start;
     wick_buf warnings;
@@ -42,9 +45,14 @@ struct wick_grammar {
     uint64_t hits, misses;
 };
 
-/* Everything below is called with the lock held. */
-bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, const char *text, uint32_t at, wick_gstate *out);
+/* Everything below is called with the lock held. text[0..at) is the text so far; for calls it is the JSON of the
+ * call that the state is in, which the machine writes itself. */
+bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, char *text, uint32_t at, wick_gstate *out);
+/* A token that is no text, such as <|tool_call|>, where calls are written with it. */
+bool wick_g_step_control(wick_grammar *g, const wick_gstate *s, wick_str token, char *text, wick_gstate *out);
 bool wick_g_may_end(wick_grammar *g, const wick_gstate *s);
+/* The end token is the text's last mark (<|call|>). */
+bool wick_g_end_closes(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text);
 /* text has room for the longest token after text[0..at). first: no token came yet. */
 wick_status wick_g_mask(wick_grammar *g, wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at, bool first,
                         uint64_t *bits, wick_err *err) WICK_MUST_CHECK;

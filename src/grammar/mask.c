@@ -5,8 +5,9 @@
 
 enum { MAX_LIST = 768 }; /* a mask with fewer tokens is kept as a list */
 
-bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, const char *text, uint32_t at, wick_gstate *out)
+bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, char *text, uint32_t at, wick_gstate *out)
 {
+    if (g->machine == MACHINE_CALLS) return wick_calls_step(&g->calls, &s->calls, byte, text, &out->calls);
     if (g->machine == MACHINE_JSON) return wick_js_step(&g->js, &s->js, byte, text, at, &out->js);
     if (g->machine == MACHINE_CFG) {
         out->id = wick_cfg_step(&g->cfg, s->id, byte);
@@ -16,15 +17,38 @@ bool wick_g_step(wick_grammar *g, const wick_gstate *s, uint8_t byte, const char
     return out->id != WICK_DFA_DEAD;
 }
 
+bool wick_g_step_control(wick_grammar *g, const wick_gstate *s, wick_str token, char *text, wick_gstate *out)
+{
+    return g->machine == MACHINE_CALLS && wick_calls_step_control(&g->calls, &s->calls, token, text, &out->calls);
+}
+
 bool wick_g_may_end(wick_grammar *g, const wick_gstate *s)
 {
     if (g->machine == MACHINE_JSON) return wick_js_may_end(&g->js, &s->js);
+    if (g->machine == MACHINE_CALLS) return wick_calls_may_end(&g->calls, &s->calls);
     return g->machine == MACHINE_CFG ? wick_cfg_accepts(&g->cfg, s->id) : wick_dfa_accepts(&g->re, s->id);
+}
+
+bool wick_g_end_closes(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text)
+{
+    wick_gstate next;
+    for (size_t i = 0; g->machine == MACHINE_CALLS && i < v->n_ends; i++) {
+        const wick_str end = wick_gvocab_bytes(v, v->ends[i]);
+        if (end.n && wick_g_step_control(g, s, end, text, &next) && wick_g_may_end(g, &next)) return true;
+    }
+    return false;
 }
 
 static void set_token(const int32_t *same, int32_t id, uint64_t *bits)
 {
     for (; id >= 0; id = same[id]) bits[id / 64] |= (uint64_t)1 << (id % 64);
+}
+
+/* Whether the JSON automaton has the bytes as they come: all of JSON, arguments that are written as JSON. */
+static bool reads_json(const wick_grammar *g, const wick_gstate *s)
+{
+    if (g->machine != MACHINE_CALLS) return g->machine == MACHINE_JSON;
+    return g->calls.style == CALLS_JSON && s->calls.at.phase == CALLS_INSIDE;
 }
 
 /* Inside a string nothing but the automaton moves; that is most of a walk. */
@@ -37,7 +61,7 @@ static void walk(wick_grammar *g, const int32_t *same, const wick_gnode *node, u
                  uint32_t base_depth, const wick_gstate *s, char *text, uint32_t at, uint64_t *bits)
 {
     wick_gstate stack[WICK_GVOCAB_MAX_TOKEN + 1];
-    bool json = g->machine == MACHINE_JSON;
+    const bool calls = g->machine == MACHINE_CALLS;
     stack[0] = *s;
     for (uint32_t i = from; i < end;) {
         const wick_gnode *x = &node[i];
@@ -45,14 +69,18 @@ static void walk(wick_grammar *g, const int32_t *same, const wick_gnode *node, u
         const wick_gstate *was = &stack[d - 1];
         wick_gstate *now = &stack[d];
         bool ok;
-        text[at + d - 1] = (char)x->byte;
-        if (json && plain_string(&was->js, x->byte)) {
+        if (!calls) text[at + d - 1] = (char)x->byte;
+        if (reads_json(g, was) && plain_string(&was->js, x->byte)) {
             uint32_t lex = wick_dfa_step(&g->re, was->js.lex, x->byte);
             ok = lex != WICK_DFA_DEAD;
-            if (ok) {
-                *now = *was;
-                now->js.lex = lex;
+            if (ok && calls) {
+                text[was->calls.at.n_js] = (char)x->byte;
+                now->calls = was->calls;
+                now->calls.at.n_js++;
+            } else if (ok) {
+                now->js = was->js;
             }
+            if (ok) now->js.lex = lex;
         } else {
             ok = wick_g_step(g, was, x->byte, text, at + d - 1, now);
         }
@@ -69,10 +97,14 @@ static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s,
                     uint64_t *bits)
 {
     const wick_gtrie *t = &v->all;
-    bool string = g->machine == MACHINE_JSON && (s->js.mode == JS_STRING || s->js.mode == JS_KEY) && !s->js.esc;
+    const bool calls = g->machine == MACHINE_CALLS, json = reads_json(g, s);
+    const bool string = json && (s->js.mode == JS_STRING || s->js.mode == JS_KEY) && !s->js.esc;
+    const bool raw = calls && (s->calls.at.phase == CALLS_AROUND || s->calls.at.phase == CALLS_RAW);
     memset(bits, 0, v->n_words * sizeof *bits);
-    if (string || g->machine != MACHINE_JSON) {
-        uint32_t most = v->slice[WICK_GVOCAB_SLICES - 1].chars, lex = string ? s->js.lex : s->id;
+    if (string || raw || g->machine == MACHINE_RE || g->machine == MACHINE_CFG) {
+        uint32_t most = v->slice[WICK_GVOCAB_SLICES - 1].chars, lex = string ? s->js.lex
+                                                                      : raw  ? s->calls.at.lex
+                                                                             : s->id;
         bool rules = g->machine == MACHINE_CFG;
         if (rules ? wick_cfg_loops(&g->cfg, lex) : wick_dfa_loops(&g->re, lex)) {
             memcpy(bits, v->loop.bits, v->n_words * sizeof *bits);
@@ -90,6 +122,16 @@ static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s,
     walk(g, v->same, t->node, 0, t->n, 0, s, text, at, bits);
 }
 
+/* Marks that are tokens of their own. */
+static void add_control(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text, uint64_t *bits)
+{
+    wick_gstate next;
+    for (uint32_t i = 0; i < v->n_control; i++) {
+        const int32_t id = v->control[i];
+        if (wick_g_step_control(g, s, wick_gvocab_bytes(v, id), text, &next)) set_token(v->same, id, bits);
+    }
+}
+
 /* The first token of a text may begin with a space that decoding takes away: those tokens count without it. */
 static void compute_first(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at,
                           uint64_t *bits)
@@ -104,18 +146,24 @@ static void compute_first(wick_grammar *g, const wick_gvocab *v, const wick_gsta
 }
 
 /* ---- masks by state ---- */
-static uint32_t slot_of(const wick_js *k)
+static uint32_t slot_of(const wick_calls_state *key)
 {
+    const wick_js *k = &key->js;
     uint64_t h = ((uint64_t)k->frame << 32 | k->lex) * 0x9E3779B97F4A7C15u;
     h = (h ^ h >> 29 ^ ((uint64_t)k->aux << 32 | k->esc)) * 0xD6E8FEB86659FD93u;
     h = (h ^ h >> 31 ^ ((uint64_t)k->ws << 8 | k->mode)) * 0xA0761D6478BD642Fu;
+    h = (h ^ h >> 30 ^ ((uint64_t)key->at.lex << 32 | key->at.clean)) * 0x9E3779B97F4A7C15u;
+    h = (h ^ h >> 29 ^ ((uint64_t)key->at.tool << 16 | (uint32_t)key->at.depth << 8 | key->at.phase)) *
+        0xD6E8FEB86659FD93u;
     return (uint32_t)(h >> 40) & (WICK_GCACHE_SLOTS - 1);
 }
 
-static bool same_key(const wick_js *a, const wick_js *b)
+_Static_assert(sizeof(wick_calls_at) == 24, "compared as bytes: without padding");
+static bool same_key(const wick_calls_state *x, const wick_calls_state *y)
 {
-    return a->frame == b->frame && a->lex == b->lex && a->aux == b->aux && a->esc == b->esc && a->ws == b->ws &&
-           a->mode == b->mode;
+    const wick_js *a = &x->js, *b = &y->js;
+    return memcmp(&x->at, &y->at, sizeof x->at) == 0 && a->frame == b->frame && a->lex == b->lex && a->aux == b->aux &&
+           a->esc == b->esc && a->ws == b->ws && a->mode == b->mode;
 }
 
 static void let_go(wick_gcache_entry *e)
@@ -130,7 +178,7 @@ void wick_g_forget(wick_grammar *g)
     for (uint32_t i = 0; g->cache && i < WICK_GCACHE_SLOTS; i++) let_go(&g->cache[i]);
 }
 
-static bool recall(const wick_gcache_entry *e, const wick_js *key, uint32_t n_words, uint64_t *bits)
+static bool recall(const wick_gcache_entry *e, const wick_calls_state *key, uint32_t n_words, uint64_t *bits)
 {
     if (!(e->bits || e->list) || !same_key(&e->key, key)) return false;
     if (e->bits) {
@@ -143,7 +191,7 @@ static bool recall(const wick_gcache_entry *e, const wick_js *key, uint32_t n_wo
 }
 
 /* Remembering may fail for lack of memory; then the mask is made again next time. */
-static void remember(wick_gcache_entry *e, const wick_js *key, uint32_t n_words, const uint64_t *bits)
+static void remember(wick_gcache_entry *e, const wick_calls_state *key, uint32_t n_words, const uint64_t *bits)
 {
     uint32_t n = 0;
     let_go(e);
@@ -163,28 +211,39 @@ static void remember(wick_gcache_entry *e, const wick_js *key, uint32_t n_words,
 wick_status wick_g_mask(wick_grammar *g, wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at, bool first,
                         uint64_t *bits, wick_err *err)
 {
-    wick_js key = s->js;
-    bool repeats = g->machine != MACHINE_JSON || wick_js_repeats(&g->js, &s->js);
+    wick_calls_state key;
+    memset(&key, 0, sizeof key);
+    bool repeats = true;
     if (g->vocab != v) {
         wick_g_forget(g);
         wick_gvocab_free(g->vocab);
         g->vocab = wick_gvocab_ref(v);
     }
-    if (g->machine != MACHINE_JSON) key = (wick_js){.lex = s->id};
-    key.mark = 0;
+    if (g->machine == MACHINE_CALLS) {
+        key = s->calls;
+        key.at.n_js = 0;
+        repeats = wick_calls_repeats(&g->calls, &s->calls);
+    } else if (g->machine == MACHINE_JSON) {
+        key.js = s->js;
+        repeats = wick_js_repeats(&g->js, &s->js);
+    } else {
+        key.js.lex = s->id;
+    }
+    key.js.mark = 0;
     wick_gcache_entry *e = g->cache && repeats && !(first && v->first_space) ? &g->cache[slot_of(&key)] : NULL;
     bool known = e && recall(e, &key, v->n_words, bits);
     if (!known) {
         g->misses++;
         g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
         compute(g, v, s, text, at, bits);
+        if (g->machine == MACHINE_CALLS) add_control(g, v, s, text, bits);
         if (first && v->first_space) compute_first(g, v, s, text, at, bits);
         if (!wick_re_ok(&g->re)) return wick_re_failed(&g->re, err);
         if (e) remember(e, &key, v->n_words, bits);
     } else {
         g->hits++;
     }
-    if (wick_g_may_end(g, s))
+    if (wick_g_may_end(g, s) || wick_g_end_closes(g, v, s, text))
         for (size_t i = 0; i < v->n_ends; i++) bits[v->ends[i] / 64] |= (uint64_t)1 << (v->ends[i] % 64);
     return WICK_OK;
 }

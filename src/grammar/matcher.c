@@ -25,6 +25,7 @@ enum { MAX_TEXT = 1 << 30, ROOM = WICK_GVOCAB_MAX_TOKEN + 16 };
 static wick_status room(wick_gmatcher *m, size_t more, wick_err *err)
 {
     size_t want = (size_t)m->now.n_text + more + ROOM;
+    if (m->g->machine == MACHINE_CALLS) want = want * CALLS_MOST + ROOM; /* of JSON, for a byte */
     if (want > MAX_TEXT) return WICK_FAIL(err, WICK_E_LIMIT, "grammar", "grammar: the text is longer than 1 GiB");
     if (want <= m->cap_text) return WICK_OK;
     size_t cap = m->cap_text ? m->cap_text * 2 : 1024;
@@ -41,15 +42,14 @@ wick_status wick_gmatcher_new(wick_gmatcher **out, wick_grammar *g, wick_gvocab 
     wick_gmatcher *m = wick_alloc_zero(1, sizeof *m);
     if (!m) return wick_err_oom(err, "a constraint", 0, 0);
     m->now.state = g->start;
-    wick_status st = room(m, 0, err);
-    if (st != WICK_OK) {
-        wick_free(m);
-        return st;
-    }
     m->g = wick_grammar_ref(g);
     m->v = v ? wick_gvocab_ref(v) : NULL;
-    *out = m;
-    return WICK_OK;
+    wick_status st = room(m, 0, err);
+    if (st == WICK_OK)
+        *out = m;
+    else
+        wick_gmatcher_free(m);
+    return st;
 }
 
 void wick_gmatcher_free(wick_gmatcher *m)
@@ -87,7 +87,7 @@ static wick_status advance(wick_gmatcher *m, const char *s, size_t n, bool part,
     size_t i = 0;
     g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
     for (; i < n; i++) {
-        m->text[m->now.n_text + i] = s[i];
+        if (g->machine != MACHINE_CALLS) m->text[m->now.n_text + i] = s[i];
         if (!wick_g_step(g, &a, (uint8_t)s[i], m->text, m->now.n_text + (uint32_t)i, &b)) break;
         a = b;
     }
@@ -114,6 +114,23 @@ static wick_status push(wick_gmatcher *m, wick_err *err)
     return WICK_OK;
 }
 
+static wick_status accept_control(wick_gmatcher *m, wick_str token, bool *ok, wick_err *err)
+{
+    wick_grammar *g = m->g;
+    wick_gstate next;
+    WICK_TRY(room(m, token.n, err));
+    wick_lock_take(&g->lock);
+    g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
+    *ok = token.n && wick_g_step_control(g, &m->now.state, token, m->text, &next);
+    wick_status st = wick_re_ok(&g->re) ? WICK_OK : wick_re_failed(&g->re, err);
+    wick_lock_drop(&g->lock);
+    if (st == WICK_OK && *ok) {
+        m->now.state = next;
+        m->now.n_text += (uint32_t)token.n;
+    }
+    return st;
+}
+
 wick_status wick_gmatcher_accept(wick_gmatcher *m, int32_t token, bool *ok, wick_err *err)
 {
     *ok = false;
@@ -131,6 +148,12 @@ wick_status wick_gmatcher_accept(wick_gmatcher *m, int32_t token, bool *ok, wick
             return st;
         }
         *ok = n == s.n - skip;
+    } else if (m->g->machine == MACHINE_CALLS && !m->now.ended) {
+        wick_status st = accept_control(m, wick_gvocab_bytes(m->v, token), ok, err);
+        if (st != WICK_OK) {
+            m->n_past--;
+            return st;
+        }
     }
     if (!*ok) m->n_past--;
     return WICK_OK;
@@ -158,7 +181,8 @@ bool wick_gmatcher_may_end(wick_gmatcher *m)
 {
     if (m->now.ended) return true;
     wick_lock_take(&m->g->lock);
-    bool yes = wick_re_ok(&m->g->re) && wick_g_may_end(m->g, &m->now.state);
+    bool yes = wick_re_ok(&m->g->re) &&
+               (wick_g_may_end(m->g, &m->now.state) || (m->v && wick_g_end_closes(m->g, m->v, &m->now.state, m->text)));
     wick_lock_drop(&m->g->lock);
     return yes;
 }
@@ -181,14 +205,14 @@ wick_status wick_gmatcher_forced(wick_gmatcher *m, wick_buf *out, wick_err *err)
         int found = 0;
         char byte = 0;
         for (unsigned b = 0; b < 256 && found < 2; b++) {
-            m->text[m->now.n_text + i] = (char)b;
+            if (g->machine != MACHINE_CALLS) m->text[m->now.n_text + i] = (char)b;
             if (!wick_g_step(g, &s, (uint8_t)b, m->text, m->now.n_text + i, &next)) continue;
             found++;
             only = next;
             byte = (char)b;
         }
         if (found != 1) break;
-        m->text[m->now.n_text + i] = byte;
+        if (g->machine != MACHINE_CALLS) m->text[m->now.n_text + i] = byte;
         wick_buf_putc(out, byte);
         s = only;
     }

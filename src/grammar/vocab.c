@@ -127,10 +127,11 @@ static bool read_tokens(wick_gvocab *v, const wick_tokenizer *t)
         wick_token_type type = wick_tokenizer_type(t, (int32_t)i);
         v->off[i] = (uint32_t)all.n;
         wick_buf_reset(&one);
-        if (type != WICK_TOKEN_CONTROL && type != WICK_TOKEN_UNKNOWN && type != WICK_TOKEN_UNUSED)
-            wick_tokenizer_bytes(t, (int32_t)i, &one);
-        v->usable[i] = one.n > 0 && one.n <= WICK_GVOCAB_MAX_TOKEN;
-        if (v->usable[i]) wick_buf_add(&all, one.data, one.n);
+        if (type != WICK_TOKEN_UNKNOWN && type != WICK_TOKEN_UNUSED) wick_tokenizer_bytes(t, (int32_t)i, &one);
+        const bool some = one.n > 0 && one.n <= WICK_GVOCAB_MAX_TOKEN;
+        v->usable[i] = some && type != WICK_TOKEN_CONTROL;
+        if (some) wick_buf_add(&all, one.data, one.n);
+        if (some && type == WICK_TOKEN_CONTROL) v->control[v->n_control++] = (int32_t)i;
         ok = !one.failed && !all.failed;
     }
     v->off[v->n] = (uint32_t)all.n;
@@ -164,14 +165,21 @@ wick_status wick_gvocab_new(wick_gvocab **out, const wick_tokenizer *t, const in
     v->off = wick_alloc_zero(v->n + 1u, sizeof *v->off);
     v->same = wick_alloc_zero(v->n + 1u, sizeof *v->same);
     v->usable = wick_alloc_zero(v->n + 1u, sizeof *v->usable);
+    v->control = wick_alloc_zero(v->n + 1u, sizeof *v->control);
     v->ends = wick_alloc_zero(n_ends + 1, sizeof *v->ends);
-    if (!v->off || !v->same || !v->usable || !v->ends || !read_tokens(v, t))
+    if (!v->off || !v->same || !v->usable || !v->control || !v->ends || !read_tokens(v, t))
         st = wick_err_oom(err, "the vocabulary's trie", 0, 0);
     for (size_t i = 0; st == WICK_OK && i < n_ends; i++) {
         if (ends[i] < 0 || (uint32_t)ends[i] >= v->n) continue;
         v->ends[v->n_ends++] = ends[i];
         v->usable[ends[i]] = false; /* an end is never text */
     }
+    uint32_t n_control = 0;
+    for (uint32_t i = 0; st == WICK_OK && i < v->n_control; i++) {
+        v->same[v->control[i]] = -1;
+        if (!wick_gvocab_is_end(v, v->control[i])) v->control[n_control++] = v->control[i];
+    }
+    v->n_control = n_control;
     if (st == WICK_OK && !make_tries(v)) st = wick_err_oom(err, "the vocabulary's trie", 0, 0);
     if (st == WICK_OK) st = find_first_space(v, t, err);
     if (st == WICK_OK)
@@ -194,6 +202,7 @@ void wick_gvocab_free(wick_gvocab *v)
     wick_free(v->bytes);
     wick_free(v->same);
     wick_free(v->usable);
+    wick_free(v->control);
     wick_free(v->ends);
     wick_free(v->all.node);
     wick_free(v->loop.bits);

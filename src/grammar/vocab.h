@@ -28,7 +28,9 @@ struct wick_gvocab {
     uint32_t *off; /* [n + 1] into bytes */
     char *bytes;
     int32_t *same;
-    bool *usable; /* has bytes, and is no control token */
+    bool *usable;     /* has bytes, and is no control token */
+    int32_t *control; /* tokens that are marks: they have bytes too, and are no ends */
+    uint32_t n_control;
     wick_gtrie all;
     struct {
         uint32_t chars; /* tokens of at most so many unescaped characters */

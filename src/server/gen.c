@@ -393,27 +393,6 @@ bool wick_gen_route(wick_exchange *x, const wick_gen_format *f)
     return true;
 }
 
-/* The form of the answer. Reasoning runs free before it. */
-static wick_status constrain(wick_gen *g, wick_err *err)
-{
-    const wick_params *p = &g->p;
-    const char *after = NULL;
-    if (!p->has_grammar) return WICK_OK;
-    if (g->answer.tools)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, p->grammar_name,
-                         "%s: together with tools it is not supported yet: set tool_choice to \"none\"",
-                         p->grammar_name);
-    if (g->answer.inside_reasoning && g->answer.format.think) after = wick_think_close(g->answer.format.think);
-    wick_status st = wick_engine_grammar_new(&g->grammar, g->model->engine, p->grammar_kind,
-                                             p->grammar_text ? p->grammar_text : "", p->n_grammar, after, err);
-    if (st != WICK_OK) {
-        if (err) snprintf(err->subject, sizeof err->subject, "%s", p->grammar_name); /* the client's word for it */
-        return st;
-    }
-    g->base.constraint = wick_engine_grammar_constraint(g->grammar);
-    return WICK_OK;
-}
-
 wick_status wick_gen_base(wick_gen *g, wick_err *err)
 {
     wick_params *p = &g->p;
@@ -427,7 +406,7 @@ wick_status wick_gen_base(wick_gen *g, wick_err *err)
     o->ignore_eos = p->ignore_eos;
     o->no_prefix_cache = p->no_cache;
     o->n_top_logprobs = p->logprobs ? p->top_logprobs : 0;
-    return constrain(g, err);
+    return wick_gen_constrain(g, err);
 }
 
 /* --- parts that the formats share --------------------------------------------------------------------------------- */

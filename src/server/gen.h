@@ -97,6 +97,8 @@ bool wick_gen_route(wick_exchange *x, const wick_gen_format *f);
 /* What is common to all formats that generate: sampling, bounds, stops, log probabilities, from g->p to g->base. */
 wick_status wick_gen_base(wick_gen *g, wick_err *err) WICK_MUST_CHECK;
 void wick_gen_cancel(wick_gen *g); /* any thread */
+/* What the answers are held to: g->base.constraint. */
+wick_status wick_gen_constrain(wick_gen *g, wick_err *err) WICK_MUST_CHECK; /* hold.c */
 /* Nothing more is wanted of this choice; it ends as if the model had stopped. On the I/O thread. */
 void wick_choice_stop(wick_choice *c);
 /* The bytes of a token, for log probabilities. */

@@ -66,6 +66,7 @@ static json_t *capabilities(const wick_engine *e, const wick_chat *c)
     add(&l, json_string("completion"));
     if (wick_chat_usable(c)) add(&l, json_string("chat"));
     if (wick_chat_takes_tools(c)) add(&l, json_string("tools"));
+    if ((caps & WICK_CAP_STRUCTURED_OUTPUT) && wick_engine_tokenizer(e)) add(&l, json_string("structured_output"));
     if (caps & WICK_CAP_EMBEDDINGS) add(&l, json_string("embeddings"));
     if (caps & WICK_CAP_KV_PREFIX_COPY) add(&l, json_string("prefix_cache"));
     if (caps & WICK_CAP_KV_PREFIX_COPY) add(&l, json_string("kv_prefix_copy"));

@@ -62,10 +62,13 @@ typedef struct wick_params {
     size_t n_grammar;
     const char *grammar_name;
     json_t *made; /* owned: an array that keeps what a dialect translated */
-    bool add_generation_prompt, continue_final_message, tool_choice_none, one_call;
-    bool llama_defaults; /* of template variables, as llama.cpp sets them */
-    bool prefill;        /* a last message of the assistant is continued */
-    int thinking;        /* 1: asked for, -1: not wanted, 0: not said */
+    bool add_generation_prompt, continue_final_message, one_call;
+    bool tool_choice_none, tool_choice_required, one_named;
+    const json_t *tools_allowed; /* names of the tools that may be called; NULL: all */
+    const json_t *tools_strict;  /* names of those with strict: an object; NULL: none */
+    bool llama_defaults;         /* of template variables, as llama.cpp sets them */
+    bool prefill;                /* a last message of the assistant is continued */
+    int thinking;                /* 1: asked for, -1: not wanted, 0: not said */
     const char *reasoning_effort;
     /* text, tokens */
     const json_t *prompt, *input, *tokens;
@@ -78,7 +81,7 @@ typedef struct wick_params {
     const char *system, *suffix, *query;
     const json_t *texts;
     bool raw, store, background;
-    const json_t *metadata, *instructions, *previous, *tools_given;
+    const json_t *metadata, *instructions, *previous, *tools_given, *text_format, *tool_choice;
     int mirostat; /* 1: version 2 is asked for, -1: off whatever tau says, 0: tau decides */
     const json_t *samplers;
     uint32_t top_n;
@@ -148,6 +151,10 @@ void wick_params_release(wick_params *p);
 /* Sampling as the model's own defaults and the request say. bias is borrowed from p. */
 wick_status wick_params_sampling(wick_params *p, const wick_engine *e, wick_sampling *out,
                                  wick_err *err) WICK_MUST_CHECK;
+/* Of `tools` as the client sent them: p notes which of them are strict. */
+wick_status wick_params_note_strict(wick_params *p, const json_t *tools, wick_err *err) WICK_MUST_CHECK;
+/* Only these tools may be called; p keeps the list, which it takes. */
+wick_status wick_params_allow_tools(wick_params *p, json_t *names, wick_err *err) WICK_MUST_CHECK;
 /* p keeps v, which it takes, until it is released. NULL v, or memory is short: WICK_E_OUT_OF_MEMORY. */
 wick_status wick_params_keep(wick_params *p, json_t *v, wick_err *err) WICK_MUST_CHECK;
 
@@ -167,7 +174,8 @@ wick_status wick_read_max_tokens(wick_param_reading *r, const wick_param *q, con
 wick_status wick_read_logprobs(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_stream_options(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_response_format(wick_param_reading *r, const wick_param *q,
-                                      const json_t *v); /* params_grammar.c */
+                                      const json_t *v);                    /* params_grammar.c */
+wick_status wick_read_text_format(wick_param_reading *r, const json_t *v); /* Responses' text.format */
 wick_status wick_read_schema(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_regex(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_choice(wick_param_reading *r, const wick_param *q, const json_t *v);
@@ -177,6 +185,7 @@ wick_status wick_read_format(wick_param_reading *r, const wick_param *q, const j
 wick_status wick_read_messages(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_tools(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_tool_choice(wick_param_reading *r, const wick_param *q, const json_t *v);
+/* "auto", "none", "required"; one function; allowed_tools. Members may stand in an object named as the type, or not. */
 wick_status wick_read_parallel(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_user(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_tier(wick_param_reading *r, const wick_param *q, const json_t *v);

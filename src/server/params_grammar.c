@@ -34,23 +34,35 @@ static bool is_schema(const json_t *v)
     return json_is_object(v) || json_is_boolean(v);
 }
 
-wick_status wick_read_response_format(wick_param_reading *r, const wick_param *q, const json_t *v)
+/* v as `name`; the members of json_schema stand in an object of that name, or, as Responses has it, beside the type. */
+static wick_status read_form(wick_param_reading *r, const char *name, const json_t *v, bool flat)
 {
     const char *type = json_string_value(json_object_get(v, "type"));
-    if (!json_is_object(v)) return wick_param_expected(r, q->name, "an object", v);
-    if (!type) return BAD(r, q->name, "response_format: expected a type: text, json_object or json_schema");
+    if (!json_is_object(v)) return wick_param_expected(r, name, "an object", v);
+    if (!type) return BAD(r, name, "%s: expected a type: text, json_object or json_schema", name);
     if (strcmp(type, "text") == 0) return WICK_OK;
     if (strcmp(type, "json_object") == 0) { /* llama.cpp allows a schema here */
         const json_t *schema = json_object_get(v, "schema");
-        if (schema && is_schema(schema)) return take(r, "response_format", WICK_GRAMMAR_JSON_SCHEMA, schema);
-        return take(r, "response_format", WICK_GRAMMAR_JSON_OBJECT, NULL);
+        if (schema && is_schema(schema)) return take(r, name, WICK_GRAMMAR_JSON_SCHEMA, schema);
+        return take(r, name, WICK_GRAMMAR_JSON_OBJECT, NULL);
     }
     if (strcmp(type, "json_schema") != 0)
-        return BAD(r, q->name,
-                   "response_format: type \"%.40s\" is not supported: text, json_object and json_schema are", type);
-    const json_t *named = json_object_get(v, "json_schema"), *schema = json_object_get(named, "schema");
-    if (!is_schema(schema)) return BAD(r, q->name, "response_format: json_schema.schema: expected a JSON Schema");
-    return take(r, "response_format", WICK_GRAMMAR_JSON_SCHEMA, schema);
+        return BAD(r, name, "%s: type \"%.40s\" is not supported: text, json_object and json_schema are", name, type);
+    const json_t *schema = json_object_get(flat ? v : json_object_get(v, "json_schema"), "schema");
+    if (!is_schema(schema))
+        return BAD(r, name, "%s: %sschema: expected a JSON Schema", name, flat ? "" : "json_schema.");
+    return take(r, name, WICK_GRAMMAR_JSON_SCHEMA, schema);
+}
+
+wick_status wick_read_response_format(wick_param_reading *r, const wick_param *q, const json_t *v)
+{
+    return read_form(r, q->name, v, false);
+}
+
+wick_status wick_read_text_format(wick_param_reading *r, const json_t *v)
+{
+    r->p->text_format = v;
+    return read_form(r, "text.format", v, true);
 }
 
 wick_status wick_read_schema(wick_param_reading *r, const wick_param *q, const json_t *v)

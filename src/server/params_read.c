@@ -131,14 +131,6 @@ wick_status wick_read_stream_options(wick_param_reading *r, const wick_param *q,
     return WICK_OK;
 }
 
-wick_status wick_read_tool_choice(wick_param_reading *r, const wick_param *q, const json_t *v)
-{
-    const char *s = json_is_string(v) ? json_string_value(v) : "";
-    r->p->tool_choice_none = strcmp(s, "none") == 0;
-    if (r->p->tool_choice_none || strcmp(s, "auto") == 0) return WICK_OK;
-    return BAD(r, q->name, "tool_choice: only \"auto\" and \"none\" are supported");
-}
-
 wick_status wick_read_user(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     if (!json_is_string(v)) return wick_param_expected(r, q->name, "a string", v);
@@ -295,26 +287,6 @@ wick_status wick_read_messages(wick_param_reading *r, const wick_param *q, const
         return BAD(r, q->name, "messages: %zu of them, at most %llu", json_array_size(v),
                    (unsigned long long)r->limits->messages);
     r->p->messages = v;
-    return WICK_OK;
-}
-
-wick_status wick_read_tools(wick_param_reading *r, const wick_param *q, const json_t *v)
-{
-    if (!json_is_array(v)) return wick_param_expected(r, q->name, "an array", v);
-    if (json_array_size(v) > r->limits->tools)
-        return BAD(r, q->name, "tools: %zu of them, at most %llu", json_array_size(v),
-                   (unsigned long long)r->limits->tools);
-    json_t *tools;
-    WICK_TRY(wick_tools_normalise(v, &tools, r->err));
-    if (tools) WICK_TRY(wick_params_keep(r->p, tools, r->err));
-    r->p->tools = tools;
-    return WICK_OK;
-}
-
-wick_status wick_read_parallel(wick_param_reading *r, const wick_param *q, const json_t *v)
-{
-    if (!json_is_boolean(v)) return wick_param_expected(r, q->name, "true or false", v);
-    r->p->one_call = json_is_false(v);
     return WICK_OK;
 }
 

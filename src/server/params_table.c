@@ -70,7 +70,7 @@ static const wick_param rows[] = {
     {"grammar", WICK_P_GEN, FN(grammar), "a grammar, GBNF or Lark"},
     {"json_schema", WICK_P_GEN, FN(schema), "a JSON Schema that the answer fulfils"},
     {"tools", WICK_P_MESSAGES, FN(tools), "functions the model may call; `strict` is accepted"},
-    {"tool_choice", WICK_P_CHAT, FN(tool_choice), "\"auto\" or \"none\""},
+    {"tool_choice", WICK_P_CHAT, FN(tool_choice), "\"auto\", \"none\", \"required\", a function, or allowed_tools"},
     {"parallel_tool_calls", CHAT_R, FN(parallel), "false: one call a turn"},
     {"chat_template_kwargs", WICK_P_MESSAGES, WICK_PK_OBJECT, AT(template_vars), 0, 0, 0, NULL,
      "variables of the template; what it does not use is ignored"},

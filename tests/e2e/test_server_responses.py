@@ -10,7 +10,8 @@ from server_common import Server, eventually
 HELLO = "Hello! How can I help you today? 日本語 too."
 RESULT = "It is 21 degrees and sunny in Paris."
 TOOLS = [{"type": "function", "name": "get_weather", "description": "Weather of a city", "strict": True,
-          "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}}]
+          "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "unit": {"type": "string"}}, "required": ["city"],
+                         "additionalProperties": False}}]
 KEYS = {"A": "key-of-user-a", "B": "key-of-user-b"}
 
 

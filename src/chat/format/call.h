@@ -104,6 +104,8 @@ void wick_tc_put_escaped(wick_buf *b, const char *s, size_t n); /* the same with
 /* A value written as raw text, by the type that schema (may be NULL) gives it. */
 wick_tc_step wick_tc_put_typed(wick_buf *b, const json_t *schema, wick_str raw, unsigned max_depth);
 bool wick_tc_is_string(const json_t *schema); /* nothing but a string fits it */
+/* The types that wick_tc_put_typed goes by, as JSON Schema names them; an empty list: all. NULL: out of memory. */
+json_t *wick_tc_type_names(const json_t *schema);
 
 /* --- call_common.c: what syntaxes share --- */
 wick_tc_step wick_tc_set_name(wick_tc_cur *c, const char *s, size_t n);

@@ -20,6 +20,11 @@ bool wick_chat_format_needs_special(const wick_chat_format *f, const wick_tokeni
     if (f->think && is_control(t, wick_think_open(f->think))) return true;
     for (size_t i = 0; with_calls && f->calls && (mark = wick_call_syntax_mark(f->calls, i)) != NULL; i++)
         if (is_control(t, mark)) return true;
+    if (!with_calls || !f->calls) return false;
+    const wick_call_shape *s = wick_call_syntax_shape(f->calls);
+    const char *const inner[] = {s->after, s->close, s->param_open, s->param_mid, s->param_close, s->quote};
+    for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
+        if (is_control(t, inner[i])) return true;
     return false;
 }
 

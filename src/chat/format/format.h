@@ -90,3 +90,16 @@ const wick_call_shape *wick_call_syntax_shape(const wick_call_syntax *f);
 /* Calls (OpenAI's tool_calls, arguments as objects) as a model of that syntax writes them. Appends. */
 wick_status wick_call_write(const wick_call_syntax *f, const json_t *calls, wick_buf *out,
                             wick_err *err) WICK_MUST_CHECK;
+
+/* What a request asks of the calls in an answer. */
+typedef struct wick_call_rules {
+    const json_t *tools;   /* the request's, in OpenAI's form */
+    const json_t *only;    /* names of those that may be called; NULL: all */
+    const json_t *strict;  /* an object with the names of those whose schema must be kept or refused; NULL: none */
+    bool automatic;        /* the answer may also be text; false: it is calls, after reasoning */
+    bool parallel;         /* more than one, where the syntax has that */
+    bool inside_reasoning; /* the answer begins inside of reasoning */
+} wick_call_rules;
+/* Appends the description that WICK_GRAMMAR_CALLS is compiled from. f->calls is there. */
+wick_status wick_call_constraint(const wick_chat_format *f, const wick_call_rules *r, wick_buf *out,
+                                 wick_err *err) WICK_MUST_CHECK;

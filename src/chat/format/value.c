@@ -93,6 +93,19 @@ bool wick_tc_is_string(const json_t *schema)
     return types(schema, 0) == T_STRING;
 }
 
+json_t *wick_tc_type_names(const json_t *schema)
+{
+    static const char *const names[] = {"string", "number", "boolean", "null", "object", "array"};
+    const unsigned set = types(schema, 0);
+    json_t *out = json_array();
+    for (unsigned k = 0; out && k < sizeof names / sizeof *names; k++)
+        if ((set >> k & 1) && !(set & T_UNKNOWN) && json_array_append_new(out, json_string(names[k])) != 0) {
+            json_decref(out);
+            out = NULL;
+        }
+    return out;
+}
+
 /* The text as JSON, where it is a literal of JSON or Python that the types allow. NOMEM or OK; *done: it was one. */
 static wick_tc_step put_literal(wick_buf *b, unsigned set, wick_str t, unsigned max_depth, bool *done)
 {

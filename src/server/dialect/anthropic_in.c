@@ -187,7 +187,7 @@ static wick_status read_tools(wick_param_reading *r, const wick_param *q, const 
         json_array_append_new(out, json_pack("{s:s, s:o}", "type", "function", "function", f));
     }
     if (json_array_size(out) > 0) r->p->tools = out;
-    return WICK_OK;
+    return wick_params_note_strict(r->p, v, err);
 }
 
 static wick_status read_tool_choice(wick_param_reading *r, const wick_param *q, const json_t *v)
@@ -200,8 +200,15 @@ static wick_status read_tool_choice(wick_param_reading *r, const wick_param *q, 
         return BAD(q->name, "tool_choice.disable_parallel_tool_use: must be true or false");
     r->p->one_call = json_is_true(one);
     r->p->tool_choice_none = strcmp(type, "none") == 0;
-    if (r->p->tool_choice_none || strcmp(type, "auto") == 0) return WICK_OK;
-    return BAD(q->name, "tool_choice: only \"auto\" and \"none\" are supported");
+    r->p->one_named = strcmp(type, "tool") == 0;
+    r->p->tool_choice_required = r->p->one_named || strcmp(type, "any") == 0;
+    if (r->p->one_named) {
+        const json_t *name = json_object_get(v, "name");
+        if (!json_is_string(name)) return BAD(q->name, "tool_choice.name: must be a string");
+        return wick_params_allow_tools(r->p, json_pack("[O]", name), err);
+    }
+    if (r->p->tool_choice_none || r->p->tool_choice_required || strcmp(type, "auto") == 0) return WICK_OK;
+    return BAD(q->name, "tool_choice: must be \"auto\", \"any\", \"tool\" or \"none\"");
 }
 
 static wick_status read_thinking(wick_param_reading *r, const wick_param *q, const json_t *v)
@@ -232,7 +239,7 @@ static const wick_param rows[] = {
     {"messages", BOTH, WICK_PK_ARRAY, AT(messages), 0, 0, 0, NULL, "blocks: text, thinking, tool_use, tool_result"},
     {"system", BOTH, WICK_PK_ANY, AT(instructions), 0, 0, 0, NULL, "a string or blocks of text"},
     {"tools", BOTH, FN(tools), "tools of the client's own"},
-    {"tool_choice", BOTH, FN(tool_choice), "auto, none; disable_parallel_tool_use: one call a turn"},
+    {"tool_choice", BOTH, FN(tool_choice), "auto, any, tool, none; disable_parallel_tool_use: one call a turn"},
     {"thinking", BOTH, FN(thinking), "on or off, where the template has a switch; the budget is not enforced"},
     {"stop_sequences", ASK, WICK_PK_FN, 0, 0, 0, 0, wick_read_stop, "texts that end the answer"},
     {"metadata", ASK, FN(metadata), "user_id: users of a key share no cached prompts"},

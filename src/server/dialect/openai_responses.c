@@ -106,10 +106,18 @@ static void write_response(wick_gen *g, const char *status, wick_buf *b)
     else
         wick_buf_puts(b, "null");
     wick_buf_printf(
-        b,
-        ",\"summary\":null},\"service_tier\":\"default\",\"store\":%s,\"temperature\":%g,\"text\":{\"format\":"
-        "{\"type\":\"text\"},\"verbosity\":\"medium\"},\"tool_choice\":\"%s\",\"tools\":",
-        p->store ? "true" : "false", (double)s->temperature, p->tool_choice_none ? "none" : "auto");
+        b, ",\"summary\":null},\"service_tier\":\"default\",\"store\":%s,\"temperature\":%g,\"text\":{\"format\":",
+        p->store ? "true" : "false", (double)s->temperature);
+    if (p->text_format)
+        write_json(b, p->text_format);
+    else
+        wick_buf_puts(b, "{\"type\":\"text\"}");
+    wick_buf_puts(b, ",\"verbosity\":\"medium\"},\"tool_choice\":");
+    if (p->tool_choice)
+        write_json(b, p->tool_choice);
+    else
+        wick_buf_puts(b, "\"auto\"");
+    wick_buf_puts(b, ",\"tools\":");
     if (p->tools_given)
         write_json(b, p->tools_given);
     else

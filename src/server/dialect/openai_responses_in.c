@@ -220,14 +220,14 @@ static wick_status read_tools(wick_param_reading *r, const wick_param *q, const 
     }
     if (json_array_size(out) > 0) r->p->tools = out;
     r->p->tools_given = v;
-    return WICK_OK;
+    return wick_params_note_strict(r->p, v, err);
 }
 
 static wick_status read_text(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     wick_err *err = r->err;
     const json_t *format = json_object_get(v, "format");
-    const char *type = text_member(format, "type"), *key;
+    const char *key;
     json_t *x;
     if (!json_is_object(v)) return wick_param_expected(r, q->name, "an object", v);
     json_object_foreach((json_t *)(uintptr_t)v, key, x)
@@ -235,8 +235,8 @@ static wick_status read_text(wick_param_reading *r, const wick_param *q, const j
         if (strcmp(key, "format") != 0 && strcmp(key, "verbosity") != 0)
             return BAD(q->name, "text.%.40s: is not known; format and verbosity are", key);
     }
-    if (!format || json_is_null(format) || (type && strcmp(type, "text") == 0)) return WICK_OK;
-    return BAD(q->name, "text.format: type \"%.40s\" is not supported, only \"text\"", type ? type : "?");
+    if (!format || json_is_null(format)) return WICK_OK;
+    return wick_read_text_format(r, format);
 }
 
 static wick_status read_previous(wick_param_reading *r, const wick_param *q, const json_t *v)
@@ -286,9 +286,9 @@ static const wick_param rows[] = {
     {"store", R, WICK_PK_BOOL, AT(store), 0, 0, 0, NULL, "default true: it can be retrieved and continued"},
     {"max_output_tokens", R, SHARED(max_tokens), "an upper bound; the context's end is another"},
     {"tools", R, FN(tools), "functions"},
-    {"tool_choice", R, SHARED(tool_choice), "\"auto\" or \"none\""},
+    {"tool_choice", R, SHARED(tool_choice), "\"auto\", \"none\", \"required\", a function, or allowed_tools"},
     {"reasoning", R, SHARED(reasoning), "effort, where the template takes it; thoughts come whole, not as a summary"},
-    {"text", R, FN(text), "{\"format\": {\"type\": \"text\"}}"},
+    {"text", R, FN(text), "{\"format\": {\"type\": \"text\"}}, json_object, or json_schema"},
     {"metadata", R, WICK_PK_OBJECT, AT(metadata), 0, 0, 0, NULL, "kept with the response"},
     {"background", R, FN(background), "only false"},
     {"truncation", R, NOOP(WICK_PT_STR), "what does not fit is refused"},
