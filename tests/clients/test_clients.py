@@ -1,6 +1,7 @@
 """Clients that people use, unmodified, against `wick serve` with a scripted model: a chat, a stream, tools over two turns, and a
 stream that is left early, after which the server runs nothing any more."""
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -169,6 +170,39 @@ def test_pydantic_ai(server):
     assert asyncio.run(run()) == [HELLO, RESULT, HELLO] and seen == [("Paris", "celsius")]
 
 
+def test_llama_index(server):
+    pytest.importorskip("llama_index.llms.openai_like")
+    from llama_index.core.agent.workflow import FunctionAgent
+    from llama_index.core.llms import ChatMessage
+    from llama_index.core.tools import FunctionTool
+    from llama_index.llms.openai_like import OpenAILike
+    c = OpenAILike(model="any", api_base=server.base + "/v1", api_key="x", is_chat_model=True, is_function_calling_model=True, context_window=32768, max_retries=0)
+    say = lambda text, role="user", **kw: ChatMessage(role=role, content=text, **kw)
+    assert c.chat([say("hi")]).message.content == HELLO and "".join(p.delta or "" for p in c.stream_chat([say("hi")])) == HELLO
+    seen = []
+
+    def get_weather(city: str, unit: str = "celsius") -> str:
+        """Weather of a city."""
+        seen.append({"city": city, "unit": unit})
+        return "21"
+
+    tool = FunctionTool.from_defaults(get_weather)
+    first = c.chat_with_tools([tool], user_msg="weather?")
+    (call,) = c.get_tool_calls_from_response(first)
+    assert call.tool_kwargs == ARGS
+    turn = [say("weather?"), first.message, say("21", "tool", additional_kwargs={"tool_call_id": call.tool_id})]
+    assert c.chat_with_tools([tool], chat_history=turn).message.content == RESULT
+
+    async def agent():
+        return str(await FunctionAgent(tools=[get_weather], llm=c).run("weather?"))
+
+    assert asyncio.run(agent()) == RESULT and seen == [ARGS]
+    s = c.stream_chat([say("a story")])
+    next(s)
+    s.close()
+    gc.collect()  # its wrappers refer to each other: the connection is closed with the last of them
+
+
 def test_llm(server, tmp_path):
     pytest.importorskip("llm")
     (tmp_path / "extra-openai-models.yaml").write_text(json.dumps([{"model_id": "wick", "model_name": "any", "api_base": server.base + "/v1", "api_key_name": "wick", "supports_tools": True}]))
@@ -180,6 +214,34 @@ def test_llm(server, tmp_path):
     tool = "def get_weather(city: str, unit: str = 'celsius') -> str:\n    'Weather of a city.'\n    return '21 in ' + city\n"
     r = run("prompt", "-m", "wick", "--key", "x", "--functions", tool, "--no-stream", "weather?")
     assert r.returncode == 0 and r.stdout.strip().endswith(RESULT), (r.stdout, r.stderr)
+
+
+@pytest.fixture(scope="module")
+def other_python():
+    """The Python of tools/clients_env.sh, or a skip that says why."""
+    got = subprocess.run([ROOT / "tools/clients_env.sh"], capture_output=True, text=True, check=False)
+    if got.returncode != 0:
+        pytest.skip("packages cannot be installed: " + got.stderr.strip()[-200:])
+    return got.stdout.strip()
+
+
+def other_client(python, name, server):
+    r = subprocess.run([python, ROOT / "tests/clients/more_clients.py", name, server.base], capture_output=True, text=True, timeout=240, check=False)
+    assert r.returncode == 0, r.stderr
+    return json.loads(r.stdout)
+
+
+def test_openai_agents(server, other_python):
+    want = {"chat": HELLO, "stream": HELLO, "args": ARGS, "result": RESULT, "streamed_result": RESULT, "cancelled": 4}
+    assert other_client(other_python, "agents", server) == {"chat completions": want, "responses": want}
+
+
+def test_instructor(server, other_python):
+    out = other_client(other_python, "instructor", server)
+    ada = {"name": "Ada", "age": 36}
+    for mode in ("JSON_SCHEMA", "JSON", "MD_JSON"):
+        assert out[mode] == out[mode + " stream"] == ada, mode
+    assert out["second turn"] == {"name": "Alma", "age": 90} and out["cancelled"] == 4
 
 
 def node():

@@ -56,12 +56,11 @@ def _pieces(text, used, size):
         while text[at:at + n] in used and at + n < len(text):
             n += 1
         piece = text[at:at + n]
-        if piece in used:  # the rest is too short to be the only one: it goes to the piece before
+        while piece in used:  # the rest is too short to be the only one: it goes to the piece before
             assert out, f"a script cannot be {text!r}: another place has this text"
             last = out.pop()
             used.discard(last)
             piece = last + piece
-            assert piece not in used
         used.add(piece)
         out.append(piece)
         at += n
@@ -77,7 +76,9 @@ def write_scripted_model(folder, scripts, template=TEMPLATE, context=4096, size=
     folder.mkdir(parents=True, exist_ok=True)
     table = _alphabet()
     vocab = {table[b]: b for b in range(256)}
-    special = ["<|end|>", "<|turn|>"] + [f"@script_{k}@" for k in range(len(scripts))]
+    # A token that ends many scripts would be near to each of their last tokens, so one ends eight of them.
+    ends = ["<|end|>"] + [f"@end_{k}@" for k in range(1, (len(scripts) + 7) // 8)]
+    special = [*ends, "<|turn|>"] + [f"@script_{k}@" for k in range(len(scripts))]
     for s in special:
         vocab[s] = len(vocab)
     used, follow = set("".join(chr(b)) for b in range(128)), {}
@@ -87,7 +88,7 @@ def write_scripted_model(folder, scripts, template=TEMPLATE, context=4096, size=
             name = "".join(table[b] for b in piece.encode())
             vocab[name] = len(vocab)
             ids.append(vocab[name])
-        chain = [vocab[f"@script_{k}@"], *ids, ids[0] if script.get("endless") else vocab["<|end|>"]]
+        chain = [vocab[f"@script_{k}@"], *ids, ids[0] if script.get("endless") else vocab[ends[k // 8]]]
         for a, b in zip(chain, chain[1:]):
             follow[a] = b
     n = len(vocab)
@@ -107,7 +108,7 @@ def write_scripted_model(folder, scripts, template=TEMPLATE, context=4096, size=
               str(folder / "model.safetensors"), metadata={"format": "pt"})
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 1,
               "num_attention_heads": 1, "num_key_value_heads": 1, "head_dim": 64, "rms_norm_eps": 1e-6, "vocab_size": n, "max_position_embeddings": context,
-              "rope_theta": 10000.0, "tie_word_embeddings": False, "eos_token_id": vocab["<|end|>"]}
+              "rope_theta": 10000.0, "tie_word_embeddings": False, "eos_token_id": [vocab[e] for e in ends]}
     (folder / "config.json").write_text(json.dumps(config))
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     added = [{"id": vocab[s], "content": s, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True} for s in special]
@@ -133,6 +134,7 @@ CLIENTS = [
     {"when": f"tools and 'weather' in {LAST}", "say": '<think>\nThe user wants weather, so I call.\n</think>\n\nLet me look.\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris", "unit": "celsius"}}\n</tool_call>'},
     {"when": f"'story' in {LAST}", "say": "Once upon a time a small fox ran over the hills, ", "endless": True},
     {"when": f"'think' in {LAST}", "say": "<think>\nTwo and two are four.\n</think>\n\nThe answer is 4."},
+    {"when": f"'at least ninety' in {LAST}", "say": '{"name": "Alma", "age": 90}'},
     {"when": f"'json' in {LAST}", "say": '{"name": "Ada", "age": 36}'},
     {"when": None, "say": "Hello! How can I help you today? 日本語 too."},
 ]

@@ -1,7 +1,8 @@
 /* Builds prompts of conversations for the tests: one JSON object
  * {"template", "messages"[, "tools", "vars", "effort", "thinking", "ending", "raw"]} a line on stdin, one answer a line
  * on stdout: {"prompt", "variables", "n_prefill", "in_reasoning"} or {"error": message, "kind": n, "subject"}; for an
- * object without messages the capabilities and the syntaxes of the template. */
+ * object without messages the capabilities and the syntaxes of the template. {"syntaxes": true}: all syntaxes of calls,
+ * [{"name", "parallel"}]; {"syntax", "calls"}: OpenAI's calls as a model of that syntax writes them, {"text"}. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,36 @@ static json_t *build(const json_t *q)
     return answer;
 }
 
+static json_t *syntaxes(void)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; wick_call_syntax_at(i); i++) {
+        const wick_call_syntax *f = wick_call_syntax_at(i);
+        json_array_append_new(list, json_pack("{s:s, s:b}", "name", wick_call_syntax_name(f), "parallel",
+                                              wick_call_syntax_shape(f)->parallel));
+    }
+    return list;
+}
+
+static json_t *write_calls(const json_t *q)
+{
+    const wick_call_syntax *f = wick_call_syntax_by_name(json_string_value(json_object_get(q, "syntax")));
+    wick_buf b = WICK_BUF_INIT;
+    wick_err err = {0};
+    if (!f) return json_pack("{s:s}", "error", "no such syntax");
+    const wick_status st = wick_call_write(f, json_object_get(q, "calls"), &b, &err);
+    json_t *out = st == WICK_OK ? json_pack("{s:s%}", "text", wick_buf_str(&b), b.n) : failure(st, &err);
+    wick_buf_release(&b);
+    return out;
+}
+
+static json_t *answer_to(const json_t *q)
+{
+    if (json_is_string(json_object_get(q, "template"))) return build(q);
+    if (json_is_string(json_object_get(q, "syntax"))) return write_calls(q);
+    return json_object_get(q, "syntaxes") ? syntaxes() : json_string("bad request");
+}
+
 int main(void)
 {
     char *line = NULL;
@@ -88,7 +119,7 @@ int main(void)
     ssize_t n;
     while ((n = getline(&line, &cap, stdin)) > 0) {
         json_t *q = json_loadb(line, (size_t)n, JSON_ALLOW_NUL, NULL);
-        json_t *answer = json_is_string(json_object_get(q, "template")) ? build(q) : json_string("bad request");
+        json_t *answer = answer_to(q);
         if (!answer || json_dumpf(answer, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) != 0) return 1;
         (void)putchar('\n');
         (void)fflush(stdout);

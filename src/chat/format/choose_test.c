@@ -11,7 +11,21 @@
 
 #define BAR "\xef\xbd\x9c"
 #define GAP "\xe2\x96\x81"
-#define DS(x) "<" BAR x BAR ">"
+#define DS_USER "<" BAR "User" BAR ">"
+#define DS_BOT "<" BAR "Assistant" BAR ">"
+#define DS_CALLS "<" BAR "tool" GAP "calls" GAP "begin" BAR ">"
+#define DS_CALL "<" BAR "tool" GAP "call" GAP "begin" BAR ">"
+#define DS_CALL_END "<" BAR "tool" GAP "call" GAP "end" BAR ">"
+#define DS_SEP "<" BAR "tool" GAP "sep" BAR ">"
+/* DeepSeek's turns: what stands before an answer's text, a call t, and the end of the generation prompt. */
+#define DS_TURNS(before, call, prompt)                                                                   \
+    "{% for m in messages %}{% if m.role == 'user' %}" DS_USER "{{ m.content }}{% else %}" DS_BOT before \
+    "{{ m.content }}{% for t in m.tool_calls or [] %}{% if loop.first %}" DS_CALLS                       \
+    "{% endif %}" DS_CALL call DS_CALL_END                                                               \
+    "{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}" DS_BOT prompt "{% endif %}"
+#define DS_V3_CALL "{{ t.type }}" DS_SEP "{{ t.function.name }}\n```json\n{{ t.function.arguments }}\n```"
+#define DS_V31_CALL "{{ t.function.name }}" DS_SEP "{{ t.function.arguments }}"
+#define DS_V31_TURNS DS_TURNS("</think>", DS_V31_CALL, "{{ '<think>' if thinking else '</think>' }}")
 #define TOOLS "{% if tools %}Tools: {{ tools | tojson }}\n{% endif %}"
 #define CHATML(call)                                                                                                   \
     "{% if tools %}<|im_start|>system\n{{ tools | tojson }}<|im_end|>\n{% endif %}{% for m in messages %}<|im_start|>" \
@@ -71,178 +85,9 @@ static const struct {
      "endfor %}</s>"
      "{% endif %}{% endfor %}",
      0, 0},
-    {"DeepSeek V3", "deepseek", NULL,
-     TOOLS "{% for m in messages %}{% if m.role == 'user' %}" DS("User") "{{ m.content }}{% else %}" DS(
-         "Assistant") "{{ m.content }}"
-                      "{% for t in m.tool_calls or [] %}{% if loop.first %}" DS(
-                          "tool" GAP "calls" GAP
-                          "begin") "{% endif %}" DS("tool" GAP "call" GAP
-                                                    "begin") "{{ t.type }}" DS("tool" GAP
-                                                                               "sep") "{{ t.function.name "
-                                                                                      "}}\n```json\n{{ "
-                                                                                      "t.function.arguments "
-                                                                                      "}}\n```" DS(
-                                                                                          "tool" GAP "call" GAP
-                                                                                          "end") "{"
-                                                                                                 "%"
-                                                                                                 " "
-                                                                                                 "e"
-                                                                                                 "n"
-                                                                                                 "d"
-                                                                                                 "f"
-                                                                                                 "o"
-                                                                                                 "r"
-                                                                                                 " "
-                                                                                                 "%"
-                                                                                                 "}"
-                                                                                                 "{"
-                                                                                                 "%"
-                                                                                                 " "
-                                                                                                 "e"
-                                                                                                 "n"
-                                                                                                 "d"
-                                                                                                 "i"
-                                                                                                 "f"
-                                                                                                 " "
-                                                                                                 "%"
-                                                                                                 "}"
-                                                                                                 "{"
-                                                                                                 "%"
-                                                                                                 " "
-                                                                                                 "e"
-                                                                                                 "n"
-                                                                                                 "d"
-                                                                                                 "f"
-                                                                                                 "o"
-                                                                                                 "r"
-                                                                                                 " "
-                                                                                                 "%"
-                                                                                                 "}"
-                                                                                                 "{"
-                                                                                                 "%"
-                                                                                                 " "
-                                                                                                 "i"
-                                                                                                 "f"
-                                                                                                 " "
-                                                                                                 "a"
-                                                                                                 "d"
-                                                                                                 "d"
-                                                                                                 "_"
-                                                                                                 "g"
-                                                                                                 "e"
-                                                                                                 "n"
-                                                                                                 "e"
-                                                                                                 "r"
-                                                                                                 "a"
-                                                                                                 "t"
-                                                                                                 "i"
-                                                                                                 "o"
-                                                                                                 "n"
-                                                                                                 "_"
-                                                                                                 "p"
-                                                                                                 "r"
-                                                                                                 "o"
-                                                                                                 "m"
-                                                                                                 "p"
-                                                                                                 "t"
-                                                                                                 " "
-                                                                                                 "%"
-                                                                                                 "}" DS(
-                                                                                                     "Assistant") "{% "
-                                                                                                                  "endi"
-                                                                                                                  "f "
-                                                                                                                  "%}",
-     0, 1},
-    {"DeepSeek V3.1", "deepseek-v3.1", "think",
-     TOOLS "{% for m in messages %}{% if m.role == 'user' %}" DS("User") "{{ m.content }}{% else %}" DS(
-         "Assistant") "</think>{{ m.content }}"
-                      "{% for t in m.tool_calls or [] %}{% if loop.first %}" DS(
-                          "tool" GAP "calls" GAP
-                          "begin") "{% endif %}" DS("tool" GAP "call" GAP
-                                                    "begin") "{{ t.function.name }}" DS("tool" GAP
-                                                                                        "sep") "{{ "
-                                                                                               "t.function.arguments "
-                                                                                               "}}" DS(
-                                                                                                   "tool" GAP "call" GAP
-                                                                                                   "end") "{% "
-                                                                                                          "endfor "
-                                                                                                          "%}{% "
-                                                                                                          "endif "
-                                                                                                          "%}{% "
-                                                                                                          "endfor "
-                                                                                                          "%}{% if "
-                                                                                                          "add_"
-                                                                                                          "generati"
-                                                                                                          "on_"
-                                                                                                          "prompt "
-                                                                                                          "%}" DS(
-                                                                                                              "Assistan"
-                                                                                                              "t") "{{ "
-                                                                                                                   "'<"
-                                                                                                                   "thi"
-                                                                                                                   "nk>"
-                                                                                                                   "' "
-                                                                                                                   "if "
-                                                                                                                   "thi"
-                                                                                                                   "nki"
-                                                                                                                   "ng "
-                                                                                                                   "els"
-                                                                                                                   "e "
-                                                                                                                   "'</"
-                                                                                                                   "thi"
-                                                                                                                   "nk>"
-                                                                                                                   "' "
-                                                                                                                   "}}{"
-                                                                                                                   "% "
-                                                                                                                   "end"
-                                                                                                                   "if "
-                                                                                                                   "%}",
-     0, 1},
-    {"DeepSeek V3.1, which ignores tools", "deepseek-v3.1", "think",
-     "{% for m in messages %}{% if m.role == 'user' %}" DS("User") "{{ m.content }}{% else %}" DS(
-         "Assistant") "</think>{{ m.content }}"
-                      "{% for t in m.tool_calls or [] %}{% if loop.first %}" DS(
-                          "tool" GAP "calls" GAP
-                          "begin") "{% endif %}" DS("tool" GAP "call" GAP
-                                                    "begin") "{{ t.function.name }}" DS("tool" GAP
-                                                                                        "sep") "{{ "
-                                                                                               "t.function.arguments "
-                                                                                               "}}" DS(
-                                                                                                   "tool" GAP "call" GAP
-                                                                                                   "end") "{% "
-                                                                                                          "endfor "
-                                                                                                          "%}{% "
-                                                                                                          "endif "
-                                                                                                          "%}{% "
-                                                                                                          "endfor "
-                                                                                                          "%}{% if "
-                                                                                                          "add_"
-                                                                                                          "generati"
-                                                                                                          "on_"
-                                                                                                          "prompt "
-                                                                                                          "%}" DS(
-                                                                                                              "Assistan"
-                                                                                                              "t") "{{ "
-                                                                                                                   "'<"
-                                                                                                                   "thi"
-                                                                                                                   "nk>"
-                                                                                                                   "' "
-                                                                                                                   "if "
-                                                                                                                   "thi"
-                                                                                                                   "nki"
-                                                                                                                   "ng "
-                                                                                                                   "els"
-                                                                                                                   "e "
-                                                                                                                   "'</"
-                                                                                                                   "thi"
-                                                                                                                   "nk>"
-                                                                                                                   "' "
-                                                                                                                   "}}{"
-                                                                                                                   "% "
-                                                                                                                   "end"
-                                                                                                                   "if "
-                                                                                                                   "%}",
-     1, 1},
+    {"DeepSeek V3", "deepseek", NULL, TOOLS DS_TURNS("", DS_V3_CALL, ""), 0, 1},
+    {"DeepSeek V3.1", "deepseek-v3.1", "think", TOOLS DS_V31_TURNS, 0, 1},
+    {"DeepSeek V3.1, which ignores tools", "deepseek-v3.1", "think", DS_V31_TURNS, 1, 1},
     {"gpt-oss", "harmony", "harmony",
      "{% if tools %}<|start|>developer<|message|>{{ tools | tojson }}<|end|>{% endif %}{% for m in messages %}{% if "
      "m.tool_calls %}"
@@ -388,9 +233,9 @@ static const struct {
      "{% endif %}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}",
      0, 0},
     {"DeepSeek R1", "hermes", "think",
-     "{% for m in messages %}{% if m.role == 'user' %}" DS("User") "{{ m.content }}{% else %}" DS(
-         "Assistant") "{{ m.content.split('</think>')[-1] "
-                      "}}{% endif %}{% endfor %}{% if add_generation_prompt %}" DS("Assistant") "<think>\n{% endif %}",
+     "{% for m in messages %}{% if m.role == 'user' %}" DS_USER "{{ m.content }}{% else %}" DS_BOT
+     "{{ m.content.split('</think>')[-1] }}{% endif %}{% endfor %}{% if add_generation_prompt %}" DS_BOT
+     "<think>\n{% endif %}",
      1, 0},
 };
 
