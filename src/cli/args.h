@@ -62,8 +62,9 @@ typedef struct wick_args {
     bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, strict_model, force;
     wick_str_list allow_host, cors_origin;
     /* wick sh */
-    const char *check, *batch, *policy, *shell;
-    bool from_stdin, explain, execute, dry_run;
+    const char *check, *batch, *policy, *shell, *checks;
+    bool from_stdin, explain, execute, dry_run, interactive, daemon, no_look, free_form, no_history;
+    uint32_t candidates, alternatives, idle;
     /* chats */
     bool resume, plain;
     const char *term;
@@ -77,7 +78,7 @@ typedef struct wick_args {
     uint64_t shard_size;
     /* environment only */
     const char *home, *hf_home, *hf_hub_cache, *hub_cache_old, *ollama_models, *no_color, *state_home, *cache_home,
-        *api_key;
+        *api_key, *config_home, *runtime_dir, *search_path;
     const char *hf_endpoint, *hf_token, *hf_token_path, *http_proxy, *https_proxy, *no_proxy, *ca_file;
     bool hf_offline, modelscope;
     char *token_file_path,

@@ -78,6 +78,9 @@ void wick_environment_read(wick_args *a)
     a->no_color = getenv("NO_COLOR");
     a->state_home = getenv("XDG_STATE_HOME");
     a->cache_home = getenv("XDG_CACHE_HOME");
+    a->config_home = getenv("XDG_CONFIG_HOME");
+    a->runtime_dir = getenv("XDG_RUNTIME_DIR");
+    a->search_path = getenv("PATH");
     a->api_key = getenv("WICK_API_KEY");
     const char *mlx = getenv("WICK_PREFER_MLX");
     if (mlx && *mlx && strcmp(mlx, "0") != 0) a->prefer_backend = "mlx";

@@ -390,6 +390,8 @@ void wick_args_init(wick_args *a)
     a->sampler_order = "default";
     a->logprobs = -1;
     a->repetitions = 5;
+    a->candidates = 8;
+    a->idle = 600;
     a->pack_cache_limit = 32ull << 30;
     a->kv_disk_bytes = 4ull << 30;
 }

@@ -32,7 +32,20 @@ static bool add_message(json_t *messages, const char *role, const char *content)
                : (json_decref(m), false);
 }
 
-json_t *wick_sh_messages(const char *request, bool taught)
+/* An earlier turn as the model would have answered it. */
+static bool add_turn(json_t *messages, const json_t *turn)
+{
+    const char *request = json_string_value(json_object_get(turn, "request"));
+    json_t *o = json_object();
+    json_object_set(o, "cmd", json_object_get(turn, "command"));
+    char *answer = json_dumps(o, 0);
+    bool ok = request && answer && add_message(messages, "user", request) && add_message(messages, "assistant", answer);
+    json_decref(o);
+    wick_free(answer);
+    return ok;
+}
+
+json_t *wick_sh_messages(const char *request, const json_t *earlier, bool taught)
 {
     json_t *messages = json_array();
     bool ok = messages != NULL;
@@ -41,6 +54,9 @@ json_t *wick_sh_messages(const char *request, bool taught)
         for (size_t k = 0; k < sizeof examples / sizeof *examples; k++)
             ok = ok && add_message(messages, "user", examples[k].request) &&
                  add_message(messages, "assistant", examples[k].answer);
+        size_t i;
+        const json_t *turn;
+        json_array_foreach((json_t *)(uintptr_t)earlier, i, turn) ok = ok && add_turn(messages, turn);
     }
     if (ok && add_message(messages, "user", request)) return messages;
     json_decref(messages);

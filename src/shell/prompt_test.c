@@ -45,7 +45,7 @@ static void test_answers(void **state)
 static void test_messages(void **state)
 {
     (void)state;
-    json_t *own = wick_sh_messages("x", true), *other = wick_sh_messages("x", false);
+    json_t *own = wick_sh_messages("x", NULL, true), *other = wick_sh_messages("x", NULL, false);
     assert_int_equal(json_array_size(own), 1);
     assert_true(json_array_size(other) > 5);
     assert_string_equal(

@@ -6,8 +6,10 @@ import pty
 import pathlib
 import select
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -101,12 +103,98 @@ def test_init_is_shell(wick):
     assert wick("init", "csh").returncode != 0
 
 
-@pytest.mark.skipif(not shutil.which("bwrap"), reason="no bubblewrap")
-def test_dry_run_changes_nothing(wick, tmp_path):
+def bwrap_works():
+    return shutil.which("bwrap") and subprocess.run(["bwrap", "--ro-bind", "/", "/", "--unshare-all", "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not bwrap_works(), reason="no bubblewrap that may make namespaces")
+def test_dry_run_changes_nothing_and_says_what_would_change(wick, tmp_path):
     f = tmp_path / "qx_73.tmp"
     f.write_text("x")
-    r = wick("--dry-run", "delete the file " + "qx_73.tmp", cwd=ROOT)
-    assert f.exists() and r.stdout.startswith("rm qx_73.tmp\n")
+    before = sorted(os.listdir("/tmp"))
+    r = wick("--dry-run", "delete the file qx_73.tmp", cwd=tmp_path)
+    assert f.exists() and r.stdout == "rm qx_73.tmp\n" and r.returncode == 0
+    o = json.loads(wick("--dry-run", "--json", "delete the file qx_73.tmp", cwd=tmp_path).stdout)
+    assert f.exists() and o["dry_run"]["exit_code"] == 0 or not o["dry_run"]["overlay"]
+    if o["dry_run"]["overlay"]:
+        assert o["dry_run"]["changes"] == [{"what": "deletes", "path": "qx_73.tmp"}]
+        assert "deletes qx_73.tmp" in r.stderr
+    assert [x for x in os.listdir("/tmp") if x.startswith("wick-dry-") and x not in before] == []
+
+
+def test_alternatives_are_judged_too(wick, tmp_path):
+    o = json.loads(wick("--json", "--alternatives", "5", "show what is in the folder and how big it is", cwd=tmp_path).stdout)
+    assert o["command"] and {"risk", "score", "command"} <= set(o["alternatives"][0]) if o["alternatives"] else True
+    assert all(x["score"] <= o["score"] and x["command"] != o["command"] for x in o["alternatives"])
+    assert len(o["alternatives"]) <= 5
+
+
+def test_what_speaks_against_an_answer_is_said(wick, tmp_path):
+    path = tmp_path / "empty"
+    path.mkdir()
+    env = {**wick.env, "PATH": str(path)}
+    r = subprocess.run([wick.path, "sh", "--json", "delete the file qx_73.tmp"], capture_output=True, text=True, env=env, timeout=60)
+    assert "there is no program rm on this machine" in json.loads(r.stdout)["doubts"]
+
+
+def test_fish_is_given_what_it_can_read(wick, tmp_path):
+    r = wick("--shell", "fish", "rename all .txt files to .md", cwd=tmp_path)
+    assert r.stdout.startswith("sh -c '") or "for " not in r.stdout
+
+
+@pytest.fixture
+def short_home():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="wsh."))      # the name of a socket has at most about 100 bytes
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def helper_socket(home):
+    return list((home / ".local/state/wick").glob("sh-*.sock"))
+
+
+def test_helper_answers_ends_and_is_private(wick, short_home):
+    tmp_path = short_home
+    env = {**wick.env, "HOME": str(tmp_path)}
+    env.pop("XDG_RUNTIME_DIR", None)
+    env.pop("XDG_STATE_HOME", None)
+
+    def ask(*args):
+        return subprocess.run([wick.path, "sh", "-v", *args], capture_output=True, text=True, env=env, timeout=60, stdin=subprocess.DEVNULL)
+    first = ask("--daemon", "--idle", "3", "delete the file qx_73.tmp")
+    assert first.stdout == "rm qx_73.tmp\n", first.stderr
+    (at,) = helper_socket(tmp_path)
+    assert at.stat().st_mode & 0o777 == 0o600 and at.parent.stat().st_mode & 0o777 == 0o700
+    second = ask("delete the file qx_73.tmp")
+    assert second.stdout == "rm qx_73.tmp\n" and "loaded" not in second.stderr, second.stderr     # -v says when a model is loaded
+    with socket.socket(socket.AF_UNIX) as s:              # what is no request is answered by an error, and the helper lives on
+        s.connect(str(at))
+        s.sendall(b'{"n": 99}\n')
+        assert "error" in json.loads(s.makefile().readline())
+        s.sendall(b"[[[\n")
+        assert s.recv(10) == b""
+    assert "loaded" not in ask("delete the file qx_73.tmp").stderr
+    end = time.monotonic() + 30
+    while helper_socket(tmp_path) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert helper_socket(tmp_path) == []
+    assert "loaded" in ask("delete the file qx_73.tmp").stderr
+
+
+def test_a_dead_helper_is_no_obstacle(wick, short_home):
+    tmp_path = short_home
+    env = {**wick.env, "HOME": str(tmp_path)}
+    for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
+        env.pop(name, None)
+    r = subprocess.run([wick.path, "sh", "--daemon", "--idle", "1", "list all files"], capture_output=True, text=True, env=env, timeout=60)
+    (at,) = helper_socket(tmp_path)
+    end = time.monotonic() + 30
+    while at.exists() and time.monotonic() < end:
+        time.sleep(0.2)
+    with socket.socket(socket.AF_UNIX) as s:               # a name that nobody listens at any more
+        s.bind(str(at))
+    again = subprocess.run([wick.path, "sh", "list all files"], capture_output=True, text=True, env=env, timeout=60)
+    assert r.stdout == again.stdout != "" and again.returncode == 0
 
 
 def test_a_model_that_is_not_there(wick):

@@ -3,6 +3,7 @@
 
     judge.py heldout.txt --answers FILE.json         answers as [{"request", "answer"}] (train.py writes them as "heldout")
     judge.py heldout.txt --wick build/release/wick --model models/wick-shell [--every 4]
+    judge.py heldout.txt --wick build/release/wick --sh "--candidates 8"   through wick sh, in the folder of the fixture
     judge.py heldout.txt --self                      are the references in order: do they run, do alternatives differ?
 
 Needs bubblewrap. Every command runs in a fresh copy of one fixture, without network; programs that would leave the machine are stubs
@@ -231,12 +232,24 @@ def ask(wick, model, requests, threads):
         return dict(zip(requests, pool.map(one, requests)))
 
 
+def ask_sh(wick, model, requests, options, judge):
+    """`wick sh` in the folder where the commands will run, with the programs that they will find."""
+    env = {**os.environ, "PATH": str(judge.home / "stubs") + ":" + os.environ["PATH"]}
+    p = subprocess.run([wick, "sh", "--batch", "-", "--json", "--model", model, *options.split()], input="".join(r + "\n" for r in requests), capture_output=True,
+                       text=True, cwd=judge.home / "fixture", env=env, timeout=3600)
+    rows = [json.loads(x) for x in p.stdout.splitlines()]
+    if len(rows) != len(requests):
+        raise SystemExit("wick sh: %d answers to %d requests: %s" % (len(rows), len(requests), p.stderr))
+    return {x["request"]: json.dumps({"cmd": x["command"]}) for x in rows}
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("cases")
     ap.add_argument("--answers")
     ap.add_argument("--wick")
     ap.add_argument("--model", default="models/wick-shell")
+    ap.add_argument("--sh", metavar="OPTIONS", help="ask through wick sh with these options")
     ap.add_argument("--every", type=int, default=1, help="only each N-th case")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--self", action="store_true")
@@ -259,6 +272,8 @@ def main():
         if args.answers:
             doc = json.load(open(args.answers))
             got = {x["request"]: x["answer"] for x in (doc["heldout"] if isinstance(doc, dict) else doc)}
+        elif args.sh is not None:
+            got = ask_sh(str(pathlib.Path(args.wick).resolve()), str(pathlib.Path(args.model).resolve()), [c[2] for c in cases], args.sh, judge)
         else:
             got = ask(args.wick, args.model, [c[2] for c in cases], args.threads)
 
