@@ -35,6 +35,7 @@ typedef struct wick_args {
     const char *kv_dir;                 /* NULL: KV is not kept on disk */
     uint64_t kv_disk_bytes;
     char *own_kv_dir;
+    char *settings_text; /* of the command's file of options: values borrow from it */
     const char *mlx_compile, *mlx_lazy_eval;
     wick_sampling sampling;    /* as given, else the library's defaults; lists and the order are below */
     wick_sampling_given given; /* which were given: the model's own defaults fill the rest */

@@ -259,6 +259,29 @@ static char *read_line(const char *prompt)
     return own;
 }
 
+void wick_line_open(const char *history_file)
+{
+#ifdef HAVE_EDITLINE
+    input_open(history_file);
+#else
+    (void)history_file;
+#endif
+}
+
+char *wick_line_read(const char *prompt)
+{
+    return read_line(prompt);
+}
+
+void wick_line_close(const char *history_file)
+{
+#ifdef HAVE_EDITLINE
+    input_close(history_file);
+#else
+    (void)history_file;
+#endif
+}
+
 /* """ opens a text of several lines, """ ends it. */
 static char *read_message(void)
 {
@@ -321,9 +344,7 @@ wick_status wick_chat_loop(wick_args *a, const wick_command *c, json_t *messages
     char *history = history_path(a), *kept = wick_stdin_is_tty() || a->resume ? wick_conversation_path(a) : NULL;
     (void)err;
     slash = (wick_slash){.command = c, .args = a, .messages = messages};
-#ifdef HAVE_EDITLINE
-    input_open(history);
-#endif
+    wick_line_open(history);
     if (wick_stdin_is_tty()) wick_notice("Type a message; /help for help, Ctrl-D to leave.");
     for (bool on = true; on;) {
         wick_interrupt_clear();
@@ -345,9 +366,7 @@ wick_status wick_chat_loop(wick_args *a, const wick_command *c, json_t *messages
         if (on) keep(kept, messages);
         wick_free(line);
     }
-#ifdef HAVE_EDITLINE
-    input_close(history);
-#endif
+    wick_line_close(history);
     wick_free(history);
     wick_free(kept);
     return WICK_OK;

@@ -12,3 +12,9 @@ void wick_chat_note_figures(const char *figures);
  * the conversation is kept for --continue after each turn. */
 wick_status wick_chat_loop(wick_args *a, const wick_command *c, json_t *messages, wick_turn_fn turn, void *ctx,
                            wick_err *err) WICK_MUST_CHECK;
+
+/* Lines from the user, for other loops: edited, with history in that file (NULL: kept nowhere), on a terminal; as they
+ * come from a pipe. One at a time. The caller wick_free()s a line; NULL: the end of input, or Ctrl-C. */
+void wick_line_open(const char *history_file);
+char *wick_line_read(const char *prompt);
+void wick_line_close(const char *history_file);

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/session.h"
-#include "cli/sh.h"
+#include "cli/sh_files.h"
 #include "cli/term.h"
 #include "shell/safety.h"
 
@@ -113,6 +113,7 @@ static wick_status run_sh(const wick_args *a, wick_err *err)
     if (a->check) return run_check(a, err);
     if (a->n_operands == 1 && strcmp(a->operand[0], "guard") == 0) return wick_sh_guard(a, err);
     if (a->n_operands == 2 && strcmp(a->operand[0], "init") == 0) return wick_sh_init(a->operand[1], err);
+    if (a->n_operands == 1 && strcmp(a->operand[0], "history") == 0) return wick_sh_history_show(a, 20, err);
     return wick_sh_ask(a, err);
 }
 
@@ -137,6 +138,9 @@ static const wick_opt opts[] = {
      offsetof(wick_args, checks), 0, 0, "none|parse|programs|options|all", NULL, 0},
     {"no-look", 0, WICK_OPT_FLAG, NULL, "do not look which of the names exist in this folder", FIELD(no_look)},
     {"free-form", 0, WICK_OPT_FLAG, NULL, "do not hold the model's answer to the form of a command", FIELD(free_form)},
+    {"interactive", 'i', WICK_OPT_FLAG, NULL, "several turns: later ones may change the last command",
+     FIELD(interactive)},
+    {"no-history", 0, WICK_OPT_FLAG, NULL, "do not keep this request and its command", FIELD(no_history)},
     {"daemon", 0, WICK_OPT_FLAG, NULL, "keep the model loaded in the background for the next requests", FIELD(daemon)},
     {"idle", 0, WICK_OPT_U32, "SECONDS", "with --daemon: it ends after that long without a request (default: 600)",
      offsetof(wick_args, idle), 1, 86400, NULL, NULL, 0},
@@ -156,7 +160,8 @@ static const wick_opt_group group = {"Options", opts, sizeof opts / sizeof *opts
 
 const wick_command wick_cmd_sh = {
     .name = "sh",
-    .operands = "[TEXT... | guard | init SHELL]",
+    .operands = "[TEXT... | guard | history | init SHELL]",
+    .settings = "sh.conf",
     .min_operands = 0,
     .max_operands = 60,
     .summary = "say it, get a shell command; judge commands before they run",
@@ -169,7 +174,9 @@ const wick_command wick_cmd_sh = {
         "JSON\n"
         "request on standard input, allow, ask or deny as JSON on standard output. init prints a key binding (Ctrl-G) "
         "that\n"
-        "turns the words on the command line into a command.",
+        "turns the words on the command line into a command. history shows what was asked before. Options of every "
+        "call\n"
+        "may stand in $XDG_CONFIG_HOME/wick/sh.conf, one a line, without the dashes: \"policy strict\".",
     .examples = "wick sh find python files changed this week\t\nwick sh --json \"count lines in notes.txt\"\t\n"
                 "wick sh --check 'rm -rf /'\texit code 3\nwick sh --check - --batch FILE --json\tmany, as JSON lines\n"
                 "wick sh guard --policy strict < request.json\ta hook\neval \"$(wick sh init bash)\"\ta key binding",

@@ -337,6 +337,43 @@ static wick_status from_environment(const wick_command *c, wick_args *a, wick_er
     return WICK_OK;
 }
 
+/* Lines "name value" or "name" of the command's own file; # begins a comment. What makes things happen by itself has to
+ * be said each time, not once in a file. */
+static wick_status from_settings(const wick_command *c, wick_args *a, wick_err *err)
+{
+    bool xdg = a->config_home && a->config_home[0] == '/';
+    if (!c->settings || (!xdg && (!a->home || !*a->home))) return WICK_OK;
+    char *folder = wick_path_join(xdg ? a->config_home : a->home, xdg ? "wick" : ".config/wick");
+    char *path = folder ? wick_path_join(folder, c->settings) : NULL;
+    wick_status st = path ? WICK_OK : wick_err_oom(err, "a path", 0, 0);
+    wick_free(folder);
+    if (st != WICK_OK || !wick_path_exists(path)) goto done;
+    WICK_TRY_GOTO(wick_file_read(path, 1 << 16, &a->settings_text, NULL, err));
+    for (char *line = a->settings_text, *next; st == WICK_OK && *line; line = next) {
+        size_t n = strcspn(line, "\n");
+        next = line + n + (line[n] == '\n');
+        line[n] = '\0';
+        while (n > 0 && strchr(" \t\r", line[n - 1])) line[--n] = '\0';
+        while (*line == ' ' || *line == '\t') line++;
+        if (*line == '#' || *line == '\0') continue;
+        size_t len = strcspn(line, " \t=");
+        char *value = line + len + strspn(line + len, " \t=");
+        const wick_opt *o = find_long(c, line, len);
+        bool acts = o && (o->offset == offsetof(wick_args, force) || o->offset == offsetof(wick_args, execute));
+        if (!o || acts || (o->kind == WICK_OPT_FLAG) != (*value == '\0'))
+            st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, path, "\"%s\": %s", line,
+                           !o     ? "there is no such option: wick help says which there are"
+                           : acts ? "it must be said each time, on the command line"
+                                  : "a flag stands alone, every other option has one value");
+        else
+            st = set_value(a, o, *value ? value : NULL, err);
+    }
+    if (st != WICK_OK) wick_err_prefix(err, "%s", path);
+done:
+    wick_free(path);
+    return st;
+}
+
 /* -m M comes before the operands, -p TEXT after the model. */
 static wick_status place_operands(const wick_command *c, wick_args *a, wick_err *err)
 {
@@ -357,8 +394,9 @@ static wick_status place_operands(const wick_command *c, wick_args *a, wick_err 
 wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_args *a, wick_err *err)
 {
     bool options = true;
-    WICK_TRY(from_environment(c, a, err));
     wick_environment_read(a);
+    WICK_TRY(from_settings(c, a, err));
+    WICK_TRY(from_environment(c, a, err));
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i];
         if (options && strcmp(arg, "--") == 0) {
@@ -403,6 +441,7 @@ void wick_args_release(wick_args *a)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
     wick_free(a->own_cache_dir);
     wick_free(a->own_kv_dir);
+    wick_free(a->settings_text);
     wick_free(a->installed_models);
     wick_free(a->token_file_path);
     if (a->token_read) wick_wipe(a->token_read, strlen(a->token_read));

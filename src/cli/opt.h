@@ -48,6 +48,7 @@ typedef struct wick_command {
     const char *about;    /* a paragraph or two for --help and the man page */
     const char *examples; /* lines "command\tcomment" */
     const wick_opt_group *group[WICK_MAX_GROUPS];
+    const char *settings; /* a file of options in $XDG_CONFIG_HOME/wick, one "name value" a line; NULL: none */
     wick_status (*run)(const wick_args *a, wick_err *err);
 } wick_command;
 

@@ -1,5 +1,6 @@
 /* cli/sh.h - the parts of `wick sh`: cmd_sh.c (modes, options), sh_ask.c (requests), sh_model.c (who answers them),
- * sh_helper.c (a process that keeps the model loaded), sh_run.c (running, asking, dry runs), sh_guard.c (hooks). */
+ * sh_talk.c (several turns), sh_files.c (history), sh_helper.c (a process that keeps the model loaded), sh_run.c
+ * (running, asking, dry runs), sh_guard.c (hooks). */
 #pragma once
 #include <jansson.h>
 #include <stdio.h>
@@ -70,6 +71,11 @@ typedef struct wick_sh_proposal {
  * answers are made together. earlier: turns before, or NULL. */
 wick_status wick_sh_propose(wick_sh_asker *k, wick_arena *arena, const json_t *earlier, wick_sh_proposal *p, size_t n,
                             wick_err *err) WICK_MUST_CHECK;
+
+bool wick_sh_asker_taught(const wick_sh_asker *k); /* is it the model that comes with Wick? */
+
+/* Turns until the end of input; errors of a turn are shown, and it goes on. */
+wick_status wick_sh_talk(const wick_args *a, wick_sh_asker *k, bool taught, wick_err *err) WICK_MUST_CHECK;
 
 /* ---- running (sh_run.c) ------------------------------------------------------------------------------------------ */
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/session.h"
 #include "cli/sh_dry.h"
+#include "cli/sh_files.h"
 #include "cli/term.h"
 #include "shell/flavours.h"
 
@@ -78,6 +79,7 @@ static wick_status ask_one(wick_sh_asker *k, const wick_args *a, const char *req
     wick_status st = wick_sh_propose(k, &arena, NULL, &p, 1, err);
     if (st == WICK_OK)
         st = a->json ? print_proposal(a, &arena, &p, err) : wick_sh_show_and_run(a, &arena, &p, &ran, &code, err);
+    if (st == WICK_OK) wick_sh_history_add(a, &p, ran, code);
     if (st == WICK_OK && code) wick_exit_with(code);
     wick_arena_release(&arena);
     return st;
@@ -148,7 +150,7 @@ wick_status wick_sh_ask(const wick_args *a, wick_err *err)
     wick_sh_asker *k = NULL;
     char *request = NULL;
     wick_status st = WICK_OK;
-    if (!a->batch) {
+    if (!a->batch && !a->interactive) {
         request = request_of(a, err);
         if (!request || !*request) {
             st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "sh",
@@ -157,7 +159,9 @@ wick_status wick_sh_ask(const wick_args *a, wick_err *err)
         }
     }
     WICK_TRY_GOTO(wick_sh_asker_open(&k, a, err));
-    st = a->batch ? ask_batch(k, a, err) : ask_one(k, a, request, err);
+    st = a->batch         ? ask_batch(k, a, err)
+         : a->interactive ? wick_sh_talk(a, k, wick_sh_asker_taught(k), err)
+                          : ask_one(k, a, request, err);
 done:
     wick_sh_asker_close(k);
     wick_free(request);

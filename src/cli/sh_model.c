@@ -187,6 +187,11 @@ void wick_sh_asker_close(wick_sh_asker *k)
     wick_free(k);
 }
 
+bool wick_sh_asker_taught(const wick_sh_asker *k)
+{
+    return k->model.taught;
+}
+
 /* Asks the helper; false: there is none, or it failed, and the model has to be loaded here. */
 static bool ask_helper(wick_sh_asker *k, wick_arena *arena, const wick_sh_question *q, wick_sh_proposal *p)
 {
@@ -209,18 +214,22 @@ static wick_status ask_all(wick_sh_asker *k, wick_arena *arena, wick_sh_question
     wick_status st = WICK_OK;
     for (size_t i = 0; i < n; i++) {
         if (!wanted[i]) continue;
-        q.request = p[i].request;
-        if (ask_helper(k, arena, &q, p + i)) continue;
+        const uint32_t room = (uint32_t)(WICK_SH_MAX_CANDIDATES - p[i].n);
+        wick_sh_question mine = q;
+        mine.request = p[i].request;
+        if (mine.n > room) mine.n = room;
+        if (ask_helper(k, arena, &mine, p + i)) continue;
         if (wick_interrupted()) {
             st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "interrupted");
             goto done;
         }
-        WICK_TRY_GOTO(wick_sh_model_ask(&k->model, &q, asked + i, err));
+        WICK_TRY_GOTO(wick_sh_model_ask(&k->model, &mine, asked + i, err));
     }
     for (size_t i = 0; i < n; i++) {
         if (!wanted[i]) continue;
         if (asked[i]) WICK_TRY_GOTO(wick_sh_asked_end(asked[i], arena, p[i].candidate, &p[i].n, err));
-        p[i].n = wick_sh_rank(arena, p[i].request, p[i].candidate, p[i].n, &k->world, checks_of(&k->a));
+        p[i].n = wick_sh_rank(arena, p[i].request, p[i].candidate, p[i].n, WICK_SH_MAX_CANDIDATES, &k->world,
+                              checks_of(&k->a));
         if (p[i].n == 0) {
             st = wick_err_oom(err, "candidates", 0, 0);
             goto done;

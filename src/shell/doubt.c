@@ -15,6 +15,7 @@
 #define COST_NOT_POSIX 1.0F
 #define COST_LOST_NAME 1.5F /* a name of the request that the command has not */
 #define COST_NEW_NAME 1.5F  /* a file that neither the request nor the folder has */
+#define COST_REPAIR 0.5F    /* a name of the request put in place of one that the model made up */
 #define BONUS_FILE 0.5F     /* an operand that is a file of the folder */
 
 typedef struct doubter {
@@ -83,8 +84,9 @@ static void names_of_request(doubter *d, const char *cmd)
             if (n > 2 && from[n - 2] == '\'' && from[n - 1] == 's') n -= 2;
         }
         if (n == 0 || n > 120 || !(close || is_name(from, n))) continue;
-        if (!contains_fold(cmd, from, n))
-            doubt(d, COST_LOST_NAME, wick_arena_printf(d->a, "does not use %.*s", (int)n, from));
+        if (contains_fold(cmd, from, n)) continue;
+        doubt(d, COST_LOST_NAME, wick_arena_printf(d->a, "does not use %.*s", (int)n, from));
+        if (d->out->n_lost++ == 0) d->out->lost = wick_arena_strndup(d->a, from, n);
     }
 }
 
@@ -108,6 +110,7 @@ static void file_operand(doubter *d, const wick_sh_field *f)
     size_t stem = strcspn(base, ".");
     if (stem >= 2 && contains_fold(d->request, base, stem)) return;
     doubt(d, COST_NEW_NAME, wick_arena_printf(d->a, "%s is not in the request", f->text));
+    if (d->out->n_new++ == 0) d->out->new_name = f->text;
 }
 
 /* ---- programs and their options ------------------------------------------------------------------------ */
@@ -258,8 +261,33 @@ static bool same_answer(const wick_sh_answer *x, const wick_sh_answer *y)
     return strcmp(x->cmd, y->cmd) == 0 && !x->refused == !y->refused;
 }
 
-size_t wick_sh_rank(wick_arena *a, const char *request, wick_sh_candidate *c, size_t n, const wick_sh_world *world,
-                    unsigned checks)
+const char *wick_sh_repair(wick_arena *a, const char *cmd, const wick_sh_doubts *d)
+{
+    if (d->n_lost != 1 || d->n_new != 1 || !d->lost || !d->new_name) return NULL;
+    const char *at = strstr(cmd, d->new_name), *word = d->lost;
+    size_t n = strlen(d->new_name);
+    if (!at || strstr(at + n, d->new_name)) return NULL;
+    for (const char *p = word; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("._/-+@", *p)) {
+            bool bare = (at == cmd || at[-1] == ' ') && (at[n] == 0 || at[n] == ' ');
+            word = bare ? wick_sh_quote(a, d->lost) : NULL;
+            break;
+        }
+    return word && *word != '-' ? wick_arena_printf(a, "%.*s%s%s", (int)(at - cmd), cmd, word, at + n) : NULL;
+}
+
+/* Judges one; false without memory. */
+static bool judge(wick_arena *a, const char *request, wick_sh_candidate *c, const wick_sh_world *world, unsigned checks)
+{
+    memset(&c->doubts, 0, sizeof c->doubts);
+    if (!c->answer.refused && wick_sh_doubt(a, request, c->answer.cmd, world, checks, &c->doubts, NULL) != WICK_OK)
+        return false;
+    c->score = c->logprob - c->doubts.cost;
+    return true;
+}
+
+size_t wick_sh_rank(wick_arena *a, const char *request, wick_sh_candidate *c, size_t n, size_t room,
+                    const wick_sh_world *world, unsigned checks)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
@@ -272,12 +300,13 @@ size_t wick_sh_rank(wick_arena *a, const char *request, wick_sh_candidate *c, si
             c[kept++] = c[i];
         }
     }
-    for (size_t i = 0; i < kept; i++) {
-        if (c[i].answer.refused)
-            memset(&c[i].doubts, 0, sizeof c[i].doubts);
-        else if (wick_sh_doubt(a, request, c[i].answer.cmd, world, checks, &c[i].doubts, NULL) != WICK_OK)
-            return 0;
-        c[i].score = c[i].logprob - c[i].doubts.cost;
+    for (size_t i = 0; i < kept; i++)
+        if (!judge(a, request, c + i, world, checks)) return 0;
+    const char *repaired = kept > 0 && kept < room ? wick_sh_repair(a, c->answer.cmd, &c->doubts) : NULL;
+    if (repaired) {
+        c[kept] =
+            (wick_sh_candidate){.answer = {.cmd = repaired}, .logprob = c->logprob - COST_REPAIR, .votes = c->votes};
+        if (!judge(a, request, c + kept++, world, checks)) return 0;
     }
     for (size_t i = 1; i < kept; i++) { /* few: insertion keeps the order of equals */
         wick_sh_candidate x = c[i];

@@ -20,6 +20,8 @@ typedef struct wick_sh_doubts {
     float cost;
     unsigned n;
     const char *text[WICK_SH_MAX_DOUBTS]; /* "no program frobnicate on this machine", in the arena */
+    unsigned n_lost, n_new;               /* names of the request that are missing; files that come from nowhere */
+    const char *lost, *new_name;          /* the first of each */
 } wick_sh_doubts;
 
 /* Which checks to make; all of them for a user, fewer to measure what each is worth. */
@@ -35,6 +37,10 @@ enum {
 wick_status wick_sh_doubt(wick_arena *a, const char *request, const char *cmd, const wick_sh_world *world,
                           unsigned checks, wick_sh_doubts *out, wick_err *err) WICK_MUST_CHECK;
 
+/* A model may misspell a name that it should have copied. Where exactly one name of the request is missing and exactly
+ * one file comes from nowhere, this is the command with the one in place of the other; else NULL. */
+const char *wick_sh_repair(wick_arena *a, const char *cmd, const wick_sh_doubts *d);
+
 typedef struct wick_sh_candidate {
     wick_sh_answer answer;
     float logprob;  /* of the whole answer, the best of those that gave this command */
@@ -43,7 +49,7 @@ typedef struct wick_sh_candidate {
     float score;
 } wick_sh_candidate;
 
-/* Joins those with the same command, judges each, and puts the best first; the order of equals stays. Returns how many
- * there are then, and 0 without memory. */
-size_t wick_sh_rank(wick_arena *a, const char *request, wick_sh_candidate *c, size_t n, const wick_sh_world *world,
-                    unsigned checks);
+/* Joins those with the same command, judges each, adds a repaired one where there is room (of `room` in c), and puts
+ * the best first; the order of equals stays. Returns how many there are then, and 0 without memory. */
+size_t wick_sh_rank(wick_arena *a, const char *request, wick_sh_candidate *c, size_t n, size_t room,
+                    const wick_sh_world *world, unsigned checks);

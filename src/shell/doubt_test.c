@@ -116,12 +116,30 @@ static void test_rank(void **state)
     };
     (void)state;
     wick_arena_init(&a, 0);
-    assert_int_equal(wick_sh_rank(&a, "list", c, 4, &world, WICK_SH_CHECK_ALL), 3);
+    assert_int_equal(wick_sh_rank(&a, "list", c, 4, 4, &world, WICK_SH_CHECK_ALL), 3);
     assert_string_equal(c[0].answer.cmd, "ls -l");
     assert_int_equal(c[0].votes, 2);
     assert_true(c[0].logprob > -0.95F);
     assert_string_equal(c[1].answer.refused, "no");
     assert_string_equal(c[2].answer.cmd, "ls -y");
+    wick_arena_release(&a);
+}
+
+static void test_repair(void **state)
+{
+    wick_arena a;
+    wick_sh_candidate c[3] = {{.answer = {.cmd = "rm qz_37.tmp"}, .logprob = -0.5F, .votes = 1}};
+    (void)state;
+    wick_arena_init(&a, 0);
+    assert_int_equal(wick_sh_rank(&a, "delete qx_73.tmp", c, 1, 3, &world, WICK_SH_CHECK_ALL), 2);
+    assert_string_equal(c[0].answer.cmd, "rm qx_73.tmp");
+    assert_int_equal(c[0].doubts.n, 0);
+    c[0] = (wick_sh_candidate){.answer = {.cmd = "rm b.tmp"}, .logprob = -0.5F, .votes = 1};
+    assert_int_equal(wick_sh_rank(&a, "delete qx\x1b_73.tmp", c, 1, 3, &world, WICK_SH_CHECK_ALL), 2);
+    assert_string_equal(c[0].answer.cmd, "rm 'qx\x1b_73.tmp'");
+    c[0] = (wick_sh_candidate){.answer = {.cmd = "cat a.tmp b.tmp"}, .logprob = -0.5F, .votes = 1};
+    assert_int_equal(wick_sh_rank(&a, "show qx.tmp", c, 1, 3, &world, WICK_SH_CHECK_ALL),
+                     1); /* two come from nowhere */
     wick_arena_release(&a);
 }
 
@@ -193,7 +211,7 @@ static void test_shells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_options), cmocka_unit_test(test_doubts),
-                                       cmocka_unit_test(test_rank), cmocka_unit_test(test_grammar),
-                                       cmocka_unit_test(test_shells)};
+                                       cmocka_unit_test(test_rank),    cmocka_unit_test(test_repair),
+                                       cmocka_unit_test(test_grammar), cmocka_unit_test(test_shells)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

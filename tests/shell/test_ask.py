@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import pathlib
+import re
 import select
 import shutil
 import socket
@@ -52,7 +53,7 @@ def on_terminal(wick, args, typed, cwd):
             sent = True
     os.waitpid(pid, 0)
     os.close(fd)
-    return seen.decode("utf-8", "replace")
+    return re.sub("\r\x1b\\[K[^\r]*(?=\r\x1b\\[K)|\r\x1b\\[K", "", seen.decode("utf-8", "replace"))   # the bar of the loading
 
 
 def test_prints_the_command_and_runs_nothing(wick, tmp_path):
@@ -147,6 +148,53 @@ def short_home():
     path = pathlib.Path(tempfile.mkdtemp(prefix="wsh."))      # the name of a socket has at most about 100 bytes
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+def test_turns_change_the_last_command(wick, tmp_path):
+    r = wick("-i", stdin="find python files changed this week\nonly the big ones\nnow delete them\nlist all files\n", cwd=tmp_path)
+    first = "find . -type f -name '*.py' -mtime -7"
+    assert r.stdout.splitlines()[:3] == [first, first + " -size +10M", first + " -size +10M -delete"]
+    assert len(r.stdout.splitlines()) == 4 and "high: deletes" in r.stderr and r.returncode == 0
+
+
+def test_history_and_settings(wick, short_home):
+    env = {**wick.env, "HOME": str(short_home)}
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        env.pop(name, None)
+
+    def ask(*args):
+        return subprocess.run([wick.path, "sh", *args], capture_output=True, text=True, env=env, timeout=60, stdin=subprocess.DEVNULL)
+    ask("delete the file qx_73.tmp")
+    ask("--no-history", "list all files")
+    kept = short_home / ".local/state/wick/sh-history.jsonl"
+    (o,) = (json.loads(x) for x in kept.read_text().splitlines())
+    assert o["command"] == "rm qx_73.tmp" and o["ran"] is False and kept.stat().st_mode & 0o777 == 0o600
+    assert ask("history").stdout == "delete the file qx_73.tmp\n    rm qx_73.tmp\n"
+    settings = short_home / ".config/wick/sh.conf"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("# of every call\nno-history\n\npolicy strict\n")
+    assert json.loads(subprocess.run([wick.path, "sh", "guard"], input='{"command": "touch a"}', capture_output=True, text=True, env=env).stdout)["decision"] == "ask"
+    ask("list all files")
+    assert len(kept.read_text().splitlines()) == 1
+    for bad in ("yes", "execute", "polcy strict", "policy", "no-history 1", "policy harsh"):
+        settings.write_text(bad + "\n")
+        r = ask("list all files")
+        assert r.returncode != 0 and "sh.conf" in r.stderr and r.stdout == "", bad
+
+
+@pytest.mark.parametrize("hostile", ["qx\x1b[2J\x1b]0;owned\x07.tmp", "qx\u202egnp.tmp", "qx\x9b31m.tmp", "qx\u200b.tmp"])
+def test_what_a_terminal_obeys_is_never_shown_raw(wick, tmp_path, hostile):
+    seen = on_terminal(wick, ["delete the file " + hostile], "y", tmp_path)
+    assert not any(c in seen for c in "\x1b\x07\u202e\x9b\u200b"), ascii(seen)
+    seen = on_terminal(wick, ["--json", "--alternatives", "3", "delete the file " + hostile], "", tmp_path)
+    assert not any(c in seen for c in "\x1b\x07\x9b"), ascii(seen)
+
+
+@pytest.mark.skipif(not bwrap_works(), reason="no bubblewrap that may make namespaces")
+def test_hostile_names_in_a_dry_run(wick, tmp_path):
+    (tmp_path / "evil\x1b[2J.tmp").write_text("x")
+    seen = on_terminal(wick, ["--dry-run", "delete all .tmp files"], "", tmp_path)
+    assert "\x1b" not in seen and "evil" in seen, ascii(seen)
 
 
 def helper_socket(home):
