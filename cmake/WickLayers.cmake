@@ -21,6 +21,9 @@ function(wick_layer_target layer out)
   set(${out} wick_l_${t} PARENT_SCOPE)
 endfunction()
 
+# Layers that are never where the time goes are built for size: a release program stays under 5 MB.
+set(WICK_COLD_LAYERS hub mcp toolbox shell cli)
+
 macro(wick_add_layers)
   foreach(layer IN LISTS WICK_LAYERS)
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${layer}/*.c ${PROJECT_SOURCE_DIR}/src/${layer}/archs/*.c
@@ -50,6 +53,9 @@ macro(wick_add_layers)
     if(keep)
       add_library(${target} OBJECT ${keep})
       target_link_libraries(${target} PRIVATE wick_flags wick_deps)
+      if(layer IN_LIST WICK_COLD_LAYERS AND CMAKE_BUILD_TYPE STREQUAL "Release")
+        target_compile_options(${target} PRIVATE -Os)
+      endif()
       set(WICK_HAS_${layer} TRUE)
     endif()
   endforeach()
