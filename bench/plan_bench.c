@@ -151,14 +151,14 @@ static void run_case(wick_backend_model *m, const char *name, uint32_t batch, ui
         if (wick_backend_cpu.kv_new(m, past + n * steps, &s[b], &err) != WICK_OK) die(&err);
         for (uint32_t i = 0; i < MAX_PROMPT; i++) tok[b][i] = (int32_t)(rng() >> 8) % VOCAB;
         for (uint32_t i = 0; i < past; i += MAX_PROMPT) {
-            wick_row r = {s[b], tok[b], past - i < MAX_PROMPT ? past - i : MAX_PROMPT, WICK_OUT_NONE};
+            wick_row r = {s[b], tok[b], past - i < MAX_PROMPT ? past - i : MAX_PROMPT, WICK_OUT_NONE, 0};
             if (wick_backend_cpu.step_submit(m, &(wick_batch){&r, 1}, &err) != WICK_OK) die(&err);
         }
     }
     for (int round = 0; round < ROUNDS; round++) {
         double start = wick_time_ms();
         for (uint32_t i = 0; i < steps; i++) {
-            for (uint32_t b = 0; b < batch; b++) row[b] = (wick_row){s[b], tok[b], n, WICK_OUT_LAST};
+            for (uint32_t b = 0; b < batch; b++) row[b] = (wick_row){s[b], tok[b], n, WICK_OUT_LAST, 0};
             if (wick_backend_cpu.step_submit(m, &(wick_batch){row, batch}, &err) != WICK_OK) die(&err);
         }
         rate[round] = batch * n * steps / ((wick_time_ms() - start) / 1000);

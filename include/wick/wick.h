@@ -300,10 +300,29 @@ WICK_API wick_status wick_llm_apply_template(wick_llm *llm, const char *messages
 
 /* ---- numbers ---- */
 
-/* One vector for a text. pooling: "mean", "last", "first"; NULL: "mean". normalize: to length 1. *vector: the caller's,
- * *n_dims floats. */
+/* One vector for a text. pooling: "mean", "last", "first", "max"; NULL: as the model's files say, else "mean".
+ * normalize: to length 1. *vector: the caller's, *n_dims floats. */
 WICK_API wick_status wick_llm_embed(wick_llm *llm, const char *text, size_t n, const char *pooling, bool normalize,
                                     float **vector, size_t *n_dims, wick_error *err);
+typedef struct wick_embed_options {
+    size_t size;
+    const char *pooling;     /* as above; NULL: the model's */
+    const char *prompt_name; /* of one of the model's prompts ("query", "document"); NULL: its default; "": none */
+    const char *prompt;      /* a text that goes before each text, in place of the model's; NULL: none */
+    uint32_t dimensions;     /* so many values at the front of a vector; 0: all */
+    bool raw;                /* not brought to length 1 */
+    bool truncate;           /* a text that is too long loses its end instead of being refused */
+} wick_embed_options;
+#define wick_embed_options_init(o) (*(o) = (wick_embed_options){sizeof *(o), NULL, NULL, NULL, 0, false, false})
+/* A vector for each of n texts (each ends with a NUL), computed together. options may be NULL. *vectors is
+ * [n][*n_dims], the caller's. */
+WICK_API wick_status wick_llm_embed_texts(wick_llm *llm, const char *const *texts, size_t n,
+                                          const wick_embed_options *options, float **vectors, size_t *n_dims,
+                                          wick_error *err);
+/* How well each of n documents answers the query, by a model with a head for scores (a reranker): *scores is [n], 0 to
+ * 1, the caller's. WICK_E_BAD_PARAMETER: the model has none. */
+WICK_API wick_status wick_llm_rerank(wick_llm *llm, const char *query, const char *const *documents, size_t n,
+                                     double **scores, wick_error *err);
 /* The logits of each position: *logits is [n_ids][*n_vocab], the caller's. */
 WICK_API wick_status wick_llm_logits(wick_llm *llm, const int32_t *ids, size_t n_ids, float **logits, size_t *n_vocab,
                                      wick_error *err);

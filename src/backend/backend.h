@@ -96,7 +96,8 @@ typedef struct wick_row {
     wick_seq *seq;
     const int32_t *tokens; /* NULL with n_tokens 1: what this sequence picked in the step submitted before this one */
     uint32_t n_tokens;
-    uint32_t out; /* wick_row_output */
+    uint32_t out;    /* wick_row_output */
+    uint32_t second; /* where the second text of a pair begins, for models with token types; 0: there is none */
 } wick_row;
 
 typedef struct wick_batch {

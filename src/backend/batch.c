@@ -28,6 +28,11 @@ wick_status wick_batch_check_row(const wick_plan *plan, const wick_row *r, uint3
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "n_tokens",
                          "row %u: position %" PRIu64 ", the model has %u positions", i, end - 1,
                          e->w_pos->n_out - e->pos_offset);
+    if (plan->whole && len)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "seq",
+                         "row %u: attention goes both ways, so a row must be a whole sequence", i);
+    if (!plan->op[plan->n_ops - 1].u.head.w && r->out != WICK_OUT_NONE && r->out != WICK_OUT_HIDDEN)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "out", "row %u: an encoder has no logits", i);
     sum->n_tokens += r->n_tokens;
     sum->logits |= (r->out & (WICK_OUT_LAST | WICK_OUT_ALL | WICK_OUT_PICK)) != 0;
     sum->hidden |= (r->out & WICK_OUT_HIDDEN) != 0;

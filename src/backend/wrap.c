@@ -20,7 +20,7 @@ static wick_status run_tapped(const wick_backend *b, const wick_backend_opts *op
     WICK_TRY(b->open(&c, &o, err));
     WICK_TRY_GOTO(b->load(c, plan, n, (wick_progress){NULL, NULL}, &m, err));
     WICK_TRY_GOTO(b->kv_new(m, n, &s, err));
-    wick_row row = {s, tokens, n, WICK_OUT_ALL};
+    wick_row row = {s, tokens, n, plan->whole ? WICK_OUT_HIDDEN : WICK_OUT_ALL, 0};
     wick_batch batch = {&row, 1};
     wick_step_out out;
     WICK_TRY_GOTO(b->step_submit(m, &batch, err));

@@ -193,6 +193,42 @@ static void test_chat(void **state)
     assert_int_equal(wick_llm_chat(llm, m, 2, &o, NULL, NULL, NULL, &err), WICK_E_BAD_PARAMETER);
 }
 
+/* Many texts at once give what each gives alone; a model without a head for scores says so. */
+static void test_embed_texts(void **state)
+{
+    (void)state;
+    enum { N = 150 };
+    const char *text[N];
+    float *all, *one;
+    size_t n, n_one;
+    double *scores;
+    wick_error err;
+    wick_embed_options o;
+    wick_embed_options_init(&o);
+    for (int i = 0; i < N; i++) text[i] = i % 3 ? "some words" : "a longer text of a few more words";
+    assert_int_equal(wick_llm_embed_texts(llm, text, N, &o, &all, &n, NULL), WICK_OK);
+    assert_int_equal(n, TINY_EMBD);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(wick_llm_embed(llm, text[i], SIZE_MAX, NULL, true, &one, &n_one, NULL), WICK_OK);
+        assert_memory_equal(all + (size_t)(N - 3 + i % 3) * n, one, n * sizeof *one);
+        assert_memory_equal(all + (size_t)i * n, one, n * sizeof *one);
+        wick_buffer_free(one);
+    }
+    wick_buffer_free(all);
+    o.dimensions = 3;
+    assert_int_equal(wick_llm_embed_texts(llm, text, 2, &o, &all, &n, NULL), WICK_OK);
+    assert_int_equal(n, 3);
+    assert_float_equal(
+        (double)all[3] * (double)all[3] + (double)all[4] * (double)all[4] + (double)all[5] * (double)all[5], 1, 1e-4);
+    wick_buffer_free(all);
+    o.prompt_name = "query";
+    assert_int_equal(wick_llm_embed_texts(llm, text, 2, &o, &all, &n, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "prompt_name");
+    assert_int_equal(wick_llm_embed_texts(llm, NULL, 2, NULL, &all, &n, NULL), WICK_E_BAD_PARAMETER);
+    assert_int_equal(wick_llm_rerank(llm, "q", text, 2, &scores, &err), WICK_E_BAD_PARAMETER);
+    assert_string_equal(err.subject, "model");
+}
+
 static void test_embed(void **state)
 {
     (void)state;
@@ -210,7 +246,7 @@ static void test_embed(void **state)
     float *v;
     size_t n;
     wick_error err;
-    assert_int_equal(wick_llm_embed(llm, "some", SIZE_MAX, "max", true, &v, &n, &err), WICK_E_BAD_PARAMETER);
+    assert_int_equal(wick_llm_embed(llm, "some", SIZE_MAX, "median", true, &v, &n, &err), WICK_E_BAD_PARAMETER);
     assert_string_equal(err.subject, "pooling");
 }
 
@@ -367,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_generate),
         cmocka_unit_test(test_chat),
         cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_embed_texts),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_older_options),
         cmocka_unit_test(test_threads),

@@ -1,7 +1,6 @@
-/* capi/generate.c - requests through the C API: generate, chat, embed, logits. Each is one engine request whose events
+/* capi/generate.c - requests through the C API: generate, chat, logits. Each is one engine request whose events
  * are read on the caller's thread. */
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -372,48 +371,6 @@ static wick_status numbers(wick_llm *llm, const wick_request_opts *o, float **ou
     wick_request_free(r);
     wick_buf_release(&data);
     return st;
-}
-
-static wick_status pooling_of(const char *name, wick_pooling *out, wick_err *err)
-{
-    static const char *const known[] = {"last", "mean", "first"};
-    static const wick_pooling value[] = {WICK_POOL_LAST, WICK_POOL_MEAN, WICK_POOL_FIRST};
-    *out = WICK_POOL_MEAN;
-    if (!name) return WICK_OK;
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(name, known[i]) != 0) continue;
-        *out = value[i];
-        return WICK_OK;
-    }
-    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "pooling", "pooling: %s is none of mean, last, first", name);
-}
-
-wick_status wick_llm_embed(wick_llm *llm, const char *text, size_t n, const char *pooling, bool normalize,
-                           float **vector, size_t *n_dims, wick_error *error)
-{
-    wick_err err = {0};
-    wick_request_opts o;
-    int32_t *ids = NULL;
-    size_t n_ids = 0;
-    wick_request_opts_init(&o);
-    o.kind = WICK_REQ_EMBED;
-    wick_status st = need_tokenizer(llm, &err);
-    if (st == WICK_OK) st = need(text, "text", &err);
-    if (st == WICK_OK) st = pooling_of(pooling, &o.pooling, &err);
-    if (st == WICK_OK)
-        st = wick_tokenizer_encode(wick_engine_tokenizer(llm->engine), text, wick_capi_length(text, n), 0, &ids, &n_ids,
-                                   &err);
-    o.prompt = ids;
-    o.n_prompt = n_ids < UINT32_MAX ? (uint32_t)n_ids : UINT32_MAX;
-    if (st == WICK_OK) st = numbers(llm, &o, vector, n_dims, &err);
-    if (st == WICK_OK && normalize) {
-        double sum = 0;
-        for (size_t i = 0; i < *n_dims; i++) sum += (double)(*vector)[i] * (double)(*vector)[i];
-        double scale = sum > 0 ? 1 / sqrt(sum) : 0;
-        for (size_t i = 0; i < *n_dims; i++) (*vector)[i] = (float)((double)(*vector)[i] * scale);
-    }
-    wick_free(ids);
-    return wick_capi_result(st, &err, error);
 }
 
 wick_status wick_llm_logits(wick_llm *llm, const int32_t *ids, size_t n_ids, float **logits, size_t *n_vocab,

@@ -55,6 +55,10 @@ typedef struct wick_args {
     const char *schema, *regex, *gbnf, *lark, *text, *tokenizer,
         *choices; /* forms of an answer, and wick grammar; `batch` is above */
     bool schema_order, lenient;
+    /* vectors */
+    const char *query, *prompt_name, *prompt_text, *pooling;
+    uint32_t dimensions;
+    bool not_normalized, truncate;
     /* server and its clients */
     const char *host, *config, *model, *api_key_file, *tls_cert, *tls_key, *mlx_device, *url, *out_file, *id, *scopes;
     uint32_t port, max_queue, drain_timeout, rpm, tpm, concurrent;

@@ -69,9 +69,11 @@ static wick_status make_room(wick_engine *e, wick_err *err)
     e->loop.row = wick_alloc_zero(n_seqs, sizeof *e->loop.row);
     for (int i = 0; i < 2; i++) e->loop.flight[i].row = wick_alloc_zero(n_seqs, sizeof *e->loop.flight[i].row);
     e->loop.mask = wick_alloc_zero((e->n_vocab + 31) / 32, sizeof *e->loop.mask);
-    e->loop.embedding = wick_alloc_zero(e->parts.plan->n_embd, sizeof *e->loop.embedding);
+    const wick_pooler *p = e->parts.plan->pooler;
+    e->loop.embedding = wick_alloc_zero(p ? p->n_max : e->parts.plan->n_embd, sizeof *e->loop.embedding);
+    e->loop.pool_work = wick_alloc_zero(p ? p->n_work : 1, sizeof *e->loop.pool_work);
     if (!e->loop.live || !e->loop.chosen || !e->loop.row || !e->loop.flight[0].row || !e->loop.flight[1].row ||
-        !e->loop.mask || !e->loop.embedding || !wick_buf_reserve(&e->loop.token_text, 4096))
+        !e->loop.mask || !e->loop.embedding || !e->loop.pool_work || !wick_buf_reserve(&e->loop.token_text, 4096))
         return wick_err_oom(err, "the engine", 0, 0);
     return wick_sample_scratch_new(&e->scratch, e->n_vocab, err);
 }
@@ -83,6 +85,7 @@ static wick_status load(wick_engine *e, wick_err *err)
     WICK_TRY(b->check(e->loop.ctx, e->parts.plan, err));
     WICK_TRY(b->load(e->loop.ctx, e->parts.plan, e->step_tokens, e->opt.progress, &e->loop.loaded, err));
     e->caps = b->caps(e->loop.loaded);
+    if (e->parts.plan->whole) e->caps &= WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT;
     const char *label = b->device_label(e->loop.loaded);
     snprintf(e->device_label, sizeof e->device_label, "%s", label ? label : b->name);
     if (e->opt.prefix_cache && (e->caps & WICK_CAP_KV_PREFIX_COPY) && e->parts.prefix_limit_bytes > 0) {
@@ -140,6 +143,7 @@ static wick_status start_parts(wick_engine *e, wick_err *err)
     if (e->opt.prefill_chunk == 0) e->opt.prefill_chunk = e->parts.backend->prefill_tokens;
     if (e->opt.prefill_chunk == 0) e->opt.prefill_chunk = 512;
     e->step_tokens = e->opt.prefill_chunk > e->opt.max_seqs ? e->opt.prefill_chunk : e->opt.max_seqs;
+    if (e->parts.plan->whole && e->step_tokens < e->parts.n_ctx) e->step_tokens = e->parts.n_ctx;
     WICK_TRY(make_room(e, err));
     return start(e, err);
 }
@@ -177,6 +181,18 @@ static wick_status open_text(wick_engine *e, wick_err *err)
     return WICK_OK;
 }
 
+/* A chat model that is called a reranker answers "yes" or "no"; the difference of their logits is its score. */
+static wick_status open_pooler(wick_engine *e, wick_err *err)
+{
+    wick_pooler *p = e->model.plan.pooler;
+    const wick_tokenizer *t = e->tokenizer;
+    if (!t) return WICK_OK;
+    WICK_TRY(
+        wick_pooler_judge(p, &e->model, wick_tokenizer_find(t, "yes", 3), wick_tokenizer_find(t, "no", 2), false, err));
+    wick_pooler_measure(p, e->model.plan.n_embd);
+    return WICK_OK;
+}
+
 static wick_status open_model(wick_engine *e, const char *path, wick_err *err)
 {
     uint64_t have_bytes = 0;
@@ -189,6 +205,7 @@ static wick_status open_model(wick_engine *e, const char *path, wick_err *err)
     WICK_TRY(wick_engine_plan_memory(&e->opt, e->parts.plan, have_bytes, &e->parts, err));
     wick_plan_set_context(&e->model.plan, e->parts.n_ctx);
     WICK_TRY(open_text(e, err));
+    WICK_TRY(open_pooler(e, err));
     e->model.pre = NULL; /* the caller's */
     wick_model_add_ends(&e->model, e->tokenizer);
     e->parts.eos = e->model.eos;
@@ -225,6 +242,7 @@ void wick_engine_close(wick_engine *e)
     for (int i = 0; i < 2; i++) wick_free(e->loop.flight[i].row);
     wick_free(e->loop.mask);
     wick_free(e->loop.embedding);
+    wick_free(e->loop.pool_work);
     wick_free(e->loop.user);
     wick_tokenizer_free(e->tokenizer);
     if (e->has_model) wick_model_close(&e->model);
@@ -243,6 +261,16 @@ const wick_model *wick_engine_model(const wick_engine *e)
 const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e)
 {
     return e->parts.tokenizer;
+}
+
+const wick_pooler *wick_engine_pooler(const wick_engine *e)
+{
+    return e->parts.plan->pooler;
+}
+
+bool wick_engine_generates(const wick_engine *e)
+{
+    return !e->parts.plan->whole;
 }
 
 uint32_t wick_engine_ctx(const wick_engine *e)

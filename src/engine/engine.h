@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "engine/sample.h"
 #include "model/model.h"
+#include "model/pooler.h"
 #include "text/tokenizer.h"
 
 typedef struct wick_engine wick_engine;
@@ -39,7 +40,9 @@ void wick_engine_close(wick_engine *e); /* cancels what runs, joins the thread *
 
 const wick_model *wick_engine_model(const wick_engine *e);
 const wick_tokenizer *wick_engine_tokenizer(const wick_engine *e); /* NULL: it has none */
-uint32_t wick_engine_ctx(const wick_engine *e);                    /* tokens */
+const wick_pooler *wick_engine_pooler(const wick_engine *e);       /* NULL: of a plan without one */
+bool wick_engine_generates(const wick_engine *e); /* false: an encoder, which cannot go on with texts */
+uint32_t wick_engine_ctx(const wick_engine *e);   /* tokens */
 uint32_t wick_engine_caps(const wick_engine *e);
 bool wick_engine_drafts(const wick_engine *e); /* are guesses of what follows taken along (draft.h)? */
 const char *wick_engine_backend_name(const wick_engine *e);
@@ -101,10 +104,9 @@ typedef enum wick_request_kind {
     WICK_REQ_GENERATE,
     /* logits of every prompt token, then max_tokens (0: none) greedy ones: a TOKEN and a LOGITS event each */
     WICK_REQ_LOGITS,
-    WICK_REQ_EMBED /* pooled hidden state */
+    WICK_REQ_EMBED, /* pooled hidden state, through the model's dense layers where it has such */
+    WICK_REQ_RANK   /* the logits of a model with a head for scores (wick_pooler_score makes one of them) */
 } wick_request_kind;
-
-typedef enum wick_pooling { WICK_POOL_LAST, WICK_POOL_MEAN, WICK_POOL_FIRST } wick_pooling;
 
 typedef struct wick_request_opts {
     wick_request_kind kind;
@@ -121,11 +123,12 @@ typedef struct wick_request_opts {
     int32_t priority;                  /* higher first */
     uint64_t user_key;                 /* fairness and prefix-cache isolation between API keys */
     const wick_constraint *constraint; /* GENERATE; borrowed for the call of wick_request_new; NULL: none */
-    wick_pooling pooling;
-    uint64_t deadline_ms; /* 0: none; from submission */
-    uint32_t min_tokens;  /* no EOS and no stop string before that many */
-    bool prompt_only;     /* GENERATE: nothing is generated (echo with max_tokens 0) */
-    bool no_prefix_cache; /* neither takes from it nor gives to it */
+    wick_pooling pooling;              /* EMBED */
+    uint32_t second;                   /* EMBED, RANK: where the second text of a pair begins; 0: there is none */
+    uint64_t deadline_ms;              /* 0: none; from submission */
+    uint32_t min_tokens;               /* no EOS and no stop string before that many */
+    bool prompt_only;                  /* GENERATE: nothing is generated (echo with max_tokens 0) */
+    bool no_prefix_cache;              /* neither takes from it nor gives to it */
 } wick_request_opts;
 
 void wick_request_opts_init(wick_request_opts *o);
@@ -164,7 +167,8 @@ typedef struct wick_event {
     uint32_t n_done, n_total, n_cached;
     const float *data; /* [n_data][width] */
     uint32_t n_data, width;
-    bool is_prompt; /* TOKEN events of prompt_logprobs; LOGITS of prompt positions. EMBED: n_data 1, width n_embd */
+    /* TOKEN events of prompt_logprobs; LOGITS of prompt positions. EMBED, RANK: n_data 1, width of the vector */
+    bool is_prompt;
     wick_finish finish;
     const char *stop_string; /* the one that matched, or NULL */
     wick_usage usage;

@@ -93,7 +93,8 @@ typedef struct wick_request_run {
     wick_detok *detok;           /* NULL: no text */
     wick_stop stop;
     wick_buf text; /* decoded, not delivered: a stop string may be in it */
-    double *pool;  /* [n_embd] EMBED: the sum so far */
+    double *pool;  /* [n_embd] EMBED, RANK: the sum (or maximum) so far */
+    wick_pooling pooling;
     wick_logprob top[WICK_MAX_TOP_LOGPROBS];
     double t_submit, t_admit, t_first, t_last;
     wick_verdict verdict;
@@ -128,6 +129,12 @@ struct wick_request {
     wick_request_box box;
     wick_request_run run;
 };
+
+/* Does it want one vector of its hidden states? */
+static inline bool wick_request_pools(const wick_request *r)
+{
+    return r->opt.kind == WICK_REQ_EMBED || r->opt.kind == WICK_REQ_RANK;
+}
 
 /* What an engine is made of; wick_engine_open fills it from a model, tests by hand. */
 typedef struct wick_engine_parts {
@@ -188,7 +195,7 @@ typedef struct wick_engine_loop {
     wick_kv_store *store; /* NULL: nothing is kept on disk */
     uint32_t *mask;       /* [(n_vocab + 31) / 32] */
     wick_buf token_text;
-    float *embedding; /* [n_embd] */
+    float *embedding, *pool_work; /* [n_max], [n_work] of the pooler */
     wick_engine_stats stats;
     wick_draft_score draft_score;              /* of all requests so far */
     float rows_ms[WICK_MAX_MEASURED_ROWS + 1]; /* [n] running mean of steps that decode n positions; 0: not seen */

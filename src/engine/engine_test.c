@@ -253,17 +253,28 @@ static void test_logits_and_embeddings(void **state)
     assert_int_equal(n_tokens, 6);
     wick_request_free(q);
 
-    double sum = 0;
-    for (uint32_t i = 0; i < 50; i++) sum += (double)(fake_hash(p, i + 1) % 98);
-    for (int pool = 0; pool < 3; pool++) {
+    double sum = 0, most = 0, weighted = 0;
+    for (uint32_t i = 0; i < 50; i++) {
+        const double x = (double)(fake_hash(p, i + 1) % 98);
+        sum += x;
+        most = x > most ? x : most;
+        weighted += x * (i + 1);
+    }
+    const double want[WICK_N_POOLINGS] = {[WICK_POOL_DEFAULT] = sum / 50,
+                                          [WICK_POOL_MEAN] = sum / 50,
+                                          [WICK_POOL_LAST] = (double)(fake_hash(p, 50) % 98),
+                                          [WICK_POOL_FIRST] = (double)(fake_hash(p, 1) % 98),
+                                          [WICK_POOL_MAX] = most,
+                                          [WICK_POOL_SQRT_LEN] = sum / sqrt(50),
+                                          [WICK_POOL_WEIGHTED] = weighted / (50 * 51 / 2)};
+    for (int pool = 0; pool < WICK_N_POOLINGS; pool++) {
         o = greedy(p, 50, 0);
         o.kind = WICK_REQ_EMBED, o.pooling = (wick_pooling)pool;
         wick_request_opts g = greedy(p, 50, 10); /* mixed with text: different outputs, so different steps */
         wick_request *text = submit(e, &g);
         collect(submit(e, &o), &r);
-        double want = pool == WICK_POOL_MEAN ? sum / 50 : (double)(fake_hash(p, pool == WICK_POOL_LAST ? 50 : 1) % 98);
         assert_int_equal(r.n_data, 1);
-        assert_float_equal(r.data[1], want, 1e-3);
+        assert_float_equal(r.data[1], want[pool], 1e-3);
         collect(text, &r);
         expect_greedy(p, 50, &r, 10);
     }

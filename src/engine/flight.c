@@ -160,7 +160,7 @@ void wick_flight_follow(wick_engine *e)
     wick_flight *f = wick_flight_new(e);
     for (uint32_t i = 0; i < e->loop.n_chosen; i++)
         if (goes_on(e->loop.chosen[i]))
-            wick_flight_add(e, f, e->loop.chosen[i], (wick_row){e->loop.chosen[i]->run.kv, NULL, 1, WICK_OUT_PICK});
+            wick_flight_add(e, f, e->loop.chosen[i], (wick_row){e->loop.chosen[i]->run.kv, NULL, 1, WICK_OUT_PICK, 0});
     if (f->n_rows > 0 && submit(e, &err) != WICK_OK) /* the same step, built from tokens, says what is wrong */
         wick_log(WICK_LOG_DEBUG, "a step cannot be started early: %s", err.message);
 }

@@ -226,25 +226,52 @@ static wick_status all_logits(wick_engine *e, wick_request *r, const float *logi
     return WICK_OK;
 }
 
+/* What the sum is divided by at last. */
+static double pool_divisor(const wick_request *r)
+{
+    const double n = r->run.n_prompt;
+    if (r->run.pooling == WICK_POOL_SQRT_LEN) return sqrt(n);
+    return r->run.pooling == WICK_POOL_MEAN || r->run.pooling == WICK_POOL_DEFAULT ? n : 1;
+}
+
+/* Adds the hidden state of one position to what is pooled. */
+static void pool(wick_request *r, const float *hidden, uint32_t position, uint32_t width)
+{
+    const uint32_t n = r->run.n_prompt;
+    double *sum = r->run.pool, weight = 1;
+    switch (r->run.pooling) {
+    case WICK_POOL_FIRST: weight = position == 0; break;
+    case WICK_POOL_LAST: weight = position + 1 == n; break;
+    case WICK_POOL_WEIGHTED: weight = 2.0 * (position + 1) / ((double)n * (n + 1.0)); break;
+    case WICK_POOL_MAX:
+        for (uint32_t j = 0; j < width; j++)
+            if (position == 0 || !((double)hidden[j] <= sum[j])) sum[j] = (double)hidden[j];
+        return;
+    case WICK_POOL_DEFAULT:
+    case WICK_POOL_MEAN:
+    case WICK_POOL_SQRT_LEN:
+    case WICK_N_POOLINGS: break;
+    }
+    for (uint32_t j = 0; weight > 0 && j < width; j++) sum[j] += (double)hidden[j] * weight;
+}
+
 static wick_status embed(wick_engine *e, wick_request *r, const float *hidden, wick_verdict *v, wick_err *err)
 {
+    const wick_pooler *p = e->parts.plan->pooler;
     uint32_t width = e->parts.plan->n_embd;
-    for (uint32_t i = 0; i < r->run.row_tokens; i++, hidden += width) {
-        uint32_t position = r->run.n_out + i;
-        bool take = r->opt.pooling == WICK_POOL_MEAN || (r->opt.pooling == WICK_POOL_FIRST && position == 0) ||
-                    (r->opt.pooling == WICK_POOL_LAST && position + 1 == r->run.n_prompt);
-        for (uint32_t j = 0; take && j < width; j++) r->run.pool[j] += (double)hidden[j];
-    }
+    for (uint32_t i = 0; i < r->run.row_tokens; i++) pool(r, hidden + (size_t)i * width, r->run.n_out + i, width);
     r->run.n_out = r->run.n_kv;
     if (r->run.n_kv < r->run.n_total) return WICK_OK;
-    double n = r->opt.pooling == WICK_POOL_MEAN ? r->run.n_prompt : 1;
-    float *pooled = e->loop.embedding;
-    for (uint32_t j = 0; j < width; j++) {
-        pooled[j] = (float)(r->run.pool[j] / n);
-        if (!isfinite(pooled[j]))
+    float *x = e->loop.embedding;
+    for (uint32_t j = 0; j < width; j++) x[j] = (float)(r->run.pool[j] / pool_divisor(r));
+    if (r->opt.kind == WICK_REQ_RANK)
+        width = wick_pooler_run(p->rank, p->n_rank, x, width, e->loop.pool_work);
+    else if (p)
+        width = wick_pooler_run(p->embed, p->n_embed, x, width, e->loop.pool_work);
+    for (uint32_t j = 0; j < width; j++)
+        if (!isfinite(x[j]))
             return WICK_FAIL(err, WICK_E_NUMERIC, NULL, "the model gave an embedding that is not finite");
-    }
-    WICK_TRY(wick_event_data(r, pooled, 1, width, true, err));
+    WICK_TRY(wick_event_data(r, x, 1, width, true, err));
     v->finish = WICK_FINISH_LENGTH;
     return WICK_OK;
 }
@@ -275,7 +302,8 @@ static wick_status use_row(wick_engine *e, wick_request *r, const float *data, c
     if (r->run.row_out == WICK_OUT_NONE) return WICK_OK;
     if (r->run.n_draft > 0) return verify(e, r, data, v, err);
     switch (r->opt.kind) {
-    case WICK_REQ_EMBED: return embed(e, r, data, v, err);
+    case WICK_REQ_EMBED:
+    case WICK_REQ_RANK: return embed(e, r, data, v, err);
     case WICK_REQ_LOGITS: return all_logits(e, r, data, v, err);
     case WICK_REQ_GENERATE: break;
     }

@@ -17,7 +17,8 @@ void wick_request_opts_init(wick_request_opts *o)
 
 static wick_status check_opts(const wick_engine *e, const wick_request_opts *o, wick_err *err)
 {
-    if ((unsigned)o->kind > WICK_REQ_EMBED || (unsigned)o->pooling > WICK_POOL_FIRST)
+    const bool pools = o->kind == WICK_REQ_EMBED || o->kind == WICK_REQ_RANK;
+    if ((unsigned)o->kind > WICK_REQ_RANK || (unsigned)o->pooling >= WICK_N_POOLINGS || (o->second && !pools))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "kind", "no such kind of request or pooling");
     if (o->n_prompt == 0 || !o->prompt) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "prompt: no tokens");
     if (o->n_prompt > e->parts.n_ctx) {
@@ -38,7 +39,13 @@ static wick_status check_opts(const wick_engine *e, const wick_request_opts *o, 
     if (o->n_top_logprobs > WICK_MAX_TOP_LOGPROBS)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "top_logprobs", "top_logprobs: %u, at most %d", o->n_top_logprobs,
                          WICK_MAX_TOP_LOGPROBS);
-    if (o->kind == WICK_REQ_EMBED && !(e->caps & WICK_CAP_EMBEDDINGS))
+    if (!pools && e->parts.plan->whole)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model",
+                         "%s is an encoder: it gives embeddings and scores and cannot continue a text",
+                         e->parts.plan->arch);
+    if (o->kind == WICK_REQ_RANK && !(e->parts.plan->pooler && e->parts.plan->pooler->n_rank))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "this model has no head for scores: it is no reranker");
+    if (pools && !(e->caps & WICK_CAP_EMBEDDINGS))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "model", "embeddings: backend %s cannot give them for this model",
                          e->parts.backend->name);
     if (o->constraint && !(e->caps & WICK_CAP_STRUCTURED_OUTPUT))
@@ -97,7 +104,7 @@ static wick_status build(wick_request *r, const wick_request_opts *o, wick_err *
     uint32_t room = e->parts.n_ctx - o->n_prompt, want = o->max_tokens;
     if (o->kind == WICK_REQ_GENERATE && (want == 0 || want > room)) want = room;
     if (want > room) want = room;
-    if (o->kind == WICK_REQ_EMBED || (o->kind == WICK_REQ_GENERATE && o->prompt_only)) want = 0;
+    if (wick_request_pools(r) || (o->kind == WICK_REQ_GENERATE && o->prompt_only)) want = 0;
     r->opt.max_tokens = want;
     r->run.cap_tokens = o->n_prompt + want;
     r->run.tokens = wick_realloc_array(NULL, r->run.cap_tokens, sizeof *r->run.tokens);
@@ -107,7 +114,10 @@ static wick_status build(wick_request *r, const wick_request_opts *o, wick_err *
     r->run.n_prompt = r->run.n_total = o->n_prompt;
     WICK_TRY(wick_events_init(r, err));
     WICK_TRY(wick_stop_init(&r->run.stop, o->stop, o->n_stop, err));
-    if (o->kind == WICK_REQ_EMBED) {
+    if (wick_request_pools(r)) {
+        const wick_pooler *p = e->parts.plan->pooler;
+        r->run.pooling = o->kind == WICK_REQ_RANK ? p->rank_pooling : o->pooling;
+        if (r->run.pooling == WICK_POOL_DEFAULT && p) r->run.pooling = p->pooling;
         r->run.pool = wick_alloc_zero(e->parts.plan->n_embd, sizeof *r->run.pool);
         if (!r->run.pool) return wick_err_oom(err, "an embedding", e->parts.plan->n_embd * sizeof *r->run.pool, 0);
         return WICK_OK;

@@ -28,14 +28,14 @@ static bool reports(const wick_request *r)
 void wick_row_plan(wick_request *r, uint32_t budget)
 {
     uint32_t n = r->run.n_total - r->run.n_kv, out = WICK_OUT_NONE;
-    if (n > budget) n = budget;
+    if (n > budget) n = r->engine->parts.plan->whole ? 0 : budget; /* attention both ways needs the whole text */
     if (wick_mark_wanted(r)) {
         uint32_t left = wick_mark_next(r->engine, r->run.n_kv) - r->run.n_kv;
         if (n > left) n = left;
     }
     if (reports(r) && r->run.n_kv < r->run.n_out) { /* recomputed after preemption: these outputs were delivered */
         if (n > r->run.n_out - r->run.n_kv) n = r->run.n_out - r->run.n_kv;
-    } else if (r->opt.kind == WICK_REQ_EMBED) {
+    } else if (wick_request_pools(r)) {
         out = WICK_OUT_HIDDEN;
     } else if (reports(r)) {
         uint32_t most = MAX_OUT_BYTES / sizeof(float) / r->engine->n_vocab;

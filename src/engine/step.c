@@ -28,7 +28,7 @@ static bool share_budget(wick_engine *e, uint32_t budget)
     for (uint32_t i = 0; i < e->loop.n_chosen && left > 0; i++) {
         wick_request *r = e->loop.chosen[i];
         if (!r->run.kv || !wick_row_prefills(r)) continue;
-        wick_row_plan(r, (left + 1) / 2);
+        wick_row_plan(r, e->parts.plan->whole ? left : (left + 1) / 2);
         left -= r->run.row_tokens;
     }
     for (uint32_t i = 0; i < e->loop.n_chosen && left > 0; i++) {
@@ -47,7 +47,7 @@ static void choose_mode(wick_engine *e)
     bool embeds = false, generates = false;
     wick_request *alone = NULL;
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
-        bool embed = e->loop.chosen[i]->opt.kind == WICK_REQ_EMBED;
+        bool embed = wick_request_pools(e->loop.chosen[i]);
         embeds = embeds || embed;
         generates = generates || !embed;
         if (!alone && e->loop.chosen[i]->run.solo) alone = e->loop.chosen[i];
@@ -56,7 +56,7 @@ static void choose_mode(wick_engine *e)
     uint32_t n = 0;
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
         wick_request *r = e->loop.chosen[i];
-        bool in = alone ? r == alone : (r->opt.kind == WICK_REQ_EMBED) == e->loop.embed_turn;
+        bool in = alone ? r == alone : wick_request_pools(r) == e->loop.embed_turn;
         if (in) e->loop.chosen[n++] = r;
     }
     e->loop.n_chosen = n;
@@ -132,7 +132,9 @@ static void build(wick_engine *e, wick_flight *f)
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
         wick_request *r = e->loop.chosen[i];
         if (!r->run.kv || r->run.row_tokens == 0) continue;
-        wick_flight_add(e, f, r, (wick_row){r->run.kv, r->run.tokens + r->run.n_kv, r->run.row_tokens, r->run.row_out});
+        wick_flight_add(
+            e, f, r,
+            (wick_row){r->run.kv, r->run.tokens + r->run.n_kv, r->run.row_tokens, r->run.row_out, r->opt.second});
     }
 }
 

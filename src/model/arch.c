@@ -46,6 +46,11 @@ const wick_block_step wick_block_parallel2[] = {{WICK_STEP_NORM, H, X, WICK_ROLE
                                                 {WICK_STEP_ADD, X, A, 0},
                                                 {WICK_STEP_END, X, X, 0}};
 
+const wick_block_step wick_block_bert[] = {
+    {WICK_STEP_MIX, H, X, 0}, {WICK_STEP_ADD, X, H, 0}, {WICK_STEP_NORM, X, X, WICK_ROLE_ATTN_POST_NORM},
+    {WICK_STEP_FFN, H, X, 0}, {WICK_STEP_ADD, X, H, 0}, {WICK_STEP_NORM, X, X, WICK_ROLE_MLP_POST_NORM},
+    {WICK_STEP_END, X, X, 0}};
+
 const wick_block_step wick_block_mixer[] = {{WICK_STEP_NORM, H, X, WICK_ROLE_ATTN_NORM},
                                             {WICK_STEP_MIX, H, H, 0},
                                             {WICK_STEP_ADD, X, H, 0},

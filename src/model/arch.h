@@ -5,6 +5,7 @@
  * say it, `configure` fills in numbers after the common ones were read. docs/ADDING_A_MODEL.md walks through one. */
 #pragma once
 #include "model/config.h"
+#include "model/pooler.h"
 
 typedef enum wick_role {
 #define ROLE(name, hf, gguf) WICK_ROLE_##name,
@@ -42,6 +43,8 @@ extern const wick_block_step wick_block_postnorm[];
 extern const wick_block_step wick_block_parallel[];
 /* the same with a norm for each branch */
 extern const wick_block_step wick_block_parallel2[];
+/* x = norm(x + mix(x)); x = norm(x + ffn(x)) */
+extern const wick_block_step wick_block_bert[];
 /* x += mix(norm(x)) */
 extern const wick_block_step wick_block_mixer[];
 
@@ -90,9 +93,13 @@ typedef struct wick_arch {
     bool torch_plus_one;
     bool norm_plus_one; /* files of MLX and HF store w of (1 + w) */
     wick_act act;
-    bool plain_mlp;     /* no gate */
-    bool ff_by_weights; /* the width of the MLP is that of its tensors, whatever intermediate_size says */
-    bool qkv_bias;      /* q, k, v biases are required */
+    bool encoder;           /* attention goes both ways; no output matrix; norms that the file leaves out are none */
+    wick_pool_act pool_act; /* between the two matrices of a classifier */
+    bool alibi;             /* positions are slopes on the scores */
+    bool up_first;          /* fused gate and up: up is the first half */
+    bool plain_mlp;         /* no gate */
+    bool ff_by_weights;     /* the width of the MLP is that of its tensors, whatever intermediate_size says */
+    bool qkv_bias;          /* q, k, v biases are required */
     bool no_rope, rope_interleaved;
     bool gguf_permuted;       /* GGUF's converter reordered q and k for interleaved rope */
     bool conv1d;              /* HF stores matrices as [in][out] */
@@ -118,6 +125,7 @@ typedef struct wick_arch {
     float rope_theta, rope_partial, norm_eps; /* defaults; 0: 10000, 1, 1e-5 */
     const char *roots; /* candidates for `@`, separated by '|'; NULL: the usual ones; an empty piece is allowed */
     const wick_default *defaults; /* of config.json, as the reference has them; ended by {0, 0}, or NULL */
+    const char *const *idle;      /* known.c: parts of names of tensors that are left alone; ended by NULL, or NULL */
     const wick_role_name *names;  /* ended by {0} with hf and gguf NULL, or NULL */
     wick_status (*configure)(wick_config *c, wick_err *err); /* or NULL */
 } wick_arch;

@@ -203,21 +203,16 @@ static wick_status read_ahead(wick_config *c, wick_err *err)
     return WICK_OK;
 }
 
-/* A model whose tokens see what comes after them does not continue texts. */
-static wick_status check_causal(const wick_config *c, wick_err *err)
+/* A model whose tokens see what comes after them gives embeddings and does not continue texts. */
+static wick_status read_causal(wick_config *c, wick_err *err)
 {
-    bool causal = true, both = false;
+    bool causal = !c->arch->encoder, both = false;
     WICK_TRY(wick_config_bool(c, "is_causal", "attention.causal", &causal, err));
     const json_t *v = wick_config_get(c, "use_bidirectional_attention");
     const char *whom = json_string_value(v);
     both = json_is_true(v) || (whom && strcmp(whom, "all") == 0); /* "vision": between images only */
-    if (causal && !both) return WICK_OK;
-    return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, c->where,
-                     "%s: attention in both directions (key \"%s\"): an encoder, which cannot continue a text",
-                     c->where,
-                     c->from_gguf ? "attention.causal"
-                     : both       ? "use_bidirectional_attention"
-                                  : "is_causal");
+    c->both = !causal || both;
+    return WICK_OK;
 }
 
 /* The family of an activation's name: the exact and the approximate GELU are one here. */
@@ -310,11 +305,11 @@ wick_status wick_config_fill(wick_config *c, wick_err *err)
         wick_log(WICK_LOG_WARN, "%s: rope_scaling is not applied to %s models", c->where, a->name);
         c->rope.kind = WICK_ROPE_DEFAULT;
     }
+    if (a) WICK_TRY(read_causal(c, err));
     if (a && a->configure) WICK_TRY(a->configure(c, err));
     if (!c->n_embd) return missing(c, "hidden_size", "embedding_length", err);
     if (!c->n_layer) return missing(c, "num_hidden_layers", "block_count", err);
     if (!a) return WICK_OK;
-    WICK_TRY(check_causal(c, err));
     WICK_TRY(check_act(c, err));
     if (uses_attention(c)) WICK_TRY(check_heads(c, err));
     WICK_TRY(check_experts(c, err));
@@ -335,6 +330,12 @@ static wick_status find_arch(wick_config *c, bool meta_only, wick_err *err)
     c->model_type = inner ? inner : outer;
     if (!c->model_type) return WICK_FAIL(err, WICK_E_BAD_FILE, c->where, "%s: key \"model_type\" is missing", c->where);
     c->arch = wick_arch_find(c->model_type, false);
+    /* Jina's encoders go by the names of those that they were made of. */
+    const char *kind = json_string_value(json_object_get(c->text, "position_embedding_type"));
+    if (kind && strcmp(kind, "alibi") == 0 && strcmp(c->model_type, "bert") == 0)
+        c->arch = wick_arch_find("jina_bert_v2", false);
+    if (kind && strcmp(kind, "rotary") == 0 && strcmp(c->model_type, "xlm-roberta") == 0)
+        c->arch = wick_arch_find("jina_embeddings_v3", false);
     if (!c->arch && inner && outer) c->arch = wick_arch_find(outer, false);
     if (!c->arch && !meta_only) return wick_arch_unknown(c->model_type, false, c->where, err);
     return WICK_OK;

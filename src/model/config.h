@@ -77,6 +77,8 @@ typedef struct wick_config {
     const struct wick_block_step *block; /* NULL: the arch table's */
     wick_rope_params rope;
     bool rope_interleaved;
+    bool both;                                      /* attention goes both ways */
+    uint32_t pos_offset;                            /* rows of the position table before the first position's */
     bool no_windows;                                /* the file's way of saying that every layer is global */
     uint32_t rope_dims;                             /* GGUF's rope.dimension_count; 0: head_dim * rope_partial */
     const uint8_t *layer_no_rope;                   /* [n_layer] 1 = without positions, or NULL */

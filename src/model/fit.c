@@ -37,8 +37,9 @@ uint64_t wick_fit_sequence_bytes(const wick_plan *p, wick_dtype kv, uint32_t n_c
     return sum;
 }
 
-/* Activations of a step of 512 tokens over a handful of buffers as wide as the widest layer, and one row of logits. */
-static uint64_t step_bytes(const wick_plan *p)
+/* Activations of a step of 512 tokens (of a whole text, where attention goes both ways) over a handful of buffers as
+ * wide as the widest layer, and one row of logits. */
+static uint64_t step_bytes(const wick_plan *p, uint32_t n_ctx)
 {
     uint64_t widest = p->n_embd;
     for (uint32_t i = 0; i < p->n_ops; i++) {
@@ -48,12 +49,13 @@ static uint64_t step_bytes(const wick_plan *p)
                                                 : 0;
         if (w > widest) widest = w;
     }
-    return add(mul(widest, 512 * 6 * sizeof(float)), mul(p->n_vocab, sizeof(float)));
+    uint64_t n = p->whole && n_ctx > 512 ? n_ctx : 512;
+    return add(mul(widest, n * 6 * sizeof(float)), mul(p->n_vocab, sizeof(float)));
 }
 
 void wick_fit_check(const wick_plan *p, wick_dtype kv, uint32_t n_ctx, uint64_t have_bytes, wick_fit_verdict *out)
 {
-    uint64_t fixed = add(p->weight_bytes, step_bytes(p));
+    uint64_t fixed = add(p->weight_bytes, step_bytes(p, n_ctx));
     uint64_t need = add(fixed, wick_fit_sequence_bytes(p, kv, n_ctx));
     *out = (wick_fit_verdict){.fits = need <= have_bytes, .need_bytes = need, .have_bytes = have_bytes};
     if (fixed > have_bytes) return;

@@ -58,6 +58,7 @@ static const char *const idle_keys[] = {"architectures",
                                         "prefix",
                                         "pruned_heads",
                                         "model_type",
+                                        "type_vocab_size",
                                         "text_config",
                                         "vision_config",
                                         "audio_config",
@@ -227,11 +228,18 @@ static wick_status check_json(const wick_config *c, unread *u, wick_err *err)
 
 static wick_status check_gguf(const wick_config *c, unread *u, wick_err *err)
 {
-    static const char *const idle_gguf[] = {"context_length",          "vocab_size",
-                                            "rope.dimension_sections", "tensor_data_layout",
-                                            "rope.scaling.finetuned",  "attention.layer_norm_epsilon",
-                                            "expert_gating_func",      "attention.layer_norm_rms_epsilon",
-                                            "attention.value_length",  "attention.key_length"};
+    static const char *const idle_gguf[] = {"context_length",
+                                            "vocab_size",
+                                            "rope.dimension_sections",
+                                            "tensor_data_layout",
+                                            "rope.scaling.finetuned",
+                                            "attention.layer_norm_epsilon",
+                                            "expert_gating_func",
+                                            "attention.layer_norm_rms_epsilon",
+                                            "attention.value_length",
+                                            "attention.key_length",
+                                            "pooling_type",
+                                            "classifier.output_labels"};
     size_t n_type = strlen(c->model_type);
     for (uint64_t i = 0; i < wick_gguf_n(c->gguf); i++) {
         wick_str k = wick_gguf_key(c->gguf, i);
@@ -315,6 +323,8 @@ static bool may_lie(const wick_config *c, const wick_tensor *t)
     if (t->n_dim == 0 && !strstr(t->name, "scale") && !strstr(t->name, "scalar")) return true; /* counters, flags */
     for (size_t i = 0; i < N(idle_tensors); i++)
         if (matches(t->name, idle_tensors[i])) return true;
+    for (const char *const *p = c->arch->idle; p && *p; p++)
+        if (matches(t->name, *p)) return true;
     return false;
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "format/gguf.h"
 #include "model/build.h"
+#include "model/pooler.h"
 #include "model/vocab.h"
 
 #define GENERATION_MAX_BYTES (1u << 20)
@@ -198,6 +199,7 @@ static wick_status open_any(wick_model *m, const char *path, bool meta_only, wic
     if (!meta_only) {
         WICK_TRY_GOTO(wick_plan_build(&m->plan, &m->config, &m->tensors, m->path, err));
         set_origin(m);
+        WICK_TRY_GOTO(wick_pooler_files(m, folder, err));
     }
 done:
     wick_free(folder);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "model/build.h"
+#include "model/pooler.h"
 
 const char *wick_op_name(wick_op_kind k)
 {
@@ -21,6 +22,7 @@ const char *wick_op_name(wick_op_kind k)
 
 void wick_plan_release(wick_plan *p)
 {
+    if (p->pooler) wick_pooler_release(p->pooler);
     wick_arena_release(&p->arena);
     memset(p, 0, sizeof *p);
 }
@@ -69,6 +71,11 @@ static wick_status build_norm(wick_plan_builder *b, wick_role role, wick_reg dst
     if (!op) return no_memory(err);
     wick_op_norm *n = &op->u.norm;
     unsigned plus = b->ck.plus_one ? WICK_CK_PLUS_ONE : 0;
+    if (a->encoder && !wick_ck_has(&b->ck, role, layer)) { /* modernbert's first layer has none */
+        op->kind = WICK_OP_COPY;
+        op->u.add = (wick_op_add){.dst_scale = 1, .src_scale = 1};
+        return WICK_OK;
+    }
     n->kind = a->norm;
     n->eps = op_layer >= 0 && b->cfg->block_norm_eps != 0 ? b->cfg->block_norm_eps : b->cfg->norm_eps;
     if (role == WICK_ROLE_ROUTER_NORM) return router_norm(b, n, layer, err);
@@ -127,6 +134,15 @@ static wick_status scale_layer(wick_plan_builder *b, uint32_t layer, wick_err *e
     return WICK_OK;
 }
 
+/* One row, or one for each text of a pair; some files have more, which nobody uses. */
+static wick_status type_table(wick_plan_builder *b, const wick_weight **out, wick_err *err)
+{
+    const wick_tensor *t = wick_ck_find(&b->ck, WICK_ROLE_TYPE_EMBED, 0, ".weight", NULL);
+    uint64_t n = t && t->n_dim == 2 ? t->shape[0] : 1;
+    if (n < 1 || n > 1024) n = 1;
+    return wick_ck_matrix_opt(&b->ck, WICK_ROLE_TYPE_EMBED, 0, n, b->cfg->n_embd, out, err);
+}
+
 static wick_status build_embed(wick_plan_builder *b, uint32_t n_vocab, wick_err *err)
 {
     const wick_config *c = b->cfg;
@@ -134,14 +150,19 @@ static wick_status build_embed(wick_plan_builder *b, uint32_t n_vocab, wick_err 
     if (!op) return no_memory(err);
     op->u.embed.scale = or_one(b->ck.raw ? c->raw_embed_scale : c->embed_scale);
     WICK_TRY(wick_ck_matrix(&b->ck, WICK_ROLE_EMBED, 0, n_vocab, c->n_embd, &op->u.embed.w, err));
+    if (c->arch->encoder) WICK_TRY(type_table(b, &op->u.embed.w_type, err));
     if (!c->arch->no_rope || !wick_ck_has(&b->ck, WICK_ROLE_POS_EMBED, 0)) return WICK_OK;
-    return wick_ck_matrix(&b->ck, WICK_ROLE_POS_EMBED, 0, c->n_ctx, c->n_embd, &op->u.embed.w_pos, err);
+    op->u.embed.pos_offset = c->pos_offset;
+    return wick_ck_matrix(&b->ck, WICK_ROLE_POS_EMBED, 0, (uint64_t)c->n_ctx + c->pos_offset, c->n_embd,
+                          &op->u.embed.w_pos, err);
 }
 
 static wick_status build_head(wick_plan_builder *b, const wick_weight *embed, wick_err *err)
 {
     const wick_config *c = b->cfg;
     wick_head_rule rule = c->arch->head;
+    if (c->both) wick_ck_has(&b->ck, WICK_ROLE_HEAD, 0); /* one that was left in the file is no mistake */
+    if (c->both) return wick_build_op(b, WICK_OP_HEAD, WICK_R_X, WICK_R_X, -1) ? WICK_OK : no_memory(err);
     bool has = wick_ck_has(&b->ck, WICK_ROLE_HEAD, 0);
     bool own = rule == WICK_HEAD_OWN || (rule != WICK_HEAD_TIED && has);
     if (rule == WICK_HEAD_AUTO && c->tie >= 0) own = !c->tie;
@@ -267,7 +288,7 @@ static wick_status build_all(wick_plan_builder *b, wick_err *err)
     const wick_block_step *block = c->block ? c->block : c->arch->block;
     uint32_t n_steps = 0, n_vocab = 0;
     while (block[n_steps].kind != WICK_STEP_END) n_steps++;
-    b->op_cap = c->n_layer * n_steps + 4;
+    b->op_cap = c->n_layer * n_steps + 5;
     b->cache_cap = c->n_layer * 2; /* falcon_h1 has two mixers in a layer */
     p->op = wick_arena_array(&p->arena, b->op_cap, sizeof *p->op);
     p->cache = wick_arena_array(&p->arena, b->cache_cap, sizeof *p->cache);
@@ -278,13 +299,17 @@ static wick_status build_all(wick_plan_builder *b, wick_err *err)
     if (c->ple_dim && !wick_build_op(b, WICK_OP_COPY, WICK_R_S, WICK_R_X, -1)) return no_memory(err);
     if (c->ple_dim) p->op[1].u.add = (wick_op_add){.dst_scale = 1, .src_scale = 1};
     const wick_weight *embed = p->op[0].u.embed.w;
+    if (wick_ck_has(&b->ck, WICK_ROLE_EMBED_NORM, 0))
+        WICK_TRY(build_norm(b, WICK_ROLE_EMBED_NORM, WICK_R_X, WICK_R_X, 0, -1, err));
     for (uint32_t layer = 0; layer < c->n_layer; layer++) {
         for (uint32_t i = 0; i < n_steps; i++) WICK_TRY(build_step(b, &block[i], layer, err));
         WICK_TRY(scale_layer(b, layer, err));
     }
-    WICK_TRY(build_norm(b, WICK_ROLE_OUT_NORM, WICK_R_X, WICK_R_X, 0, -1, err));
+    if (!c->arch->encoder || wick_ck_has(&b->ck, WICK_ROLE_OUT_NORM, 0))
+        WICK_TRY(build_norm(b, WICK_ROLE_OUT_NORM, WICK_R_X, WICK_R_X, 0, -1, err));
     WICK_TRY(build_head(b, embed, err));
     p->arch = c->arch->name;
+    p->whole = c->both;
     p->n_embd = c->n_embd;
     p->n_vocab = n_vocab;
     p->n_layer = c->n_layer;
@@ -292,6 +317,16 @@ static wick_status build_all(wick_plan_builder *b, wick_err *err)
     p->act_dtype = act_dtype(embed);
     p->n_params = b->ck.n_params;
     p->weight_bytes = b->ck.n_bytes;
+    return WICK_OK;
+}
+
+static wick_status build_pooler(wick_plan_builder *b, wick_err *err)
+{
+    wick_pooler *p = wick_arena_alloc(&b->plan->arena, sizeof *p);
+    if (!p) return no_memory(err);
+    b->plan->pooler = p;
+    WICK_TRY(wick_pooler_heads(p, &b->ck, err));
+    wick_pooler_measure(p, b->plan->n_embd);
     return WICK_OK;
 }
 
@@ -303,6 +338,7 @@ wick_status wick_plan_build(wick_plan *plan, const wick_config *cfg, const wick_
     wick_plan_builder b = {.plan = plan, .cfg = cfg};
     wick_status st = wick_checkpoint_init(&b.ck, dir, cfg, &plan->arena, where, err);
     if (st == WICK_OK) st = build_all(&b, err);
+    if (st == WICK_OK) st = build_pooler(&b, err);
     if (st == WICK_OK) st = wick_known_check(&b.ck, err);
     if (st != WICK_OK) wick_plan_release(plan);
     return st;

@@ -60,6 +60,7 @@ typedef struct wick_op_embed {
     const wick_weight *w;     /* [n_vocab][n_embd] */
     const wick_weight *w_pos; /* [n_positions][n_embd] or NULL (gpt2): row pos + pos_offset */
     uint32_t pos_offset;
+    const wick_weight *w_type; /* [n_types][n_embd] or NULL (bert): row 1 from the row's second text on, else row 0 */
     float scale;
 } wick_op_embed;
 
@@ -71,7 +72,9 @@ typedef struct wick_op_norm {
 
 /* q = wq src + bq as [n_head][head_dim] (twice that, q then gate per head, if out_gate); k, v likewise over
  * n_kv_head; q/k norm; rope; k and v appended to `cache`; scores = q.k * scale (softcap, window, sinks); softmax over
- * the positions 0..pos of the own sequence (pos - window < p <= pos); wo over the concatenated heads + bo. */
+ * the positions 0..pos of the own sequence (pos - window < p <= pos); wo over the concatenated heads + bo.
+ * `both`: instead over all positions of the sequence, which is in one row from its beginning to its end (|pos - p| <
+ * window). */
 typedef struct wick_op_attn {
     uint32_t cache; /* index into plan->cache */
     bool kv_shared; /* reads a cache that an earlier op of this step wrote; wk, wv are NULL */
@@ -89,6 +92,8 @@ typedef struct wick_op_attn {
     float scale, softcap;  /* softcap 0: none */
     float clip_qkv;        /* 0: none; else q, k, v clamped to +-clip after their projection */
     uint32_t window;       /* 0: none; else the last `window` positions, own one included */
+    bool both;             /* what comes behind a token is seen too: encoders */
+    const float *alibi;    /* [n_head] or NULL: scores -= alibi[head] * |pos - p| */
     bool chunked;          /* else those from the last multiple of `window` on (llama4) */
     const float *sinks;    /* [n_head] or NULL: an extra logit in the softmax's sum */
     bool out_gate;         /* attention output * sigmoid(gate) before wo (qwen3_next) */
@@ -218,7 +223,7 @@ typedef struct wick_op_add {
 } wick_op_add;
 
 typedef struct wick_op_head {
-    const wick_weight *w; /* [n_vocab][n_embd]; the embedding's own where tied */
+    const wick_weight *w; /* [n_vocab][n_embd]; the embedding's own where tied; NULL: an encoder, which has none */
     const float *b;
     float scale, softcap; /* 1, 0: none */
 } wick_op_head;
@@ -261,6 +266,8 @@ typedef struct wick_origin {
     uint64_t settings;     /* hash of config.json, which says how the tensors are read */
 } wick_origin;
 
+struct wick_pooler;
+
 typedef struct wick_plan {
     const char *arch; /* "llama", ... for messages */
     uint32_t n_embd, n_vocab, n_layer, n_ctx_train;
@@ -269,6 +276,8 @@ typedef struct wick_plan {
     wick_cache_spec *cache;
     uint32_t n_caches;
     uint64_t n_params, weight_bytes;
+    bool whole; /* attention goes both ways: a row is a whole sequence, and there are hidden states only, no logits */
+    struct wick_pooler *pooler; /* what becomes of hidden states (pooler.h), for those who run plans; or NULL */
     wick_rope_short rope_short;
     wick_dtype act_dtype; /* the checkpoint's float type: what MLX computes in */
     wick_origin origin;

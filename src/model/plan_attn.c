@@ -149,9 +149,23 @@ static wick_status choose_cache(wick_plan_builder *b, wick_op_attn *a, uint32_t 
                             .n_kv_head = a->n_kv_head,
                             .k_dim = a->head_dim,
                             .v_dim = a->v_head_dim,
-                            .window = a->window};
+                            .window = a->both ? 0 : a->window}; /* nothing is dropped while it may be seen */
     a->cache = wick_build_cache(b, &spec);
     return a->cache == UINT32_MAX ? wick_err_oom(err, "the plan", 0, 0) : WICK_OK;
+}
+
+/* 2^(-8 i / n) for i = 1..n, n the power of two at or below the number of heads; the heads beyond get every second
+ * slope of twice as many. */
+static wick_status alibi_slopes(wick_plan_builder *b, wick_op_attn *a, wick_err *err)
+{
+    float *slope = wick_arena_array(&b->plan->arena, a->n_head, sizeof *slope);
+    if (!slope) return wick_err_oom(err, "the plan", 0, 0);
+    uint32_t n = 1;
+    while (n * 2 <= a->n_head) n *= 2;
+    for (uint32_t h = 0; h < a->n_head; h++)
+        slope[h] = (float)(h < n ? exp2(-8.0 * (h + 1) / n) : exp2(-4.0 * (2 * (h - n) + 1) / n));
+    a->alibi = slope;
+    return WICK_OK;
 }
 
 wick_status wick_build_attn(wick_plan_builder *b, const wick_block_step *s, uint32_t layer, wick_err *err)
@@ -172,6 +186,8 @@ wick_status wick_build_attn(wick_plan_builder *b, const wick_block_step *s, uint
     a->softcap = c->attn_softcap;
     a->clip_qkv = c->clip_qkv;
     a->window = sliding ? c->window : 0;
+    a->both = c->both;
+    if (c->arch->alibi) WICK_TRY(alibi_slopes(b, a, err));
     a->chunked = sliding && c->chunked;
     a->out_gate = c->arch->attn_out_gate;
     a->temp_beta = c->temp_global && sliding ? 0 : c->temp_beta;

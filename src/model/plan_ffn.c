@@ -20,11 +20,12 @@ static wick_status read_gate_up(wick_plan_builder *b, wick_op_mlp *m, wick_role 
     uint64_t n = m->n_ff;
     WICK_TRY(wick_ck_matrix(&b->ck, role, layer, 2 * n, b->cfg->n_embd, &w, err));
     WICK_TRY(wick_ck_vector(&b->ck, role, layer, ".bias", 2 * n, WICK_CK_OPTIONAL, &bias, err));
-    m->gate = wick_ck_rows(&b->ck, w, 0, n, 1);
-    m->up = wick_ck_rows(&b->ck, w, n, n, 1);
+    uint64_t gate = b->cfg->arch->up_first ? n : 0, up = n - gate;
+    m->gate = wick_ck_rows(&b->ck, w, gate, n, 1);
+    m->up = wick_ck_rows(&b->ck, w, up, n, 1);
     if (!m->gate || !m->up) return wick_err_oom(err, "the plan", 0, 0);
-    m->b_gate = bias;
-    m->b_up = bias ? bias + n : NULL;
+    m->b_gate = bias ? bias + gate : NULL;
+    m->b_up = bias ? bias + up : NULL;
     return WICK_OK;
 }
 

@@ -70,6 +70,7 @@ static wick_status submit_next(wick_gen *g, wick_err *err)
     wick_request *r;
     o.prompt = g->prompt[c->prompt].ids;
     o.n_prompt = (uint32_t)g->prompt[c->prompt].n;
+    o.second = g->prompt[c->prompt].second;
     if (o.sampling.has_seed) o.sampling.seed += c->index % g->per_prompt;
     WICK_TRY(wick_request_new(&r, g->model->engine, &o, err));
     wick_request_notify(r, notify, g->x);

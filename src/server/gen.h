@@ -42,6 +42,7 @@ typedef struct wick_choice {
 typedef struct wick_gen_prompt {
     int32_t *ids;
     size_t n;
+    uint32_t second;  /* of a pair: where its second text begins */
     const char *text; /* borrowed from the body; NULL: made from the ids */
     size_t n_text;
 } wick_gen_prompt;

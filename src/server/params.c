@@ -173,7 +173,6 @@ wick_status wick_params_parse_with(wick_params *p, const json_t *defaults, const
     p->stream = route & WICK_P_OLLAMA; /* there a stream is what is not said otherwise */
     p->add_special = route != WICK_P_TOKENIZE || !json_object_get(body, "messages");
     p->parse_special = p->normalize = p->store = true;
-    p->pooling = WICK_POOL_MEAN;
     if (defaults) WICK_TRY(read_defaults(&r, defaults));
     WICK_TRY(wick_params_merge(&r, body, route));
     const json_t *gen = json_object_get(body, "add_generation_prompt");

@@ -73,8 +73,10 @@ typedef struct wick_params {
     /* text, tokens */
     const json_t *prompt, *input, *tokens;
     bool add_special, parse_special, with_pieces;
-    bool base64, normalize, raw_embedding;
+    bool base64, normalize, raw_embedding, truncate, refuse_long, raw_scores;
     wick_pooling pooling;
+    uint32_t dimensions;
+    const char *prompt_name, *instruction;
     /* of one dialect only */
     bool raw_reasoning, timings_per_token, return_progress, verbose, return_tokens, post_sampling_probs;
     const json_t *response_fields, *input_prefix, *input_suffix, *input_extra;

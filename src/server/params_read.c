@@ -155,13 +155,8 @@ wick_status wick_read_encoding(wick_param_reading *r, const wick_param *q, const
 
 wick_status wick_read_pooling(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
-    static const char *const names[] = {"last", "mean", "first"};
-    for (int i = 0; json_is_string(v) && i < 3; i++) {
-        if (strcmp(json_string_value(v), names[i]) != 0) continue;
-        r->p->pooling = (wick_pooling)i;
-        return WICK_OK;
-    }
-    return BAD(r, q->name, "pooling: must be \"mean\", \"last\" or \"first\"");
+    if (json_is_string(v) && wick_pooling_find(json_string_value(v), &r->p->pooling)) return WICK_OK;
+    return BAD(r, q->name, "pooling: must be mean, last, first (or cls), max, mean_sqrt_len, weightedmean or default");
 }
 
 wick_status wick_read_skip_special(wick_param_reading *r, const wick_param *q, const json_t *v)

@@ -73,7 +73,7 @@ static void refusals_name_the_parameter(void **state)
         {WICK_P_LLAMA_TEXT, "{\"response_fields\": 1}", "response_fields"},
         {WICK_P_LLAMA_TEXT, "{\"post_sampling_probs\": true}", "post_sampling_probs"},
         {WICK_P_CHAT, "{\"something\": null}", "something"},
-        {WICK_P_EMBED, "{\"dimensions\": 8}", "dimensions"},
+        {WICK_P_EMBED, "{\"dimensions\": 0}", "dimensions"},
         {WICK_P_EMBED, "{\"encoding_format\": \"hex\"}", "encoding_format"},
     };
     (void)state;

@@ -291,3 +291,65 @@ done:
     wick_buf_release(&fixed);
     return st;
 }
+
+static void lay_pair(const wick_tokenizer *t, const int32_t *part[2], const size_t n[2], size_t n_b, int32_t *out,
+                     uint32_t *second)
+{
+    static const int32_t bare[] = {-1, -2};
+    const int32_t *list = t->n_pair ? t->pair : bare;
+    uint32_t n_list = t->n_pair ? t->n_pair : 2;
+    size_t at = 0;
+    for (uint32_t i = 0; i < n_list; i++) {
+        if (list[i] >= 0) {
+            out[at++] = list[i];
+            continue;
+        }
+        uint32_t which = list[i] == -2;
+        size_t take = which ? n_b : n[0];
+        if (which) *second = (uint32_t)at;
+        if (take) memcpy(out + at, part[which], take * sizeof *out);
+        at += take;
+    }
+}
+
+wick_status wick_tokenizer_encode_pair(const wick_tokenizer *t, wick_str a, wick_str b, uint32_t most, int32_t **ids,
+                                       size_t *n_ids, uint32_t *second, wick_err *err)
+{
+    const unsigned plain = WICK_ENC_NO_SPECIAL | WICK_ENC_PLAIN_TEXT;
+    int32_t *part[2] = {NULL, NULL};
+    size_t n[2] = {0, 0}, around = 0;
+    wick_status st;
+    uint32_t n_a = t->n_pair ? 0 : 1, n_two = n_a;
+    for (uint32_t i = 0; i < t->n_pair; i++) {
+        around += t->pair[i] >= 0;
+        n_a += t->pair[i] == -1;
+        n_two += t->pair[i] == -2;
+    }
+    WICK_TRY_GOTO(wick_tokenizer_encode(t, a.p, a.n, plain, &part[0], &n[0], err));
+    WICK_TRY_GOTO(wick_tokenizer_encode(t, b.p, b.n, plain, &part[1], &n[1], err));
+    size_t fixed = around + n[0] * n_a, n_b = n[1];
+    if (fixed + n_two > most) {
+        st = WICK_FAIL(err, WICK_E_LIMIT, "query", "a query of %zu tokens leaves no room for a document in %u", n[0],
+                       most);
+        if (err) {
+            err->need = fixed;
+            err->have = most;
+        }
+        goto done;
+    }
+    if (n_two && n_b > (most - fixed) / n_two) n_b = (most - fixed) / n_two;
+    size_t all = fixed + n_b * n_two;
+    int32_t *grown = wick_realloc_array(*ids, *n_ids + all, sizeof *grown);
+    if (!grown) {
+        st = wick_enc_oom(err);
+        goto done;
+    }
+    *ids = grown;
+    *second = 0;
+    lay_pair(t, (const int32_t *[2]){part[0], part[1]}, n, n_b, grown + *n_ids, second);
+    *n_ids += all;
+done:
+    wick_free(part[0]);
+    wick_free(part[1]);
+    return st;
+}

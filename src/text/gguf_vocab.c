@@ -259,6 +259,16 @@ static wick_status build(wick_tokenizer *t, const wick_vocab_source *v, const ch
     post[n++] = -1;
     if (add_eos && t->eos >= 0) post[n++] = t->eos;
     if (n > 1 && !wick_tok_set_post(t, post, n)) return wick_err_oom(err, "the tokenizer", 0, 0);
+    /* [CLS] A [SEP] B [SEP], and as roberta has it <s> A </s></s> B </s> */
+    int32_t pair[6];
+    n = 0;
+    if (add_bos && t->bos >= 0) pair[n++] = t->bos;
+    pair[n++] = -1;
+    for (int i = 0; i < (strcmp(m, "t5") == 0 ? 2 : 1); i++)
+        if (add_eos && t->eos >= 0) pair[n++] = t->eos;
+    pair[n++] = -2;
+    if (add_eos && t->eos >= 0) pair[n++] = t->eos;
+    if (!wick_tok_set_pair(t, pair, n)) return wick_err_oom(err, "the tokenizer", 0, 0);
     return find_in_text(t, where, err);
 }
 

@@ -181,15 +181,29 @@ static wick_status post(wick_tokenizer *t, const json_t *v, int depth, post_list
     return WICK_OK;
 }
 
+/* A list of one text, or of two. */
+static void begin(post_list *l, uint32_t n)
+{
+    l->n = l->n_parts = n;
+    for (uint32_t i = 0; i < n; i++) {
+        l->id[i] = i ? PART_B : TEXT;
+        l->starts[i] = true;
+    }
+}
+
 wick_status wick_tj_post(wick_tokenizer *t, const json_t *v, const char *where, wick_err *err)
 {
     wick_status st = WICK_OK;
     if (!v || json_is_null(v)) return WICK_OK;
     post_list *lists = wick_alloc_zero(2, sizeof *lists);
     if (!lists) return wick_err_oom(err, "the tokenizer", 2 * sizeof *lists, 0);
-    lists[0].n = lists[0].n_parts = 1;
-    lists[0].id[0] = TEXT;
-    lists[0].starts[0] = true;
+    begin(&lists[0], 2);
+    WICK_TRY_GOTO(post(t, v, 0, &lists[0], &lists[1], where, err));
+    if (!wick_tok_set_pair(t, lists[0].id, lists[0].n)) {
+        st = wick_err_oom(err, "the tokenizer", 0, 0);
+        goto done;
+    }
+    begin(&lists[0], 1);
     WICK_TRY_GOTO(post(t, v, 0, &lists[0], &lists[1], where, err));
     bool plain = lists[0].n == 1 && lists[0].id[0] == TEXT;
     if (!plain && !wick_tok_set_post(t, lists[0].id, lists[0].n)) st = wick_err_oom(err, "the tokenizer", 0, 0);

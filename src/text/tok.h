@@ -226,7 +226,8 @@ struct wick_tokenizer {
     wick_pre *pre;
     wick_dec *dec;
     int32_t *post; /* ids, and -1 where the text goes */
-    uint32_t n_norm, n_pre, n_dec, n_post;
+    int32_t *pair; /* the same for two texts: -1 and -2 */
+    uint32_t n_norm, n_pre, n_dec, n_post, n_pair;
     wick_added_set added;
     bool prefix_first_only; /* SPM normalizer and GGUF_SPACE: a prefix only at the start, or after a special token */
     bool prefix_after_special;
@@ -321,6 +322,7 @@ wick_pre *wick_tok_add_pre(wick_tokenizer *t, wick_pre_kind kind);
 wick_dec *wick_tok_add_dec(wick_tokenizer *t, wick_dec_kind kind);
 wick_status wick_tok_op_failed(uint32_t n_ops, const char *where, wick_err *err);
 bool wick_tok_set_post(wick_tokenizer *t, const int32_t *ids, uint32_t n);
+bool wick_tok_set_pair(wick_tokenizer *t, const int32_t *ids, uint32_t n);
 /* Merge table of n entries at most; then add with ranks; a later one replaces an earlier one. */
 bool wick_merges_init(wick_tok_model *m, uint32_t n);
 void wick_merges_add(wick_tok_model *m, int32_t a, int32_t b, uint32_t rank, uint32_t id);

@@ -58,6 +58,11 @@ enum {
  * replaced as Python's errors="replace" does. */
 wick_status wick_tokenizer_encode(const wick_tokenizer *t, const char *text, size_t n, unsigned flags, int32_t **ids,
                                   size_t *n_ids, wick_err *err) WICK_MUST_CHECK;
+/* A pair of texts, as models that compare two want it ([CLS] a [SEP] b [SEP]); `b` loses its end where the whole would
+ * be longer than `most` ids. *second: where b begins among the ids of this call. Control tokens are not recognised in
+ * the texts. WICK_E_LIMIT where a alone leaves no room. */
+wick_status wick_tokenizer_encode_pair(const wick_tokenizer *t, wick_str a, wick_str b, uint32_t most, int32_t **ids,
+                                       size_t *n_ids, uint32_t *second, wick_err *err) WICK_MUST_CHECK;
 /* Ids to bytes; ids out of range are an error. skip_special leaves out control tokens. Equal to tokenizers' decode(),
  * clean-up included where tokenizer.json's decoder does it. */
 wick_status wick_tokenizer_decode(const wick_tokenizer *t, const int32_t *ids, size_t n, bool skip_special,

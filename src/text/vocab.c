@@ -204,12 +204,23 @@ wick_status wick_tok_op_failed(uint32_t n_ops, const char *where, wick_err *err)
     return wick_err_oom(err, "the tokenizer", 0, 0);
 }
 
+/* A copy in the tokenizer's arena. */
+static bool set_list(wick_tokenizer *t, int32_t **list, uint32_t *n_list, const int32_t *ids, uint32_t n)
+{
+    int32_t *p = wick_arena_array(&t->arena, n ? n : 1, sizeof *p);
+    if (!p) return false;
+    if (n) memcpy(p, ids, n * sizeof *p);
+    *list = p;
+    *n_list = n;
+    return true;
+}
+
 bool wick_tok_set_post(wick_tokenizer *t, const int32_t *ids, uint32_t n)
 {
-    int32_t *post = wick_arena_array(&t->arena, n ? n : 1, sizeof *post);
-    if (!post) return false;
-    if (n) memcpy(post, ids, n * sizeof *post);
-    t->post = post;
-    t->n_post = n;
-    return true;
+    return set_list(t, &t->post, &t->n_post, ids, n);
+}
+
+bool wick_tok_set_pair(wick_tokenizer *t, const int32_t *ids, uint32_t n)
+{
+    return set_list(t, &t->pair, &t->n_pair, ids, n);
 }

@@ -1,6 +1,5 @@
 /* toolbox/model_server.c - see model_server.h. */
 #include "toolbox/model_server.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "chat/options.h"
 #include "chat/tools.h"
 #include "chat/turn.h"
+#include "engine/embed.h"
 
 #define COMMON_PROPERTIES                                                                                            \
     "\"max_tokens\":{\"type\":\"integer\",\"minimum\":1},\"temperature\":{\"type\":\"number\",\"minimum\":0},"       \
@@ -158,44 +158,28 @@ static wick_status embed_one(tool_run *run, const char *text, json_t **out, wick
 {
     wick_engine *e = run->use.engine;
     wick_request_opts o;
-    wick_request *r = NULL;
-    int32_t *ids = NULL;
-    size_t n = 0;
+    wick_embed_item item = {0};
+    const wick_embed_how how = {0};
+    const uint32_t width = wick_embed_width(e, WICK_REQ_EMBED);
+    float *v = wick_alloc(width * sizeof *v);
+    wick_status st = v ? WICK_OK : wick_err_oom(err, "an embedding", width * sizeof *v, 0);
     wick_request_opts_init(&o);
     o.kind = WICK_REQ_EMBED;
-    o.pooling = WICK_POOL_MEAN;
-    WICK_TRY(encode(e, text, &ids, &n, err));
-    o.prompt = ids;
-    o.n_prompt = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
     o.user_key = run->use.user_key;
     o.priority = run->use.priority;
     o.deadline_ms = run->use.deadline_ms;
-    wick_status st = wick_request_new(&r, e, &o, err);
-    if (st == WICK_OK) st = wick_request_submit(r, err);
-    json_t *vector = json_array();
-    for (const wick_event *ev; st == WICK_OK && (ev = wick_request_next(r, -1));) {
-        double sum = 0;
-        for (uint32_t i = 0; ev->kind == WICK_EVENT_LOGITS && i < ev->width; i++)
-            sum += (double)ev->data[i] * (double)ev->data[i];
-        for (uint32_t i = 0; ev->kind == WICK_EVENT_LOGITS && i < ev->width; i++)
-            json_array_append_new(vector, json_real(sum > 0 ? (double)ev->data[i] / sqrt(sum) : 0));
-        if (ev->kind == WICK_EVENT_DONE && ev->finish == WICK_FINISH_ERROR) {
-            st = ev->error.kind ? ev->error.kind : WICK_E_INTERNAL;
-            if (err) *err = ev->error;
-        }
-        if (ev->kind == WICK_EVENT_DONE) {
-            count(run, &ev->usage, ev->finish);
-            break;
-        }
+    if (st == WICK_OK) st = wick_embed_encode(e, wick_str_of(text), &how, &item.ids, &item.n_ids, err);
+    if (st == WICK_OK) st = wick_embed_batch(e, &o, &item, 1, v, err);
+    if (st == WICK_OK) {
+        const wick_usage usage = {.n_prompt = (uint32_t)item.n_ids};
+        const uint32_t n = wick_embed_finish(v, width, 0, true);
+        count(run, &usage, WICK_FINISH_LENGTH);
+        *out = json_array();
+        for (uint32_t i = 0; i < n; i++) json_array_append_new(*out, json_real((double)v[i]));
     }
-    wick_request_free(r);
-    wick_free(ids);
-    if (st != WICK_OK) {
-        json_decref(vector);
-        return st;
-    }
-    *out = vector;
-    return WICK_OK;
+    wick_free(item.ids);
+    wick_free(v);
+    return st;
 }
 
 /* A result that is one JSON value, as text and as structured content; takes it. */

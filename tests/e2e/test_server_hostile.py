@@ -124,8 +124,8 @@ def test_wrong_completion(server, body):
     is_problem(server.post("/v1/completions", body))
 
 
-OTHER_WRONG = [("/v1/embeddings", {"input": ""}), ("/v1/embeddings", {}), ("/v1/embeddings", {"input": []}), ("/v1/embeddings", {"input": [""]}), ("/v1/embeddings", {"input": "x", "dimensions": 3}),
-               ("/v1/embeddings", {"input": "x", "encoding_format": "hex"}), ("/v1/embeddings", {"input": [[99999]]}), ("/v1/embeddings", {"input": 5}), ("/v1/embeddings", {"input": "x", "pooling": "max"}),
+OTHER_WRONG = [("/v1/embeddings", {"input": ""}), ("/v1/embeddings", {}), ("/v1/embeddings", {"input": []}), ("/v1/embeddings", {"input": [""]}), ("/v1/embeddings", {"input": "x", "dimensions": 0}),
+               ("/v1/embeddings", {"input": "x", "encoding_format": "hex"}), ("/v1/embeddings", {"input": [[99999]]}), ("/v1/embeddings", {"input": 5}), ("/v1/embeddings", {"input": "x", "pooling": "median"}),
                ("/tokenize", {}), ("/tokenize", {"content": 5}), ("/tokenize", {"content": "x", "messages": MESSAGES}), ("/tokenize", {"content": "x", "foo": 1}),
                ("/detokenize", {}), ("/detokenize", {"tokens": "x"}), ("/detokenize", {"tokens": [1, "x"]}), ("/detokenize", {"tokens": [-1]}), ("/detokenize", {"tokens": [2**31]}),
                ("/apply-template", {}), ("/apply-template", {"messages": []}), ("/apply-template", {"messages": "x"}),

@@ -44,7 +44,7 @@ static wick_status step(rig *r, wick_seq *const *seq, uint32_t *at, const uint32
     for (uint32_t i = 0; i < N_SEQS; i++) {
         if (!seq[i] || !take[i]) continue;
         who[n] = i;
-        row[n++] = (wick_row){seq[i], r->tok[i] + at[i], take[i], WICK_OUT_ALL};
+        row[n++] = (wick_row){seq[i], r->tok[i] + at[i], take[i], WICK_OUT_ALL, 0};
     }
     WICK_TRY(r->b->step_submit(r->m, &(wick_batch){row, n}, err));
     WICK_TRY(r->b->step_wait(r->m, &out, err));
@@ -127,7 +127,7 @@ static wick_status take_back(rig *r, uint32_t i, wick_err *err)
     seq[i] = s;
     take[i] = half;
     WICK_TRY_GOTO(step(r, seq, at, take, err));
-    wick_row wrong = {s, r->tok[(i + 1) % N_SEQS], 5, WICK_OUT_LAST};
+    wick_row wrong = {s, r->tok[(i + 1) % N_SEQS], 5, WICK_OUT_LAST, 0};
     wick_step_out out;
     WICK_TRY_GOTO(r->b->step_submit(r->m, &(wick_batch){&wrong, 1}, err));
     WICK_TRY_GOTO(r->b->step_wait(r->m, &out, err));

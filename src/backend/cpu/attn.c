@@ -21,7 +21,7 @@ typedef struct tile {
 
 /* A lane's scratch, cut up. */
 typedef struct bench {
-    float *q, *acc, *m, *l, *acc2, *m2, *l2, *score, *k, *v;
+    float *q, *acc, *m, *l, *acc2, *m2, *l2, *score, *slope, *at, *k, *v;
     uint8_t *lo, *hi;
 } bench;
 
@@ -51,6 +51,8 @@ static uint64_t cut(bench *b, float *base, const wick_kv_cache *c, uint32_t k_di
         {&b->m2, r},
         {&b->l2, r},
         {&b->score, r * blk},
+        {&b->slope, r},
+        {&b->at, r},
         {&b->k, unpacks(c) ? blk * pad16(k_dim) : 0},
         {&b->v, unpacks(c) ? blk * v_pad : 0},
     };
@@ -94,6 +96,13 @@ static uint32_t first_pos(const wick_attn_job *j, uint32_t pos)
     return j->chunked ? pos / j->window * j->window : pos - j->window + 1;
 }
 
+/* One behind the last position that a token sees. */
+static uint32_t end_pos(const wick_attn_job *j, const wick_tok *t)
+{
+    if (!j->both) return t->pos + 1;
+    return j->window && t->end - t->pos > j->window ? t->pos + j->window : t->end;
+}
+
 /* The i-th tile of the lane's rows. Tiles are counted run by run, KV heads and groups of heads innermost. */
 static void tile_at(const wick_lane *t, const wick_attn_job *j, uint32_t tokens, uint32_t i, tile *o)
 {
@@ -109,7 +118,7 @@ static void tile_at(const wick_lane *t, const wick_attn_job *j, uint32_t tokens,
     o->head = o->kv_head * g + h;
     o->n_heads = g - h < per ? g - h : per;
     o->first = first_pos(j, o->tok[0].pos) / WICK_ATTN_SPLIT;
-    o->last = o->tok[o->n_tok - 1].pos / WICK_ATTN_SPLIT;
+    o->last = (end_pos(j, &o->tok[o->n_tok - 1]) - 1) / WICK_ATTN_SPLIT;
 }
 
 static uint32_t count_tiles(const wick_lane *t, const wick_attn_job *j, uint32_t tokens)
@@ -171,10 +180,12 @@ static void run_chunk(const wick_cpu_step *s, const wick_attn_job *j, const tile
                         .acc = acc,
                         .m = m,
                         .l = l,
+                        .slope = j->alibi ? b->slope : NULL,
+                        .at = b->at,
                         .score = b->score};
     memset(acc, 0, (size_t)a.n * a.v_pad * sizeof *acc);
     for (uint32_t r = 0; r < a.n; r++) m[r] = -INFINITY, l[r] = 0.0F;
-    uint32_t from = first_pos(j, o->tok[0].pos), to = o->tok[o->n_tok - 1].pos + 1;
+    uint32_t from = first_pos(j, o->tok[0].pos), to = end_pos(j, &o->tok[o->n_tok - 1]);
     uint32_t base = chunk * WICK_ATTN_SPLIT, end = base + WICK_ATTN_SPLIT;
     if (from > base) base = from / WICK_KV_BLOCK * WICK_KV_BLOCK;
     if (to < end) end = to;
@@ -182,7 +193,10 @@ static void run_chunk(const wick_cpu_step *s, const wick_attn_job *j, const tile
         for (uint32_t r = 0; r < a.n; r++) {
             uint32_t pos = o->tok[r / o->n_heads].pos;
             b->lo[r] = within(first_pos(j, pos), base);
-            b->hi[r] = within(pos + 1, base);
+            b->hi[r] = within(end_pos(j, &o->tok[r / o->n_heads]), base);
+            if (!j->alibi) continue;
+            b->slope[r] = j->alibi[o->head + r % o->n_heads];
+            b->at[r] = (float)pos - (float)base;
         }
         load_block(s, j, o, b, base, base + WICK_KV_BLOCK < to, &a);
         s->m->row->attn(&a);
@@ -251,7 +265,7 @@ void wick_attn_run(wick_cpu_step *s, wick_lane *t, const wick_attn_job *j)
     uint32_t from, to, longest = 0, tokens = WICK_ATTN_ROWS / heads_per_tile(j->n_head, j->cache);
     cut(&b, t->scratch, j->cache, j->k_dim, j->v_dim);
     for (uint32_t r = 0; r < t->n_runs; r++) {
-        uint32_t last = t->tok[t->run[r].first + t->run[r].n - 1].pos;
+        uint32_t last = end_pos(j, &t->tok[t->run[r].first + t->run[r].n - 1]) - 1;
         longest = last > longest ? last : longest;
     }
     uint32_t singles = count_tiles(t, j, 1);

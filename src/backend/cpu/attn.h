@@ -12,7 +12,8 @@ typedef struct wick_attn_job {
     uint64_t out_stride;
     const float *gate; /* NULL, or as q: the output is multiplied by sigmoid(gate) */
     uint32_t window;
-    bool chunked;
+    bool chunked, both;
+    const float *alibi; /* [n_head] or NULL */
     float softcap;
     const float *sinks; /* [n_head] or NULL */
 } wick_attn_job;

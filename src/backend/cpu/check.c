@@ -46,6 +46,9 @@ static wick_status check_attn(const wick_plan *p, const wick_op_attn *a, wick_er
     if (a->rope && ((uint64_t)a->rope->first_dim + a->rope->n_dims > a->head_dim || a->rope->n_dims % 2))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "rope", "rope of dimensions %u to %u in a head of %u",
                          a->rope->first_dim, a->rope->first_dim + a->rope->n_dims, a->head_dim);
+    if (a->both != p->whole || (a->both && a->chunked))
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "attention",
+                         "attention in both directions and in one, in one plan");
     CHECK({a->wq, (uint32_t)q, p->n_embd, "wq", false},
           {a->wk, a->n_kv_head * a->head_dim, p->n_embd, "wk", a->kv_shared},
           {a->wv, a->n_kv_head * a->v_head_dim, p->n_embd, "wv", a->kv_shared},
@@ -205,13 +208,14 @@ static wick_status check_op(const wick_plan *p, const wick_op *o, wick_err *err)
     switch (o->kind) {
     case WICK_OP_EMBED:
         CHECK({o->u.embed.w, p->n_vocab, p->n_embd, "embedding", false},
-              {o->u.embed.w_pos, 0, p->n_embd, "positions", true});
+              {o->u.embed.w_pos, 0, p->n_embd, "positions", true},
+              {o->u.embed.w_type, 0, p->n_embd, "token types", true});
         return WICK_OK;
     case WICK_OP_ATTN: return check_attn(p, &o->u.attn, err);
     case WICK_OP_MLP: return check_mlp(p, &o->u.mlp, err);
     case WICK_OP_PLE: return check_ple(p, &o->u.ple, err);
     case WICK_OP_MOE: return check_moe(p, &o->u.moe, err);
-    case WICK_OP_HEAD: CHECK({o->u.head.w, p->n_vocab, p->n_embd, "head", false}); return WICK_OK;
+    case WICK_OP_HEAD: CHECK({o->u.head.w, p->n_vocab, p->n_embd, "head", p->whole}); return WICK_OK;
     case WICK_OP_MLA:
     case WICK_OP_CONV:
     case WICK_OP_MAMBA1:

@@ -64,6 +64,8 @@ typedef struct wick_tok {
     wick_seq *seq;
     uint32_t pos;
     int32_t id;
+    uint32_t end; /* positions that the sequence holds after this step */
+    bool second;  /* in the second text of a pair */
 } wick_tok;
 
 typedef struct wick_run { /* consecutive tokens of one sequence */

@@ -285,7 +285,7 @@ static void same_bits_in_company(void **state)
         OK(rig_step(&r, one, tok[i], len[i], WICK_OUT_LAST, alone[i], &err));
         wick_backend_cpu.kv_free(r.m, one);
         OK(wick_backend_cpu.kv_new(r.m, 0, &s[i], &err));
-        row[i] = (wick_row){s[i], tok[i], len[i], WICK_OUT_LAST};
+        row[i] = (wick_row){s[i], tok[i], len[i], WICK_OUT_LAST, 0};
     }
     row[2].out = WICK_OUT_NONE;
     wick_batch b = {row, N};
@@ -414,8 +414,8 @@ static void bad_input_is_refused(void **state)
     OK(wick_backend_cpu.kv_new(r.m, 0, &s, &err));
     OK(wick_backend_cpu.kv_new(r.m, 0, &s2, &err));
     int32_t tok[400] = {0}, bad[2] = {3, 50}, neg[1] = {-1};
-    wick_row twice[2] = {{s, tok, 1, WICK_OUT_LAST}, {s, tok, 1, WICK_OUT_LAST}};
-    wick_row mixed[2] = {{s, tok, 1, WICK_OUT_LAST}, {s2, tok, 1, WICK_OUT_HIDDEN}};
+    wick_row twice[2] = {{s, tok, 1, WICK_OUT_LAST, 0}, {s, tok, 1, WICK_OUT_LAST, 0}};
+    wick_row mixed[2] = {{s, tok, 1, WICK_OUT_LAST, 0}, {s2, tok, 1, WICK_OUT_HIDDEN, 0}};
     wick_batch b = {twice, 2}, mb = {mixed, 2}, none = {twice, 0};
     wick_step_out o;
     assert_int_equal(wick_backend_cpu.step_wait(r.m, &o, &err), WICK_E_INTERNAL);
@@ -467,7 +467,7 @@ static void nan_does_not_spread(void **state)
         float alone[80];
         OK(rig_step(&r, b, good, 2, WICK_OUT_ALL, alone, &err));
         OK(wick_backend_cpu.kv_truncate(r.m, b, 0, &err));
-        wick_row row[2] = {{a, tok, 9, WICK_OUT_ALL}, {b, good, 2, WICK_OUT_ALL}};
+        wick_row row[2] = {{a, tok, 9, WICK_OUT_ALL, 0}, {b, good, 2, WICK_OUT_ALL, 0}};
         wick_batch batch = {row, 2};
         wick_step_out o;
         OK(wick_backend_cpu.step_submit(r.m, &batch, &err));

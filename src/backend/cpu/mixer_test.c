@@ -541,7 +541,7 @@ static void same_bits_however_cut(void **state)
             wick_seq *s = NULL, *u = NULL, *f = NULL;
             OK(wick_backend_cpu.kv_new(b.m, 0, &s, &err));
             OK(wick_backend_cpu.kv_new(b.m, 0, &u, &err));
-            wick_row row[2] = {{u, tok + 20, 30, WICK_OUT_NONE}, {s, tok, 60, WICK_OUT_LAST}};
+            wick_row row[2] = {{u, tok + 20, 30, WICK_OUT_NONE, 0}, {s, tok, 60, WICK_OUT_LAST, 0}};
             wick_batch batch = {row, 2};
             wick_step_out o;
             OK(wick_backend_cpu.step_submit(b.m, &batch, &err));

@@ -94,6 +94,8 @@ static void run_attn(wick_cpu_step *s, const wick_node *n, wick_lane *t)
         .gate = o->out_gate ? s->wide + o->head_dim : NULL,
         .window = o->window,
         .chunked = o->chunked,
+        .both = o->both,
+        .alibi = o->alibi,
         .softcap = o->softcap,
         .sinks = o->sinks,
     };

@@ -11,6 +11,10 @@ static void run_embed(wick_cpu_step *s, const wick_node *n, wick_lane *t)
         float *x = s->reg[n->dst] + (size_t)from * w, *pos = t->scratch;
         wick_weight_row(o->w, (uint32_t)t->tok[from].id, x);
         if (o->scale != 1.0F) s->m->row->scale(x, x, o->scale, w);
+        if (o->w_type) {
+            wick_weight_row(o->w_type, t->tok[from].second && o->w_type->n_out > 1, pos);
+            s->m->row->bias(x, pos, w);
+        }
         if (!o->w_pos) continue;
         wick_weight_row(o->w_pos, t->tok[from].pos + o->pos_offset, pos);
         s->m->row->bias(x, pos, w);
@@ -103,5 +107,6 @@ wick_status wick_plan_head(wick_backend_model *m, wick_node *n, wick_err *err)
 {
     const wick_op_head *o = &n->op->u.head;
     n->run = run_head;
+    if (!o->w) return WICK_OK;
     return wick_prod_init(&n->prod[0], m, &n->in, o->w, o->b, 0, err);
 }

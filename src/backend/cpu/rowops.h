@@ -36,11 +36,13 @@ typedef struct wick_attn_tile {
     float softcap;          /* 0: none */
     const float *q;         /* [n][k_dim], scaled */
     const uint8_t *lo, *hi; /* [n] positions of the block that the row may see: lo <= j < hi */
-    float *acc, *m, *l;     /* [n][v_pad], [n], [n]: sum, maximum and divisor so far; m starts at -infinity */
-    float *score;           /* [n][WICK_KV_BLOCK], scratch */
-    const void *k, *v;      /* [k_dim][64], [64][v_pad] */
-    const void *next;       /* K of the block that comes next, to be fetched meanwhile; NULL: none */
-    wick_dtype dtype;       /* F32, F16 or BF16 */
+    const float *slope;     /* [n] or NULL: scores -= slope * |at - j|, with at [n] the row's own position here */
+    const float *at;
+    float *acc, *m, *l; /* [n][v_pad], [n], [n]: sum, maximum and divisor so far; m starts at -infinity */
+    float *score;       /* [n][WICK_KV_BLOCK], scratch */
+    const void *k, *v;  /* [k_dim][64], [64][v_pad] */
+    const void *next;   /* K of the block that comes next, to be fetched meanwhile; NULL: none */
+    wick_dtype dtype;   /* F32, F16 or BF16 */
 } wick_attn_tile;
 
 typedef struct wick_rowops {

@@ -127,6 +127,9 @@ FORCE_INLINE void attn_as(const wick_attn_tile *t, wick_dtype kind)
     float c[WICK_ATTN_ROWS];
     sum_tile(t->score, WICK_KV_BLOCK, NULL, t->q, t->k_dim, t->k, WICK_KV_BLOCK, 0, t->k_dim, kind, t->v, t->n,
              WICK_KV_BLOCK);
+    for (uint32_t r = 0; t->slope && r < t->n; r++)
+        for (uint32_t j = 0; j < WICK_KV_BLOCK; j++)
+            t->score[(size_t)r * WICK_KV_BLOCK + j] -= t->slope[r] * fabsf(t->at[r] - (float)j);
     for (uint32_t r = 0; r < t->n; r++)
         if (t->lo[r] < t->hi[r])
             c[r] = soften_row(t->score + (size_t)r * WICK_KV_BLOCK, t->lo[r], t->hi[r], t->softcap, t->m + r, t->l + r);

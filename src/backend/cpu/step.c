@@ -137,7 +137,8 @@ static void lay_out(wick_cpu_step *s, const wick_batch *b)
         s->run[s->n_runs++] = (wick_run){s->n, r->n_tokens};
         if (first_out < r->n_tokens) s->out_run[s->n_out_runs++] = (wick_run){s->n_out, r->n_tokens - first_out};
         for (uint32_t k = 0; k < r->n_tokens; k++) {
-            wick_tok t = {r->seq, r->seq->len + k, r->tokens[k]};
+            wick_tok t = {r->seq, r->seq->len + k, r->tokens[k], r->seq->len + r->n_tokens,
+                          r->second && k >= r->second};
             if (k >= first_out) {
                 s->out_tok[s->n_out] = t;
                 s->out_at[s->n_out++] = s->n;

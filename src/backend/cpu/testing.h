@@ -454,7 +454,7 @@ static inline void rig_close(rig *r)
 static inline wick_status rig_step(rig *r, wick_seq *s, const int32_t *tok, uint32_t n, uint32_t out_flags, float *out,
                                    wick_err *err)
 {
-    wick_row row = {s, tok, n, out_flags};
+    wick_row row = {s, tok, n, out_flags, 0};
     wick_batch b = {&row, 1};
     wick_step_out o;
     WICK_TRY(wick_backend_cpu.step_submit(r->m, &b, err));

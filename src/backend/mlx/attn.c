@@ -73,7 +73,8 @@ static uint32_t shortest(const wick_backend_model *m, const wick_group *gr)
 
 static uint32_t window_of(const wick_op_attn *o)
 {
-    return o->window | (o->chunked && o->window ? WICK_MLX_CHUNKED : 0);
+    uint32_t both = o->both ? WICK_MLX_BOTH : 0, width = o->window < WICK_MLX_BOTH ? o->window : WICK_MLX_BOTH - 1;
+    return width | both | (o->chunked && o->window ? WICK_MLX_CHUNKED : 0);
 }
 
 mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, uint32_t *from, const char **mode)
@@ -82,13 +83,14 @@ mlx_array wick_mlx_mask(wick_backend_model *m, uint32_t group, uint32_t window, 
     const wick_group *gr = &s->group[group];
     uint32_t n = gr->n_seqs > 1 ? 1 : gr->n_tokens, least = gr->even ? gr->len : shortest(m, gr);
     mlx_array none = {0};
-    uint32_t width = window & ~WICK_MLX_CHUNKED;
-    *from = width && least + 1 > width ? least + 1 - width : 0;
+    uint32_t width = window & ~(WICK_MLX_CHUNKED | WICK_MLX_BOTH);
+    bool both = window & WICK_MLX_BOTH;
+    *from = both ? 0 : width && least + 1 > width ? least + 1 - width : 0;
     if (window & WICK_MLX_CHUNKED) *from = least / width * width;
     *mode = "";
-    if (n == 1 && gr->even) return none;
+    if (both ? n <= width || !width : n == 1 && gr->even) return none;
     *mode = "causal";
-    if (n > 1 && (!width || gr->len + n <= width)) return none;
+    if (!both && n > 1 && (!width || gr->len + n <= width)) return none;
     *mode = "array";
     for (uint32_t i = 0; i < s->n_masks; i++)
         if (s->mask[i].group == group && s->mask[i].window == window && !s->mask[i].n_query) return s->mask[i].a;
@@ -133,6 +135,18 @@ static mlx_array uneven_attention(wick_backend_model *m, const wick_op_attn *o, 
                              added_mask(m, group, window_of(o), per), none);
 }
 
+/* -slope * |i - j| for the tokens of a group that is one whole sequence: [1][n_head][n][n]. */
+static mlx_array alibi_mask(wick_backend_model *m, const wick_op_attn *o, uint32_t n)
+{
+    wick_graph *g = &m->g;
+    mlx_array at = wick_mx_astype(g, wick_mx_arange(g, 0, (int)n), MLX_FLOAT32);
+    mlx_array i = wick_mx_reshape(g, at, MX_DIMS(1, 1, (int)n, 1)),
+              j = wick_mx_reshape(g, at, MX_DIMS(1, 1, 1, (int)n));
+    mlx_array slope = wick_mx_data(g, o->alibi, MX_DIMS(1, (int)o->n_head, 1, 1), MLX_FLOAT32);
+    mlx_array d = wick_mx_subtract(g, wick_mx_minimum(g, i, j), wick_mx_maximum(g, i, j));
+    return wick_mx_astype(g, wick_mx_multiply(g, d, slope), m->act);
+}
+
 /* q of all rows in the step's layout -> [n][n_head * v_head_dim] */
 static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_array q, mlx_array k, mlx_array v)
 {
@@ -158,6 +172,10 @@ static mlx_array attend(wick_backend_model *m, const wick_mlx_node *nd, mlx_arra
             continue;
         }
         mlx_array mask = wick_mlx_mask(m, i, window_of(o), &from, &mode);
+        if (o->alibi) {
+            mask = alibi_mask(m, o, to);
+            mode = "array";
+        }
         if (o->softcap != 0.0F || multiplies) {
             wick_mlx_scores how = {o->cache,   o->n_head, o->n_kv_head, o->head_dim, o->v_head_dim, o->scale,
                                    o->softcap, from,      to,           mode,        mask,          nd->v[V_SINKS]};

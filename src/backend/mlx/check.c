@@ -55,6 +55,12 @@ static wick_status check_attn(check *c, const wick_op_attn *a)
     if (a->rope && ((uint64_t)a->rope->first_dim + a->rope->n_dims > a->head_dim || a->rope->n_dims % 2))
         return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "rope", "rope of dimensions %u to %u in a head of %u",
                          a->rope->first_dim, a->rope->first_dim + a->rope->n_dims, a->head_dim);
+    if (a->both != c->p->whole || (a->both && a->chunked))
+        return WICK_FAIL(c->err, WICK_E_BAD_PARAMETER, "attention",
+                         "attention in both directions and in one, in one plan");
+    if (a->alibi && (!a->both || a->window || a->softcap != 0.0F || a->sinks))
+        return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, "alibi",
+                         "ALiBi is supported by MLX in encoders without windows only; --backend cpu has it");
     if (a->softcap != 0.0F && a->sinks)
         return WICK_FAIL(c->err, WICK_E_UNSUPPORTED_FORMAT, "softcap",
                          "capped scores with sinks are not supported by MLX");
@@ -181,14 +187,15 @@ static wick_status check_op(check *c, const wick_op *o)
     switch (o->kind) {
     case WICK_OP_EMBED:
         CHECK({o->u.embed.w, c->p->n_vocab, c->p->n_embd, "embedding", false},
-              {o->u.embed.w_pos, 0, c->p->n_embd, "positions", true});
+              {o->u.embed.w_pos, 0, c->p->n_embd, "positions", true},
+              {o->u.embed.w_type, 0, c->p->n_embd, "token types", true});
         return WICK_OK;
     case WICK_OP_ATTN: return check_attn(c, &o->u.attn);
     case WICK_OP_MLA: return check_mla(c, &o->u.mla);
     case WICK_OP_MLP: return check_mlp(c, &o->u.mlp);
     case WICK_OP_MOE: return check_moe(c, &o->u.moe);
     case WICK_OP_PLE: return check_ple(c, &o->u.ple);
-    case WICK_OP_HEAD: CHECK({o->u.head.w, c->p->n_vocab, c->p->n_embd, "head", false}); return WICK_OK;
+    case WICK_OP_HEAD: CHECK({o->u.head.w, c->p->n_vocab, c->p->n_embd, "head", c->p->whole}); return WICK_OK;
     case WICK_OP_NORM:
     case WICK_OP_ADD:
     case WICK_OP_COPY: return WICK_OK;

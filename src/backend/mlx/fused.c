@@ -79,7 +79,7 @@ static bool attn_fits(const wick_mlx_node *n)
     return norms && rope && n->w[W_QKV] && !n->v[V_O].ctx && !n->v[V_SINKS].ctx && !o->kv_shared &&
            o->head_dim == o->v_head_dim && o->head_dim % 8 == 0 && o->head_dim <= MAX_HEAD &&
            o->n_head % o->n_kv_head == 0 && o->softcap == 0.0F && o->clip_qkv == 0.0F && !o->out_gate && !o->chunked &&
-           o->temp_beta == 0.0F;
+           o->temp_beta == 0.0F && !o->both && !o->alibi;
 }
 
 static bool mlp_fits(const wick_mlx_node *n)

@@ -128,7 +128,7 @@ static void test_batches(void **state)
             prefill(&t, s[i], tok[i], starts[i], 300, got);
         }
         for (uint32_t k = 0; k < STEPS; k++) {
-            for (uint32_t i = 0; i < N; i++) r[i] = (wick_row){s[i], tok[i] + starts[i] + k, 1, WICK_OUT_LAST};
+            for (uint32_t i = 0; i < N; i++) r[i] = (wick_row){s[i], tok[i] + starts[i] + k, 1, WICK_OUT_LAST, 0};
             run(&t, r, N, got);
             for (uint32_t i = 0; i < N; i++)
                 assert_near(got + (size_t)i * VOCAB, alone[i][k], VOCAB, limit_of[bits], "batch");
@@ -248,7 +248,7 @@ static void test_halves(void **state)
         assert_memory_equal(buf, again, n);
         prefill(&t, b, other, 3, 3, got);
         for (uint32_t k = 0; k < STEPS; k++) { /* two lengths in one call */
-            wick_row r[2] = {{in, tok + N + k, 1, WICK_OUT_LAST}, {b, other + 3 + k, 1, WICK_OUT_LAST}};
+            wick_row r[2] = {{in, tok + N + k, 1, WICK_OUT_LAST, 0}, {b, other + 3 + k, 1, WICK_OUT_LAST, 0}};
             run(&t, r, 2, got);
             assert_near(got, want + (size_t)(N + k) * VOCAB, VOCAB, types[c].limit, "tokens in 16 bits");
         }
@@ -273,7 +273,7 @@ static void test_failing_memory(void **state)
     tokens_of(tok, 6, 0);
     wick_seq *s = new_seq(&t), *whole = new_seq(&t);
     for (uint64_t n = 1; !passed && n < 400; n++) {
-        wick_row r = {s, tok, 6, WICK_OUT_ALL};
+        wick_row r = {s, tok, 6, WICK_OUT_ALL, 0};
         wick_batch b = {&r, 1};
         wick_alloc_fail_at(n, true);
         passed = be->step_submit(t.m, &b, &err) == WICK_OK;

@@ -46,7 +46,7 @@ typedef struct wick_mlx_lin {
 
 /* Places of matrices (W_) and vectors (V_) in a node, by op. */
 enum { WICK_NODE_W = 8, WICK_NODE_V = 12 };
-enum { W_MAIN, W_POS };                                                        /* EMBED, HEAD */
+enum { W_MAIN, W_POS, W_TYPE };                                                /* EMBED, HEAD */
 enum { W_Q, W_K, W_V, W_O, W_QKV };                                            /* ATTN; W_QKV: the first three as one */
 enum { W_QA = 4, W_KVA, W_KB, W_VB };                                          /* MLA: also W_Q, W_O */
 enum { W_GATE, W_UP, W_DOWN, W_ROUTER, W_S_GATE, W_S_UP, W_S_DOWN, W_SHARED }; /* MLP, MOE; W_GATE alone: both */
@@ -107,6 +107,7 @@ typedef struct wick_mlx_step {
     uint32_t n, n_rows, n_groups;
     uint32_t n_out, n_picks;  /* tokens with an output; the last n_picks of them are picks */
     int32_t *token, *pos;     /* [max_tokens] in the step's order; token -1 - i: pick i of the step before */
+    int32_t *type;            /* [max_tokens] 1: in the second text of a pair */
     const wick_row **row;     /* [n_rows] in the step's order; the batch's, so only while it is submitted */
     wick_seq **seq;           /* the same rows' sequences */
     wick_group *group;        /* [n_groups] */
@@ -291,6 +292,7 @@ typedef struct wick_mlx_scores {
 /* q [rows][n_head][n][head_dim] -> [rows][n_head][n][v_dim] */
 mlx_array wick_mlx_score(wick_backend_model *m, const wick_group *gr, const wick_mlx_scores *o, mlx_array q);
 /* mask.c: positions of the group's queries and keys compared, [n_seqs or 1][1][n][to - from] bool. */
+#define WICK_MLX_BOTH (1U << 30)    /* what lies ahead is seen too */
 #define WICK_MLX_CHUNKED (1U << 31) /* with a window: it is a chunk (wick_op_attn) */
 mlx_array wick_mlx_build_mask(wick_backend_model *m, const wick_group *gr, uint32_t window, uint32_t from, uint32_t to);
 /* attn.c: what a group attends to. `mode` is "" (everything), "causal", or "array" with *mask. */

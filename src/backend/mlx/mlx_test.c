@@ -62,13 +62,13 @@ static void test_batches(void **state)
             for (int i = 0; i < N; i++) {
                 if (i == 1 && k >= 8 && k < 12) continue; /* it pauses */
                 uint32_t at = starts[c / 2][i] + k - (i == 1 && k >= 12 ? 4 : 0);
-                r[n++] = (wick_row){s[i], tok[i] + at, 1, i == 2 && k % 3 ? WICK_OUT_NONE : WICK_OUT_LAST};
+                r[n++] = (wick_row){s[i], tok[i] + at, 1, i == 2 && k % 3 ? WICK_OUT_NONE : WICK_OUT_LAST, 0};
             }
             wick_seq *guest = NULL;
             if (k == 15) { /* a prompt in the middle of the batch */
                 guest = new_seq(&t);
                 r[n] = r[n - 1];
-                r[n++ - 1] = (wick_row){guest, tok[0], starts[c / 2][0], WICK_OUT_LAST};
+                r[n++ - 1] = (wick_row){guest, tok[0], starts[c / 2][0], WICK_OUT_LAST, 0};
             }
             run(&t, r, n, got);
             if (c < 2) assert_ptr_equal(s[0]->bundle, s[2]->bundle); /* of one length: they attend together */
@@ -128,7 +128,7 @@ static void test_picks(void **state)
             len[i] = starts[c][i];
             tokens_of(tok[i], len[i], i);
             s[i] = new_seq(&t);
-            r[i] = (wick_row){s[i], tok[i], len[i], WICK_OUT_PICK};
+            r[i] = (wick_row){s[i], tok[i], len[i], WICK_OUT_PICK, 0};
             who[0][i] = i;
         }
         OK(be->step_submit(t.m, &b, &err));
@@ -140,7 +140,7 @@ static void test_picks(void **state)
                 bool away = i == 2 && k % 6 == 3, back = i == 2 && k % 6 == 4;
                 if (away || back || (i == 1 && k % 3 == 2)) continue;
                 who[then][n] = i;
-                r[n++] = (wick_row){s[i], NULL, 1, WICK_OUT_PICK};
+                r[n++] = (wick_row){s[i], NULL, 1, WICK_OUT_PICK, 0};
             }
             n_who[then] = n;
             b.n_rows = n;
@@ -161,7 +161,7 @@ static void test_picks(void **state)
                 for (uint32_t j = 0; k + 1 < STEPS && j < n_who[then]; j++)
                     tok[who[then][j]][len[who[then][j]]++] = out.pick[j].id;
                 for (uint32_t i = 0; i < N; i++) {
-                    r[i] = (wick_row){s[i], tok[i] + be->kv_len(s[i]), 1, WICK_OUT_PICK};
+                    r[i] = (wick_row){s[i], tok[i] + be->kv_len(s[i]), 1, WICK_OUT_PICK, 0};
                     who[then][i] = i;
                     assert_int_equal(be->kv_len(s[i]), len[i] - 1);
                 }
@@ -186,11 +186,12 @@ static void test_picks_among_others(void **state)
     tokens_of(a, 8, 1);
     tokens_of(c, 8, 2);
     wick_seq *s = new_seq(&t), *u = new_seq(&t), *v = new_seq(&t);
-    expect_error(&t, (wick_row[]){{s, NULL, 1, WICK_OUT_PICK}}, 1, WICK_E_BAD_PARAMETER);
-    wick_row mixed[3] = {{s, a, 3, WICK_OUT_PICK}, {u, c, 2, WICK_OUT_ALL}, {v, a, 1, WICK_OUT_PICK}};
+    expect_error(&t, (wick_row[]){{s, NULL, 1, WICK_OUT_PICK, 0}}, 1, WICK_E_BAD_PARAMETER);
+    wick_row mixed[3] = {{s, a, 3, WICK_OUT_PICK, 0}, {u, c, 2, WICK_OUT_ALL, 0}, {v, a, 1, WICK_OUT_PICK, 0}};
     OK(be->step_submit(t.m, &(wick_batch){mixed, 3}, &err));
-    expect_error(&t, (wick_row[]){{u, NULL, 1, WICK_OUT_PICK}}, 1, WICK_E_BAD_PARAMETER); /* it picked nothing */
-    wick_row next[3] = {{v, NULL, 1, WICK_OUT_LAST}, {u, c + 2, 1, WICK_OUT_LAST}, {s, NULL, 1, WICK_OUT_PICK}};
+    expect_error(&t, (wick_row[]){{u, NULL, 1, WICK_OUT_PICK, 0}}, 1, WICK_E_BAD_PARAMETER); /* it picked nothing */
+    wick_row next[3] = {
+        {v, NULL, 1, WICK_OUT_LAST, 0}, {u, c + 2, 1, WICK_OUT_LAST, 0}, {s, NULL, 1, WICK_OUT_PICK, 0}};
     OK(be->step_submit(t.m, &(wick_batch){next, 3}, &err));
     expect_error(&t, next + 1, 1, WICK_E_INTERNAL); /* a third */
     OK(be->step_wait(t.m, &out, &err));
@@ -211,7 +212,7 @@ static void test_picks_among_others(void **state)
     assert_near(out.data, want, VOCAB, 1e-4, "logits after a pick");
     int32_t longer[4] = {a[0], a[1], a[2], after_s};
     assert_int_equal(out.pick[0].id, ref_pick(&t, longer, 4).id);
-    wick_row again = {s, a + 3, 1, WICK_OUT_LAST};
+    wick_row again = {s, a + 3, 1, WICK_OUT_LAST, 0};
     run(&t, &again, 1, got);
     for (uint32_t i = 0; i < 4; i++) ref_token(&t, a[i], i, want);
     assert_near(got, want, VOCAB, 1e-4, "after taking back what was ahead");
@@ -244,7 +245,7 @@ static void test_fork_and_truncate(void **state)
     be->kv_free(t.m, a); /* the fork lives on */
     OK(be->kv_truncate(t.m, f, 270, &err));
     OK(be->kv_fork(t.m, f, 270, &g, &err));
-    wick_row r[2] = {{f, other + 270, 1, WICK_OUT_LAST}, {g, other + 270, 1, WICK_OUT_LAST}};
+    wick_row r[2] = {{f, other + 270, 1, WICK_OUT_LAST, 0}, {g, other + 270, 1, WICK_OUT_LAST, 0}};
     run(&t, r, 2, got);
     assert_near(got, want_other + 10 * VOCAB, VOCAB, 1e-4, "both forks");
     assert_near(got + VOCAB, want_other + 10 * VOCAB, VOCAB, 1e-4, "both forks");
@@ -275,7 +276,7 @@ static void test_own(void **state)
     prefill(&t, a, tok + 6, 1, 1, got);
     assert_true(a->bundle->own);
     assert_false(f->bundle->own);
-    wick_row r[2] = {{a, tok + 7, 1, WICK_OUT_LAST}, {f, tok + 7, 1, WICK_OUT_LAST}};
+    wick_row r[2] = {{a, tok + 7, 1, WICK_OUT_LAST, 0}, {f, tok + 7, 1, WICK_OUT_LAST, 0}};
     run(&t, r, 2, got);
     assert_ptr_equal(a->bundle, f->bundle);
     assert_true(a->bundle->own);
@@ -332,7 +333,7 @@ static void test_hidden(void **state)
     open_tiny(&t, 0, 0, 0);
     tokens_of(tok, 6, 0);
     wick_seq *s = new_seq(&t);
-    wick_row r = {s, tok, 6, WICK_OUT_HIDDEN};
+    wick_row r = {s, tok, 6, WICK_OUT_HIDDEN, 0};
     assert_int_equal(run(&t, &r, 1, got), 6);
     be->kv_free(t.m, s);
     s = new_seq(&t);
@@ -354,14 +355,16 @@ static void test_wrong_batches(void **state)
     open_tiny(&t, 0, 0, 0);
     wick_seq *s = new_seq(&t), *u = new_seq(&t);
     expect_error(&t, NULL, 0, WICK_E_BAD_PARAMETER);
-    expect_error(&t, (wick_row[]){{s, bad, 2, WICK_OUT_LAST}}, 1, WICK_E_BAD_PARAMETER);
-    expect_error(&t, (wick_row[]){{s, good, 0, WICK_OUT_LAST}}, 1, WICK_E_BAD_PARAMETER);
-    expect_error(&t, (wick_row[]){{s, good, 2, 9}}, 1, WICK_E_BAD_PARAMETER);
-    expect_error(&t, (wick_row[]){{NULL, good, 2, WICK_OUT_LAST}}, 1, WICK_E_BAD_PARAMETER);
-    expect_error(&t, (wick_row[]){{s, good, 1, WICK_OUT_LAST}, {s, good, 1, WICK_OUT_LAST}}, 2, WICK_E_BAD_PARAMETER);
-    expect_error(&t, (wick_row[]){{s, good, 2, WICK_OUT_LAST}, {u, good, 2, WICK_OUT_HIDDEN}}, 2, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, bad, 2, WICK_OUT_LAST, 0}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 0, WICK_OUT_LAST, 0}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 2, 9, 0}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{NULL, good, 2, WICK_OUT_LAST, 0}}, 1, WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 1, WICK_OUT_LAST, 0}, {s, good, 1, WICK_OUT_LAST, 0}}, 2,
+                 WICK_E_BAD_PARAMETER);
+    expect_error(&t, (wick_row[]){{s, good, 2, WICK_OUT_LAST, 0}, {u, good, 2, WICK_OUT_HIDDEN, 0}}, 2,
+                 WICK_E_BAD_PARAMETER);
     assert_int_not_equal(be->step_wait(t.m, &out, &err), WICK_OK);
-    wick_row r = {s, good, 2, WICK_OUT_LAST};
+    wick_row r = {s, good, 2, WICK_OUT_LAST, 0};
     assert_int_equal(run(&t, &r, 1, got), 1);
     ref_token(&t, 1, 0, want);
     ref_token(&t, 2, 1, want);
@@ -393,7 +396,7 @@ static void test_failing_memory(void **state)
     wick_seq *s = new_seq(&t);
     passed = false;
     for (uint64_t n = 1; !passed && n < 200; n++) {
-        wick_row r = {s, tok, 3, WICK_OUT_LAST};
+        wick_row r = {s, tok, 3, WICK_OUT_LAST, 0};
         wick_batch b = {&r, 1};
         wick_alloc_fail_at(n, true);
         wick_status st = be->step_submit(t.m, &b, &err);
@@ -421,8 +424,9 @@ static void test_limit(void **state)
     tokens_of(tok, 600, 0);
     wick_seq *a = new_seq(&t), *b = new_seq(&t);
     prefill(&t, a, tok, 200, 200, got);
-    expect_error(&t, (wick_row[]){{a, tok + 200, 400, WICK_OUT_LAST}}, 1, WICK_E_OUT_OF_MEMORY);
-    expect_error(&t, (wick_row[]){{a, tok, 1, WICK_OUT_LAST}, {b, tok, 600, WICK_OUT_LAST}}, 2, WICK_E_OUT_OF_MEMORY);
+    expect_error(&t, (wick_row[]){{a, tok + 200, 400, WICK_OUT_LAST, 0}}, 1, WICK_E_OUT_OF_MEMORY);
+    expect_error(&t, (wick_row[]){{a, tok, 1, WICK_OUT_LAST, 0}, {b, tok, 600, WICK_OUT_LAST, 0}}, 2,
+                 WICK_E_OUT_OF_MEMORY);
     assert_int_equal(be->kv_len(a), 200);
     for (uint32_t i = 0; i < 205; i++) ref_token(&t, tok[i], i, want + (size_t)i * VOCAB);
     prefill(&t, a, tok + 200, 5, 5, got);
@@ -445,12 +449,12 @@ static void test_scores_in_memory(void **state)
     tokens_of(tok, 700, 0);
     t.m->room_bytes = (uint64_t)2 * HEADS * 500 * 500 * sizeof(float);
     wick_seq *a = new_seq(&t);
-    expect_error(&t, (wick_row[]){{a, tok, 520, WICK_OUT_LAST}}, 1, WICK_E_OUT_OF_MEMORY);
+    expect_error(&t, (wick_row[]){{a, tok, 520, WICK_OUT_LAST, 0}}, 1, WICK_E_OUT_OF_MEMORY);
     assert_non_null(strstr(err.message, "attention"));
     assert_int_equal(be->kv_len(a), 0);
     prefill(&t, a, tok, 490, 490, got);
     wick_seq *b = new_seq(&t);
-    expect_error(&t, (wick_row[]){{a, tok + 490, 200, WICK_OUT_LAST}, {b, tok, 400, WICK_OUT_LAST}}, 2,
+    expect_error(&t, (wick_row[]){{a, tok + 490, 200, WICK_OUT_LAST, 0}, {b, tok, 400, WICK_OUT_LAST, 0}}, 2,
                  WICK_E_OUT_OF_MEMORY);
     be->kv_free(t.m, b);
     for (uint32_t i = 0; i < 500; i++) ref_token(&t, tok[i], i, want + (size_t)i * VOCAB);

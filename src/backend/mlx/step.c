@@ -24,6 +24,7 @@ wick_status wick_mlx_step_init(wick_backend_model *m, wick_err *err)
     uint64_t n = m->max_tokens;
     s->token = wick_alloc_zero(n, sizeof *s->token);
     s->pos = wick_alloc_zero(n, sizeof *s->pos);
+    s->type = wick_alloc_zero(n, sizeof *s->type);
     s->out_at = wick_alloc_zero(n, sizeof *s->out_at);
     s->row = wick_alloc_zero(n, sizeof *s->row);
     s->seq = wick_alloc_zero(n, sizeof *s->seq);
@@ -33,8 +34,8 @@ wick_status wick_mlx_step_init(wick_backend_model *m, wick_err *err)
     m->pick = wick_alloc_zero(n, sizeof *m->pick);
     s->mask_cap = 64;
     s->mask = wick_alloc_zero(s->mask_cap, sizeof *s->mask);
-    if (!s->token || !s->pos || !s->out_at || !s->row || !s->seq || !s->rank || !s->pick_of || !s->group || !m->pick ||
-        !s->mask)
+    if (!s->token || !s->pos || !s->type || !s->out_at || !s->row || !s->seq || !s->rank || !s->pick_of || !s->group ||
+        !m->pick || !s->mask)
         return wick_err_oom(err, "tables of a step", n * sizeof *s->group, 0);
     for (int i = 0; i < 2; i++) WICK_TRY(flight_init(&m->flight[i], n, err));
     return WICK_OK;
@@ -52,6 +53,7 @@ void wick_mlx_step_release(wick_backend_model *m)
     wick_mlx_step *s = &m->step;
     wick_free(s->token);
     wick_free(s->pos);
+    wick_free(s->type);
     wick_free(s->out_at);
     wick_free(s->row);
     wick_free(s->seq);
@@ -143,6 +145,8 @@ static wick_status make_groups(wick_backend_model *m, const wick_batch *b, wick_
 {
     wick_mlx_step *s = &m->step;
     bool tap = m->ctx->opts.tap != NULL;
+    const wick_weight *types = m->plan->op[0].u.embed.w_type;
+    const bool typed = types && types->n_out > 1;
     s->n = s->n_groups = s->n_unknown = 0;
     s->n_rows = b->n_rows;
     for (uint32_t i = 0; i < b->n_rows; i++) s->row[i] = &b->row[i];
@@ -169,6 +173,7 @@ static wick_status make_groups(wick_backend_model *m, const wick_batch *b, wick_
                 const wick_row *at = s->row[k];
                 s->token[s->n] = at->tokens ? at->tokens[t] : -1 - (int32_t)at->seq->pick_at;
                 s->n_unknown += !at->tokens;
+                s->type[s->n] = typed && at->second && t >= at->second;
                 s->pos[s->n++] = (int32_t)(s->row[k]->seq->len + t);
             }
         }
@@ -248,6 +253,10 @@ static mlx_array run_embed(wick_backend_model *m, const wick_mlx_node *n)
     m->step.ids = input_ids(m);
     mlx_array x = wick_mlx_rows(m, n->w[W_MAIN], m->step.ids, m->step.n);
     if (o->scale != 1.0F) x = wick_mx_multiply(g, x, wick_mx_scalar(g, o->scale, m->act));
+    if (n->w[W_TYPE]) {
+        mlx_array type = wick_mx_data(g, m->step.type, MX_DIMS((int)m->step.n), MLX_INT32);
+        x = wick_mx_add(g, x, wick_mlx_rows(m, n->w[W_TYPE], type, m->step.n));
+    }
     if (!n->w[W_POS]) return x;
     mlx_array at = m->step.positions;
     if (o->pos_offset)

@@ -303,7 +303,7 @@ static inline wick_seq *new_seq(tiny *t)
 static inline void prefill(tiny *t, wick_seq *s, const int32_t *tok, uint32_t n, uint32_t chunk, float *out)
 {
     for (uint32_t i = 0; i < n; i += chunk) {
-        wick_row r = {s, tok + i, n - i < chunk ? n - i : chunk, WICK_OUT_ALL};
+        wick_row r = {s, tok + i, n - i < chunk ? n - i : chunk, WICK_OUT_ALL, 0};
         out += (size_t)VOCAB * run(t, &r, 1, out);
     }
 }

@@ -215,6 +215,7 @@ static wick_status load_node(wick_loader *ld, wick_mlx_node *n, wick_err *err)
     case WICK_OP_EMBED:
         MATRIX(W_MAIN, op->u.embed.w);
         MATRIX(W_POS, op->u.embed.w_pos);
+        MATRIX(W_TYPE, op->u.embed.w_type);
         break;
     case WICK_OP_NORM:
         VECTOR(V_W, op->u.norm.w, embd);
@@ -226,7 +227,7 @@ static wick_status load_node(wick_loader *ld, wick_mlx_node *n, wick_err *err)
     case WICK_OP_MOE: return load_moe(ld, n, err);
     case WICK_OP_HEAD:
         MATRIX(W_MAIN, op->u.head.w);
-        VECTOR(V_B, op->u.head.b, (int)op->u.head.w->n_out);
+        VECTOR(V_B, op->u.head.b, (int)ld->m->plan->n_vocab);
         break;
     case WICK_OP_PLE:
         MATRIX(W_PLE_TABLE, op->u.ple.embed);

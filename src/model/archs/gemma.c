@@ -1,5 +1,6 @@
 /* model/archs/gemma.c - gemma 1 to 3 (text): norms around each branch since 2, scaled embeddings, tied heads. */
 #include <math.h>
+#include <string.h>
 #include "base/dtype.h"
 #include "model/arch.h"
 
@@ -94,6 +95,8 @@ static wick_status configure_gemma3(wick_config *c, wick_err *err)
         set_default(&c->n_ctx, 32768);
         if (wrapped) wrapper_vocab(c, 262208);
     }
+    if (c->from_gguf && strcmp(c->model_type, "gemma-embedding") == 0) c->both = true;
+    if (c->both) c->window = c->window / 2 + 1; /* it counts both sides */
     if (c->rope_local_theta == 0) c->rope_local_theta = 10000;
     c->embed_scale = wick_bf16_to_f32(wick_f32_to_bf16(sqrtf((float)c->n_embd))); /* rounded so in the reference */
     return query_scale(c, 256, 62, err);
@@ -102,7 +105,7 @@ static wick_status configure_gemma3(wick_config *c, wick_err *err)
 const wick_arch wick_arch_gemma3 = {
     .name = "gemma3",
     .hf = {"gemma3_text", "gemma3"},
-    .gguf = {"gemma3"},
+    .gguf = {"gemma3", "gemma-embedding"},
     .block = wick_block_sandwich,
     .norm = WICK_NORM_RMS,
     .norm_plus_one = true,

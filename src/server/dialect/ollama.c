@@ -3,11 +3,11 @@
  * Streams are the default and are JSON, one object a line; the last one has done: true and the times in nanoseconds.
  * Arguments of calls are objects, so a call goes out when it is whole. Sampling stands in the object "options". */
 #include "server/dialect/ollama.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include "base/json.h"
+#include "engine/embed.h"
 #include "server/dialect/llamacpp.h"
 #include "server/prompt.h"
 #include "server/turn.h"
@@ -354,15 +354,20 @@ bool wick_route_ollama_generate(wick_exchange *x)
 /* --- embed -------------------------------------------------------------------------------------------------------- */
 static void embed_token(wick_choice *c, const wick_event *ev)
 {
-    double sum = 0;
     if (ev->kind != WICK_EVENT_LOGITS) return;
-    for (uint32_t i = 0; i < ev->width; i++) sum += (double)ev->data[i] * (double)ev->data[i];
-    const double scale = sum > 0 ? 1 / sqrt(sum) : 1;
-    for (uint32_t i = 0; i < ev->width; i++) {
+    float *v = wick_alloc(ev->width * sizeof *v);
+    if (!v) {
+        c->text.failed = true;
+        return;
+    }
+    memcpy(v, ev->data, ev->width * sizeof *v);
+    const uint32_t n = wick_embed_finish(v, ev->width, c->g->p.dimensions, true);
+    for (uint32_t i = 0; i < n; i++) {
         wick_buf_putc(&c->text, i ? ',' : '[');
-        wick_json_write_float(&c->text, (double)(float)((double)ev->data[i] * scale));
+        wick_json_write_float(&c->text, (double)v[i]);
     }
     wick_buf_putc(&c->text, ']');
+    wick_free(v);
 }
 
 static void embed_answer(wick_gen *g)
@@ -396,13 +401,15 @@ static wick_status embed_count(wick_params *p, const wick_server_limits *l, uint
 
 static wick_status embed_prepare(wick_gen *g, wick_err *err)
 {
+    const wick_embed_how how = {.truncate = !g->p.refuse_long};
     for (uint32_t i = 0; i < g->n_prompt; i++) {
         wick_gen_prompt *q = &g->prompt[i];
-        WICK_TRY(wick_prompt_item(g->model->engine, g->p.input, i, "input", &q->ids, &q->n, &q->text, &q->n_text, err));
-        if (q->n_text == 0) return BAD("input", "input: an empty string has no embedding");
+        const json_t *v = json_is_array(g->p.input) ? json_array_get(g->p.input, i) : g->p.input;
+        const wick_str text = {json_string_value(v), json_string_length(v)};
+        if (text.n == 0) return BAD("input", "input: an empty string has no embedding");
+        WICK_TRY(wick_embed_encode(g->model->engine, text, &how, &q->ids, &q->n, err));
     }
     g->base.kind = WICK_REQ_EMBED;
-    g->base.pooling = WICK_POOL_MEAN;
     return WICK_OK;
 }
 
@@ -415,6 +422,13 @@ static const wick_gen_format embed_format = {.params = WICK_P_OLLAMA_EMBED,
 bool wick_route_ollama_embed(wick_exchange *x)
 {
     return wick_gen_route(x, &embed_format);
+}
+
+static wick_status read_truncate(wick_param_reading *r, const wick_param *q, const json_t *v)
+{
+    if (!json_is_boolean(v)) return wick_param_expected(r, q->name, "true or false", v);
+    r->p->refuse_long = json_is_false(v);
+    return WICK_OK;
 }
 
 /* --- parameters --------------------------------------------------------------------------------------------------- */
@@ -462,11 +476,12 @@ static const wick_param rows[] = {
     {"format", CHAT | TEXT, SHARED(format), "\"json\", or a JSON Schema that the answer fulfils"},
     {"images", TEXT, FN(images), "only an empty list"},
     {"keep_alive", CHAT | TEXT | EMBED, NOOP(WICK_PT_NUM | WICK_PT_STR), "models stay as the server's settings say"},
-    {"truncate", CHAT | TEXT | EMBED, NOOP(WICK_PT_BOOL), "what does not fit is refused"},
+    {"truncate", CHAT | TEXT, NOOP(WICK_PT_BOOL), "what does not fit is refused"},
+    {"truncate", EMBED, WICK_PK_FN, 0, 0, 0, 0, read_truncate, "false: a text that is too long is refused, not cut"},
     {"shift", CHAT | TEXT, NOOP(WICK_PT_BOOL), "a full context ends the answer"},
     {"context", TEXT, REFUSED, "use /api/chat for conversations"},
     {"template", TEXT, REFUSED, "the model's own template is used"},
-    {"dimensions", EMBED, REFUSED, "vectors have the model's width"},
+    {"dimensions", EMBED, WICK_PK_U32, AT(dimensions), 0, 1, 1 << 20, NULL, "so many values at the front"},
     {"num_predict", OPTION, SHARED(max_tokens), "an upper bound; -1: none"},
     {"num_ctx", OPTION, NOOP(WICK_PT_INT), "the context is the server's"},
     {"num_batch", OPTION, NOOP(WICK_PT_INT), "set at the start of the server"},

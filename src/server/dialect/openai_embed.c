@@ -1,31 +1,30 @@
 /* server/dialect/openai_embed.c - /v1/embeddings: pooled hidden states of any loaded model, as numbers or base64. */
-#include <math.h>
 #include <nettle/base64.h>
 #include <string.h>
+#include "engine/embed.h"
 #include "server/dialect/llamacpp.h"
 #include "server/prompt.h"
 
-static void write_floats(const float *v, uint32_t n, double scale, wick_buf *b)
+static void write_floats(const float *v, uint32_t n, wick_buf *b)
 {
     wick_buf_putc(b, '[');
     for (uint32_t i = 0; i < n; i++) {
         if (i) wick_buf_putc(b, ',');
-        wick_json_write_float(b, (double)(float)((double)v[i] * scale));
+        wick_json_write_float(b, (double)v[i]);
     }
     wick_buf_putc(b, ']');
 }
 
 /* Little-endian float32, as OpenAI's clients expect. */
-static void write_base64(const float *v, uint32_t n, double scale, wick_buf *b)
+static void write_base64(const float *v, uint32_t n, wick_buf *b)
 {
     struct base64_encode_ctx c;
     char text[16];
     base64_encode_init(&c);
     wick_buf_putc(b, '"');
     for (uint32_t i = 0; i < n; i++) {
-        const float f = (float)((double)v[i] * scale);
         uint32_t u;
-        memcpy(&u, &f, sizeof u);
+        memcpy(&u, &v[i], sizeof u);
         const uint8_t bytes[4] = {(uint8_t)u, (uint8_t)(u >> 8), (uint8_t)(u >> 16), (uint8_t)(u >> 24)};
         wick_buf_add(b, text, base64_encode_update(&c, text, sizeof bytes, bytes));
     }
@@ -36,11 +35,16 @@ static void write_base64(const float *v, uint32_t n, double scale, wick_buf *b)
 static void embed_token(wick_choice *c, const wick_event *ev)
 {
     const wick_params *p = &c->g->p;
-    double sum = 0, scale = 1;
     if (ev->kind != WICK_EVENT_LOGITS) return;
-    for (uint32_t i = 0; i < ev->width; i++) sum += (double)ev->data[i] * (double)ev->data[i];
-    if (p->normalize && sum > 0) scale = 1 / sqrt(sum);
-    (p->base64 ? write_base64 : write_floats)(ev->data, ev->width, scale, &c->text);
+    float *v = wick_alloc(ev->width * sizeof *v);
+    if (!v) {
+        c->text.failed = true;
+        return;
+    }
+    memcpy(v, ev->data, ev->width * sizeof *v);
+    const uint32_t n = wick_embed_finish(v, ev->width, p->dimensions, p->normalize);
+    (p->base64 ? write_base64 : write_floats)(v, n, &c->text);
+    wick_free(v);
 }
 
 /* llama.cpp's own form: a list, with a list of vectors for each input. */
@@ -82,14 +86,20 @@ static wick_status embed_count(wick_params *p, const wick_server_limits *l, uint
     return wick_llama_prompt_count(p->input, "input", l->prompts, n, err);
 }
 
+/* Texts as the model's files want them; lists of ids as they are. */
 static wick_status embed_prepare(wick_gen *g, wick_err *err)
 {
+    const wick_embed_how how = {.name = g->p.prompt_name, .truncate = g->p.truncate};
     for (uint32_t i = 0; i < g->n_prompt; i++) {
         wick_gen_prompt *q = &g->prompt[i];
         const json_t *v = wick_llama_prompt_at(g->p.input, i);
         if (json_is_string(v) && json_string_length(v) == 0)
             return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "input", "input: an empty string has no embedding");
-        WICK_TRY(wick_llama_prompt_item(g->model->engine, v, "input", 0, &q->ids, &q->n, err));
+        if (json_is_string(v))
+            WICK_TRY(wick_embed_encode(g->model->engine, (wick_str){json_string_value(v), json_string_length(v)}, &how,
+                                       &q->ids, &q->n, err));
+        else
+            WICK_TRY(wick_llama_prompt_item(g->model->engine, v, "input", 0, &q->ids, &q->n, err));
     }
     g->base.kind = WICK_REQ_EMBED;
     g->base.pooling = g->p.pooling;
