@@ -264,3 +264,18 @@ wick_status wick_json_arr(const json_t *o, const char *key, const json_t **out, 
     *out = v;
     return WICK_OK;
 }
+
+json_t *wick_json_text(const char *p, size_t n)
+{
+    json_t *v = json_stringn(p ? p : "", n);
+    if (v) return v;
+    wick_buf b = WICK_BUF_INIT;
+    for (size_t i = 0; p && i < n;) {
+        uint32_t cp;
+        i += wick_utf8_next(p + i, n - i, &cp);
+        wick_buf_utf8(&b, cp == 0xFFFFFFFF ? 0xFFFD : cp);
+    }
+    v = b.failed ? NULL : json_stringn(b.data ? b.data : "", b.n);
+    wick_buf_release(&b);
+    return v ? v : json_string("");
+}

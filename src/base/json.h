@@ -31,3 +31,5 @@ wick_status wick_json_obj(const json_t *o, const char *key, const json_t **out, 
 wick_status wick_json_arr(const json_t *o, const char *key, const json_t **out, const char *where,
                           wick_err *err) WICK_MUST_CHECK;
 const char *wick_json_type_name(const json_t *v); /* "an object", "a string", ... */
+/* A JSON string of bytes that may not be UTF-8: what is invalid becomes U+FFFD. An empty one where memory is short. */
+json_t *wick_json_text(const char *p, size_t n);

@@ -27,6 +27,11 @@ struct wick_answer {
     bool one_call, keep;
     bool quiet;   /* the prefill is read */
     bool dropped; /* the call that comes is not wanted */
+    bool is_own_call;
+    bool gap; /* a text came before, in another request: a blank line goes between */
+    bool (*is_own)(void *ctx, const char *name);
+    void *own_ctx;
+    uint32_t n_own;
     wick_answer_end how;
     uint32_t n_calls, n_reasoning_tokens;
     wick_buf store, pieces; /* what this feed gave: bytes, and struct piece */
@@ -34,7 +39,7 @@ struct wick_answer {
     wick_delta delta;
     wick_buf pending; /* the end of the prefill that may still be the beginning of a tag: not to come out as text */
     wick_buf text, reasoning; /* kept */
-    wick_buf kept;            /* struct kept_call */
+    wick_buf kept, own;       /* struct kept_call */
 };
 
 /* --- pieces ------------------------------------------------------------------------------------------------------- */
@@ -87,13 +92,43 @@ static void plain(void *user, bool reasoning, const char *s, size_t n)
             a->pending.n = 0;
         }
     }
+    if (a->gap && !reasoning && n > 0) {
+        a->gap = false;
+        put_text(a, WICK_DELTA_TEXT, 0, "\n\n", 2);
+        if (a->keep) wick_buf_add(&a->text, "\n\n", 2);
+    }
     put_text(a, reasoning ? WICK_DELTA_REASONING : WICK_DELTA_TEXT, 0, s, n);
     if (a->keep) wick_buf_add(reasoning ? &a->reasoning : &a->text, s, n);
 }
 
-static kept_call *kept_at(const wick_answer *a, uint32_t i)
+static kept_call *kept_at(const wick_buf *list, uint32_t i)
 {
-    return (kept_call *)(void *)(a->kept.data + i * sizeof(kept_call));
+    return (kept_call *)(void *)(list->data + i * sizeof(kept_call));
+}
+
+static uint32_t n_kept(const wick_buf *list)
+{
+    return (uint32_t)(list->n / sizeof(kept_call));
+}
+
+static void forget_calls(wick_buf *list)
+{
+    for (uint32_t i = 0; i < n_kept(list); i++) {
+        wick_free(kept_at(list, i)->id);
+        wick_free(kept_at(list, i)->name);
+        wick_buf_release(&kept_at(list, i)->arguments);
+    }
+    wick_buf_release(list);
+}
+
+static wick_status keep_call(wick_buf *list, const char *id, const char *name, wick_err *err)
+{
+    kept_call k = {.id = wick_strdup(id), .name = wick_strdup(name)};
+    if (k.id && k.name) wick_buf_add(list, &k, sizeof k);
+    if (k.id && k.name && !list->failed) return WICK_OK;
+    wick_free(k.id);
+    wick_free(k.name);
+    return wick_err_oom(err, "tool calls", 0, 0);
 }
 
 /* nine letters and digits: some templates take no other id when the call comes back. */
@@ -112,21 +147,18 @@ static wick_status call_begins(void *user, const char *id, const char *name, wic
     char made[ID_CHARS + 1];
     wick_reasoning_interrupt(&a->think);
     a->pending.n = 0;
-    a->dropped = a->one_call && a->n_calls > 0;
+    a->dropped = a->one_call && a->n_calls + a->n_own > 0;
+    a->is_own_call = !a->dropped && a->is_own && a->is_own(a->own_ctx, name);
     if (a->dropped) return WICK_OK;
     if (!id || !*id) {
         make_id(made);
         id = made;
     }
-    if (a->keep) {
-        kept_call k = {.id = wick_strdup(id), .name = wick_strdup(name)};
-        if (k.id && k.name) wick_buf_add(&a->kept, &k, sizeof k);
-        if (!k.id || !k.name || a->kept.failed) {
-            wick_free(k.id);
-            wick_free(k.name);
-            return wick_err_oom(err, "tool calls", 0, 0);
-        }
+    if (a->is_own_call) {
+        a->n_own++;
+        return keep_call(&a->own, id, name, err);
     }
+    if (a->keep) WICK_TRY(keep_call(&a->kept, id, name, err));
     piece p = {.kind = WICK_DELTA_CALL, .call = a->n_calls++};
     p.text = store(a, "", 0);
     p.id = store(a, id, strlen(id));
@@ -139,14 +171,18 @@ static void call_arguments(void *user, const char *s, size_t n)
 {
     wick_answer *a = user;
     if (a->dropped) return;
+    if (a->is_own_call) {
+        wick_buf_add(&kept_at(&a->own, a->n_own - 1)->arguments, s, n);
+        return;
+    }
     put_text(a, WICK_DELTA_ARGUMENTS, a->n_calls - 1, s, n);
-    if (a->keep) wick_buf_add(&kept_at(a, a->n_calls - 1)->arguments, s, n);
+    if (a->keep) wick_buf_add(&kept_at(&a->kept, a->n_calls - 1)->arguments, s, n);
 }
 
 static void call_ends(void *user)
 {
     wick_answer *a = user;
-    if (a->dropped) return;
+    if (a->dropped || a->is_own_call) return;
     const piece p = {.kind = WICK_DELTA_CALL_END, .call = a->n_calls - 1, .text = store(a, "", 0)};
     wick_buf_add(&a->pieces, &p, sizeof p);
 }
@@ -154,7 +190,8 @@ static void call_ends(void *user)
 static wick_status check(wick_answer *a, wick_err *err)
 {
     bool bad = a->store.failed || a->pieces.failed || a->text.failed || a->reasoning.failed || a->pending.failed;
-    if (a->keep && a->n_calls > 0) bad = bad || kept_at(a, a->n_calls - 1)->arguments.failed;
+    if (a->keep && a->n_calls > 0) bad = bad || kept_at(&a->kept, a->n_calls - 1)->arguments.failed;
+    if (a->n_own > 0) bad = bad || kept_at(&a->own, a->n_own - 1)->arguments.failed;
     return bad ? wick_err_oom(err, "the answer", 0, 0) : WICK_OK;
 }
 
@@ -171,7 +208,7 @@ static wick_toolcall_place place(void *user)
 {
     const wick_answer *a = user;
     if (a->think.state == WICK_REASONING_IN) return WICK_PLACE_REASONING;
-    return a->n_calls == 0 && wick_reasoning_at_start(&a->think) ? WICK_PLACE_START : WICK_PLACE_TEXT;
+    return a->n_calls + a->n_own == 0 && wick_reasoning_at_start(&a->think) ? WICK_PLACE_START : WICK_PLACE_TEXT;
 }
 
 static wick_status read_text(wick_answer *a, const char *text, size_t n, wick_err *err)
@@ -198,6 +235,16 @@ static wick_status read_prefill(wick_answer *a, const char *text, size_t n, wick
     return check(a, err);
 }
 
+static wick_status begin(wick_answer *a, const wick_answer_opts *o, wick_err *err)
+{
+    a->is_own = o->is_own;
+    a->own_ctx = o->own_ctx;
+    wick_reasoning_begin(&a->think, o->raw_reasoning ? NULL : o->format.think, o->inside_reasoning);
+    if (!o->format.calls || !o->tools || o->ignore_calls) return WICK_OK;
+    const wick_toolcall_sink sink = {a, place, outside, call_begins, call_arguments, call_ends};
+    return wick_toolcall_parser_new(&a->calls, o->format.calls, o->tools, NULL, &sink, err);
+}
+
 wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_err *err)
 {
     wick_status st = WICK_OK;
@@ -207,11 +254,7 @@ wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_e
     a->keep = o->keep;
     a->think.out = plain;
     a->think.user = a;
-    wick_reasoning_begin(&a->think, o->raw_reasoning ? NULL : o->format.think, o->inside_reasoning);
-    if (o->format.calls && o->tools && !o->ignore_calls) {
-        const wick_toolcall_sink sink = {a, place, outside, call_begins, call_arguments, call_ends};
-        st = wick_toolcall_parser_new(&a->calls, o->format.calls, o->tools, NULL, &sink, err);
-    }
+    st = begin(a, o, err);
     if (st == WICK_OK && o->n_prefill > 0) st = read_prefill(a, o->prefill, o->n_prefill, err);
     if (st == WICK_OK)
         *out = a;
@@ -223,19 +266,27 @@ wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_e
 void wick_answer_free(wick_answer *a)
 {
     if (!a) return;
-    for (uint32_t i = 0; i < a->kept.n / sizeof(kept_call); i++) {
-        wick_free(kept_at(a, i)->id);
-        wick_free(kept_at(a, i)->name);
-        wick_buf_release(&kept_at(a, i)->arguments);
-    }
+    forget_calls(&a->kept);
+    forget_calls(&a->own);
     wick_toolcall_parser_free(a->calls);
     wick_buf_release(&a->store);
     wick_buf_release(&a->pieces);
     wick_buf_release(&a->pending);
     wick_buf_release(&a->text);
     wick_buf_release(&a->reasoning);
-    wick_buf_release(&a->kept);
     wick_free(a);
+}
+
+wick_status wick_answer_go_on(wick_answer *a, const wick_answer_opts *o, wick_err *err)
+{
+    wick_toolcall_parser_free(a->calls);
+    a->calls = NULL;
+    forget_calls(&a->own);
+    a->n_own = 0;
+    a->how = WICK_END_NONE;
+    a->pending.n = 0;
+    a->gap = a->text.n > 0 && a->text.data[a->text.n - 1] != '\n';
+    return begin(a, o, err);
 }
 
 /* Forgets the pieces that were given out. */
@@ -255,8 +306,8 @@ wick_status wick_answer_feed(wick_answer *a, const char *text, size_t n, wick_er
 static wick_answer_end end_of(const wick_answer *a, wick_finish how)
 {
     switch (how) {
-    case WICK_FINISH_EOS: return a->n_calls > 0 ? WICK_END_CALLS : WICK_END_TURN;
-    case WICK_FINISH_STOP: return a->n_calls > 0 ? WICK_END_CALLS : WICK_END_STOP_STRING;
+    case WICK_FINISH_EOS: return a->n_calls + a->n_own > 0 ? WICK_END_CALLS : WICK_END_TURN;
+    case WICK_FINISH_STOP: return a->n_calls + a->n_own > 0 ? WICK_END_CALLS : WICK_END_STOP_STRING;
     case WICK_FINISH_LENGTH: return WICK_END_LENGTH;
     case WICK_FINISH_CANCELLED: return WICK_END_CANCELLED;
     case WICK_FINISH_NONE:
@@ -348,19 +399,24 @@ const char *wick_answer_reasoning(const wick_answer *a, size_t *n)
     return whole(&a->reasoning, n);
 }
 
-wick_call wick_answer_call(const wick_answer *a, uint32_t i)
+static wick_call call_at(const wick_buf *list, uint32_t i)
 {
-    const kept_call *k = kept_at(a, i);
+    const kept_call *k = kept_at(list, i);
     wick_call c = {.id = k->id, .name = k->name};
     c.arguments = whole(&k->arguments, &c.n_arguments);
     return c;
 }
 
-json_t *wick_answer_calls_json(const wick_answer *a)
+wick_call wick_answer_call(const wick_answer *a, uint32_t i)
+{
+    return call_at(&a->kept, i);
+}
+
+static json_t *calls_json(const wick_buf *calls)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; list && i < a->kept.n / sizeof(kept_call); i++) {
-        const wick_call c = wick_answer_call(a, i);
+    for (uint32_t i = 0; list && i < n_kept(calls); i++) {
+        const wick_call c = call_at(calls, i);
         json_t *one = json_pack("{s:s, s:s, s:{s:s, s:s%}}", "id", c.id, "type", "function", "function", "name", c.name,
                                 "arguments", c.arguments, c.n_arguments);
         if (one && json_array_append_new(list, one) == 0) continue;
@@ -368,4 +424,24 @@ json_t *wick_answer_calls_json(const wick_answer *a)
         list = NULL;
     }
     return list;
+}
+
+json_t *wick_answer_calls_json(const wick_answer *a)
+{
+    return calls_json(&a->kept);
+}
+
+json_t *wick_answer_own_json(const wick_answer *a)
+{
+    return calls_json(&a->own);
+}
+
+uint32_t wick_answer_n_own(const wick_answer *a)
+{
+    return a->n_own;
+}
+
+void wick_answer_cut_own(wick_answer *a)
+{
+    if (a->how == WICK_END_CALLS && a->n_calls == 0) a->how = WICK_END_LENGTH;
 }

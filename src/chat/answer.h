@@ -39,7 +39,7 @@ typedef enum wick_answer_end {
     WICK_END_TURN,        /* the model ended its turn */
     WICK_END_STOP_STRING, /* a stop string of the request */
     WICK_END_LENGTH,
-    WICK_END_CALLS, /* ended by itself, with at least one call */
+    WICK_END_CALLS, /* ended by itself, with at least one call, own ones included */
     WICK_END_CANCELLED,
     WICK_END_ERROR
 } wick_answer_end;
@@ -60,6 +60,10 @@ typedef struct wick_answer_opts {
     bool one_call;           /* parallel_tool_calls false: calls after the first are dropped */
     bool raw_reasoning;      /* reasoning is not split off: it is text, with its tags */
     bool keep;               /* the whole answer is kept, for wick_answer_text and the like */
+    /* Calls of tools that the caller runs itself (tools.h): they do not come out, and are kept apart for
+     * wick_answer_own_json. NULL: there are none. */
+    bool (*is_own)(void *ctx, const char *name);
+    void *own_ctx;
     /* From chat/prompt: what the answer starts inside of. */
     bool inside_reasoning;
     /* Text of this very answer that the prompt ends with (a continued message). It is read as if the model had written
@@ -71,6 +75,11 @@ typedef struct wick_answer_opts {
 /* prefill is read here and need not live on. Errors: WICK_E_OUT_OF_MEMORY. */
 wick_status wick_answer_new(wick_answer **out, const wick_answer_opts *o, wick_err *err) WICK_MUST_CHECK;
 void wick_answer_free(wick_answer *a); /* NULL is fine */
+
+/* After the end: the answer goes on with another request, whose prompt has the results of the calls. What came so far
+ * is kept, but own calls are forgotten; a blank line comes between the texts. format, tools, is_own and
+ * inside_reasoning of `o` count. */
+wick_status wick_answer_go_on(wick_answer *a, const wick_answer_opts *o, wick_err *err) WICK_MUST_CHECK;
 
 /* A TOKEN or DONE event of the request, with its text; counts tokens; others are ignored. After an error (out of
  * memory) the answer may only be freed. */
@@ -99,6 +108,13 @@ typedef struct wick_call {
     size_t n_arguments;
 } wick_call;
 wick_call wick_answer_call(const wick_answer *a, uint32_t i); /* i < wick_answer_n_calls */
+/* The own calls since the last wick_answer_go_on, in the same form: a new array, empty without any. NULL: out of
+ * memory. */
+json_t *wick_answer_own_json(const wick_answer *a);
+uint32_t wick_answer_n_own(const wick_answer *a);
+/* After the end: own calls will not be run, so the answer is one that was cut (WICK_END_LENGTH), unless it has others
+ * too. */
+void wick_answer_cut_own(wick_answer *a);
 /* OpenAI's `tool_calls`: [{"id", "type": "function", "function": {"name", "arguments"}}]. NULL: out of memory. */
 json_t *wick_answer_calls_json(const wick_answer *a);
 

@@ -147,6 +147,48 @@ static void test_whole(void **state)
     wick_answer_free(a);
 }
 
+static bool is_g(void *ctx, const char *name)
+{
+    (void)ctx;
+    return strcmp(name, "g") == 0;
+}
+
+/* Calls that the caller runs itself do not come out; the answer goes on after them. */
+static void test_own_calls(void **state)
+{
+    (void)state;
+    static const char first[] = "One.<tool_call>{\"name\":\"g\",\"arguments\":{\"x\":1}}</tool_call>"
+                                "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>",
+                      second[] = "<think>so</think>Two.";
+    wick_answer *a;
+    wick_answer_opts o = options("hermes", "think");
+    o.is_own = is_g;
+    assert_int_equal(wick_answer_new(&a, &o, NULL), WICK_OK);
+    assert_int_equal(wick_answer_feed(a, first, sizeof first - 1, NULL), WICK_OK);
+    assert_int_equal(wick_answer_finish(a, WICK_FINISH_EOS, NULL), WICK_OK);
+    for (const wick_delta *d; (d = wick_answer_next(a));) {
+        if (d->kind == WICK_DELTA_CALL) assert_string_equal(d->name, "f");
+        if (d->kind == WICK_DELTA_CALL) assert_int_equal(d->call, 0);
+    }
+    assert_int_equal(wick_answer_n_calls(a), 1);
+    assert_int_equal(wick_answer_n_own(a), 1);
+    json_t *own = wick_answer_own_json(a);
+    const json_t *f = json_object_get(json_array_get(own, 0), "function");
+    assert_string_equal(json_string_value(json_object_get(f, "name")), "g");
+    assert_string_equal(json_string_value(json_object_get(f, "arguments")), "{\"x\":1}");
+    json_decref(own);
+    wick_answer_cut_own(a);
+    assert_int_equal(wick_answer_how(a), WICK_END_CALLS); /* there is one of the client's */
+    assert_int_equal(wick_answer_go_on(a, &o, NULL), WICK_OK);
+    assert_int_equal(wick_answer_how(a), WICK_END_NONE);
+    assert_int_equal(wick_answer_n_own(a), 0);
+    assert_int_equal(wick_answer_feed(a, second, sizeof second - 1, NULL), WICK_OK);
+    assert_int_equal(wick_answer_finish(a, WICK_FINISH_EOS, NULL), WICK_OK);
+    assert_string_equal(wick_answer_text(a, NULL), "One.\n\nTwo.");
+    assert_string_equal(wick_answer_reasoning(a, NULL), "so");
+    wick_answer_free(a);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -169,10 +211,8 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deltas),
-        cmocka_unit_test(test_begins_inside),
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_deltas),    cmocka_unit_test(test_begins_inside), cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_own_calls), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, load_tools, drop_tools);
 }

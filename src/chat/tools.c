@@ -121,20 +121,24 @@ wick_status wick_toolset_add(wick_toolset *t, const wick_tool_def *def, wick_err
     return WICK_OK;
 }
 
+wick_status wick_toolset_borrow_one(wick_toolset *t, const wick_toolset *from, size_t i, wick_err *err)
+{
+    const tool *f = &from->tool[i];
+    if (find(t, f->name)) return WICK_OK;
+    WICK_TRY(make_room(t, err));
+    tool one = {.def = f->def, .borrowed = true, .schema = json_incref(f->schema), .name = wick_strdup(f->name)};
+    one.description = f->description ? wick_strdup(f->description) : NULL;
+    if (!one.name || (f->description && !one.description)) {
+        release_tool(&one);
+        return wick_err_oom(err, "tools", 0, 0);
+    }
+    t->tool[t->n++] = one;
+    return WICK_OK;
+}
+
 wick_status wick_toolset_borrow(wick_toolset *t, const wick_toolset *from, wick_err *err)
 {
-    for (size_t i = 0; i < from->n; i++) {
-        const tool *f = &from->tool[i];
-        if (find(t, f->name)) continue;
-        WICK_TRY(make_room(t, err));
-        tool one = {.def = f->def, .borrowed = true, .schema = json_incref(f->schema), .name = wick_strdup(f->name)};
-        one.description = f->description ? wick_strdup(f->description) : NULL;
-        if (!one.name || (f->description && !one.description)) {
-            release_tool(&one);
-            return wick_err_oom(err, "tools", 0, 0);
-        }
-        t->tool[t->n++] = one;
-    }
+    for (size_t i = 0; i < from->n; i++) WICK_TRY(wick_toolset_borrow_one(t, from, i, err));
     return WICK_OK;
 }
 
@@ -326,37 +330,22 @@ static void tell(const wick_tool_loop *l, wick_tool_event_kind kind, const call 
     l->event(l->ctx, &e);
 }
 
-/* Results that are no UTF-8 are shown with what can be shown. */
-static json_t *result_text(const wick_buf *b)
-{
-    json_t *v = json_stringn(b->data ? b->data : "", b->n);
-    wick_buf clean = WICK_BUF_INIT;
-    if (v) return v;
-    for (size_t i = 0; i < b->n;) {
-        uint32_t cp;
-        i += wick_utf8_next(b->data + i, b->n - i, &cp);
-        wick_buf_utf8(&clean, cp == 0xFFFFFFFF ? 0xFFFD : cp);
-    }
-    v = json_stringn(clean.data ? clean.data : "", clean.n);
-    wick_buf_release(&clean);
-    return v;
-}
-
 static wick_status append_result(json_t *messages, const call *c, wick_err *err)
 {
     json_t *m = json_pack("{s:s, s:s, s:s, s:o}", "role", "tool", "tool_call_id", c->id, "name", c->name, "content",
-                          result_text(&c->result));
+                          wick_json_text(c->result.data, c->result.n));
     return json_array_append_new(messages, m) == 0 ? WICK_OK : wick_err_oom(err, "tool result", 0, 0);
 }
 
-static wick_status run_calls(wick_tool_loop *l, const json_t *list, json_t *messages, wick_err *err)
+wick_status wick_tool_loop_round(wick_tool_loop *l, const json_t *list, json_t *messages, wick_err *err)
 {
-    const size_t n = json_array_size(list);
+    const size_t n = json_array_size(list), n_before = l->n_calls;
     wick_lock lock;
     wick_cond cond;
     wick_status st = WICK_OK;
     call *calls = wick_alloc_zero(n, sizeof *calls);
     if (!calls) return wick_err_oom(err, "tool calls", n * sizeof *calls, 0);
+    l->n_rounds++;
     wick_lock_init(&lock);
     wick_cond_init(&cond);
     for (size_t i = 0; i < n; i++) {
@@ -365,6 +354,7 @@ static wick_status run_calls(wick_tool_loop *l, const json_t *list, json_t *mess
         c->cond = &cond;
         prepare(l, json_array_get(list, i), c);
         if (i >= CALLS_MAX) say_failure(c, "too many calls in one answer");
+        if (l->max_calls && n_before + i >= l->max_calls) say_failure(c, "the limit of calls is reached");
         tell(l, WICK_TOOL_EVENT_CALL, c);
         ask_approval(l, c);
         if (l->side_by_side) {
@@ -389,9 +379,14 @@ static wick_status run_calls(wick_tool_loop *l, const json_t *list, json_t *mess
     return st;
 }
 
+bool wick_tool_loop_over(wick_tool_loop *l)
+{
+    l->limited = l->n_rounds >= (l->max_rounds ? l->max_rounds : ROUNDS);
+    return l->limited;
+}
+
 wick_status wick_tool_loop_run(wick_tool_loop *l, json_t *messages, wick_err *err)
 {
-    const uint32_t max = l->max_rounds ? l->max_rounds : ROUNDS;
     l->n_rounds = l->n_calls = 0;
     l->limited = false;
     for (;;) {
@@ -400,12 +395,7 @@ wick_status wick_tool_loop_run(wick_tool_loop *l, json_t *messages, wick_err *er
         WICK_TRY(l->turn(l->ctx, messages, &answer, err));
         const json_t *calls = json_object_get(answer, "tool_calls");
         if (json_array_append_new(messages, answer) != 0) return wick_err_oom(err, "the answer", 0, 0);
-        if (json_array_size(calls) == 0) return WICK_OK;
-        if (l->n_rounds == max) {
-            l->limited = true;
-            return WICK_OK;
-        }
-        l->n_rounds++;
-        WICK_TRY(run_calls(l, calls, messages, err));
+        if (json_array_size(calls) == 0 || wick_tool_loop_over(l)) return WICK_OK;
+        WICK_TRY(wick_tool_loop_round(l, calls, messages, err));
     }
 }

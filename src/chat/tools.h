@@ -45,6 +45,8 @@ void wick_toolset_free(wick_toolset *t);
 wick_status wick_toolset_add(wick_toolset *t, const wick_tool_def *def, wick_err *err) WICK_MUST_CHECK;
 /* All of `from` that `t` has no tool of the same name for; they go on belonging to `from`, which must outlive t. */
 wick_status wick_toolset_borrow(wick_toolset *t, const wick_toolset *from, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_toolset_borrow_one(wick_toolset *t, const wick_toolset *from, size_t i,
+                                    wick_err *err) WICK_MUST_CHECK; /* the i-th of them */
 size_t wick_toolset_n(const wick_toolset *t);
 /* The i-th tool as it was added, but for its schema, which wick_toolset_schema gives as text: the caller's, to be freed
  * with free(); NULL: out of memory. i < wick_toolset_n. */
@@ -76,6 +78,7 @@ typedef struct wick_tool_loop {
     uint32_t max_rounds;       /* turns whose calls are run; 0: 8 */
     uint32_t timeout_ms;       /* of one call; 0: 60 s */
     uint32_t max_result_bytes; /* of one result, the rest is cut off; 0: 256 KiB */
+    uint32_t max_calls;        /* of all rounds; those beyond it are not run. 0: no limit */
     bool side_by_side;         /* the calls of one turn run at once */
     bool approve_all;
     /* out */
@@ -86,6 +89,13 @@ typedef struct wick_tool_loop {
 /* Runs the loop. `messages` grows by every answer and result, so that the last one is the answer. Errors are those of
  * turn, and WICK_E_CANCELLED. */
 wick_status wick_tool_loop_run(wick_tool_loop *l, json_t *messages, wick_err *err) WICK_MUST_CHECK;
+
+/* One round alone, for callers whose turns are no function: runs these calls (OpenAI's tool_calls) and appends their
+ * results to `messages`. `turn` is not used. n_rounds and n_calls begin at 0. */
+wick_status wick_tool_loop_round(wick_tool_loop *l, const json_t *calls, json_t *messages,
+                                 wick_err *err) WICK_MUST_CHECK;
+/* Are the rounds over? Sets `limited` if they are. */
+bool wick_tool_loop_over(wick_tool_loop *l);
 
 /* Does the value fit the schema? Checked are type, required, properties, additionalProperties: false, items, enum,
  * const, minimum, maximum, lengths and counts, anyOf, oneOf, allOf and $ref inside the schema; other keywords are not

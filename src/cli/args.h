@@ -63,7 +63,8 @@ typedef struct wick_args {
     const char *host, *config, *model, *api_key_file, *tls_cert, *tls_key, *mlx_device, *url, *out_file, *id, *scopes;
     uint32_t port, max_queue, drain_timeout, rpm, tpm, concurrent;
     uint32_t mcp_port;
-    bool mcp, seen_mcp_port;
+    bool mcp, seen_mcp_port, enable_tools, yes;
+    const char *tool_file, *mcp_file;
     bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, strict_model, force;
     wick_str_list allow_host, cors_origin;
     /* wick sh */

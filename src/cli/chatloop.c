@@ -16,6 +16,7 @@
 #endif
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/ask.h"
 #include "cli/session.h"

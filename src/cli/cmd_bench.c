@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "cli/commands.h"

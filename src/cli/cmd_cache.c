@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include "backend/pack_cache.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "engine/kv_store.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/ask.h"
 #include "cli/chatloop.h"

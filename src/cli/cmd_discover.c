@@ -1,5 +1,6 @@
 /* cli/cmd_discover.c - `wick discover`: the models that are on this disk. */
 #include <stdio.h>
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/session.h"

@@ -8,6 +8,7 @@
 #include "backend/pack_cache.h"
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "cli/commands.h"

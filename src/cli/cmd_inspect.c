@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "cli/commands.h"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/session.h"

@@ -1,6 +1,7 @@
 /* cli/cmd_ps.c - `wick ps`, `stop`: the models of the server that runs on this machine (or at --url). */
 #include <stdio.h>
 #include <string.h>
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/client.h"
 #include "cli/commands.h"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "cli/commands.h"

@@ -16,6 +16,7 @@
 #include "cli/hubs.h"
 #include "cli/session.h"
 #include "cli/term.h"
+#include "cli/toolfile.h"
 #include "server/server.h"
 
 static volatile sig_atomic_t n_signals;
@@ -192,10 +193,37 @@ static void print_mcp(const wick_server_config *c, uint16_t port)
     printf("wick: MCP on %s/mcp\n", url);
 }
 
+/* The tools that the server runs itself: those of server.yaml, of --tools, and with --enable-tools alone the harmless
+ * ones. */
+static wick_status open_tools(wick_toolfiles *f, wick_server_config *c, const wick_args *a, wick_err *err)
+{
+    wick_toolbox *box = NULL;
+    if (a->enable_tools) c->tools_by_default = true;
+    if (json_object_size(c->tool_file) > 0) {
+        char *folder = wick_strndup(a->config, (size_t)(wick_path_base(a->config) - a->config));
+        const wick_status st =
+            wick_toolfile_open_json(&box, c->tool_file, folder && *folder ? folder : NULL, true, err);
+        wick_free(folder);
+        WICK_TRY(st);
+        WICK_TRY(wick_toolfiles_add(f, box, err));
+    }
+    if (a->tool_file) {
+        WICK_TRY(wick_toolfile_open(&box, a->tool_file, true, err));
+        WICK_TRY(wick_toolfiles_add(f, box, err));
+    }
+    if (a->enable_tools && !f->tools) {
+        WICK_TRY(wick_toolfile_open(&box, "{\"builtin\": {\"calculate\": true, \"time\": true}}", true, err));
+        WICK_TRY(wick_toolfiles_add(f, box, err));
+    }
+    c->tools = f->tools;
+    return WICK_OK;
+}
+
 static wick_status run_serve(const wick_args *a, wick_err *err)
 {
     wick_server_config c;
     wick_server *s = NULL;
+    wick_toolfiles tools = {0};
     struct sigaction act = {.sa_handler = on_signal};
     const double t0 = wick_time_ms();
     wick_server_config_init(&c);
@@ -204,6 +232,8 @@ static wick_status run_serve(const wick_args *a, wick_err *err)
     if (st != WICK_OK) goto done;
     c.engine_defaults.progress.fn = NULL;
     for (uint32_t i = 0; i < c.n_model; i++) c.model[i].engine.progress.fn = NULL;
+    signal(SIGPIPE, SIG_IGN); /* of programs that are tools */
+    WICK_TRY_GOTO(open_tools(&tools, &c, a, err));
     n_signals = 0;
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
@@ -213,12 +243,14 @@ static wick_status run_serve(const wick_args *a, wick_err *err)
     base_url(&c, wick_server_port(s), url, sizeof url);
     printf("wick: serving %s on %s/v1 after %.0f ms\n", c.n_model == 1 ? c.model[0].id : "models", url,
            wick_time_ms() - t0);
+    if (c.tools) printf("wick: %zu tools%s\n", wick_toolset_n(c.tools), c.tools_by_default ? ", for every chat" : "");
     if (c.mcp) print_mcp(&c, wick_server_port(s));
     if (c.mcp_own_port) print_mcp(&c, wick_server_mcp_port(s));
     fflush(stdout);
     run_until_signal(s, &c);
 done:
     wick_server_free(s);
+    wick_toolfiles_close(&tools);
     wick_log_set(NULL, NULL, WICK_LOG_WARN);
     wick_server_config_release(&c);
     return st;
@@ -251,6 +283,10 @@ static const wick_opt server_opts[] = {
     {"allow-host", 0, WICK_OPT_LIST, "NAME", "one more name that the Host header may have; may be repeated",
      AT(allow_host), 0, 0, NULL, NULL, 0},
     {"cors-origin", 0, WICK_OPT_LIST, "ORIGIN", "web pages of this origin may call; may be repeated", AT(cors_origin),
+     0, 0, NULL, NULL, 0},
+    {"tools", 0, WICK_OPT_STR, "FILE", "tools that the server runs for chats that ask for them; see docs/MCP.md",
+     AT(tool_file), 0, 0, NULL, NULL, 0},
+    {"enable-tools", 0, WICK_OPT_FLAG, NULL, "... for all chats; without a file: calculate and time", AT(enable_tools),
      0, 0, NULL, NULL, 0},
     {"mcp", 0, WICK_OPT_FLAG, NULL, "offer the models over the Model Context Protocol too, at /mcp", AT(mcp), 0, 0,
      NULL, NULL, 0},

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/json.h"
 #include "engine/constrain.h"
 #include "base/alloc.h"
 #include "base/file.h"
@@ -461,21 +462,6 @@ wick_status wick_print_json(json_t *v, wick_err *err)
     if (r != 0) return WICK_FAIL(err, WICK_E_IO, "standard output", "standard output: write failed");
     fputc('\n', stdout);
     return WICK_OK;
-}
-
-json_t *wick_json_text(const char *p, size_t n)
-{
-    json_t *v = json_stringn(p ? p : "", n);
-    if (v) return v;
-    wick_buf b = WICK_BUF_INIT;
-    for (size_t i = 0; p && i < n;) {
-        uint32_t cp;
-        i += wick_utf8_next(p + i, n - i, &cp);
-        wick_buf_utf8(&b, cp == 0xFFFFFFFF ? 0xFFFD : cp);
-    }
-    v = b.failed ? NULL : json_stringn(b.data ? b.data : "", b.n);
-    wick_buf_release(&b);
-    return v ? v : json_string("");
 }
 
 json_t *wick_json_float(float x)

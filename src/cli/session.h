@@ -48,7 +48,5 @@ wick_status wick_parse_ids(const char *s, const char *option, int32_t **ids, siz
 wick_status wick_read_stdin(char **text, size_t *n, wick_err *err) WICK_MUST_CHECK;
 /* Prints one line of JSON and frees it. */
 wick_status wick_print_json(json_t *v, wick_err *err) WICK_MUST_CHECK;
-/* A JSON string of bytes that may not be UTF-8: what is invalid becomes U+FFFD. */
-json_t *wick_json_text(const char *p, size_t n);
 /* A JSON number as short as it reads back the same float. */
 json_t *wick_json_float(float x);

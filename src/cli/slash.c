@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cli/ask.h"
 #include "cli/session.h"

@@ -6,6 +6,7 @@
 #include "base/json_memory.h"
 #include "base/sys.h"
 #include "server/dialect/dialect.h"
+#include "server/rounds.h"
 #include "server/turn.h"
 
 enum { WINDOW = 32 /* requests of one exchange in the engine at once */, HIGH_WATER = 128 * 1024 };
@@ -35,6 +36,7 @@ static wick_gen *gen_new(wick_exchange *x, wick_entry *model, const wick_gen_for
 
 static void gen_free(wick_gen *g)
 {
+    wick_rounds_free(g->rounds);
     if (g->format->release) g->format->release(g);
     for (uint32_t i = 0; i < g->n; i++) {
         wick_choice *c = &g->choice[i];
@@ -62,16 +64,17 @@ static void notify(void *ctx)
     wick_x_wake(ctx);
 }
 
-/* The next choice to the engine. WICK_E_LIMIT with subject "queue" where it is full. */
-static wick_status submit_next(wick_gen *g, wick_err *err)
+/* A choice's request to the engine. WICK_E_LIMIT with subject "queue" where it is full. */
+static wick_status submit(wick_choice *c, wick_err *err)
 {
-    wick_choice *c = &g->choice[g->n_next];
+    wick_gen *g = c->g;
     wick_request_opts o = g->base;
     wick_request *r;
     o.prompt = g->prompt[c->prompt].ids;
     o.n_prompt = (uint32_t)g->prompt[c->prompt].n;
     o.second = g->prompt[c->prompt].second;
     if (o.sampling.has_seed) o.sampling.seed += c->index % g->per_prompt;
+    if (o.max_tokens > c->usage.n_gen) o.max_tokens -= c->usage.n_gen; /* of its requests before */
     WICK_TRY(wick_request_new(&r, g->model->engine, &o, err));
     wick_request_notify(r, notify, g->x);
     wick_status st = wick_request_submit(r, err);
@@ -84,9 +87,15 @@ static wick_status submit_next(wick_gen *g, wick_err *err)
     c->t_submit = wick_time_ms();
     if (g->cancelled) wick_request_cancel(r);
     wick_lock_drop(&g->lock);
+    atomic_fetch_add(&g->model->metrics->requests, 1);
+    return WICK_OK;
+}
+
+static wick_status submit_next(wick_gen *g, wick_err *err)
+{
+    WICK_TRY(submit(&g->choice[g->n_next], err));
     g->n_next++;
     g->n_live++;
-    atomic_fetch_add(&g->model->metrics->requests, 1);
     return WICK_OK;
 }
 
@@ -123,6 +132,7 @@ void wick_gen_cancel(wick_gen *g)
         g->cancelled = true;
         for (uint32_t i = 0; i < g->n; i++)
             if (g->choice[i].req) wick_request_cancel(g->choice[i].req);
+        if (g->rounds) wick_rounds_cancel(g->rounds);
     }
     wick_lock_drop(&g->lock);
 }
@@ -143,10 +153,29 @@ static void count_end(wick_choice *c)
     c->g->x->n_tokens += c->usage.n_prompt + c->usage.n_gen;
 }
 
-static void on_done(wick_choice *c, const wick_event *ev)
+static void add_usage(wick_usage *u, const wick_usage *before)
+{
+    u->n_prompt += before->n_prompt;
+    u->n_cached += before->n_cached;
+    u->n_gen += before->n_gen;
+    u->queue_ms += before->queue_ms;
+    u->prefill_ms += before->prefill_ms;
+    u->decode_ms += before->decode_ms;
+    if (before->n_gen > 0) u->first_token_ms = before->first_token_ms;
+}
+
+static void end_choice(wick_choice *c, const wick_event *ev)
 {
     wick_gen *g = c->g;
     c->done = true;
+    g->n_live--;
+    g->n_done++;
+    if (!g->failed && g->format->end) g->format->end(c, ev);
+}
+
+static void on_done(wick_choice *c, const wick_event *ev)
+{
+    wick_gen *g = c->g;
     /* The engine may have been ahead of what stopped the choice: neither its end nor its last text count then. */
     wick_event own = *ev;
     if (c->stopped && ev->finish != WICK_FINISH_ERROR) {
@@ -154,23 +183,63 @@ static void on_done(wick_choice *c, const wick_event *ev)
         own.text = "";
         own.n_text = 0;
     }
+    const wick_usage before = c->usage;
     c->finish = own.finish;
     c->stop_string = ev->stop_string;
     c->usage = ev->usage;
     /* The engine may have been some steps ahead when it was stopped here: what nobody read is not counted. */
     if (c->stopped && c->usage.n_gen > c->n_taken) c->usage.n_gen = c->n_taken;
-    g->n_live--;
-    g->n_done++;
     count_end(c);
+    add_usage(&c->usage, &before);
     if (c->finish == WICK_FINISH_ERROR) {
         wick_gen_fail(g, &ev->error);
     } else if (c->finish == WICK_FINISH_CANCELLED) {
         wick_err err = {0};
         (void)wick_err_set(&err, WICK_E_CANCELLED, NULL, "the request was cancelled: the server is stopping");
         wick_gen_fail(g, &err);
-    } else if (!g->failed && g->format->end) {
-        g->format->end(c, &own);
+    } else if (g->rounds && !g->failed && wick_turn_waits(c, &own)) {
+        wick_lock_take(&g->lock);
+        wick_request_free(c->req);
+        c->req = NULL;
+        wick_lock_drop(&g->lock);
+        c->waiting = true;
+        return;
     }
+    end_choice(c, &own);
+}
+
+/* The next request of an answer whose tools have run. *more false: it has ended. */
+static wick_status go_on(wick_choice *c, bool *more, wick_err *err)
+{
+    wick_gen *g = c->g;
+    int32_t *ids = NULL;
+    size_t n = 0;
+    WICK_TRY(wick_rounds_next(g->rounds, &ids, &n, &g->answer, err));
+    *more = ids != NULL;
+    if (!ids) return WICK_OK;
+    wick_free(g->prompt[c->prompt].ids);
+    g->prompt[c->prompt].ids = ids;
+    g->prompt[c->prompt].n = n;
+    if (g->cancelled) return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "the request was cancelled");
+    WICK_TRY(wick_answer_go_on(c->answer, &g->answer, err));
+    c->fed = c->stopped = false;
+    c->n_taken = 0;
+    return submit(c, err);
+}
+
+/* False: its tools still run. */
+static bool resume(wick_choice *c)
+{
+    wick_gen *g = c->g;
+    wick_err err = {0};
+    bool more = false;
+    if (!wick_rounds_ready(g->rounds)) return false;
+    c->waiting = false;
+    if (!g->failed && g->p.stream && g->format->tools) g->format->tools(c, wick_rounds_new_calls(g->rounds));
+    if (go_on(c, &more, &err) != WICK_OK) wick_gen_fail(g, &err);
+    const wick_event end = {.kind = WICK_EVENT_DONE, .finish = c->finish, .text = ""};
+    if (g->failed || !more) end_choice(c, &end);
+    return true;
 }
 
 void wick_choice_stop(wick_choice *c)
@@ -232,7 +301,8 @@ static bool pump_choice(wick_choice *c)
 {
     wick_gen *g = c->g;
     const wick_event *ev;
-    while (!c->done && (ev = wick_request_next(c->req, 0)) != NULL) {
+    if (c->waiting && !resume(c)) return false;
+    while (!c->done && !c->waiting && (ev = wick_request_next(c->req, 0)) != NULL) {
         if (!c->begun && !g->failed && ev->kind != WICK_EVENT_PREFILL &&
             !(ev->kind == WICK_EVENT_DONE && ev->finish >= WICK_FINISH_CANCELLED)) {
             c->begun = true;

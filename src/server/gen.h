@@ -10,11 +10,15 @@
 #include "engine/constrain.h"
 #include "server/params.h"
 
+typedef struct wick_rounds wick_rounds; /* server/rounds.h */
+
 typedef struct wick_choice {
     wick_gen *g;
     wick_request *req;
     uint32_t index, prompt;
     bool begun, done;
+    bool waiting; /* for the server's tools: there is no request */
+    bool fed;     /* the answer has had its end */
     bool stopped; /* ended here, on purpose: the engine says that it was cancelled */
     wick_finish finish;
     const char *stop_string; /* the one that ended it, or NULL */
@@ -60,6 +64,7 @@ typedef struct wick_gen_format {
     void (*end)(wick_choice *c, const wick_event *ev);
     void (*open)(wick_choice *c);                       /* conversations: the answer begins */
     void (*delta)(wick_choice *c, const wick_delta *d); /* conversations: a piece of it */
+    void (*tools)(wick_choice *c, const json_t *calls); /* a stream: the server has run these calls (rounds.h) */
     void (*usage)(wick_gen *g);                         /* all choices of a stream have ended well */
     void (*answer)(wick_gen *g);                        /* the same, where the answer is no stream: writes it */
     void (*release)(wick_gen *g);                       /* on a worker, before g is freed */
@@ -81,6 +86,7 @@ struct wick_gen {
     atomic_bool want_comment;
     double t_comment;
     int64_t created;
+    wick_rounds *rounds;          /* NULL: the server has no tools for it */
     wick_engine_grammar *grammar; /* of base.constraint, or NULL */
     wick_answer_opts answer;      /* what every choice's answer is read with */
     wick_buf prompt_text;         /* kept where the client wants to see it */

@@ -16,7 +16,10 @@ enum { MAX_STORE = 16 << 20 };
 static const struct {
     const char *name;
     unsigned scope;
-} scope_names[] = {{"infer", WICK_SCOPE_INFER}, {"metrics", WICK_SCOPE_METRICS}, {"admin", WICK_SCOPE_ADMIN}};
+} scope_names[] = {{"infer", WICK_SCOPE_INFER},
+                   {"metrics", WICK_SCOPE_METRICS},
+                   {"admin", WICK_SCOPE_ADMIN},
+                   {"tools", WICK_SCOPE_TOOLS}};
 enum { N_SCOPES = sizeof scope_names / sizeof *scope_names };
 
 static int hex(char c)
@@ -45,7 +48,7 @@ wick_status wick_key_scopes_parse(const json_t *list, unsigned *scopes, wick_err
     }
     if (!got || (size_t)__builtin_popcount(got) != json_array_size(list))
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "scopes",
-                         "scopes: must be a list of \"infer\", \"metrics\", \"admin\", each once");
+                         "scopes: must be a list of \"infer\", \"metrics\", \"admin\", \"tools\", each once");
     *scopes = got;
     return WICK_OK;
 }

@@ -56,7 +56,9 @@ typedef struct wick_params {
     uint64_t user; /* hash of user, safety_identifier, prompt_cache_key; 0: none */
     /* messages */
     const json_t *messages, *tools, *documents, *template_vars;
-    bool has_grammar; /* the answer's form: its text is owned, its name that of the parameter */
+    const json_t *own_tools; /* of the server: true, false, a list of names, or NULL */
+    uint32_t max_tool_calls; /* that the server runs; 0: no limit */
+    bool has_grammar;        /* the answer's form: its text is owned, its name that of the parameter */
     wick_grammar_kind grammar_kind;
     char *grammar_text;
     size_t n_grammar;
@@ -187,6 +189,7 @@ wick_status wick_read_format(wick_param_reading *r, const wick_param *q, const j
 wick_status wick_read_messages(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_tools(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_tool_choice(wick_param_reading *r, const wick_param *q, const json_t *v);
+wick_status wick_read_own_tools(wick_param_reading *r, const wick_param *q, const json_t *v);
 /* "auto", "none", "required"; one function; allowed_tools. Members may stand in an object named as the type, or not. */
 wick_status wick_read_parallel(wick_param_reading *r, const wick_param *q, const json_t *v);
 wick_status wick_read_user(wick_param_reading *r, const wick_param *q, const json_t *v);

@@ -285,6 +285,14 @@ wick_status wick_read_messages(wick_param_reading *r, const wick_param *q, const
     return WICK_OK;
 }
 
+wick_status wick_read_own_tools(wick_param_reading *r, const wick_param *q, const json_t *v)
+{
+    if (!json_is_boolean(v) && !json_is_array(v))
+        return wick_param_expected(r, q->name, "true, false or a list of names", v);
+    r->p->own_tools = v;
+    return WICK_OK;
+}
+
 wick_status wick_read_tier(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     static const char *const tiers[] = {"auto", "default", "flex", "scale", "priority", "standard_only"};

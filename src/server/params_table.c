@@ -72,6 +72,8 @@ static const wick_param rows[] = {
     {"tools", WICK_P_MESSAGES, FN(tools), "functions the model may call; `strict` is accepted"},
     {"tool_choice", WICK_P_CHAT, FN(tool_choice), "\"auto\", \"none\", \"required\", a function, or allowed_tools"},
     {"parallel_tool_calls", CHAT_R, FN(parallel), "false: one call a turn"},
+    {"wick_tools", CHAT_R | WICK_P_ANTHROPIC | WICK_P_OLLAMA_CHAT, FN(own_tools),
+     "tools that the server runs itself: true, false, or a list of their names; docs/SERVER.md"},
     {"chat_template_kwargs", WICK_P_MESSAGES, WICK_PK_OBJECT, AT(template_vars), 0, 0, 0, NULL,
      "variables of the template; what it does not use is ignored"},
     {"documents", WICK_P_MESSAGES, WICK_PK_ARRAY, AT(documents), 0, 0, 0, NULL, "for templates that use them"},

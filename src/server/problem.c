@@ -26,9 +26,14 @@ unsigned wick_problem_status(const wick_err *err, const char **code)
 {
     *code = NULL;
     switch (err->kind) {
+    case WICK_E_REFUSED:
+        if (strcmp(err->subject, "scope") == 0) {
+            *code = "scope";
+            return 403;
+        }
+        return 400;
     case WICK_E_BAD_PARAMETER:
-    case WICK_E_TEMPLATE:
-    case WICK_E_REFUSED: return 400;
+    case WICK_E_TEMPLATE: return 400;
     case WICK_E_MODEL_NOT_FOUND: *code = "model_not_found"; return 404;
     case WICK_E_LIMIT:
         if (strcmp(err->subject, "queue") == 0) {

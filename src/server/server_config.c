@@ -31,6 +31,7 @@ void wick_server_config_release(wick_server_config *c)
     wick_free(c->model);
     wick_free(c->key);
     json_decref(c->defaults);
+    json_decref(c->tool_file);
     wick_arena_release(&c->arena);
 }
 

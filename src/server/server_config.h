@@ -15,7 +15,13 @@ typedef struct wick_server_limits {
 } wick_server_limits;
 void wick_server_limits_init(wick_server_limits *l);
 
-enum wick_scope { WICK_SCOPE_INFER = 1, WICK_SCOPE_METRICS = 2, WICK_SCOPE_ADMIN = 4, WICK_SCOPE_ALL = 7 };
+enum wick_scope {
+    WICK_SCOPE_INFER = 1,
+    WICK_SCOPE_METRICS = 2,
+    WICK_SCOPE_ADMIN = 4,
+    WICK_SCOPE_TOOLS = 8, /* the server's own tools may run for its requests */
+    WICK_SCOPE_ALL = 15
+};
 
 typedef struct wick_key_config {
     const char *name;
@@ -55,9 +61,14 @@ typedef struct wick_server_config {
     bool mcp;          /* /mcp on the port of everything else */
     bool mcp_own_port; /* /mcp, and nothing else, on mcp_port (0: any free one) */
     uint16_t mcp_port;
-    bool no_key_needed;          /* listen beyond loopback without a key */
-    uint64_t memory_limit_bytes; /* of all models together; 0: the machine's */
-    uint64_t idle_unload_s;      /* models not used for so long are unloaded; 0: never */
+    json_t *tool_file;                /* server.yaml's `tools` as toolbox/toolbox.h reads it: owned, or NULL */
+    const struct wick_toolset *tools; /* that the server runs: borrowed, or NULL */
+    bool tools_by_default;            /* for requests that say nothing of them */
+    bool tools_side_by_side;
+    uint32_t tool_rounds, tool_seconds; /* 0: those of chat/tools.h */
+    bool no_key_needed;                 /* listen beyond loopback without a key */
+    uint64_t memory_limit_bytes;        /* of all models together; 0: the machine's */
+    uint64_t idle_unload_s;             /* models not used for so long are unloaded; 0: never */
     wick_server_limits limits;
     json_t *defaults;                 /* parameters of requests that do not say them: an object, owned, or NULL */
     wick_engine_opts engine_defaults; /* of models that say nothing else */

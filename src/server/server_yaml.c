@@ -444,7 +444,7 @@ static wick_status read_model(const place *p, const json_t *root, const char *pa
 static wick_status read_key_scopes(const place *p, const char *path, const json_t *v, void *base)
 {
     if (wick_key_scopes_parse(v, &((wick_key_config *)base)->scopes, NULL) == WICK_OK) return WICK_OK;
-    return BAD(p, path, "must be a list of infer, metrics, admin, each once");
+    return BAD(p, path, "must be a list of infer, metrics, admin, tools, each once");
 }
 
 static wick_status read_sha256(const place *p, const char *path, const json_t *v, void *base)
@@ -562,9 +562,32 @@ static wick_status read_defaults(const place *p, const json_t *v)
     return p->c->defaults ? WICK_OK : wick_err_oom(p->err, "defaults", 0, 0);
 }
 
+/* What toolbox/toolbox.h reads stays a tree; whoever starts the server opens it. */
+static wick_status read_tools(const place *p, const json_t *v)
+{
+    static const field fields[] = {{"by_default", F_BOOL, C(tools_by_default), 0, 0, NULL, NULL},
+                                   {"side_by_side", F_BOOL, C(tools_side_by_side), 0, 0, NULL, NULL},
+                                   {"rounds", F_U32, C(tool_rounds), 1, 1000, NULL, NULL},
+                                   {"timeout_seconds", F_U32, C(tool_seconds), 1, 86400, NULL, NULL}};
+    if (!v || json_is_null(v)) return WICK_OK;
+    if (!json_is_object(v)) return BAD(p, "tools", "must be a mapping");
+    json_t *mine = json_object(), *rest = json_deep_copy(v);
+    for (size_t i = 0; i < N(fields); i++) {
+        if (!json_object_get(rest, fields[i].name)) continue;
+        json_object_set(mine, fields[i].name, json_object_get(rest, fields[i].name));
+        json_object_del(rest, fields[i].name);
+    }
+    const wick_status st =
+        mine && rest ? read_fields(p, "tools", mine, fields, N(fields), p->c) : wick_err_oom(p->err, "tools", 0, 0);
+    json_decref(mine);
+    json_decref(p->c->tool_file);
+    p->c->tool_file = rest;
+    return st;
+}
+
 static wick_status read_root(const place *p, const json_t *root)
 {
-    static const char *const known[] = {"server", "runtime", "limits", "models", "keys", "defaults"};
+    static const char *const known[] = {"server", "runtime", "limits", "models", "keys", "defaults", "tools"};
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)root, key, v)
@@ -572,13 +595,15 @@ static wick_status read_root(const place *p, const json_t *root)
         bool ok = false;
         for (size_t i = 0; i < N(known); i++) ok |= strcmp(known[i], key) == 0;
         if (!ok)
-            return BAD(p, key,
-                       "is not a key that is known here (there are server, runtime, limits, defaults, models, keys)");
+            return BAD(
+                p, key,
+                "is not a key that is known here (there are server, runtime, limits, defaults, models, keys, tools)");
     }
     WICK_TRY(read_server(p, json_object_get(root, "server")));
     WICK_TRY(read_runtime(p, json_object_get(root, "runtime")));
     WICK_TRY(read_limits(p, json_object_get(root, "limits")));
     WICK_TRY(read_defaults(p, json_object_get(root, "defaults")));
+    WICK_TRY(read_tools(p, json_object_get(root, "tools")));
     WICK_TRY(read_each(p, root, "models"));
     return read_each(p, root, "keys");
 }

@@ -14,6 +14,9 @@ wick_status wick_turn_prepare(wick_gen *g, wick_err *err) WICK_MUST_CHECK;
 void wick_turn_begin(wick_choice *c);
 void wick_turn_token(wick_choice *c, const wick_event *ev);
 void wick_turn_end(wick_choice *c, const wick_event *ev);
+/* A request of c has ended, in a generation that has tools of the server's. True: they run now, and the answer goes on
+ * after them. */
+bool wick_turn_waits(wick_choice *c, const wick_event *ev);
 /* How it ended: stop, length, calls. */
 wick_answer_end wick_turn_how(const wick_choice *c);
 /* Tokens of all choices; cached and reasoning are parts of prompt and generated. The prompt of n choices counts once.

@@ -118,7 +118,8 @@ static wick_status part(const json_t *config, const char *key, json_t **out, wic
 
 static wick_status check_keys(const json_t *config, wick_err *err)
 {
-    static const char *const known[] = {"mcpServers", "servers", "commands", "builtin", "inputs", "$schema"};
+    static const char *const known[] = {"mcpServers", "servers", "commands", "builtin",
+                                        "dispatch",   "inputs",  "$schema"};
     const char *key;
     json_t *v;
     if (!json_is_object(config))
@@ -130,7 +131,7 @@ static wick_status check_keys(const json_t *config, wick_err *err)
         while (i < sizeof known / sizeof *known && strcmp(known[i], key) != 0) i++;
         if (i == sizeof known / sizeof *known)
             return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tools",
-                             "tools: \"%.60s\" is unknown; there are mcpServers, commands and builtin", key);
+                             "tools: \"%.60s\" is unknown; there are mcpServers, commands, dispatch and builtin", key);
     }
     return WICK_OK;
 }
@@ -180,6 +181,8 @@ static wick_status fill(wick_toolbox *b, const json_t *config, const wick_toolbo
     WICK_TRY(part(config, "servers", &more, err));
     json_object_foreach(builtin, name, c) WICK_TRY(add_builtin(b, name, c, o, err));
     json_object_foreach(commands, name, c) WICK_TRY(wick_toolbox_add_command(b, name, c, o, err));
+    if (json_object_get(config, "dispatch"))
+        WICK_TRY(wick_toolbox_add_dispatch(b, json_object_get(config, "dispatch"), o, err));
     WICK_TRY(add_servers(b, servers, o, err));
     return add_servers(b, more, o, err);
 }

@@ -8,6 +8,10 @@
  *    "--json"], "safe": true}}, "builtin": {"calculate": true, "time": true, "read_file": {"folders": ["docs"]},
  *                "list_files": {"folders": ["docs"]}, "http_get": {"hosts": ["example.org"]}}}
  *
+ *
+ * "dispatch": {"url": "http://127.0.0.1:9000/call", "headers": {...}, "tools": [{"name", "description", "parameters",
+ * "safe"}]}: each call is POSTed to the address as {"id", "name", "arguments"}; the body of the answer is the result.
+ *
  * "mcpServers" (VS Code writes "servers") has the shape that Claude Desktop, Cursor and VS Code share. A server may
  * also say "disabled": true, "timeout": seconds, "safe": true or a list of tools that may run without being asked for,
  * "protocol". Nothing is on that the file does not name.

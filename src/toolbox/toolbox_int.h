@@ -34,6 +34,9 @@ wick_status wick_toolbox_add_files(wick_toolbox *b, const char *name, const json
                                    wick_err *err) WICK_MUST_CHECK; /* read_file, list_files */
 wick_status wick_toolbox_add_fetch(wick_toolbox *b, const json_t *c, wick_err *err) WICK_MUST_CHECK; /* http_get */
 
+wick_status wick_toolbox_add_dispatch(wick_toolbox *b, const json_t *c, const wick_toolbox_opts *o,
+                                      wick_err *err) WICK_MUST_CHECK; /* tools behind one address */
+
 void wick_mcp_box_close(wick_mcp_box *m);
 json_t *wick_mcp_box_row(wick_mcp_box *m);
 

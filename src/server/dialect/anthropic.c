@@ -5,6 +5,7 @@
  * open at a time. c->block is the number of the open block (or of the next one), c->block_kind what is open. */
 #include "server/dialect/anthropic.h"
 #include <string.h>
+#include "server/rounds.h"
 #include "server/turn.h"
 
 enum { NOTHING_OPEN, THINKING, TEXT, TOOL };
@@ -184,6 +185,16 @@ static void message_delta(wick_choice *c, const wick_delta *d)
     }
 }
 
+/* An event that Anthropic's clients pass over. */
+static void message_tools(wick_choice *c, const json_t *calls)
+{
+    wick_buf *b = &c->g->x->out;
+    event(b, "wick_tool_calls");
+    wick_buf_puts(b, ",\"wick_tool_calls\":");
+    if (!wick_json_write(b, calls)) b->failed = true;
+    end_event(b);
+}
+
 static void message_end(wick_choice *c, const wick_event *ev)
 {
     const wick_gen *g = c->g;
@@ -197,6 +208,7 @@ static void message_end(wick_choice *c, const wick_event *ev)
     write_stop(c, b);
     wick_buf_puts(b, "},\"usage\":");
     write_usage(g, true, b);
+    wick_rounds_write(g, b);
     end_event(b);
     event(b, "message_stop");
     end_event(b);
@@ -249,6 +261,7 @@ static void message_answer(wick_gen *g)
     write_stop(&g->choice[0], b);
     wick_buf_puts(b, ",\"usage\":");
     write_usage(g, true, b);
+    wick_rounds_write(g, b);
     wick_buf_puts(b, "}\n");
 }
 
@@ -267,6 +280,7 @@ static const wick_gen_format message_format = {.params = WICK_P_ANTHROPIC,
                                                .end = message_end,
                                                .open = message_open,
                                                .delta = message_delta,
+                                               .tools = message_tools,
                                                .answer = message_answer};
 
 bool wick_route_anthropic(wick_exchange *x)

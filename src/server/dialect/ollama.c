@@ -10,6 +10,7 @@
 #include "engine/embed.h"
 #include "server/dialect/llamacpp.h"
 #include "server/prompt.h"
+#include "server/rounds.h"
 #include "server/turn.h"
 
 #define BAD(name, ...) WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, __VA_ARGS__)
@@ -154,6 +155,15 @@ static void chat_delta(wick_choice *c, const wick_delta *d)
     wick_buf_puts(b, ",\"done\":false}\n");
 }
 
+static void chat_tools(wick_choice *c, const json_t *calls)
+{
+    wick_buf *b = &c->g->x->out;
+    chat_line(c, "", 0, "", 0, 0, 0);
+    wick_buf_puts(b, ",\"wick_tool_calls\":");
+    if (!wick_json_write(b, calls)) b->failed = true;
+    wick_buf_puts(b, ",\"done\":false}\n");
+}
+
 static void chat_token(wick_choice *c, const wick_event *ev)
 {
     note_logprob(c, ev);
@@ -165,6 +175,7 @@ static void chat_end(wick_choice *c, const wick_event *ev)
     wick_turn_end(c, ev);
     if (!c->g->p.stream || c->g->failed) return;
     chat_line(c, "", 0, "", 0, 0, 0);
+    wick_rounds_write(c->g, &c->g->x->out);
     write_end(c, &c->g->x->out);
 }
 
@@ -174,6 +185,7 @@ static void chat_answer(wick_gen *g)
     size_t n, n_thought;
     const char *text = wick_answer_text(c->answer, &n), *thought = wick_answer_reasoning(c->answer, &n_thought);
     chat_line(c, text, n, thought, n_thought, 0, wick_answer_n_calls(c->answer));
+    wick_rounds_write(g, &g->x->out);
     write_end(c, &g->x->out);
 }
 
@@ -223,6 +235,7 @@ static const wick_gen_format chat_format = {.params = WICK_P_OLLAMA_CHAT,
                                             .token = chat_token,
                                             .end = chat_end,
                                             .delta = chat_delta,
+                                            .tools = chat_tools,
                                             .answer = chat_answer};
 
 /* No messages, or no prompt: a client loads a model that way, or unloads it. */

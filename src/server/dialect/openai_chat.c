@@ -5,6 +5,7 @@
  * without content, the prompt where it is asked for). */
 #include <string.h>
 #include "server/dialect/llamacpp.h"
+#include "server/rounds.h"
 #include "server/turn.h"
 
 /* {"token": ..., "logprob": ..., "bytes": [...] */
@@ -64,6 +65,7 @@ static void chunk_tail(const wick_gen *g, const wick_choice *c, const char *fini
         wick_buf_printf(b, "\"%s\"}]", finish);
     else
         wick_buf_puts(b, "null}]");
+    if (finish && wick_rounds_limited(g)) wick_buf_puts(b, ",\"wick_tool_limit\":true");
     if (g->p.include_usage) wick_buf_puts(b, ",\"usage\":null");
     if (c) wick_llama_timings(c, b);
     wick_buf_putc(b, '}');
@@ -191,6 +193,19 @@ static void chat_end(wick_choice *c, const wick_event *ev)
     chunk_tail(g, is_llama(g) ? c : timed(c), finish_name(c), b);
 }
 
+/* The calls that the server has run, in a chunk of their own. */
+static void chat_tools(wick_choice *c, const json_t *calls)
+{
+    wick_buf *b = &c->g->x->out;
+    flush_reasoning(c, NULL);
+    chunk_head(c->g, b);
+    wick_buf_printf(
+        b, "{\"index\":%u,\"delta\":{},\"logprobs\":null,\"finish_reason\":null}],\"wick_tool_calls\":", c->index);
+    if (!wick_json_write(b, calls)) b->failed = true;
+    wick_buf_putc(b, '}');
+    wick_sse_end(b);
+}
+
 static void chat_usage(wick_gen *g)
 {
     wick_buf *b = &g->x->out;
@@ -269,6 +284,7 @@ static void chat_answer(wick_gen *g)
     wick_buf_puts(b, "],\"usage\":");
     wick_gen_usage_json(g, b);
     if (is_llama(g) || g->p.timings_per_token) wick_llama_timings(&g->choice[0], b);
+    wick_rounds_write(g, b);
     if (g->p.verbose) {
         wick_buf_puts(b, ",\"__verbose\":{\"prompt\":");
         wick_json_write_str(b, wick_buf_str(&g->prompt_text), g->prompt_text.n);
@@ -293,6 +309,7 @@ static const wick_gen_format chat_format = {.params = WICK_P_CHAT,
                                             .end = chat_end,
                                             .open = chat_open,
                                             .delta = chat_delta,
+                                            .tools = chat_tools,
                                             .usage = chat_usage,
                                             .answer = chat_answer};
 
@@ -313,6 +330,7 @@ bool wick_route_llama_chat(wick_exchange *x)
                                            .end = chat_end,
                                            .open = chat_open,
                                            .delta = chat_delta,
+                                           .tools = chat_tools,
                                            .usage = chat_usage,
                                            .answer = chat_answer};
     return wick_gen_route(x, &format);

@@ -13,6 +13,7 @@
 #include "server/dialect/llamacpp.h"
 #include "server/dialect/responses.h"
 #include "server/response_store.h"
+#include "server/rounds.h"
 #include "server/turn.h"
 
 enum { NOTHING_OPEN, REASONING, MESSAGE, CALL };
@@ -93,7 +94,12 @@ static void write_response(wick_gen *g, const char *status, wick_buf *b)
         wick_buf_puts(b, "null");
     else
         wick_buf_printf(b, "%u", p->max_tokens);
-    wick_buf_puts(b, ",\"max_tool_calls\":null,\"model\":");
+    wick_buf_puts(b, ",\"max_tool_calls\":");
+    if (p->max_tool_calls > 0)
+        wick_buf_printf(b, "%u", p->max_tool_calls);
+    else
+        wick_buf_puts(b, "null");
+    wick_buf_puts(b, ",\"model\":");
     write_text(b, g->model->c.id);
     wick_buf_puts(b, ",\"output\":");
     write_json(b, status && g->choice ? g->choice[0].ids : NULL);
@@ -132,6 +138,7 @@ static void write_response(wick_gen *g, const char *status, wick_buf *b)
         write_json(b, p->metadata);
     else
         wick_buf_puts(b, "{}");
+    if (status) wick_rounds_write(g, b);
     wick_buf_putc(b, '}');
 }
 

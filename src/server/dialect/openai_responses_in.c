@@ -293,7 +293,8 @@ static const wick_param rows[] = {
     {"background", R, FN(background), "only false"},
     {"truncation", R, NOOP(WICK_PT_STR), "what does not fit is refused"},
     {"include", R, NOOP(WICK_PT_ARRAY), "all that there is comes anyway"},
-    {"max_tool_calls", R, NOOP(WICK_PT_INT), "it bounds tools that run on the server: there are none"},
+    {"max_tool_calls", R, WICK_PK_U32, offsetof(wick_params, max_tool_calls), 0, 0, 1000000, NULL,
+     "bounds calls of tools that run on the server"},
     {"conversation", R, REFUSED, "use previous_response_id"},
     {"prompt", R, REFUSED, "there are no stored prompts"},
 };
