@@ -112,6 +112,14 @@ WICK_API wick_status wick_model_builder_add_tool(wick_model_builder *b, const ch
  * it starts get PATH from the text's "env" only: the library does not read the environment. NULL: none. */
 WICK_API wick_status wick_model_builder_set_mcp(wick_model_builder *b, const char *json_or_path);
 
+/* One tool of a single request (wick_generate_options.own_tools). */
+typedef struct wick_own_tool {
+    const char *name, *description;
+    const char *schema_json; /* NULL: any object */
+    wick_tool_function fn;
+    void *user;
+} wick_own_tool;
+
 /* Opens the model and blocks until it is ready. The builder stays the caller's, and may build again.
  * Errors: WICK_E_MODEL_NOT_FOUND, WICK_E_UNSUPPORTED_FORMAT, WICK_E_BAD_FILE, WICK_E_DEVICE_NOT_AVAILABLE,
  * WICK_E_TOKENIZER_MISMATCH, WICK_E_OUT_OF_MEMORY (checked before anything large is allocated), and what a setter
@@ -202,6 +210,10 @@ typedef struct wick_generate_options {
     void (*tool_report)(void *user, const char *id, const char *name, const char *arguments, const char *result,
                         bool failed);
     void *tool_user;
+    /* Tools of this request alone (added later): they run as the builder's do, and hide those of the same name. With
+     * tools_off they are the only ones. */
+    const wick_own_tool *own_tools;
+    size_t n_own_tools;
 } wick_generate_options;
 /* With `use_model_defaults`, a field that still has the library's default is taken to be unset and gets the model's
  * value. The bits say that it is meant: o.temperature = 0.8f; o.set |= WICK_SET_TEMPERATURE; */
@@ -235,10 +247,12 @@ typedef struct wick_token {
 typedef int (*wick_token_callback)(void *user, const wick_token *token);
 
 typedef enum wick_stop_reason {
-    WICK_STOPPED_AT_END = 1, /* the model ended its answer */
-    WICK_STOPPED_BY_STRING,  /* one of the stop strings */
-    WICK_STOPPED_BY_LENGTH,  /* max_tokens, or the context is full */
-    WICK_STOPPED_BY_CALLER   /* the callback said so */
+    WICK_STOPPED_AT_END = 1,    /* the model ended its answer */
+    WICK_STOPPED_BY_STRING,     /* one of the stop strings */
+    WICK_STOPPED_BY_LENGTH,     /* max_tokens, or the context is full */
+    WICK_STOPPED_BY_CALLER,     /* the callback said so */
+    WICK_STOPPED_BY_TOOL_ROUNDS /* tool_rounds answers called tools, and the model wants more: its calls are in the
+                                   result, and were not run */
 } wick_stop_reason;
 
 /* A call of one of the tools that tools_json named. NUL-terminated. */
@@ -326,6 +340,26 @@ WICK_API wick_status wick_llm_rerank(wick_llm *llm, const char *query, const cha
 /* The logits of each position: *logits is [n_ids][*n_vocab], the caller's. */
 WICK_API wick_status wick_llm_logits(wick_llm *llm, const int32_t *ids, size_t n_ids, float **logits, size_t *n_vocab,
                                      wick_error *err);
+
+/* ---- the model as an MCP server (docs/MCP.md) ---- */
+
+typedef struct wick_mcp_serve_options {
+    size_t size;
+    int fd_in, fd_out; /* one message a line; -1 (the _init macro): standard input and output */
+    const char *host;  /* with `http`: an address to bind; NULL: 127.0.0.1 */
+    const char *token; /* with `http`: a bearer token that requests must carry, or NULL */
+    bool http;         /* Streamable HTTP at /mcp instead */
+    uint16_t port;     /* with `http`; 0: a free one */
+    /* With `http`: told of the port once it is open, and then asked some five times a second whether to go on; not 0
+     * ends the server. Must be set. */
+    int (*poll)(void *user, uint16_t port);
+    void *user;
+} wick_mcp_serve_options;
+WICK_API void wick_mcp_serve_options_init_sized(wick_mcp_serve_options *o, size_t size);
+#define wick_mcp_serve_options_init(o) wick_mcp_serve_options_init_sized((o), sizeof *(o))
+/* Offers the model: tools chat, complete, embed, tokenize, with progress and cancellation; the model as a resource.
+ * Blocks until fd_in ends, or poll says so. options NULL: standard input and output. */
+WICK_API wick_status wick_mcp_serve(wick_llm *llm, const wick_mcp_serve_options *options, wick_error *err);
 
 #ifdef __cplusplus
 }

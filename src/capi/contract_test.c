@@ -433,6 +433,89 @@ static void test_logits(void **state)
     assert_int_equal(wick_llm_logits(llm, ids, 0, &all, &n_vocab, &err), WICK_E_BAD_PARAMETER);
 }
 
+static wick_status no_tool(void *user, wick_tool_run *run, wick_error *err)
+{
+    (void)user, (void)run, (void)err;
+    return WICK_OK;
+}
+
+static void test_tools_of_one_request(void **state)
+{
+    (void)state;
+    wick_error err = {0};
+    wick_generate_options o = options(2);
+    const struct {
+        wick_own_tool tool[2];
+        size_t n;
+        const char *says;
+    } bad[] = {{{{.name = "f"}}, 1, "no function"},
+               {{{.name = "a b", .fn = no_tool}}, 1, "a name has"},
+               {{{.name = "f", .fn = no_tool}, {.name = "f", .fn = no_tool}}, 2, "is taken"},
+               {{{.name = "f", .schema_json = "[]", .fn = no_tool}}, 1, "must be an object"},
+               {{{.name = "f", .schema_json = "{", .fn = no_tool}}, 1, "schema"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        o.own_tools = bad[i].tool;
+        o.n_own_tools = bad[i].n;
+        assert_int_equal(wick_llm_chat_text(llm, "x", &o, NULL, NULL, NULL, &err), WICK_E_BAD_PARAMETER);
+        if (!strstr(err.message, bad[i].says)) fail_msg("%zu: %s", i, err.message);
+    }
+    const wick_own_tool good = {.name = "f", .fn = no_tool};
+    o.own_tools = &good;
+    o.n_own_tools = 1;
+    wick_result r;
+    assert_int_equal(wick_llm_chat_text(llm, "x", &o, NULL, NULL, &r, &err), WICK_OK);
+    wick_result_release(&r);
+    o.size = offsetof(wick_generate_options, own_tools); /* an older program: what is behind is not read */
+    o.n_own_tools = 1000;
+    assert_int_equal(wick_llm_chat_text(llm, "x", &o, NULL, NULL, &r, &err), WICK_OK);
+    wick_result_release(&r);
+}
+
+static int not_again(void *user, uint16_t port)
+{
+    *(uint16_t *)user = port;
+    return 1;
+}
+
+static void test_mcp_server(void **state)
+{
+    (void)state;
+    static const char ask[] =
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\","
+        "\"capabilities\":{},\"clientInfo\":{\"name\":\"t\",\"version\":\"1\"}}}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"tokenize\",\"arguments\":"
+        "{\"text\":\"abc\"}}}\n";
+    int in[2], out[2];
+    char got[8192];
+    wick_mcp_serve_options o;
+    wick_error err = {0};
+    uint16_t port = 0;
+    wick_mcp_serve_options_init(&o);
+    assert_int_equal(wick_mcp_serve(NULL, &o, &err), WICK_E_BAD_PARAMETER);
+    assert_int_equal(pipe(in) | pipe(out), 0);
+    assert_int_equal(write(in[1], ask, sizeof ask - 1), (ssize_t)(sizeof ask - 1));
+    close(in[1]); /* the server ends when its input does */
+    o.fd_in = in[0];
+    o.fd_out = out[1];
+    assert_int_equal(wick_mcp_serve(llm, &o, &err), WICK_OK);
+    close(in[0]);
+    close(out[1]);
+    size_t n = 0;
+    for (ssize_t k; n < sizeof got - 1 && (k = read(out[0], got + n, sizeof got - 1 - n)) > 0;) n += (size_t)k;
+    got[n] = '\0';
+    close(out[0]);
+    assert_non_null(strstr(got, "\"protocolVersion\":\"2025-11-25\""));
+    assert_non_null(strstr(got, "structuredContent"));
+    o.http = true;
+    assert_int_equal(wick_mcp_serve(llm, &o, &err), WICK_E_BAD_PARAMETER);
+    o.poll = not_again;
+    o.user = &port;
+    assert_int_equal(wick_mcp_serve(llm, &o, &err), WICK_OK);
+    assert_true(port != 0);
+    o.host = "no address";
+    assert_int_equal(wick_mcp_serve(llm, &o, &err), WICK_E_BAD_PARAMETER);
+}
+
 static void test_info_of_older_programs(void **state)
 {
     (void)state;
@@ -451,12 +534,20 @@ static void test_info_of_older_programs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model_defaults), cmocka_unit_test(test_null_and_release),
-        cmocka_unit_test(test_last_error),     cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_builder),        cmocka_unit_test(test_callback_is_the_result),
-        cmocka_unit_test(test_seeds),          cmocka_unit_test(test_user_keys),
-        cmocka_unit_test(test_option_bounds),  cmocka_unit_test(test_embeddings),
-        cmocka_unit_test(test_logits),         cmocka_unit_test(test_info_of_older_programs),
+        cmocka_unit_test(test_model_defaults),
+        cmocka_unit_test(test_null_and_release),
+        cmocka_unit_test(test_last_error),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_builder),
+        cmocka_unit_test(test_callback_is_the_result),
+        cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_user_keys),
+        cmocka_unit_test(test_option_bounds),
+        cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_info_of_older_programs),
+        cmocka_unit_test(test_mcp_server),
+        cmocka_unit_test(test_tools_of_one_request),
     };
     return cmocka_run_group_tests(tests, make_model, drop_model);
 }

@@ -46,24 +46,32 @@ static wick_status call_own(void *user, const wick_tool_job *call, wick_buf *res
     return t->fn(t->user, &run, err);
 }
 
-wick_status wick_capi_tool_add(wick_toolset **tools, const char *name, const char *description, const char *schema,
-                               wick_tool_function fn, void *user, wick_err *err)
+static wick_status add_own(wick_toolset *tools, const wick_own_tool *tool, wick_err *err)
 {
-    if (!fn) return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "fn", "tool %.70s: it has no function", name ? name : "");
-    if (!*tools) WICK_TRY(wick_toolset_new(tools, err));
+    if (!tool->fn)
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "fn", "tool %.70s: it has no function",
+                         tool->name ? tool->name : "");
     own_tool *t = wick_alloc(sizeof *t);
     if (!t) return wick_err_oom(err, "a tool", sizeof *t, 0);
-    *t = (own_tool){fn, user};
-    const wick_tool_def def = {.name = name,
-                               .description = description,
-                               .schema = schema,
+    *t = (own_tool){tool->fn, tool->user};
+    const wick_tool_def def = {.name = tool->name,
+                               .description = tool->description,
+                               .schema = tool->schema_json,
                                .safe = true,
                                .fn = call_own,
                                .user = t,
                                .release = wick_free};
-    const wick_status st = wick_toolset_add(*tools, &def, err);
+    const wick_status st = wick_toolset_add(tools, &def, err);
     if (st != WICK_OK) wick_free(t);
     return st;
+}
+
+wick_status wick_capi_tool_add(wick_toolset **tools, const char *name, const char *description, const char *schema,
+                               wick_tool_function fn, void *user, wick_err *err)
+{
+    const wick_own_tool tool = {name, description, schema, fn, user};
+    if (!*tools) WICK_TRY(wick_toolset_new(tools, err));
+    return add_own(*tools, &tool, err);
 }
 
 /* One tool of the builder's again for the model, which may outlive the builder. */
@@ -129,9 +137,17 @@ static void read_options(wick_generate_options *to, const wick_generate_options 
 bool wick_capi_tools_run(const wick_llm *llm, const wick_generate_options *options)
 {
     wick_generate_options o;
-    if (!llm->tools || wick_toolset_n(llm->tools) == 0) return false;
     read_options(&o, options);
-    return !o.tools_json && !o.tools_off;
+    const bool builders = llm->tools && wick_toolset_n(llm->tools) > 0 && !o.tools_off;
+    return !o.tools_json && (builders || o.n_own_tools > 0);
+}
+
+/* The tools of one request: its own, then those of the builder. */
+static wick_status request_tools(const wick_llm *llm, const wick_generate_options *o, wick_toolset **out, wick_err *err)
+{
+    WICK_TRY(wick_toolset_new(out, err));
+    for (size_t i = 0; i < o->n_own_tools; i++) WICK_TRY(add_own(*out, &o->own_tools[i], err));
+    return llm->tools && !o->tools_off ? wick_toolset_borrow(*out, llm->tools, err) : WICK_OK;
 }
 
 /* The answer as a message for the next turn. */
@@ -184,14 +200,15 @@ wick_status wick_capi_loop(wick_llm *llm, const json_t *messages, const wick_gen
 {
     loop_ctx c = {.llm = llm, .turn = turn, .callback = callback, .user = user};
     json_t *all = json_is_array(messages) ? json_copy((json_t *)(uintptr_t)messages) : NULL;
-    json_t *tools = wick_toolset_json(llm->tools);
-    wick_status st = WICK_OK;
+    wick_toolset *set = NULL;
     read_options(&c.options, options);
+    wick_status st = request_tools(llm, &c.options, &set, err);
+    json_t *tools = st == WICK_OK ? wick_toolset_json(set) : NULL;
     c.tools_json = tools ? json_dumps(tools, 0) : NULL;
     c.options.tools_json = c.tools_json;
-    if (!all) st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: must be an array");
+    if (st == WICK_OK && !all) st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: must be an array");
     if (st == WICK_OK && !c.tools_json) st = wick_err_oom(err, "the tools", 0, 0);
-    wick_tool_loop l = {.tools = llm->tools,
+    wick_tool_loop l = {.tools = set,
                         .turn = one_turn,
                         .approve = approve,
                         .event = report,
@@ -200,12 +217,14 @@ wick_status wick_capi_loop(wick_llm *llm, const json_t *messages, const wick_gen
                         .timeout_ms = c.options.tool_timeout_ms,
                         .side_by_side = c.options.tools_side_by_side};
     if (st == WICK_OK) st = wick_tool_loop_run(&l, all, err);
+    if (l.limited) c.last.reason = WICK_STOPPED_BY_TOOL_ROUNDS;
     if (st == WICK_OK && out) {
         *out = c.last;
         memset(&c.last, 0, sizeof c.last);
     }
     wick_result_release(&c.last);
     free(c.tools_json);
+    wick_toolset_free(set);
     json_decref(tools);
     json_decref(all);
     return st;

@@ -288,6 +288,11 @@ static void cut_result(wick_buf *b, size_t max)
     wick_buf_puts(b, note);
 }
 
+static bool is_cancelled(const wick_tool_loop *l)
+{
+    return (l->cancel && atomic_load(l->cancel)) || (l->stopped && l->stopped(l->ctx));
+}
+
 /* Waits for the call; sets its cancel flag when its time is over or the loop was cancelled. */
 static void finish_call(const wick_tool_loop *l, call *c)
 {
@@ -296,7 +301,7 @@ static void finish_call(const wick_tool_loop *l, call *c)
     wick_lock_take(c->lock);
     while (!c->done) {
         (void)wick_cond_wait_ms(c->cond, c->lock, 20);
-        cancelled |= l->cancel && atomic_load(l->cancel);
+        cancelled |= is_cancelled(l);
         late |= !c->done && wick_time_ms() - c->t_start > c->info.timeout_ms;
         if (late || cancelled) atomic_store(&c->cancel, true);
     }
@@ -361,7 +366,7 @@ wick_status wick_tool_loop_round(wick_tool_loop *l, const json_t *list, json_t *
             start_call(l, c);
             continue;
         }
-        if (l->cancel && atomic_load(l->cancel)) say_failure(c, "cancelled");
+        if (is_cancelled(l)) say_failure(c, "cancelled");
         start_call(l, c);
         finish_call(l, c);
     }
@@ -391,7 +396,7 @@ wick_status wick_tool_loop_run(wick_tool_loop *l, json_t *messages, wick_err *er
     l->limited = false;
     for (;;) {
         json_t *answer = NULL;
-        if (l->cancel && atomic_load(l->cancel)) return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "cancelled");
+        if (is_cancelled(l)) return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "cancelled");
         WICK_TRY(l->turn(l->ctx, messages, &answer, err));
         const json_t *calls = json_object_get(answer, "tool_calls");
         if (json_array_append_new(messages, answer) != 0) return wick_err_oom(err, "the answer", 0, 0);

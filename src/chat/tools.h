@@ -74,12 +74,13 @@ typedef struct wick_tool_loop {
     bool (*approve)(void *ctx, const char *name, const char *arguments, bool safe);
     void (*event)(void *ctx, const wick_tool_event *e); /* or NULL; on the thread of the loop */
     void *ctx;
-    const wick_cancel *cancel; /* or NULL: asked between and inside of calls */
-    uint32_t max_rounds;       /* turns whose calls are run; 0: 8 */
-    uint32_t timeout_ms;       /* of one call; 0: 60 s */
-    uint32_t max_result_bytes; /* of one result, the rest is cut off; 0: 256 KiB */
-    uint32_t max_calls;        /* of all rounds; those beyond it are not run. 0: no limit */
-    bool side_by_side;         /* the calls of one turn run at once */
+    const wick_cancel *cancel;  /* or NULL: asked between and inside of calls */
+    bool (*stopped)(void *ctx); /* the same as a function; or NULL */
+    uint32_t max_rounds;        /* turns whose calls are run; 0: 8 */
+    uint32_t timeout_ms;        /* of one call; 0: 60 s */
+    uint32_t max_result_bytes;  /* of one result, the rest is cut off; 0: 256 KiB */
+    uint32_t max_calls;         /* of all rounds; those beyond it are not run. 0: no limit */
+    bool side_by_side;          /* the calls of one turn run at once */
     bool approve_all;
     /* out */
     uint32_t n_rounds, n_calls;

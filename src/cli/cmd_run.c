@@ -9,6 +9,7 @@
 #include "cli/chatloop.h"
 #include "cli/commands.h"
 #include "cli/markdown.h"
+#include "cli/run_tools.h"
 #include "cli/session.h"
 #include "cli/tag.h"
 #include "cli/term.h"
@@ -18,6 +19,7 @@ typedef struct run_ctx {
     wick_chat *chat;
     const wick_args *a;
     json_t *vars; /* of the template, or NULL */
+    wick_run_tools tools;
     bool said_full;
 } run_ctx;
 
@@ -27,7 +29,7 @@ static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, siz
                           wick_err *err)
 {
     if (wick_chat_usable(c->chat)) {
-        const wick_chat_request in = {.messages = messages, .vars = c->vars};
+        const wick_chat_request in = {.messages = messages, .tools = c->tools.json, .vars = c->vars};
         wick_chat_prompt prompt;
         WICK_TRY(wick_chat_prompt_build(c->chat, &in, &prompt, err));
         *ids = prompt.ids;
@@ -35,6 +37,8 @@ static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, siz
         prompt.ids = NULL;
         how->format = *wick_chat_get_format(c->chat);
         how->inside_reasoning = prompt.in_reasoning;
+        how->tools = c->tools.json;
+        how->keep = c->tools.json != NULL; /* its calls are asked for at the end */
         wick_chat_prompt_release(&prompt);
     } else {
         const json_t *last = json_object_get(json_array_get(messages, json_array_size(messages) - 1), "content");
@@ -44,7 +48,7 @@ static wick_status render(run_ctx *c, const json_t *messages, int32_t **ids, siz
     return *n > 0 ? WICK_OK : WICK_FAIL(err, WICK_E_BAD_PARAMETER, "prompt", "the prompt is empty");
 }
 
-static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_reply *r, wick_err *err)
+static wick_status one_turn(run_ctx *c, const json_t *messages, bool stream, wick_reply *r, wick_err *err)
 {
     int32_t *ids = NULL;
     size_t n = 0;
@@ -54,6 +58,46 @@ static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_reply 
     if (st == WICK_OK) st = wick_session_generate(c->e, c->a, ids, n, &how, stream, r, err);
     wick_free(ids);
     return st;
+}
+
+/* One answer of several, where tools are called. */
+typedef struct tool_turn {
+    run_ctx *c;
+    wick_reply *r; /* of the last answer */
+    bool stream;
+} tool_turn;
+
+static json_t *message_of(const wick_reply *r)
+{
+    json_t *m = json_object();
+    json_object_set_new(m, "role", json_string("assistant"));
+    json_object_set_new(m, "content", wick_json_text(r->text.data, r->text.n));
+    if (r->reasoning.n > 0)
+        json_object_set_new(m, "reasoning_content", wick_json_text(r->reasoning.data, r->reasoning.n));
+    if (r->calls) json_object_set(m, "tool_calls", r->calls);
+    return m;
+}
+
+static wick_status turn_with_tools(void *ctx, const json_t *messages, json_t **answer, wick_err *err)
+{
+    const tool_turn *t = ctx;
+    wick_reply_release(t->r);
+    wick_reply_init(t->r);
+    WICK_TRY(one_turn(t->c, messages, t->stream, t->r, err));
+    if (t->stream && t->r->calls && t->r->text.n > 0) {
+        wick_markdown_end();
+        wick_term_text("\n", 1);
+    }
+    *answer = message_of(t->r);
+    return *answer ? WICK_OK : wick_err_oom(err, "the answer", 0, 0);
+}
+
+/* The answer to messages, which grow by what was called on the way. */
+static wick_status answer(run_ctx *c, json_t *messages, bool stream, wick_reply *r, wick_err *err)
+{
+    tool_turn t = {.c = c, .r = r, .stream = stream};
+    if (!c->tools.json) return one_turn(c, messages, stream, r, err);
+    return wick_run_tools_loop(&c->tools, messages, turn_with_tools, &t, err);
 }
 
 /* A chat that fills the context goes on: the oldest turns leave, the system text stays. A quarter of the context, at
@@ -89,12 +133,7 @@ static wick_status chat_turn(void *ctx, json_t *messages, wick_err *err)
     wick_markdown_end();
     wick_term_text("\n", 1);
     if (st == WICK_OK) {
-        json_t *m = json_object();
-        json_object_set_new(m, "role", json_string("assistant"));
-        json_object_set_new(m, "content", wick_json_text(r.text.data, r.text.n));
-        if (r.reasoning.n > 0)
-            json_object_set_new(m, "reasoning_content", wick_json_text(r.reasoning.data, r.reasoning.n));
-        json_array_append_new(shown, m);
+        json_array_append_new(shown, message_of(&r));
         json_array_clear(messages);
         json_array_extend(messages, shown);
         if (r.finish == WICK_FINISH_CANCELLED) wick_notice("(stopped)");
@@ -115,8 +154,10 @@ static wick_status one_answer(run_ctx *c, json_t *messages, wick_err *err)
     wick_status st = WICK_OK;
     WICK_TRY_GOTO(answer(c, messages, !c->a->json, &r, err));
     wick_markdown_end();
+    json_t *shown = c->a->json ? wick_reply_json(c->e, &r) : NULL;
+    if (shown && json_array_size(c->tools.called) > 0) json_object_set(shown, "tool_calls", c->tools.called);
     if (c->a->json)
-        WICK_TRY_GOTO(wick_print_json(wick_reply_json(c->e, &r), err));
+        WICK_TRY_GOTO(wick_print_json(shown, err));
     else
         wick_term_text("\n", 1);
     wick_reply_figures(c->e, &r.usage, figures, sizeof figures);
@@ -171,6 +212,17 @@ static wick_status talk(run_ctx *c, wick_args *live, json_t *messages, const cha
     return one_answer(c, messages, err);
 }
 
+static wick_status open_tools(run_ctx *c, wick_err *err)
+{
+    WICK_TRY(wick_run_tools_open(&c->tools, c->a, err));
+    if (!c->tools.json) return WICK_OK;
+    if (!wick_chat_usable(c->chat) || !wick_chat_get_format(c->chat)->calls)
+        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, "tools",
+                         "--tools: this model's chat template knows no calls of tools");
+    wick_notice("(%zu tools)", json_array_size(c->tools.json));
+    return WICK_OK;
+}
+
 static wick_status run_run(const wick_args *a, wick_err *err)
 {
     wick_args live = *a; /* /set and the settings of a tag of Ollama change it */
@@ -187,12 +239,14 @@ static wick_status run_run(const wick_args *a, wick_err *err)
     WICK_TRY_GOTO(wick_session_open(&c.e, &live, false, err));
     WICK_TRY_GOTO(wick_chat_open(&c.chat, c.e, live.chat_template, err));
     WICK_TRY_GOTO(wick_tag_template(&tag, &c.chat, c.e, err));
+    WICK_TRY_GOTO(open_tools(&c, err));
     if (!wick_chat_usable(c.chat)) wick_notice("wick: this model has no chat template: it continues the text as it is");
     if (a->resume) WICK_TRY_GOTO(resume(a, messages, err));
     if (system && json_array_size(messages) == 0)
         add_message(messages, "system", wick_json_text(system, strlen(system)));
     WICK_TRY_GOTO(talk(&c, &live, messages, text, n, err));
 done:
+    wick_run_tools_release(&c.tools);
     wick_chat_close(c.chat);
     wick_engine_close(c.e);
     wick_tag_release(&tag, &live);
@@ -211,6 +265,13 @@ static const wick_opt opts[] = {
     {"continue", 0, WICK_OPT_FLAG, NULL, "go on with the last conversation", offsetof(wick_args, resume), 0, 0, NULL,
      NULL, 0},
     {"plain", 0, WICK_OPT_FLAG, NULL, "no Markdown on the terminal (also NO_COLOR)", offsetof(wick_args, plain), 0, 0,
+     NULL, NULL, 0},
+    {"tools", 0, WICK_OPT_STR, "FILE",
+     "tools that the model may call: MCP servers, programs, built-in ones (docs/MCP.md)",
+     offsetof(wick_args, tool_file), 0, 0, NULL, NULL, 0},
+    {"mcp", 0, WICK_OPT_STR, "FILE", "the same: an mcpServers file as other programs have it",
+     offsetof(wick_args, mcp_file), 0, 0, NULL, NULL, 0},
+    {"yes", 'y', WICK_OPT_FLAG, NULL, "run tools that are marked safe without asking", offsetof(wick_args, yes), 0, 0,
      NULL, NULL, 0},
     {"chat-template-kwargs", 0, WICK_OPT_STR, "JSON",
      "variables for the template, for example {\"enable_thinking\": false}", offsetof(wick_args, template_kwargs), 0, 0,
@@ -233,11 +294,13 @@ const wick_command wick_cmd_run = {
              "The model's own chat template is used; --chat-template takes a file, a text, or chatml, llama3, gemma, "
              "mistral, ...\n"
              "What the model thinks goes to standard error, and with --json to \"reasoning\".\n"
+             "With --tools each call of a tool is shown and asked for before it runs.\n"
              "Of a tag of Ollama its system text and parameters count where no option says otherwise.",
     .examples = "wick run models/wick-shell \"list all files\"\tone answer\nwick run MODEL\ta chat\n"
                 "cat notes.txt | wick run MODEL \"summarize this\"\tboth are the prompt\n"
                 "wick run MODEL -f <(git diff) \"a commit message\"\tfrom a command\n"
-                "wick run MODEL - --json < question.txt\tfrom a pipe, as JSON",
+                "wick run MODEL - --json < question.txt\tfrom a pipe, as JSON\n"
+                "wick run MODEL --mcp mcp.json\ta chat with the tools of MCP servers",
     .group = {&group, &wick_opts_form, &wick_opts_sampling, &wick_opts_model, &wick_opts_cache, &wick_opts_common},
     .run = run_run,
 };

@@ -162,6 +162,7 @@ void wick_reply_release(wick_reply *r)
     wick_buf_release(&r->reasoning);
     json_decref(r->tokens);
     json_decref(r->logprobs);
+    json_decref(r->calls);
 }
 
 /* {"id": 5, "token": " a", "logprob": -0.1, "top": [...]} as an element of r->logprobs */
@@ -205,6 +206,8 @@ static wick_status read_event(wick_answer *answer, const wick_event *ev, bool st
             wick_buf_add(&r->reasoning, d->text, d->n);
         }
     }
+    if (ev->kind == WICK_EVENT_DONE && wick_answer_how(answer) == WICK_END_CALLS)
+        r->calls = wick_answer_calls_json(answer);
     if (ev->kind == WICK_EVENT_DONE && stream && r->reasoning.n > 0 && r->text.n == 0) wick_term_thought_end();
     return r->reasoning.failed ? wick_err_oom(err, "answer", 0, 0) : WICK_OK;
 }

@@ -20,6 +20,7 @@ typedef struct wick_reply {
     wick_buf text, reasoning;
     json_t *tokens;   /* array of ids */
     json_t *logprobs; /* array of objects, or NULL */
+    json_t *calls;    /* OpenAI's tool_calls of an answer that was read with tools, or NULL */
     wick_finish finish;
     char stop_string[64];
     wick_usage usage;
