@@ -1,6 +1,7 @@
 /* cli/session.h - what several commands do with a model: open it as the options say, run a request, show figures. */
 #pragma once
 #include <jansson.h>
+#include "base/json.h"
 #include "chat/answer.h"
 #include "cli/args.h"
 #include "engine/engine.h"

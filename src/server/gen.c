@@ -208,6 +208,17 @@ static void on_done(wick_choice *c, const wick_event *ev)
     end_choice(c, &own);
 }
 
+/* What the answer is held to from its second request on: a call that was demanded has been made. */
+static wick_status hold_again(wick_gen *g, wick_err *err)
+{
+    if (!g->grammar) return WICK_OK;
+    g->p.tool_choice_required = g->p.one_named = false;
+    wick_engine_grammar_free(g->grammar);
+    g->grammar = NULL;
+    g->base.constraint = NULL;
+    return wick_gen_constrain(g, err);
+}
+
 /* The next request of an answer whose tools have run. *more false: it has ended. */
 static wick_status go_on(wick_choice *c, bool *more, wick_err *err)
 {
@@ -222,6 +233,7 @@ static wick_status go_on(wick_choice *c, bool *more, wick_err *err)
     g->prompt[c->prompt].n = n;
     if (g->cancelled) return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "the request was cancelled");
     WICK_TRY(wick_answer_go_on(c->answer, &g->answer, err));
+    WICK_TRY(hold_again(g, err));
     c->fed = c->stopped = false;
     c->n_taken = 0;
     return submit(c, err);

@@ -260,6 +260,8 @@ wick_status wick_rounds_next(wick_rounds *r, int32_t **ids, size_t *n, wick_answ
     *n = r->prompt.n_ids;
     r->prompt.ids = NULL;
     how->inside_reasoning = r->prompt.in_reasoning;
+    how->prefill = NULL;
+    how->n_prefill = 0;
     wick_chat_prompt_release(&r->prompt);
     return WICK_OK;
 }
