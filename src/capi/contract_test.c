@@ -534,20 +534,13 @@ static void test_info_of_older_programs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model_defaults),
-        cmocka_unit_test(test_null_and_release),
-        cmocka_unit_test(test_last_error),
-        cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_builder),
-        cmocka_unit_test(test_callback_is_the_result),
-        cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_user_keys),
-        cmocka_unit_test(test_option_bounds),
-        cmocka_unit_test(test_embeddings),
-        cmocka_unit_test(test_logits),
-        cmocka_unit_test(test_info_of_older_programs),
-        cmocka_unit_test(test_mcp_server),
-        cmocka_unit_test(test_tools_of_one_request),
+        cmocka_unit_test(test_model_defaults), cmocka_unit_test(test_null_and_release),
+        cmocka_unit_test(test_last_error),     cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_builder),        cmocka_unit_test(test_callback_is_the_result),
+        cmocka_unit_test(test_seeds),          cmocka_unit_test(test_user_keys),
+        cmocka_unit_test(test_option_bounds),  cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_logits),         cmocka_unit_test(test_info_of_older_programs),
+        cmocka_unit_test(test_mcp_server),     cmocka_unit_test(test_tools_of_one_request),
     };
     return cmocka_run_group_tests(tests, make_model, drop_model);
 }
