@@ -10,12 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/alloc.h"
+#include "base/fault.h"
 
 /* Opens a regular file; O_NONBLOCK so that a FIFO answers at once. */
 static wick_status open_regular(const char *path, int *fd, uint64_t *size, wick_err *err)
 {
     struct stat sb;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *fd = wick_fault(WICK_FAULT_OPEN) ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0) {
         if (errno == ENOENT || errno == ENOTDIR)
             return WICK_FAIL(err, WICK_E_MODEL_NOT_FOUND, path, "%s: no such file", path);
@@ -153,13 +154,13 @@ done:
 static wick_status write_all(int fd, const char *path, const char *p, size_t n, wick_err *err)
 {
     while (n) {
-        ssize_t w = write(fd, p, n);
+        ssize_t w = wick_fault(WICK_FAULT_WRITE) ? -1 : write(fd, p, n);
         if (w < 0 && errno == EINTR) continue;
         if (w < 0) return wick_err_io(err, path, "write", errno);
         p += w;
         n -= (size_t)w;
     }
-    return fsync(fd) == 0 ? WICK_OK : wick_err_io(err, path, "fsync", errno);
+    return !wick_fault(WICK_FAULT_SYNC) && fsync(fd) == 0 ? WICK_OK : wick_err_io(err, path, "fsync", errno);
 }
 
 static void sync_folder_of(const char *path)
@@ -183,7 +184,7 @@ wick_status wick_file_write(const char *path, const void *data, size_t n, wick_e
     if (!tmp) return wick_err_oom(err, path, 0, 0);
     memcpy(tmp, path, len);
     memcpy(tmp + len, ".tmp-XXXXXX", 12);
-    int fd = mkstemp(tmp);
+    int fd = wick_fault(WICK_FAULT_OPEN) ? -1 : mkstemp(tmp);
     if (fd < 0) {
         wick_status st = wick_err_io(err, path, "create", errno);
         wick_free(tmp);

@@ -31,6 +31,10 @@ const char *wick_path_base(const char *path); /* the part after the last '/' */
 wick_status wick_file_read(const char *path, size_t max_bytes, char **data, size_t *n, wick_err *err) WICK_MUST_CHECK;
 /* Writes path.tmp-XXXX, fsync, rename over path, fsync of the folder; on failure the temporary file is gone. */
 wick_status wick_file_write(const char *path, const void *data, size_t n, wick_err *err) WICK_MUST_CHECK;
+/* Is this file, which holds a secret, for its owner alone? Others may have no rights at all, nor may its group, unless
+ * an access control list gives them to this process's user only (as systemd does for credentials). A file that is not
+ * there is private. WICK_E_BAD_PARAMETER says what to do. */
+wick_status wick_file_check_private(const char *path, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_dir_make(const char *path, wick_err *err) WICK_MUST_CHECK; /* mkdir -p, mode 0700 */
 
 /* Names in a folder, sorted, without . and ..; caller frees with wick_dir_list_free. */

@@ -27,6 +27,7 @@
 #include <cpuid.h>
 #endif
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "base/str.h"
 
 uint64_t wick_time_ns(void)
@@ -41,18 +42,33 @@ double wick_time_ms(void)
     return (double)wick_time_ns() / 1e6;
 }
 
-void wick_random_bytes(void *p, size_t n)
+static bool entropy(unsigned char *b, size_t n)
 {
-    unsigned char *b = p;
     while (n) {
-        size_t k = n > 256 ? 256 : n;
-        if (getentropy(b, k) != 0) { /* no entropy source: the clock, which is better than a constant */
-            uint64_t t = wick_time_ns() * 0x9E3779B97F4A7C15u;
-            for (size_t i = 0; i < k; i++) b[i] = (unsigned char)(t >> 8 * (i & 7));
-        }
+        const size_t k = n > 256 ? 256 : n;
+        if (wick_fault(WICK_FAULT_ENTROPY) || getentropy(b, k) != 0) return false;
         b += k;
         n -= k;
     }
+    return true;
+}
+
+void wick_random_bytes(void *p, size_t n)
+{
+    unsigned char *b = p;
+    if (entropy(b, n)) return;
+    for (size_t i = 0; i < n; i++) { /* the clock, which is better than a constant */
+        const uint64_t t = (wick_time_ns() + i) * 0x9E3779B97F4A7C15u;
+        b[i] = (unsigned char)(t >> 32);
+    }
+}
+
+wick_status wick_random_secret(void *p, size_t n, wick_err *err)
+{
+    if (entropy(p, n)) return WICK_OK;
+    const int e = errno;
+    memset(p, 0, n);
+    return wick_err_io(err, "random numbers", "read", e);
 }
 
 uint64_t wick_random_seed(void)

@@ -3,11 +3,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/status.h"
 
-uint64_t wick_time_ns(void);     /* monotonic */
-double wick_time_ms(void);       /* the same, in milliseconds */
-uint64_t wick_random_seed(void); /* from the system's entropy */
+uint64_t wick_time_ns(void); /* monotonic */
+double wick_time_ms(void);   /* the same, in milliseconds */
+/* From the system's entropy; where it gives none, from the clock: for seeds and names, not for secrets. */
+uint64_t wick_random_seed(void);
 void wick_random_bytes(void *p, size_t n);
+/* For secrets: WICK_E_IO where the system has no entropy; p is zeroed then. */
+wick_status wick_random_secret(void *p, size_t n, wick_err *err) WICK_MUST_CHECK;
 void wick_wipe(void *p, size_t n); /* zeroes what held a secret; the compiler may not leave it out */
 
 uint64_t wick_memory_total_bytes(void);     /* the machine's, or the cgroup's limit if that is lower */

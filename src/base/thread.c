@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include "base/fault.h"
 
 /* The new thread takes no signals: they are the host program's, and interrupt the calls of its threads. */
 wick_status wick_thread_start(wick_thread *t, const char *name, void *(*fn)(void *), void *arg, wick_err *err)
@@ -11,7 +12,7 @@ wick_status wick_thread_start(wick_thread *t, const char *name, void *(*fn)(void
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int e = pthread_create(&t->id, NULL, fn, arg);
+    int e = wick_fault(WICK_FAULT_THREAD) ? errno : pthread_create(&t->id, NULL, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     t->started = e == 0;
     if (e) return wick_err_io(err, name, "start thread", e);

@@ -104,7 +104,7 @@ wick_status wick_capi_options(const wick_llm *llm, const wick_generate_options *
     o->show_special = f->show_special;
     o->n_top_logprobs = f->n_top_logprobs;
     o->priority = f->priority;
-    o->user_key = f->user_key;
+    o->domain.owner = f->user_key;
     o->deadline_ms = f->deadline_ms;
     WICK_TRY(copy_bias(f, s, bias, err));
     explicit_ones(f, s, &given);

@@ -66,7 +66,7 @@ typedef struct wick_args {
     bool mcp, seen_mcp_port, enable_tools, yes;
     const char *tool_file, *mcp_file;
     bool seen_port, seen_max_queue, seen_drain_timeout, no_key_needed, strict_model, force;
-    wick_str_list allow_host, cors_origin;
+    wick_str_list allow_host, cors_origin, model_dir;
     /* wick sh */
     const char *check, *batch, *policy, *shell, *checks;
     bool from_stdin, explain, execute, dry_run, interactive, daemon, no_look, free_form, no_history;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/opt.h"
 #include "cli/session.h"
 #include "cli/term.h"
 
@@ -189,12 +190,8 @@ wick_status wick_conversation_save(const char *path, const json_t *messages, wic
 
 char *wick_conversation_path(const wick_args *a)
 {
-    char *base = a->state_home && *a->state_home ? wick_strdup(a->state_home)
-                 : a->home && *a->home           ? wick_path_join(a->home, ".local/state")
-                                                 : NULL;
-    char *dir = base ? wick_path_join(base, "wick") : NULL;
+    char *dir = wick_state_folder(a);
     char *path = dir && wick_dir_make(dir, NULL) == WICK_OK ? wick_path_join(dir, "conversation.json") : NULL;
-    wick_free(base);
     wick_free(dir);
     return path;
 }

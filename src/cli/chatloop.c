@@ -35,13 +35,8 @@ static struct {
 
 static char *history_path(const wick_args *a)
 {
-    char *base = a->state_home && *a->state_home ? wick_strdup(a->state_home)
-                 : a->home && *a->home           ? wick_path_join(a->home, ".local/state")
-                                                 : NULL;
-    if (!base) return NULL;
-    char *dir = wick_path_join(base, "wick");
+    char *dir = wick_state_folder(a);
     char *path = dir && wick_dir_make(dir, NULL) == WICK_OK ? wick_path_join(dir, "history") : NULL;
-    wick_free(base);
     wick_free(dir);
     return path;
 }

@@ -2,6 +2,7 @@
  * redirects are not followed. */
 #include "cli/client.h"
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -11,6 +12,7 @@
 #include "base/str.h"
 #include "base/sys.h"
 #include "cli/term.h"
+#include "server/server_config.h"
 
 #define DEFAULT_URL "http://127.0.0.1:11535"
 
@@ -47,11 +49,43 @@ static char *join_url(const char *base, const char *path)
     return wick_buf_take(&b, NULL);
 }
 
+/* [::1] is how a URL writes it. */
+static bool is_this_machine(const char *host)
+{
+    return strcmp(host, "[::1]") == 0 || wick_host_is_loopback(host);
+}
+
+/* The key that a server of this user and this machine, which runs without keys, has left for `wick admin`
+ * (server/keys.c). NULL: none. Caller frees. */
+static char *local_key(const wick_args *a, size_t *n)
+{
+    char *host = NULL, *port = NULL, *text = NULL, name[32];
+    CURLU *u = curl_url();
+    char *folder = wick_state_folder(a), *path = NULL;
+    if (u && folder && curl_url_set(u, CURLUPART_URL, a->url ? a->url : DEFAULT_URL, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK && is_this_machine(host)) {
+        snprintf(name, sizeof name, "serve-%.5s.key", port);
+        path = wick_path_join(folder, name);
+    }
+    if (path && wick_file_check_private(path, NULL) == WICK_OK && wick_file_read(path, 256, &text, n, NULL) != WICK_OK)
+        text = NULL;
+    curl_free(host);
+    curl_free(port);
+    curl_url_cleanup(u);
+    wick_free(folder);
+    wick_free(path);
+    return text;
+}
+
 static wick_status add_key(const wick_args *a, call *c, wick_err *err)
 {
     char *text = NULL;
     size_t n = 0;
-    if (a->api_key_file) WICK_TRY(wick_file_read(a->api_key_file, 65536, &text, &n, err));
+    if (a->api_key_file)
+        WICK_TRY(wick_file_read(a->api_key_file, 65536, &text, &n, err));
+    else if (!a->api_key || !*a->api_key)
+        text = local_key(a, &n);
     const char *key = text ? text : a->api_key;
     if (text) text[strcspn(text, " \t\r\n#")] = '\0';
     if (key && *key) {

@@ -85,10 +85,8 @@ static char *model_of_server(const wick_args *a)
 /* `wick serve MODEL` as a process of its own, whose messages go to a file. */
 static wick_status start_server(const wick_args *a, const char *model, pid_t *pid, char **log, wick_err *err)
 {
-    char *base = a->state_home && *a->state_home ? wick_path_join(a->state_home, "wick")
-                 : a->home && *a->home           ? wick_path_join(a->home, ".local/state/wick")
-                                                 : NULL,
-         *folder = wick_program_folder(), *program = folder ? wick_path_join(folder, "wick") : NULL;
+    char *base = wick_state_folder(a), *folder = wick_program_folder(),
+         *program = folder ? wick_path_join(folder, "wick") : NULL;
     wick_status st = base && program ? wick_dir_make(base, err) : wick_err_oom(err, "a path", 0, 0);
     *log = st == WICK_OK ? wick_path_join(base, "server.log") : NULL;
     const int out = *log ? open(*log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;

@@ -148,6 +148,12 @@ static wick_status make_config(wick_server_config *c, const wick_args *a, wick_e
     if (a->strict_model) c->strict_model = true;
     WICK_TRY(add_names(c, &a->allow_host, &c->allow_host, &c->n_allow_host, err));
     WICK_TRY(add_names(c, &a->cors_origin, &c->cors_origin, &c->n_cors_origin, err));
+    WICK_TRY(add_names(c, &a->model_dir, &c->model_dir, &c->n_model_dir, err));
+    c->discover.extra = (const char *const *)c->model_dir;
+    c->discover.n_extra = c->n_model_dir;
+    char *state = wick_state_folder(a);
+    c->local_key_dir = state ? wick_arena_strdup(&c->arena, state) : NULL;
+    wick_free(state);
     if (a->api_key && *a->api_key)
         WICK_TRY(wick_server_config_add_key(c, "WICK_API_KEY", a->api_key, WICK_SCOPE_ALL, NULL, err));
     if (a->api_key_file) WICK_TRY(wick_server_config_key_file(c, a->api_key_file, WICK_SCOPE_ALL, err));
@@ -292,6 +298,8 @@ static const wick_opt server_opts[] = {
      NULL, NULL, 0},
     {"mcp-port", 0, WICK_OPT_U32, "N", "the same on a port of its own (0: a free one)", AT(mcp_port), 0, 65535, NULL,
      NULL, AT(seen_mcp_port)},
+    {"model-dir", 0, WICK_OPT_LIST, "DIR", "wick admin load may take models from here too; may be repeated",
+     AT(model_dir), 0, 0, NULL, NULL, 0},
     {"tls-cert", 0, WICK_OPT_STR, "FILE", "certificate chain (PEM): serve https", AT(tls_cert), 0, 0, NULL, NULL, 0},
     {"tls-key", 0, WICK_OPT_STR, "FILE", "its private key (PEM)", AT(tls_key), 0, 0, NULL, NULL, 0},
     {"max-seqs", 0, WICK_OPT_U32, "N", "requests decoded together (default 16)", AT(max_seqs), 0, 4096, NULL, NULL, 0},

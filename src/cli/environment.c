@@ -66,6 +66,13 @@ static void read_token(wick_args *a)
     a->token_read[strcspn(a->token_read, " \t\r\n")] = '\0';
 }
 
+char *wick_state_folder(const wick_args *a)
+{
+    return a->state_home && *a->state_home ? wick_path_join(a->state_home, "wick")
+           : a->home && *a->home           ? wick_path_join(a->home, ".local/state/wick")
+                                           : NULL;
+}
+
 void wick_environment_read(wick_args *a)
 {
     a->home = getenv("HOME");

@@ -437,7 +437,7 @@ void wick_args_init(wick_args *a)
 void wick_args_release(wick_args *a)
 {
     wick_str_list *const lists[] = {&a->logit_bias,  &a->dry_breakers, &a->stop,       &a->bench_prompt, &a->bench_gen,
-                                    &a->bench_batch, &a->paths,        &a->allow_host, &a->cors_origin};
+                                    &a->bench_batch, &a->paths,        &a->allow_host, &a->cors_origin,  &a->model_dir};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) wick_free((void *)lists[i]->item);
     wick_free(a->own_cache_dir);
     wick_free(a->own_kv_dir);

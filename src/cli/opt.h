@@ -66,6 +66,8 @@ extern const wick_opt_group wick_opts_sampler;  /* chat/sampling.def alone */
 
 void wick_args_init(wick_args *a); /* defaults */
 void wick_environment_read(wick_args *a);
+/* Where Wick keeps what it writes for this user; it may not be there yet. NULL: no home. Caller wick_free()s. */
+char *wick_state_folder(const wick_args *a);
 void wick_args_release(wick_args *a);
 /* Parses argv after the command's name. WICK_E_BAD_PARAMETER names the option and the remedy. --help sets a->help. */
 wick_status wick_opt_parse(const wick_command *c, int argc, char **argv, wick_args *a, wick_err *err) WICK_MUST_CHECK;

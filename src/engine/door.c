@@ -4,8 +4,14 @@
  * called. The thread sleeps at the door when there is nothing to do; whoever changes something pokes it.
  */
 #include <string.h>
+#include "base/alloc.h"
 #include "base/sys.h"
 #include "engine/engine_int.h"
+
+typedef struct wick_place {
+    uint64_t owner;
+    uint32_t n; /* its requests that have not left */
+} wick_place;
 
 void wick_door_init(wick_engine_door *d, uint32_t max_live)
 {
@@ -16,6 +22,7 @@ void wick_door_init(wick_engine_door *d, uint32_t max_live)
 
 void wick_door_release(wick_engine_door *d)
 {
+    wick_free(d->place);
     wick_cond_release(&d->wake);
     wick_lock_release(&d->lock);
 }
@@ -63,16 +70,48 @@ wick_status wick_door_await(wick_engine_door *d, wick_err *err)
     return d->open_error.kind ? d->open_error.kind : WICK_E_INTERNAL;
 }
 
+/* Under the lock. The row of an owner, made if need be; NULL: out of memory. */
+static wick_place *place_of(wick_engine_door *d, uint64_t owner)
+{
+    for (uint32_t i = 0; i < d->n_places; i++)
+        if (d->place[i].owner == owner) return &d->place[i];
+    if (d->n_places == d->cap_places) {
+        const uint32_t cap = d->cap_places ? d->cap_places * 2 : 8;
+        wick_place *p = wick_realloc_array(d->place, cap, sizeof *p);
+        if (!p) return NULL;
+        d->place = p;
+        d->cap_places = cap;
+    }
+    d->place[d->n_places] = (wick_place){.owner = owner};
+    return &d->place[d->n_places++];
+}
+
+/* Under the lock. An owner gets a place while it holds fewer than are free, so that whoever holds none always finds one
+ * that the others cannot take. */
+static wick_status take_place(wick_engine_door *d, uint64_t owner, wick_err *err)
+{
+    const uint32_t n_free = d->max_live - d->n_live;
+    wick_place *p = owner && n_free > 0 ? place_of(d, owner) : NULL;
+    if (owner && n_free > 0 && !p) return wick_err_oom(err, "a place in the queue", sizeof *p, 0);
+    if (n_free == 0)
+        return WICK_FAIL(err, WICK_E_LIMIT, "queue", "the queue is full (%u requests); try again later", d->n_live);
+    if (p && p->n >= n_free)
+        return WICK_FAIL(err, WICK_E_LIMIT, "queue",
+                         "%u requests of this key are in the queue, and the %u places left are kept for others; try "
+                         "again later",
+                         p->n, n_free);
+    if (p) p->n++;
+    d->n_live++;
+    return WICK_OK;
+}
+
 wick_status wick_door_submit(wick_engine_door *d, wick_request *r, wick_err *err)
 {
     wick_status st = WICK_OK;
     wick_lock_take(&d->lock);
     if (d->closing) {
         st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "the engine is closing");
-    } else if (d->n_live >= d->max_live) {
-        st = WICK_FAIL(err, WICK_E_LIMIT, "queue", "the queue is full (%u requests); try again later", d->n_live);
-    } else {
-        d->n_live++;
+    } else if ((st = take_place(d, r->opt.domain.owner, err)) == WICK_OK) {
         r->serial = ++d->n_serial;
         r->run.t_submit = wick_time_ms();
         r->next = NULL;
@@ -110,10 +149,15 @@ wick_request *wick_door_take(wick_engine_door *d)
     return r;
 }
 
-void wick_door_left(wick_engine_door *d)
+void wick_door_left(wick_engine_door *d, uint64_t owner)
 {
     wick_lock_take(&d->lock);
     d->n_live--;
+    for (uint32_t i = 0; owner && i < d->n_places; i++) {
+        if (d->place[i].owner != owner) continue;
+        if (--d->place[i].n == 0) d->place[i] = d->place[--d->n_places];
+        break;
+    }
     wick_lock_drop(&d->lock);
 }
 
@@ -154,12 +198,12 @@ void wick_engine_clear_prefixes(wick_engine *e)
     wick_lock_drop(&e->door.lock);
 }
 
-void wick_engine_drop_prefixes(wick_engine *e, uint64_t user_key)
+void wick_engine_drop_prefixes(wick_engine *e, uint64_t owner)
 {
     wick_engine_door *d = &e->door;
     wick_lock_take(&d->lock);
     if (d->n_drop_keys < WICK_MAX_DROP_KEYS)
-        d->drop_key[d->n_drop_keys++] = user_key;
+        d->drop_key[d->n_drop_keys++] = owner;
     else
         d->clear_prefixes = true; /* too many at once: forget all */
     wake(d);

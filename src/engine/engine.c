@@ -16,6 +16,8 @@ static void forget_prefixes(wick_engine *e)
     uint64_t keys[WICK_MAX_DROP_KEYS];
     bool all = false;
     uint32_t n = wick_door_drops(&e->door, keys, &all);
+    for (uint32_t i = 0; i < e->loop.n_have; i++)
+        for (uint32_t k = 0; k < n; k++) e->loop.live[i]->run.forget |= e->loop.live[i]->opt.domain.owner == keys[k];
     if (!e->loop.prefix) return;
     for (uint32_t i = 0; i < n; i++) {
         wick_prefix_clear(e->loop.prefix, &keys[i]);
@@ -243,7 +245,8 @@ void wick_engine_close(wick_engine *e)
     wick_free(e->loop.mask);
     wick_free(e->loop.embedding);
     wick_free(e->loop.pool_work);
-    wick_free(e->loop.user);
+    wick_free(e->loop.owners.row);
+    wick_free(e->loop.users.row);
     wick_tokenizer_free(e->tokenizer);
     if (e->has_model) wick_model_close(&e->model);
     wick_lock_release(&e->breakers_lock);

@@ -65,7 +65,8 @@ void wick_engine_get_stats(
     wick_engine *e,
     wick_engine_stats *out); /* any thread; ended requests are counted, the rest is at most some 50 ms old */
 void wick_engine_clear_prefixes(wick_engine *e); /* forgets what the prefix cache holds, soon; any thread */
-void wick_engine_drop_prefixes(wick_engine *e, uint64_t user_key); /* the same for one user (a key was removed) */
+void wick_engine_drop_prefixes(wick_engine *e,
+                               uint64_t owner); /* the same for all users of an owner (a key was removed) */
 
 /* A matcher follows one answer through a constraint. Every call comes from the engine's thread, never two at once.
  * The engine asks for the mask, tells the token that it chose from it, and so on; a request that loses its KV is
@@ -108,6 +109,14 @@ typedef enum wick_request_kind {
     WICK_REQ_RANK   /* the logits of a model with a head for scores (wick_pooler_score makes one of them) */
 } wick_request_kind;
 
+/* Whose a request is. Cached prompts are shared where both numbers are equal and nowhere else. Turns go by owner first,
+ * then by the users of one owner. An owner other than 0 (nobody in particular) never holds so many places of the queue
+ * that none is left for another. */
+typedef struct wick_domain {
+    uint64_t owner; /* an API key; its cached prompts are forgotten together */
+    uint64_t user;  /* one of its users */
+} wick_domain;
+
 typedef struct wick_request_opts {
     wick_request_kind kind;
     const int32_t *prompt;   /* copied */
@@ -121,7 +130,7 @@ typedef struct wick_request_opts {
     uint32_t n_top_logprobs;           /* 0..20, for each generated token (logprob of the chosen one is always there) */
     bool prompt_logprobs;              /* echo: log probability (and top) of every prompt token but the first */
     int32_t priority;                  /* higher first */
-    uint64_t user_key;                 /* fairness and prefix-cache isolation between API keys */
+    wick_domain domain;                /* whose it is: fairness, places in the queue, isolation of cached prompts */
     const wick_constraint *constraint; /* GENERATE; borrowed for the call of wick_request_new; NULL: none */
     wick_pooling pooling;              /* EMBED */
     uint32_t second;                   /* EMBED, RANK: where the second text of a pair begins; 0: there is none */

@@ -26,7 +26,7 @@
 
 #define WICK_MAX_TOP_LOGPROBS 20
 #define WICK_MAX_MEASURED_ROWS 128
-#define WICK_MAX_DROP_KEYS 16 /* users whose prefixes are to be forgotten; more at once: all are */
+#define WICK_MAX_DROP_KEYS 16 /* owners whose prefixes are to be forgotten; more at once: all are */
 
 /* One queued event. The text is in `small` unless it is longer; a longer one's memory is kept for the next. */
 typedef struct wick_event_slot {
@@ -40,12 +40,25 @@ typedef struct wick_event_slot {
     float *data; /* owned */
 } wick_event_slot;
 
-typedef struct wick_user {
-    uint64_t key;
-    double service; /* virtual counter: tokens run for this user, lifted when it comes back from idleness */
+/* One owner, or one user of an owner. */
+typedef struct wick_share {
+    wick_domain key; /* of an owner: user 0 */
+    double service;  /* virtual counter: tokens run for it, lifted when it comes back from idleness */
+    double clock;    /* of an owner: the least service among its active users so far: none of them starts below it */
+    uint32_t owner;  /* of a user: the owner's row */
     uint32_t n_live;
     uint32_t n_picked; /* within one selection */
-} wick_user;
+} wick_share;
+
+typedef struct wick_shares {
+    wick_share *row;
+    uint32_t n, cap;
+} wick_shares;
+
+static inline bool wick_domain_same(wick_domain a, wick_domain b)
+{
+    return a.owner == b.owner && a.user == b.user;
+}
 
 /* How a request ends. finish NONE: it goes on. The first verdict counts. */
 typedef struct wick_verdict {
@@ -79,9 +92,10 @@ typedef struct wick_request_run {
     uint32_t load_to;      /* positions still to be read from disk end here; 0: none */
     uint32_t n_out;        /* positions whose outputs were reported (LOGITS, EMBED, prompt_logprobs) */
     uint32_t n_gen, n_cached;
-    uint32_t user;   /* index into e->loop.user */
+    uint32_t user;   /* index into e->loop.users; UINT32_MAX: none */
     int32_t quantum; /* decoded tokens left before others may take the slot */
     bool admitted, selected, was_selected, stalled;
+    bool forget;                  /* its owner is gone: nothing of it is kept for others */
     bool solo;                    /* a step with it failed: it runs alone, to show whose fault it was */
     uint32_t row_tokens, row_out; /* this step's row; 0: none */
     wick_draft *draft;            /* NULL: nothing is guessed */
@@ -168,6 +182,8 @@ typedef struct wick_engine_door {
     wick_err open_error;
     wick_request *inbox, *inbox_last;
     uint32_t n_live, max_live;
+    struct wick_place *place; /* owners other than 0 with places in the queue */
+    uint32_t n_places, cap_places;
     uint64_t n_serial;
     bool clear_prefixes;
     uint64_t drop_key[WICK_MAX_DROP_KEYS];
@@ -188,9 +204,8 @@ typedef struct wick_engine_loop {
     uint32_t n_flights;
     bool idle; /* the last turn had nothing to do */
     double land_ms, build_ms;
-    wick_user *user;
-    uint32_t n_users, cap_users;
-    double service_clock; /* the least service among the active users so far: nobody starts below it */
+    wick_shares owners, users;
+    double owner_clock;   /* the least service among the active owners so far: nobody starts below it */
     wick_prefix *prefix;  /* NULL: off */
     wick_kv_store *store; /* NULL: nothing is kept on disk */
     uint32_t *mask;       /* [(n_vocab + 31) / 32] */
@@ -258,7 +273,7 @@ bool wick_door_wait(wick_engine_door *d, int64_t ms);
 wick_request *wick_door_take(wick_engine_door *d); /* the engine's thread: what was submitted, linked by `next` */
 /* The engine's thread: whose prefixes are to be forgotten, keys[WICK_MAX_DROP_KEYS]; *all: everybody's. */
 uint32_t wick_door_drops(wick_engine_door *d, uint64_t *keys, bool *all);
-void wick_door_left(wick_engine_door *d); /* the engine's thread: one request less */
+void wick_door_left(wick_engine_door *d, uint64_t owner); /* the engine's thread: one request less */
 void wick_door_publish(wick_engine_door *d, const wick_engine_stats *s);
 
 /* event.c: all on the engine's thread. Room is asked for before the step that needs it. */
@@ -318,7 +333,7 @@ uint32_t wick_disk_find(wick_engine *e, const wick_request *r); /* how many of r
 wick_status wick_disk_begin(wick_engine *e, wick_request *r, uint32_t to, wick_err *err) WICK_MUST_CHECK;
 /* Reads on; true: it is not done yet, or r has lost its sequence, so r has no row in this step. */
 bool wick_disk_load(wick_engine *e, wick_request *r, bool others_decode);
-void wick_disk_forget(wick_engine *e, const uint64_t *user_key); /* NULL: everybody's of this model */
+void wick_disk_forget(wick_engine *e, const uint64_t *owner); /* NULL: everybody's of this model */
 
 /* draft_plan.c: how many guesses a step takes along */
 bool wick_draft_allowed(const wick_engine *e, const wick_request_opts *o);

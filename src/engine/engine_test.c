@@ -296,7 +296,7 @@ static void test_batch_equals_alone(void **state)
         for (uint32_t i = 0; i < MANY; i++) {
             make_prompt(p[i], 200, i % 5); /* shared prompts, of different lengths */
             wick_request_opts o = greedy(p[i], 20 + i * 7, 40 + i);
-            o.user_key = i % 3;
+            o.domain.owner = i % 3;
             q[i] = submit(e, &o);
         }
         for (uint32_t i = 0; i < MANY; i++) {
@@ -377,14 +377,14 @@ static void test_prefix_cache(void **state)
     collect(submit(e, &o), &r);
     assert_int_equal(r.usage.n_cached, 150);
     expect_greedy(p, 300, &r, 10);
-    o.user_key = 77; /* another key sees nothing of it */
+    o.domain.owner = 77; /* another key sees nothing of it */
     collect(submit(e, &o), &r);
     assert_int_equal(r.usage.n_cached, 0);
     expect_greedy(p, 300, &r, 10);
     wick_engine_drop_prefixes(e, 77);
     collect(submit(e, &o), &r);
     assert_int_equal(r.usage.n_cached, 0);
-    o.user_key = 0;
+    o.domain.owner = 0;
     collect(submit(e, &o), &r);
     assert_int_equal(r.usage.n_cached, 299);
     wick_engine_clear_prefixes(e);
@@ -480,11 +480,11 @@ static void test_fairness(void **state)
     wick_request *q[FLOOD];
     for (uint32_t i = 0; i < FLOOD; i++) {
         wick_request_opts o = greedy(p + i, 10, 100);
-        o.user_key = 1;
+        o.domain.owner = 1;
         q[i] = submit(e, &o);
     }
     wick_request_opts o = greedy(p, 10, 100);
-    o.user_key = 2;
+    o.domain.owner = 2;
     static result one, r;
     collect(submit(e, &o), &one);
     expect_greedy(p, 10, &one, 100);

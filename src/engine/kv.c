@@ -55,9 +55,10 @@ void wick_engine_kv_release(wick_engine *e, wick_request *r)
 
 void wick_engine_kv_keep(wick_engine *e, wick_request *r)
 {
-    if (!e->loop.prefix || !r->run.kv || r->run.n_kv == 0 || r->opt.kind != WICK_REQ_GENERATE || r->opt.no_prefix_cache)
+    if (!e->loop.prefix || !r->run.kv || r->run.n_kv == 0 || r->opt.kind != WICK_REQ_GENERATE ||
+        r->opt.no_prefix_cache || r->run.forget)
         return;
-    wick_prefix_insert(e->loop.prefix, r->opt.user_key, r->run.tokens, r->run.n_kv, r->run.kv);
+    wick_prefix_insert(e->loop.prefix, r->opt.domain, r->run.tokens, r->run.n_kv, r->run.kv);
     r->run.kv = NULL;
     r->run.n_kv = 0;
     e->loop.kv_tight = false; /* it can be evicted now */
@@ -173,7 +174,7 @@ static uint32_t common_prefix(const int32_t *a, uint32_t n_a, const int32_t *b, 
 
 static bool shares_prefix(const wick_request *r)
 {
-    return r->opt.kind == WICK_REQ_GENERATE && !r->opt.prompt_logprobs && !r->opt.no_prefix_cache;
+    return r->opt.kind == WICK_REQ_GENERATE && !r->opt.prompt_logprobs && !r->opt.no_prefix_cache && !r->run.forget;
 }
 
 /* A running request that computes what r needs too. */
@@ -188,7 +189,7 @@ static donor find_donor(const wick_engine *e, const wick_request *r, uint32_t li
     donor d = {0};
     for (uint32_t i = 0; i < e->loop.n_chosen; i++) {
         const wick_request *x = e->loop.chosen[i];
-        if (x == r || !x->run.kv || x->opt.user_key != r->opt.user_key || !shares_prefix(x)) continue;
+        if (x == r || !x->run.kv || !wick_domain_same(x->opt.domain, r->opt.domain) || !shares_prefix(x)) continue;
         uint32_t m = common_prefix(r->run.tokens, limit, x->run.tokens, x->run.n_total),
                  have = m < x->run.n_kv ? m : x->run.n_kv, soon = m;
         if (wick_mark_needed(e)) { /* where it cannot be cut, what counts is the last mark that it has yet to pass */
@@ -211,13 +212,13 @@ static bool fork_from_others(wick_engine *e, wick_request *r, uint32_t *n)
 {
     const wick_backend *b = e->parts.backend;
     uint32_t limit = r->run.n_total - 1; /* the last token is always computed: its logits are wanted */
-    uint32_t kept = wick_prefix_find(e->loop.prefix, r->opt.user_key, r->run.tokens, limit);
+    uint32_t kept = wick_prefix_find(e->loop.prefix, r->opt.domain, r->run.tokens, limit);
     donor d = find_donor(e, r, limit);
     if (d.soon >= (kept > d.n ? kept : d.n) + WORTH_WAITING_TOKENS) return false;
     if (d.n > kept && b->kv_fork(e->loop.loaded, d.kv, d.n, &r->run.kv, NULL) == WICK_OK)
         *n = d.n;
     else
-        *n = wick_prefix_fork(e->loop.prefix, r->opt.user_key, r->run.tokens, limit, &r->run.kv);
+        *n = wick_prefix_fork(e->loop.prefix, r->opt.domain, r->run.tokens, limit, &r->run.kv);
     return true;
 }
 

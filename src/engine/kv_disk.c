@@ -56,7 +56,7 @@ wick_status wick_disk_open(wick_engine *e, wick_err *err)
 
 static bool shares(const wick_engine *e, const wick_request *r)
 {
-    return e->loop.store && r->opt.kind == WICK_REQ_GENERATE && !r->opt.no_prefix_cache;
+    return e->loop.store && r->opt.kind == WICK_REQ_GENERATE && !r->opt.no_prefix_cache && !r->run.forget;
 }
 
 /* The end of the block that begins at `from`. */
@@ -73,14 +73,14 @@ static bool next_part(const wick_engine *e, const wick_request *r, const wick_di
     uint32_t to = block_end(e, c->to);
     if (to > n) return false;
     *p = (wick_kv_part){
-        .parent = c->name, .domain = r->opt.user_key, .from = c->to, .to = to, .tokens = r->run.tokens + c->to};
+        .parent = c->name, .domain = r->opt.domain, .from = c->to, .to = to, .tokens = r->run.tokens + c->to};
     wick_kv_store_name(p);
     return true;
 }
 
 static wick_disk_chain chain_start(const wick_engine *e, const wick_request *r)
 {
-    return (wick_disk_chain){.name = wick_kv_store_root(e->loop.store, r->opt.user_key)};
+    return (wick_disk_chain){.name = wick_kv_store_root(e->loop.store, r->opt.domain)};
 }
 
 /* Exports one block. False: not now. */
@@ -194,10 +194,10 @@ bool wick_disk_load(wick_engine *e, wick_request *r, bool others_decode)
     return r->run.kv == NULL;
 }
 
-void wick_disk_forget(wick_engine *e, const uint64_t *user_key)
+void wick_disk_forget(wick_engine *e, const uint64_t *owner)
 {
-    if (e->loop.store && user_key)
-        wick_kv_store_drop(e->loop.store, *user_key);
+    if (e->loop.store && owner)
+        wick_kv_store_drop(e->loop.store, *owner);
     else if (e->loop.store)
         wick_kv_store_drop_all(e->loop.store);
 }

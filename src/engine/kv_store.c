@@ -32,7 +32,7 @@ static const char magic[8] = "WICKKV1";
 typedef struct head {
     char magic[8];
     wick_kv_name parent, name;
-    uint64_t domain; /* hashed: what a user's files are found by when they are to be removed */
+    uint64_t owner; /* hashed: what an owner's files are found by when they are to be removed */
     uint32_t from, to;
     uint64_t n_bytes, hash; /* of the data; of the head with hash 0, the tokens and the data */
 } head;
@@ -78,17 +78,18 @@ static char *path_of(const wick_kv_store *s, const wick_kv_name *name)
     return wick_path_join(s->own, file);
 }
 
-static uint64_t hashed_domain(uint64_t domain)
+static uint64_t hashed_owner(uint64_t owner)
 {
-    return wick_hash_data(&domain, sizeof domain, 0x646f6d61696e);
+    return wick_hash_data(&owner, sizeof owner, 0x646f6d61696e);
 }
 
-wick_kv_name wick_kv_store_root(const wick_kv_store *s, uint64_t domain)
+wick_kv_name wick_kv_store_root(const wick_kv_store *s, wick_domain domain)
 {
     struct sha256_ctx c;
     sha256_init(&c);
     sha256_update(&c, sizeof s->model.b, s->model.b);
-    sha256_update(&c, sizeof domain, (const uint8_t *)&domain);
+    const uint64_t both[2] = {domain.owner, domain.user};
+    sha256_update(&c, sizeof both, (const uint8_t *)both);
     return digest(&c);
 }
 
@@ -353,7 +354,7 @@ void wick_kv_store_end(wick_kv_store *s, const wick_kv_part *part, void *data, u
     }
     head h = {.parent = part->parent,
               .name = part->name,
-              .domain = hashed_domain(part->domain),
+              .owner = hashed_owner(part->domain.owner),
               .from = part->from,
               .to = part->to,
               .n_bytes = n_used};
@@ -422,10 +423,10 @@ wick_status wick_kv_store_read(wick_kv_store *s, const wick_kv_part *part,
     return st;
 }
 
-static void drop_if(wick_kv_store *s, bool all, uint64_t domain)
+static void drop_if(wick_kv_store *s, bool all, uint64_t owner)
 {
     found_list l = {0};
-    uint64_t want = hashed_domain(domain);
+    uint64_t want = hashed_owner(owner);
     wick_lock_take(&s->lock);
     while (s->first) wick_cond_wait(&s->wake, &s->lock);
     wick_lock_drop(&s->lock);
@@ -433,16 +434,16 @@ static void drop_if(wick_kv_store *s, bool all, uint64_t domain)
     for (size_t i = 0; i < l.n; i++) {
         head h = {0};
         int fd = all ? -1 : open(l.item[i].path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        bool its = all || (fd >= 0 && read(fd, &h, sizeof h) == (ssize_t)sizeof h && h.domain == want);
+        bool its = all || (fd >= 0 && read(fd, &h, sizeof h) == (ssize_t)sizeof h && h.owner == want);
         if (fd >= 0) close(fd);
         if (its) unlink(l.item[i].path);
     }
     found_free(&l);
 }
 
-void wick_kv_store_drop(wick_kv_store *s, uint64_t domain)
+void wick_kv_store_drop(wick_kv_store *s, uint64_t owner)
 {
-    drop_if(s, false, domain);
+    drop_if(s, false, owner);
 }
 
 void wick_kv_store_drop_all(wick_kv_store *s)

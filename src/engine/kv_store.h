@@ -14,6 +14,7 @@
  * folder.
  */
 #pragma once
+#include "engine/engine.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +29,7 @@ typedef struct wick_kv_name {
 /* A block: positions [from, to) with these tokens, behind `parent`. */
 typedef struct wick_kv_part {
     wick_kv_name parent, name;
-    uint64_t domain;
+    wick_domain domain;
     uint32_t from, to;
     const int32_t *tokens; /* [to - from] */
 } wick_kv_part;
@@ -38,7 +39,7 @@ wick_status wick_kv_store_open(wick_kv_store **out, const char *folder, uint64_t
                                size_t n_model, wick_err *err) WICK_MUST_CHECK;
 void wick_kv_store_close(wick_kv_store *s); /* writes what is queued; NULL is fine */
 
-wick_kv_name wick_kv_store_root(const wick_kv_store *s, uint64_t domain);
+wick_kv_name wick_kv_store_root(const wick_kv_store *s, wick_domain domain);
 /* Fills part->name from parent, positions and tokens. */
 void wick_kv_store_name(wick_kv_part *part);
 bool wick_kv_store_has(const wick_kv_store *s, const wick_kv_name *name);
@@ -51,8 +52,8 @@ void wick_kv_store_end(wick_kv_store *s, const wick_kv_part *part, void *data, u
 wick_status wick_kv_store_read(wick_kv_store *s, const wick_kv_part *part,
                                wick_status (*use)(void *ctx, const void *data, uint64_t n, wick_err *err), void *ctx,
                                wick_err *err) WICK_MUST_CHECK;
-/* Removes what belongs to one user, of this model. */
-void wick_kv_store_drop(wick_kv_store *s, uint64_t domain);
+/* Removes what belongs to one owner, of this model. */
+void wick_kv_store_drop(wick_kv_store *s, uint64_t owner);
 void wick_kv_store_drop_all(wick_kv_store *s);
 uint64_t wick_kv_store_written(const wick_kv_store *s); /* bytes, since it was opened */
 uint64_t wick_kv_store_bytes(const wick_kv_store *s);   /* in the folder, as far as is known */

@@ -42,7 +42,7 @@ uint32_t wick_mark_last(const wick_engine *e, uint32_t at)
 
 bool wick_mark_wanted(const wick_request *r)
 {
-    return wick_mark_needed(r->engine) && r->opt.kind == WICK_REQ_GENERATE && !r->opt.no_prefix_cache;
+    return wick_mark_needed(r->engine) && r->opt.kind == WICK_REQ_GENERATE && !r->opt.no_prefix_cache && !r->run.forget;
 }
 
 void wick_mark_leave(wick_engine *e, wick_request *r)
@@ -51,7 +51,7 @@ void wick_mark_leave(wick_engine *e, wick_request *r)
     wick_seq *fork = NULL;
     if (!wick_mark_wanted(r) || n == 0) return;
     if (wick_mark_last(e, n) != n && (n != r->run.n_prompt || n < MIN_PROMPT_MARK)) return;
-    if (wick_prefix_has(e->loop.prefix, r->opt.user_key, r->run.tokens, n)) return;
+    if (wick_prefix_has(e->loop.prefix, r->opt.domain, r->run.tokens, n)) return;
     if (e->parts.backend->kv_fork(e->loop.loaded, r->run.kv, n, &fork, NULL) == WICK_OK)
-        wick_prefix_insert(e->loop.prefix, r->opt.user_key, r->run.tokens, n, fork);
+        wick_prefix_insert(e->loop.prefix, r->opt.domain, r->run.tokens, n, fork);
 }

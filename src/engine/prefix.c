@@ -12,8 +12,8 @@ struct node {
     node *parent, *child, *sibling;
     int32_t *edge; /* tokens from the parent to here */
     uint32_t n_edge;
-    entry *entry; /* the sequence that ends here, or NULL */
-    uint64_t key; /* of a root: whose tree it is; roots are linked by sibling */
+    entry *entry;       /* the sequence that ends here, or NULL */
+    wick_domain domain; /* of a root: whose tree it is; roots are linked by sibling */
 };
 
 struct entry {
@@ -184,11 +184,11 @@ static const node *root_of(const node *v)
     return v;
 }
 
-void wick_prefix_clear(wick_prefix *p, const uint64_t *user_key)
+void wick_prefix_clear(wick_prefix *p, const uint64_t *owner)
 {
     for (entry *x = p->oldest, *next; x; x = next) {
         next = x->newer;
-        if (!user_key || root_of(x->at)->key == *user_key) drop(p, x);
+        if (!owner || root_of(x->at)->domain.owner == *owner) drop(p, x);
     }
 }
 
@@ -212,10 +212,10 @@ static node *walk(node *v, const int32_t *tokens, uint32_t n, uint32_t *n_matche
     return v;
 }
 
-static node *find_root(wick_prefix *p, uint64_t key)
+static node *find_root(wick_prefix *p, wick_domain domain)
 {
     node *r = p->roots;
-    while (r && r->key != key) r = r->sibling;
+    while (r && !(r->domain.owner == domain.owner && r->domain.user == domain.user)) r = r->sibling;
     return r;
 }
 
@@ -225,10 +225,10 @@ static entry *longest_end(node *v, uint32_t n_in)
     return v->entry && n_in == v->n_edge ? v->entry : above(v);
 }
 
-uint32_t wick_prefix_find(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n)
+uint32_t wick_prefix_find(wick_prefix *p, wick_domain domain, const int32_t *tokens, uint32_t n)
 {
     uint32_t matched = 0, n_in = 0;
-    node *v = find_root(p, user_key);
+    node *v = find_root(p, domain);
     if (!v) return 0;
     v = walk(v, tokens, n, &matched, &n_in);
     if (!p->checkpoints || matched == 0) return matched;
@@ -236,10 +236,10 @@ uint32_t wick_prefix_find(wick_prefix *p, uint64_t user_key, const int32_t *toke
     return x ? x->n_tokens : 0;
 }
 
-uint32_t wick_prefix_fork(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n, wick_seq **out)
+uint32_t wick_prefix_fork(wick_prefix *p, wick_domain domain, const int32_t *tokens, uint32_t n, wick_seq **out)
 {
     uint32_t matched = 0, n_in = 0;
-    node *v = find_root(p, user_key);
+    node *v = find_root(p, domain);
     if (!v) return 0;
     v = walk(v, tokens, n, &matched, &n_in);
     if (matched == 0) return 0;
@@ -253,10 +253,10 @@ uint32_t wick_prefix_fork(wick_prefix *p, uint64_t user_key, const int32_t *toke
     return matched;
 }
 
-bool wick_prefix_has(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n)
+bool wick_prefix_has(wick_prefix *p, wick_domain domain, const int32_t *tokens, uint32_t n)
 {
     uint32_t matched = 0, n_in = 0;
-    node *v = find_root(p, user_key);
+    node *v = find_root(p, domain);
     if (!v) return false;
     v = walk(v, tokens, n, &matched, &n_in);
     if (matched < n || n_in < v->n_edge || !v->entry) return false;
@@ -305,14 +305,14 @@ static node *split(wick_prefix *p, node *v, uint32_t k)
 
 /* The node where tokens[0..n) ends, made if need be; NULL when out of memory or when a sequence that can be cut there
  * has them all already. */
-static node *place_for(wick_prefix *p, uint64_t key, const int32_t *tokens, uint32_t n)
+static node *place_for(wick_prefix *p, wick_domain domain, const int32_t *tokens, uint32_t n)
 {
     uint32_t matched, n_in;
-    node *root = find_root(p, key);
+    node *root = find_root(p, domain);
     if (!root) {
         root = wick_alloc_zero(1, sizeof *root);
         if (!root) return NULL;
-        root->key = key;
+        root->domain = domain;
         root->sibling = p->roots;
         p->roots = root;
     }
@@ -352,11 +352,11 @@ static void put(wick_prefix *p, node *v, entry *x, uint32_t n, wick_seq *kv)
     }
 }
 
-void wick_prefix_insert(wick_prefix *p, uint64_t user_key, const int32_t *tokens, uint32_t n, wick_seq *kv)
+void wick_prefix_insert(wick_prefix *p, wick_domain domain, const int32_t *tokens, uint32_t n, wick_seq *kv)
 {
     uint64_t most = bytes_of(p, n);
     entry *x = n > 0 && most <= p->limit_bytes ? wick_alloc_zero(1, sizeof *x) : NULL;
-    node *v = x ? place_for(p, user_key, tokens, n) : NULL;
+    node *v = x ? place_for(p, domain, tokens, n) : NULL;
     if (!v) {
         wick_free(x);
         p->backend->kv_free(p->model, kv);

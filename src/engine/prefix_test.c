@@ -24,7 +24,9 @@ static wick_seq *sequence(const int32_t *t, uint32_t n)
 }
 
 /* How many of t[0..n) a fork has, 0: there is none. It is checked and freed. */
-static uint32_t forked(wick_prefix *p, uint64_t key, const int32_t *t, uint32_t n)
+static const wick_domain nobody;
+
+static uint32_t forked(wick_prefix *p, wick_domain key, const int32_t *t, uint32_t n)
 {
     wick_seq *s = NULL;
     uint32_t m = wick_prefix_fork(p, key, t, n, &s);
@@ -43,8 +45,13 @@ static wick_prefix *cache(uint64_t limit)
     return p;
 }
 
+static bool same(wick_domain a, wick_domain b)
+{
+    return a.owner == b.owner && a.user == b.user;
+}
+
 typedef struct kept {
-    uint64_t key;
+    wick_domain key;
     int32_t t[40];
     uint32_t n;
 } kept;
@@ -64,7 +71,7 @@ static void test_against_full_search(void **state)
     wick_prefix *p = cache(1u << 30);
     uint32_t n = 0;
     for (int i = 0; i < 6000; i++) {
-        kept x = {.key = rnd(3), .n = 1 + rnd(40)};
+        kept x = {.key = {.owner = rnd(2), .user = rnd(2)}, .n = 1 + rnd(40)};
         for (uint32_t j = 0; j < x.n; j++) x.t[j] = (int32_t)rnd(j < 12 ? 2 : 5);
         if (n < 900 && rnd(4) == 0) {
             wick_prefix_insert(p, x.key, x.t, x.n, sequence(x.t, x.n));
@@ -72,16 +79,16 @@ static void test_against_full_search(void **state)
         }
         uint32_t best = 0;
         for (uint32_t j = 0; j < n; j++) {
-            uint32_t m = list[j].key == x.key ? shared(x.t, x.n, list[j].t, list[j].n) : 0;
+            uint32_t m = same(list[j].key, x.key) ? shared(x.t, x.n, list[j].t, list[j].n) : 0;
             if (m > best) best = m;
         }
         assert_int_equal(wick_prefix_find(p, x.key, x.t, x.n), best);
         assert_int_equal(forked(p, x.key, x.t, x.n), best);
-        if (rnd(400) == 0) { /* one user's are forgotten */
-            uint64_t key = rnd(3);
+        if (rnd(400) == 0) { /* those of all users of an owner are forgotten */
+            uint64_t key = rnd(2);
             wick_prefix_clear(p, &key);
             for (uint32_t j = 0; j < n;) {
-                if (list[j].key == key)
+                if (list[j].key.owner == key)
                     list[j] = list[--n];
                 else
                     j++;
@@ -98,18 +105,18 @@ static void test_limit_and_order_of_leaving(void **state)
     wick_prefix *p = cache(30);
     int32_t a[10], b[10], c[10], d[10];
     for (int32_t i = 0; i < 10; i++) a[i] = i, b[i] = 100 + i, c[i] = 200 + i, d[i] = 300 + i;
-    wick_prefix_insert(p, 0, a, 10, sequence(a, 10));
-    wick_prefix_insert(p, 0, b, 10, sequence(b, 10));
-    wick_prefix_insert(p, 0, c, 10, sequence(c, 10));
+    wick_prefix_insert(p, nobody, a, 10, sequence(a, 10));
+    wick_prefix_insert(p, nobody, b, 10, sequence(b, 10));
+    wick_prefix_insert(p, nobody, c, 10, sequence(c, 10));
     assert_int_equal(wick_prefix_bytes(p), 30);
-    assert_int_equal(forked(p, 0, a, 5), 5); /* a is the most recent now, b the least */
-    wick_prefix_insert(p, 0, d, 10, sequence(d, 10));
+    assert_int_equal(forked(p, nobody, a, 5), 5); /* a is the most recent now, b the least */
+    wick_prefix_insert(p, nobody, d, 10, sequence(d, 10));
     assert_int_equal(wick_prefix_count(p), 3);
-    assert_int_equal(forked(p, 0, b, 10), 0);
-    assert_int_equal(forked(p, 0, a, 10), 10);
-    assert_int_equal(forked(p, 1, a, 10), 0);
+    assert_int_equal(forked(p, nobody, b, 10), 0);
+    assert_int_equal(forked(p, nobody, a, 10), 10);
+    assert_int_equal(forked(p, (wick_domain){.user = 1}, a, 10), 0);
     int32_t large[31] = {0};
-    wick_prefix_insert(p, 0, large, 31, sequence(large, 31)); /* larger than the whole limit */
+    wick_prefix_insert(p, nobody, large, 31, sequence(large, 31)); /* larger than the whole limit */
     assert_int_equal(wick_prefix_count(p), 3);
     while (wick_prefix_evict(p)) {
     }
@@ -125,14 +132,14 @@ static void test_prefixes_of_each_other(void **state)
     wick_prefix *p = cache(1000);
     int32_t t[20];
     for (int32_t i = 0; i < 20; i++) t[i] = i;
-    wick_prefix_insert(p, 0, t, 5, sequence(t, 5));
-    wick_prefix_insert(p, 0, t, 12, sequence(t, 12));
+    wick_prefix_insert(p, nobody, t, 5, sequence(t, 5));
+    wick_prefix_insert(p, nobody, t, 12, sequence(t, 12));
     assert_int_equal(wick_prefix_count(p), 1);
-    wick_prefix_insert(p, 0, t, 8, sequence(t, 8));
-    wick_prefix_insert(p, 0, t, 12, sequence(t, 12));
+    wick_prefix_insert(p, nobody, t, 8, sequence(t, 8));
+    wick_prefix_insert(p, nobody, t, 12, sequence(t, 12));
     assert_int_equal(wick_prefix_count(p), 1);
     t[7] = 99;
-    wick_prefix_insert(p, 0, t, 20, sequence(t, 20));
+    wick_prefix_insert(p, nobody, t, 20, sequence(t, 20));
     assert_int_equal(wick_prefix_count(p), 2);
     assert_int_equal(wick_prefix_bytes(p), 32);
     wick_prefix_free(p);
@@ -151,7 +158,7 @@ static void test_checkpoints(void **state)
     fake_end_only = true;
     assert_int_equal(wick_prefix_new(&p, &fake_backend, &fake_model, 1u << 30, &usage, NULL), WICK_OK);
     for (int i = 0; i < 6000; i++) {
-        kept x = {.key = rnd(2), .n = 1 + rnd(40)};
+        kept x = {.key = {.user = rnd(2)}, .n = 1 + rnd(40)};
         for (uint32_t j = 0; j < x.n; j++) x.t[j] = (int32_t)rnd(j < 12 ? 2 : 5);
         if (n > 0 && rnd(2) == 0) { /* a part of another, or what goes on behind one */
             const kept *y = &list[rnd(n)];
@@ -164,7 +171,7 @@ static void test_checkpoints(void **state)
         }
         uint32_t best = 0;
         for (uint32_t j = 0; j < n; j++)
-            if (list[j].key == x.key && list[j].n <= x.n && list[j].n > best &&
+            if (same(list[j].key, x.key) && list[j].n <= x.n && list[j].n > best &&
                 memcmp(list[j].t, x.t, list[j].n * sizeof *x.t) == 0)
                 best = list[j].n;
         assert_int_equal(wick_prefix_find(p, x.key, x.t, x.n), best);
@@ -187,15 +194,15 @@ static void test_worth(void **state)
     wick_kv_usage usage = {.bytes_per_token = 1, .checkpoint_tokens = 1, .checkpoint_bytes = 50, .forks_share = true};
     int32_t t[100] = {0}, other[5] = {9, 9, 9, 9, 9};
     assert_int_equal(wick_prefix_new(&p, &fake_backend, &fake_model, 300, &usage, NULL), WICK_OK);
-    wick_prefix_insert(p, 0, t, 90, sequence(t, 90));       /* 140 bytes */
-    wick_prefix_insert(p, 0, other, 5, sequence(other, 5)); /* 55 for five tokens */
-    wick_prefix_insert(p, 0, t, 100, sequence(t, 100));     /* 60 for ten more */
+    wick_prefix_insert(p, nobody, t, 90, sequence(t, 90));       /* 140 bytes */
+    wick_prefix_insert(p, nobody, other, 5, sequence(other, 5)); /* 55 for five tokens */
+    wick_prefix_insert(p, nobody, t, 100, sequence(t, 100));     /* 60 for ten more */
     assert_int_equal(wick_prefix_bytes(p), 255);
     assert_true(wick_prefix_evict(p));
-    assert_false(wick_prefix_has(p, 0, other, 5));
-    assert_true(wick_prefix_has(p, 0, t, 100) && wick_prefix_has(p, 0, t, 90));
+    assert_false(wick_prefix_has(p, nobody, other, 5));
+    assert_true(wick_prefix_has(p, nobody, t, 100) && wick_prefix_has(p, nobody, t, 90));
     assert_true(wick_prefix_evict(p));
-    assert_true(wick_prefix_has(p, 0, t, 90));
+    assert_true(wick_prefix_has(p, nobody, t, 90));
     wick_prefix_free(p);
     assert_int_equal(atomic_load(&fake_live_seqs), 0);
 }
@@ -209,13 +216,13 @@ static void test_allocation_failures(void **state)
         wick_prefix *p = cache(1000);
         wick_seq *x = sequence(a, 6), *y = sequence(b, 6);
         wick_alloc_fail_at(i, false);
-        wick_prefix_insert(p, 0, a, 6, x);
-        wick_prefix_insert(p, 0, b, 6, y);
+        wick_prefix_insert(p, nobody, a, 6, x);
+        wick_prefix_insert(p, nobody, b, 6, y);
         wick_alloc_fail_at(0, false);
-        uint32_t m = forked(p, 0, a, 6);
+        uint32_t m = forked(p, nobody, a, 6);
         assert_true(m == 6 || m == 2 || m == 0);
-        wick_prefix_insert(p, 0, b, 6, sequence(b, 6));
-        assert_int_equal(forked(p, 0, b, 6), 6);
+        wick_prefix_insert(p, nobody, b, 6, sequence(b, 6));
+        assert_int_equal(forked(p, nobody, b, 6), 6);
         wick_alloc_fail_at(1, true);
         while (wick_prefix_evict(p)) {
         }

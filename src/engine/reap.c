@@ -32,7 +32,7 @@ static void bury(wick_engine *e, wick_request *r, double now)
     if (v->finish != WICK_FINISH_ERROR) wick_engine_kv_keep(e, r);
     wick_engine_kv_release(e, r);
     wick_sched_remove(e, r);
-    wick_door_left(&e->door);
+    wick_door_left(&e->door, r->opt.domain.owner);
     wick_stats_publish(e, true); /* whoever reads DONE finds it counted */
     wick_event_done(r, v, &u);   /* the reader may free r from here on */
 }

@@ -1,10 +1,11 @@
 /* engine/sched.c - who is in the next step.
  *
  * Everything submitted and not buried is `live`. A request whose reader is behind is stalled and left out. If the rest
- * is more than max_seqs, slots go by priority, then to the user who was served least (a virtual counter of tokens per
- * user key; who comes back starts at the clock, the least of the active ones so far), then by arrival. Who has a slot
- * keeps it for a quantum of tokens, so that sequences do not change places at every step; one that loses its slot keeps
- * its KV while there is room.
+ * is more than max_seqs, slots go by priority, then to the owner who was served least, then to the user of that owner
+ * who was served least (virtual counters of tokens; who comes back starts at the clock, the least of the active ones so
+ * far), then by arrival. So an owner with many users gets no more than one with a single user. Who has a slot keeps it
+ * for a quantum of tokens, so that sequences do not change places at every step; one that loses its slot keeps its KV
+ * while there is room.
  */
 #include <math.h>
 #include <string.h>
@@ -13,51 +14,72 @@
 
 #define QUANTUM_TOKENS 64
 
-/* Moves the clock to the least service among the active users. It stands while nobody is active, so that a user who
- * was alone for long is not put behind one who comes later. */
-static void advance_clock(wick_engine *e)
+/* Moves a clock to the least service among the active rows (of one owner, or all). It stands while nobody is active, so
+ * that who was alone for long is not put behind one who comes later. */
+static void advance_clock(const wick_shares *s, const uint64_t *owner, double *clock)
 {
     double least = INFINITY;
-    for (uint32_t i = 0; i < e->loop.n_users; i++) {
-        if (e->loop.user[i].n_live > 0 && e->loop.user[i].service < least) least = e->loop.user[i].service;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const wick_share *x = &s->row[i];
+        if (x->n_live > 0 && (!owner || x->key.owner == *owner) && x->service < least) least = x->service;
     }
-    if (!isinf(least) && least > e->loop.service_clock) e->loop.service_clock = least;
+    if (!isinf(least) && least > *clock) *clock = least;
 }
 
-/* Index of the user's row; a row of a user with nothing live may be taken over. */
-static wick_status find_user(wick_engine *e, uint64_t key, uint32_t *out, wick_err *err)
+/* Index of the row of a key; a row with nothing live may be taken over. */
+static wick_status find_row(wick_shares *s, wick_domain key, uint32_t *out, wick_err *err)
 {
     uint32_t idle = UINT32_MAX;
-    for (uint32_t i = 0; i < e->loop.n_users; i++) {
-        if (e->loop.user[i].key == key) {
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (wick_domain_same(s->row[i].key, key)) {
             *out = i;
             return WICK_OK;
         }
-        if (e->loop.user[i].n_live == 0 && (idle == UINT32_MAX || e->loop.user[i].service < e->loop.user[idle].service))
-            idle = i;
+        if (s->row[i].n_live == 0 && (idle == UINT32_MAX || s->row[i].service < s->row[idle].service)) idle = i;
     }
-    if (e->loop.n_users == e->loop.cap_users && (idle == UINT32_MAX || e->loop.cap_users < 256)) {
-        uint32_t cap = e->loop.cap_users ? e->loop.cap_users * 2 : 16;
-        wick_user *p = wick_realloc_array(e->loop.user, cap, sizeof *p);
+    if (s->n == s->cap && (idle == UINT32_MAX || s->cap < 256)) {
+        uint32_t cap = s->cap ? s->cap * 2 : 16;
+        wick_share *p = wick_realloc_array(s->row, cap, sizeof *p);
         if (!p) return wick_err_oom(err, "the table of users", cap * sizeof *p, 0);
-        e->loop.user = p;
-        e->loop.cap_users = cap;
+        s->row = p;
+        s->cap = cap;
     }
-    *out = e->loop.n_users < e->loop.cap_users ? e->loop.n_users++ : idle;
-    e->loop.user[*out] = (wick_user){.key = key};
+    *out = s->n < s->cap ? s->n++ : idle;
+    s->row[*out] = (wick_share){.key = key};
     return WICK_OK;
+}
+
+static wick_share *user_of(wick_engine *e, const wick_request *r)
+{
+    return &e->loop.users.row[r->run.user];
+}
+
+static wick_share *owner_of(wick_engine *e, const wick_request *r)
+{
+    return &e->loop.owners.row[user_of(e, r)->owner];
+}
+
+/* One more that is live in the row; who comes back from idleness starts at the clock. */
+static void enter(wick_share *x, double clock)
+{
+    if (x->n_live == 0 && x->service < clock) x->service = clock;
+    x->n_live++;
 }
 
 wick_status wick_sched_add(wick_engine *e, wick_request *r, wick_err *err)
 {
+    const wick_domain d = r->opt.domain;
+    uint32_t o = 0, u = 0;
     e->loop.live[e->loop.n_have++] = r;
     r->run.user = UINT32_MAX;
-    uint32_t u = 0;
-    WICK_TRY(find_user(e, r->opt.user_key, &u, err));
-    advance_clock(e);
-    if (e->loop.user[u].n_live == 0 && e->loop.user[u].service < e->loop.service_clock)
-        e->loop.user[u].service = e->loop.service_clock;
-    e->loop.user[u].n_live++;
+    WICK_TRY(find_row(&e->loop.owners, (wick_domain){.owner = d.owner}, &o, err));
+    WICK_TRY(find_row(&e->loop.users, d, &u, err));
+    wick_share *owner = &e->loop.owners.row[o];
+    e->loop.users.row[u].owner = o;
+    advance_clock(&e->loop.owners, NULL, &e->loop.owner_clock);
+    advance_clock(&e->loop.users, &d.owner, &owner->clock);
+    enter(owner, e->loop.owner_clock);
+    enter(&e->loop.users.row[u], owner->clock);
     r->run.user = u;
     e->loop.stats.n_requests++;
     return WICK_OK;
@@ -71,13 +93,18 @@ void wick_sched_remove(wick_engine *e, wick_request *r)
         e->loop.n_have--;
         break;
     }
-    advance_clock(e);
-    if (r->run.user != UINT32_MAX) e->loop.user[r->run.user].n_live--;
+    if (r->run.user == UINT32_MAX) return;
+    wick_share *owner = owner_of(e, r);
+    advance_clock(&e->loop.owners, NULL, &e->loop.owner_clock);
+    advance_clock(&e->loop.users, &r->opt.domain.owner, &owner->clock);
+    owner->n_live--;
+    user_of(e, r)->n_live--;
 }
 
 void wick_sched_charge(wick_engine *e, wick_request *r, uint32_t n_tokens)
 {
-    e->loop.user[r->run.user].service += n_tokens;
+    user_of(e, r)->service += n_tokens;
+    owner_of(e, r)->service += n_tokens;
     if (r->run.n_gen > 0) r->run.quantum -= (int32_t)n_tokens;
 }
 
@@ -87,15 +114,23 @@ static bool blocked(const wick_engine *e, const wick_request *r)
     return e->loop.kv_tight && !r->run.kv && r->opt.priority <= e->loop.tight_priority;
 }
 
+/* What it was served, with what this step will give it. */
+static double due(const wick_share *x)
+{
+    return x->service + (double)x->n_picked * QUANTUM_TOKENS;
+}
+
 /* Does a get a slot before b? */
-static bool before(const wick_engine *e, const wick_request *a, const wick_request *b)
+static bool before(wick_engine *e, const wick_request *a, const wick_request *b)
 {
     if (a->opt.priority != b->opt.priority) return a->opt.priority > b->opt.priority;
     bool a_keeps = a->run.was_selected && a->run.quantum > 0, b_keeps = b->run.was_selected && b->run.quantum > 0;
     if (a_keeps != b_keeps) return a_keeps;
-    const wick_user *u = &e->loop.user[a->run.user], *v = &e->loop.user[b->run.user];
-    double x = u->service + (double)u->n_picked * QUANTUM_TOKENS, y = v->service + (double)v->n_picked * QUANTUM_TOKENS;
-    if (x != y) return x < y;
+    double x = due(owner_of(e, a)), y = due(owner_of(e, b));
+    if (a->opt.domain.owner != b->opt.domain.owner && x != y) return x < y;
+    x = due(user_of(e, a));
+    y = due(user_of(e, b));
+    if (a->opt.domain.owner == b->opt.domain.owner && x != y) return x < y;
     return a->serial < b->serial;
 }
 
@@ -110,7 +145,8 @@ static wick_request *pick(wick_engine *e)
     }
     if (best) {
         best->run.selected = true;
-        e->loop.user[best->run.user].n_picked++;
+        user_of(e, best)->n_picked++;
+        owner_of(e, best)->n_picked++;
         if (!best->run.was_selected || best->run.quantum <= 0) best->run.quantum = QUANTUM_TOKENS;
         e->loop.chosen[e->loop.n_chosen++] = best;
     }
@@ -121,7 +157,8 @@ void wick_sched_select(wick_engine *e)
 {
     bool any_kv = false;
     e->loop.n_chosen = 0;
-    for (uint32_t i = 0; i < e->loop.n_users; i++) e->loop.user[i].n_picked = 0;
+    for (uint32_t i = 0; i < e->loop.owners.n; i++) e->loop.owners.row[i].n_picked = 0;
+    for (uint32_t i = 0; i < e->loop.users.n; i++) e->loop.users.row[i].n_picked = 0;
     for (uint32_t i = 0; i < e->loop.n_have; i++) {
         wick_request *r = e->loop.live[i];
         r->run.was_selected = r->run.selected;

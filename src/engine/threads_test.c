@@ -36,7 +36,7 @@ static void *client(void *arg)
         wick_request_opts o;
         wick_request_opts_init(&o);
         o.prompt = p, o.n_prompt = n, o.max_tokens = 30, o.sampling.temperature = 0;
-        o.user_key = me % 3, o.priority = (int32_t)(me % 2);
+        o.domain.owner = me % 3, o.priority = (int32_t)(me % 2);
         wick_request *r = NULL;
         if (wick_request_new(&r, e, &o, NULL) != WICK_OK) {
             atomic_fetch_add(&n_wrong, 1);

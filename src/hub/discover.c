@@ -8,6 +8,15 @@
 #include "hub/ollama.h"
 #include "hub/scan.h"
 
+static const struct {
+    const char *sub, *source, *name; /* name: what a model in the folder itself is called; NULL: its path below */
+} below_home[] = {{"models", "models", NULL},
+                  {".cache/lm-studio/models", "lmstudio", NULL},
+                  {".lmstudio/models", "lmstudio", NULL},
+                  {"mlx-community", "models", "mlx-community"}};
+static const char *const here[] = {"models", "mlx-community"};
+enum { N_BELOW = sizeof below_home / sizeof *below_home, N_HERE = sizeof here / sizeof *here };
+
 static wick_status scan_below_home(wick_model_scan *s, const wick_discover_opts *o, const char *sub, const char *source,
                                    const char *name)
 {
@@ -54,13 +63,10 @@ wick_status wick_discover(wick_found_list *out, const wick_discover_opts *o, wic
     wick_status st = WICK_OK;
     memset(out, 0, sizeof *out);
     for (uint32_t i = 0; i < o->n_extra; i++) WICK_TRY_GOTO(wick_scan_tree(&s, o->extra[i], "path", NULL, 0));
-    WICK_TRY_GOTO(wick_scan_tree(&s, "models", "models", NULL, 0));
-    WICK_TRY_GOTO(wick_scan_tree(&s, "mlx-community", "models", "mlx-community", 0));
+    for (int i = 0; i < N_HERE; i++) WICK_TRY_GOTO(wick_scan_tree(&s, here[i], "models", i == 0 ? NULL : here[i], 0));
     WICK_TRY_GOTO(scan_hub(&s, o));
-    WICK_TRY_GOTO(scan_below_home(&s, o, "models", "models", NULL));
-    WICK_TRY_GOTO(scan_below_home(&s, o, ".cache/lm-studio/models", "lmstudio", NULL));
-    WICK_TRY_GOTO(scan_below_home(&s, o, ".lmstudio/models", "lmstudio", NULL));
-    WICK_TRY_GOTO(scan_below_home(&s, o, "mlx-community", "models", "mlx-community"));
+    for (int i = 0; i < N_BELOW; i++)
+        WICK_TRY_GOTO(scan_below_home(&s, o, below_home[i].sub, below_home[i].source, below_home[i].name));
     WICK_TRY_GOTO(wick_ollama_scan(&s, o));
     for (uint32_t i = 0; i < o->n_installed; i++)
         WICK_TRY_GOTO(wick_scan_tree(&s, o->installed[i], "installed", NULL, 0));
@@ -80,4 +86,30 @@ void wick_found_list_free(wick_found_list *l)
     }
     wick_free(l->item);
     memset(l, 0, sizeof *l);
+}
+
+/* Is `real`, a resolved path, the folder `root` or something in it? Frees root. */
+static bool lies_in(const char *real, char *root)
+{
+    char *r = root ? realpath(root, NULL) : NULL;
+    const size_t n = r ? strlen(r) : 0;
+    const bool in = r && strncmp(real, r, n) == 0 && (real[n] == '\0' || real[n] == '/');
+    free(r);
+    wick_free(root);
+    return in;
+}
+
+bool wick_discover_covers(const wick_discover_opts *o, const char *path)
+{
+    char *real = realpath(path, NULL);
+    bool in = false;
+    if (!real) return false;
+    for (uint32_t i = 0; i < o->n_extra && !in; i++) in = lies_in(real, wick_strdup(o->extra[i]));
+    for (uint32_t i = 0; i < o->n_installed && !in; i++) in = lies_in(real, wick_strdup(o->installed[i]));
+    for (int i = 0; i < N_HERE && !in; i++) in = lies_in(real, wick_strdup(here[i]));
+    for (int i = 0; i < N_BELOW && o->home && *o->home && !in; i++)
+        in = lies_in(real, wick_path_join(o->home, below_home[i].sub));
+    in = in || lies_in(real, wick_hub_cache_folder(o)) || lies_in(real, wick_ollama_root(o));
+    free(real);
+    return in;
 }

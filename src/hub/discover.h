@@ -38,6 +38,8 @@ typedef struct wick_discover_opts {
 
 wick_status wick_discover(wick_found_list *out, const wick_discover_opts *o, wick_err *err) WICK_MUST_CHECK;
 void wick_found_list_free(wick_found_list *l);
+/* Does this file or folder lie in one of the places that are looked through (links resolved)? */
+bool wick_discover_covers(const wick_discover_opts *o, const char *path);
 
 typedef struct wick_resolved {
     char *path;     /* what wick_model_open takes */

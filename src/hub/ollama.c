@@ -74,11 +74,16 @@ static wick_status scan_level(wick_model_scan *s, const char *root, const char *
     return st;
 }
 
+char *wick_ollama_root(const wick_discover_opts *o)
+{
+    return o->ollama_models && *o->ollama_models ? wick_strdup(o->ollama_models)
+           : o->home && *o->home                 ? wick_path_join(o->home, ".ollama/models")
+                                                 : NULL;
+}
+
 wick_status wick_ollama_scan(wick_model_scan *s, const wick_discover_opts *o)
 {
-    char *root = o->ollama_models && *o->ollama_models ? wick_strdup(o->ollama_models)
-                 : o->home && *o->home                 ? wick_path_join(o->home, ".ollama/models")
-                                                       : NULL;
+    char *root = wick_ollama_root(o);
     char *manifests = root ? wick_path_join(root, "manifests") : NULL;
     wick_status st = manifests ? scan_level(s, root, manifests, "", 0) : WICK_OK;
     wick_free(manifests);

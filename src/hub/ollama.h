@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include "hub/scan.h"
 
+/* Its folder of models, whether it is there or not; caller wick_free()s; NULL: none is known. */
+char *wick_ollama_root(const wick_discover_opts *o);
 wick_status wick_ollama_scan(wick_model_scan *s, const wick_discover_opts *o) WICK_MUST_CHECK;
 
 typedef struct wick_ollama_settings {

@@ -33,7 +33,10 @@ wick_status wick_mcp_server_new(wick_mcp_server **out, const wick_mcp_server_opt
     s->instructions = o->instructions ? wick_strdup(o->instructions) : NULL;
     s->page_size = o->page_size ? o->page_size : 100;
     s->max_sessions = o->max_sessions ? o->max_sessions : 256;
-    wick_random_bytes(s->secret, sizeof s->secret);
+    if (wick_random_secret(s->secret, sizeof s->secret, err) != WICK_OK) {
+        wick_mcp_server_free(s);
+        return err ? err->kind : WICK_E_IO;
+    }
     if (!s->name || !s->version || (o->instructions && !s->instructions)) {
         wick_mcp_server_free(s);
         return wick_err_oom(err, "MCP server", 0, 0);

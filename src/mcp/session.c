@@ -153,7 +153,10 @@ wick_mcp_session *wick_mcp_session_new(wick_mcp_server *s, const char *version, 
     uint8_t random[16];
     wick_mcp_session *n = wick_alloc_zero(1, sizeof *n), *old = NULL;
     if (!n) return NULL;
-    wick_random_bytes(random, sizeof random);
+    if (wick_random_secret(random, sizeof random, NULL) != WICK_OK) {
+        wick_free(n);
+        return NULL;
+    }
     for (size_t i = 0; i < sizeof random; i++) snprintf(n->id + 2 * i, 3, "%02x", random[i]);
     n->server = s;
     n->version = version;

@@ -1,9 +1,11 @@
 /* server/admin.c - what an administrator may change while the server runs: models, keys, caches, the drain. */
 #include <string.h>
+#include "base/file.h"
 #include "base/json.h"
 #include "base/sys.h"
 #include "server/gen.h"
 #include "server/prompt.h"
+#include "server/response_store.h"
 
 /* Only these fields; anything else is refused by name. */
 static wick_status only(const json_t *body, const char *const *names, wick_err *err)
@@ -54,6 +56,18 @@ static bool finish(wick_exchange *x, wick_status st, const wick_err *err)
 }
 
 /* --- models ------------------------------------------------------------------------------------------------------- */
+/* Models come from the caches, the folders that are looked through and those of the configuration: whoever administers
+ * models shall not read the rest of the disk. A name is looked up in these places. */
+static wick_status check_place(const wick_server_config *c, const char *path, wick_err *err)
+{
+    bool good = wick_discover_covers(&c->discover, path);
+    for (uint32_t i = 0; i < c->n_model && !good; i++) good = strcmp(c->model[i].path, path) == 0;
+    if (!good && !wick_path_exists(path) && path[0] != '/' && path[0] != '.' && path[0] != '~') good = true;
+    if (good) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "path",
+                     "models are loaded from the caches and from the folders of server.model_dirs (--model-dir) only");
+}
+
 static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
 {
     wick_server *s = x->s;
@@ -73,6 +87,7 @@ static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
                                    : "context",
                          "model \"%.100s\" is known already; unload it with forget first", name);
     if (known) return WICK_OK;
+    WICK_TRY(check_place(x->s->config, path ? path : name, err));
     wick_model_config m = {.id = name,
                            .path = path ? path : name,
                            .engine = s->config->engine_defaults,
@@ -86,7 +101,7 @@ static wick_status add_if_new(wick_exchange *x, const char *name, wick_err *err)
         m.engine.backend = backend;
     }
     if (ctx) m.engine.n_ctx = ctx;
-    return wick_registry_add(&s->registry, &m, err);
+    return wick_registry_add(&s->registry, &m, true, err);
 }
 
 bool wick_route_admin_load(wick_exchange *x)
@@ -151,10 +166,8 @@ bool wick_route_admin_key_add(wick_exchange *x)
 {
     static const char *const names[] = {"name",     "scopes", "requests_per_minute", "tokens_per_minute", "concurrent",
                                         "priority", NULL};
-    static const char digits[] = "0123456789abcdef";
     wick_key_config c = {.scopes = WICK_SCOPE_INFER, .kept = x->s->keys.store != NULL};
-    uint8_t random[24];
-    char secret[sizeof random * 2 + 6] = "wick-";
+    char secret[WICK_SECRET_CHARS + 1];
     wick_err err = {0};
     wick_status st = only(x->json, names, &err);
     if (st == WICK_OK) st = get_str(x->json, "name", true, &c.name, &err);
@@ -166,19 +179,14 @@ bool wick_route_admin_key_add(wick_exchange *x)
     if (st == WICK_OK && wick_keys_count(&x->s->keys) == 0)
         st = WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "name",
                        "this server runs without keys: start it with WICK_API_KEY or --api-key-file to use them");
+    if (st == WICK_OK) st = wick_key_make_secret(secret, &err);
     if (st != WICK_OK) return finish(x, st, &err);
-    wick_random_bytes(random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++) {
-        secret[5 + 2 * i] = digits[random[i] >> 4];
-        secret[6 + 2 * i] = digits[random[i] & 15];
-    }
-    secret[5 + 2 * sizeof random] = '\0';
     wick_key_digest(secret, strlen(secret), c.digest);
     st = wick_keys_add(&x->s->keys, &c, &err);
     if (st == WICK_OK) {
-        uint64_t serial;
+        wick_key *undone;
         st = wick_keys_keep(&x->s->keys, &err);
-        if (st != WICK_OK) wick_keys_remove(&x->s->keys, c.name, &serial);
+        if (st != WICK_OK && wick_keys_remove(&x->s->keys, c.name, &undone)) wick_key_unref(&x->s->keys, undone);
     }
     if (st == WICK_OK)
         wick_x_json(x, 200, json_pack("{s:s, s:s}", "name", c.name, "key", secret));
@@ -196,13 +204,17 @@ static void drop_prefixes(void *ctx, wick_entry *e, bool is_default)
 
 bool wick_route_admin_key_remove(wick_exchange *x)
 {
-    uint64_t serial = 0;
+    wick_key *gone;
     wick_err err = {0};
     if (x->key && strcmp(x->key->name, x->path_arg) == 0) {
         wick_problem(x, 400, "name", NULL, "a key cannot remove itself");
-    } else if (wick_keys_remove(&x->s->keys, x->path_arg, &serial)) {
-        wick_registry_each(&x->s->registry, drop_prefixes, &serial);
-        return finish(x, wick_keys_keep(&x->s->keys, &err), &err); /* the key is not valid any more in either case */
+    } else if (wick_keys_remove(&x->s->keys, x->path_arg, &gone)) {
+        wick_registry_each(&x->s->registry, drop_prefixes, &gone->owner);
+        /* The key is not valid any more, whatever fails. */
+        wick_status st = wick_response_store_drop(x->s->responses, gone->owner_text, &err);
+        if (st == WICK_OK) st = wick_keys_keep(&x->s->keys, &err);
+        wick_key_unref(&x->s->keys, gone);
+        return finish(x, st, &err);
     } else {
         wick_problem(x, 404, "name", "key_not_found", "there is no key named \"%.100s\"", x->path_arg);
     }

@@ -128,11 +128,11 @@ bool wick_gate_origin_listed(const wick_server_config *c, const char *origin)
     return false;
 }
 
-/* A page of this very server, or one from the list. */
-static bool origin_allowed(const wick_server *s, const gate_head *h)
+/* A page of this very server, or one from the list; administration is for pages of this server only. */
+static bool origin_allowed(const wick_exchange *x, const gate_head *h)
 {
-    const char *scheme = s->config->tls_cert ? "https://" : "http://";
-    if (wick_gate_origin_listed(s->config, h->origin)) return true;
+    const char *scheme = x->s->config->tls_cert ? "https://" : "http://";
+    if (!x->own_pages && wick_gate_origin_listed(x->s->config, h->origin)) return true;
     return h->host && strncasecmp(h->origin, scheme, strlen(scheme)) == 0 &&
            strcasecmp(h->origin + strlen(scheme), h->host) == 0;
 }
@@ -195,7 +195,7 @@ static bool check_source(wick_exchange *x, const gate_head *h, const char *metho
                      h->host);
         return false;
     }
-    if (h->origin && !origin_allowed(x->s, h)) {
+    if (h->origin && !origin_allowed(x, h)) {
         wick_problem(x, 403, NULL, "origin_not_allowed", "web pages of \"%.100s\" may not call; see --cors-origin",
                      h->origin);
         return false;
@@ -208,28 +208,46 @@ static bool check_source(wick_exchange *x, const gate_head *h, const char *metho
     return true;
 }
 
+/* What the header says is the key, or NULL. */
+static const char *secret_of(const gate_head *h)
+{
+    const char *secret = h->api_key; /* as Anthropic's clients and llama.cpp's send it */
+    if (!h->auth || strncasecmp(h->auth, "Bearer ", 7) != 0) return secret;
+    secret = h->auth + 7;
+    while (*secret == ' ') secret++;
+    return secret;
+}
+
+static bool refuse_key(wick_exchange *x, const gate_head *h)
+{
+    const bool tried = h->auth || h->api_key;
+    char from[WICK_PEER_TEXT];
+    if (tried && x->conn) {
+        const double now = wick_time_ms();
+        wick_guard_say(&x->s->guard, now, "wrong API key from %s for %s", wick_peer_text(&x->conn->peer, from),
+                       x->route->path);
+        x->t_hold = wick_guard_wrong_key(&x->s->guard, &x->conn->peer, now);
+    }
+    wick_problem(x, 401, NULL, tried ? "invalid_api_key" : "missing_api_key", "%s",
+                 h->auth ? "this API key is not known" : "an API key is needed: Authorization: Bearer KEY");
+    return false;
+}
+
 static bool check_key(wick_exchange *x, const gate_head *h)
 {
     wick_server *s = x->s;
     const bool any = wick_keys_count(&s->keys) > 0 || s->config->n_key > 0;
-    if (x->route->flags & WICK_ROUTE_OPEN) return true;
-    if (!any) {
-        if (s->loopback || x->route->scope != WICK_SCOPE_ADMIN) return true;
-        wick_problem(x, 403, NULL, "key_needed", "administration beyond loopback needs a key");
-        return false;
+    const char *secret = secret_of(h);
+    wick_key *key = secret ? wick_keys_find(&s->keys, secret, strlen(secret)) : NULL;
+    x->admin = key && key->c.scopes & WICK_SCOPE_ADMIN;
+    const bool needed = (any || x->route->scope == WICK_SCOPE_ADMIN) && !(x->route->flags & WICK_ROUTE_OPEN);
+    if (!needed) { /* clients send one where none is asked for */
+        wick_key_unref(&s->keys, key);
+        return true;
     }
-    const char *secret = h->api_key; /* as Anthropic's clients and llama.cpp's send it */
-    if (h->auth && strncasecmp(h->auth, "Bearer ", 7) == 0) {
-        secret = h->auth + 7;
-        while (*secret == ' ') secret++;
-    }
-    if (secret) x->key = wick_keys_find(&s->keys, secret, strlen(secret));
-    if (!x->key) {
-        wick_problem(x, 401, NULL, h->auth || h->api_key ? "invalid_api_key" : "missing_api_key", "%s",
-                     h->auth ? "this API key is not known" : "an API key is needed: Authorization: Bearer KEY");
-        return false;
-    }
-    if (!(x->key->c.scopes & x->route->scope)) {
+    x->key = key;
+    if (!key) return refuse_key(x, h);
+    if (!(key->c.scopes & x->route->scope)) {
         wick_problem(x, 403, NULL, "scope", "this key may not use %s", x->route->path);
         return false;
     }
@@ -266,7 +284,9 @@ bool wick_gate_check(wick_exchange *x, const char *method, const char *url)
 {
     gate_head h = {0};
     MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, one_header, &h);
-    if (!check_framing(x, &h) || !check_sizes(x, &h) || !check_source(x, &h, method)) return false;
+    if (!check_framing(x, &h) || !check_sizes(x, &h)) return false;
+    x->own_pages = wick_route_is_own(url);
+    if (!check_source(x, &h, method)) return false;
     x->route = x->bad_uri ? NULL : wick_route_find(method, url, x->path_arg, sizeof x->path_arg, &x->allow);
     if (x->route && !port_has(x, x->route)) x->route = NULL;
     if (x->route) x->dialect = x->route->dialect;

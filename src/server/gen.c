@@ -113,8 +113,7 @@ static wick_status start(wick_gen *g, wick_err *err)
         c->index = i;
         c->prompt = i / g->per_prompt;
     }
-    g->base.user_key = x->key ? x->key->serial : 0;
-    if (g->p.user) g->base.user_key ^= g->p.user << 1 | 1ull << 63;
+    g->base.domain = wick_keys_domain(&x->s->keys, x->key, g->p.has_user ? g->p.user : NULL);
     g->base.priority = x->key ? x->key->c.priority : 0;
     g->base.deadline_ms = x->s->config->limits.request_seconds * 1000;
     wick_status st;

@@ -91,6 +91,16 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
     return x;
 }
 
+/* What an administrator changed, or tried to. */
+static void log_admin(wick_server *s, const wick_exchange *x)
+{
+    char from[WICK_PEER_TEXT];
+    if (x->route->scope != WICK_SCOPE_ADMIN || !x->key || strcmp(x->route->method, "GET") == 0) return;
+    wick_guard_say(&s->guard, wick_time_ms(), "administration: %s %s%s%s: %u, by key %s from %s", x->route->method,
+                   x->route->path, x->path_arg[0] ? " " : "", x->path_arg, x->status, x->key->name,
+                   x->conn ? wick_peer_text(&x->conn->peer, from) : "?");
+}
+
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode why)
 {
     wick_server *s = ((wick_port *)cls)->s;
@@ -107,6 +117,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
     if (x->source) x->source->cancel(x);
     if (x->route) {
         if (x->status) wick_metrics_status((unsigned)(x->route - wick_routes), x->status);
+        log_admin(s, x);
         wick_log(WICK_LOG_INFO, "%s %s %s %u %.0f ms%s%s%s", x->id, x->route->method, x->route->path, x->status,
                  wick_time_ms() - x->t_start, x->key ? " key " : "", x->key ? x->key->name : "",
                  why == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : ", client gone");
@@ -124,6 +135,8 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
         *socket_ctx = c;
         if (!c) return;
         c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        c->peer = wick_peer_from(info ? info->client_addr : NULL);
         wick_lock_take(&s->conns_lock);
         set_state(c, WICK_CONN_HEADER);
         c->next = s->conns;
@@ -167,7 +180,7 @@ static void add_headers(wick_exchange *x, struct MHD_Response *r)
         MHD_add_response_header(r, "Retry-After", text);
     }
     const char *origin = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, "Origin");
-    if (origin && wick_gate_origin_listed(c, origin)) {
+    if (origin && !x->own_pages && wick_gate_origin_listed(c, origin)) {
         MHD_add_response_header(r, "Access-Control-Allow-Origin", origin);
         const char *wanted = MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, "Access-Control-Request-Headers");
         MHD_add_response_header(r, "Vary", "Origin");
@@ -334,6 +347,20 @@ static enum MHD_Result continue_run(wick_exchange *x)
     }
 }
 
+/* The answer that a gate or a limit made, when its time has come. */
+static enum MHD_Result send_refusal(wick_exchange *x)
+{
+    if (x->t_hold > wick_time_ms()) { /* the watch wakes it */
+        conn_state(x, WICK_CONN_BUSY);
+        wick_lock_take(&x->lock);
+        x->suspended = true;
+        MHD_suspend_connection(x->mhd);
+        wick_lock_drop(&x->lock);
+        return MHD_YES;
+    }
+    return send_answer(x);
+}
+
 /* The header is here: decide, before the body comes, whether it is wanted. */
 static enum MHD_Result begin(wick_exchange *x, const char *method, const char *url)
 {
@@ -345,6 +372,7 @@ static enum MHD_Result begin(wick_exchange *x, const char *method, const char *u
     x->state = WICK_X_DISCARD;
     const bool huge = x->content_length > DISCARD_BYTES;
     if (x->content_length > 0) x->close = true;
+    if (x->t_hold < 0 || (x->t_hold > 0 && (huge || expect))) return MHD_NO; /* guesses are not waited for */
     if (x->answer_now || huge || (expect && x->content_length > 0)) return send_answer(x);
     return MHD_YES;
 }
@@ -383,7 +411,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     }
     switch (x->state) {
     case WICK_X_HEAD: return dispatch(x);
-    case WICK_X_DISCARD:
+    case WICK_X_DISCARD: return send_refusal(x);
     case WICK_X_READY: return send_answer(x);
     case WICK_X_RUN: return continue_run(x);
     case WICK_X_WORK: /* woken by the watch: the client is gone, but a worker still has it */
@@ -466,7 +494,9 @@ static wick_status open_port(wick_port *port, uint16_t wanted, wick_err *err)
 {
     const wick_server *s = port->s;
     const wick_server_config *c = s->config;
-    struct MHD_OptionItem tls[3] = {{MHD_OPTION_END, 0, NULL}};
+    /* In GnuTLS' words; what it calls NORMAL has the older versions too. */
+    static char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    struct MHD_OptionItem tls[4] = {{MHD_OPTION_END, 0, NULL}};
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
     int fd = -1;
     flags |= MHD_is_feature_supported(MHD_FEATURE_EPOLL) == MHD_YES ? MHD_USE_EPOLL : MHD_USE_AUTO;
@@ -474,7 +504,8 @@ static wick_status open_port(wick_port *port, uint16_t wanted, wick_err *err)
         flags |= MHD_USE_TLS;
         tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, s->tls_cert};
         tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, s->tls_key};
-        tls[2] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+        tls[2] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, priorities};
+        tls[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     }
     WICK_TRY(open_socket(c->host, wanted, &fd, &port->number, err));
     port->mhd = MHD_start_daemon(

@@ -4,9 +4,7 @@
  * change after the other, so that the file always is what the list was at some moment. Apart from keys.c because that
  * one is about checking keys while requests wait.
  */
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "base/file.h"
 #include "base/json.h"
 #include "server/server_int.h"
@@ -97,12 +95,10 @@ static wick_status read_one(wick_keys *k, const json_t *o, const char *where, wi
 
 wick_status wick_keys_load(wick_keys *k, const char *path, wick_err *err)
 {
-    struct stat info;
     json_t *root;
     k->store = path;
-    if (stat(path, &info) != 0 && errno == ENOENT) return WICK_OK; /* the first key makes it */
-    if (info.st_mode & 077)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, path, "%s: others may read or write it; run chmod 600 on it", path);
+    if (!wick_path_exists(path)) return WICK_OK; /* the first key makes it */
+    WICK_TRY(wick_file_check_private(path, err));
     WICK_TRY(wick_json_load(path, MAX_STORE, &root, err));
     const json_t *list = json_object_get(root, "keys");
     wick_status st =

@@ -51,7 +51,7 @@ static wick_status take(void *ctx, void *peer, const char *id, wick_model_use *o
     *out = (wick_model_use){.engine = e->engine,
                             .chat = e->chat,
                             .hold = e,
-                            .user_key = x && x->key ? x->key->serial : 0,
+                            .domain = wick_keys_domain(&s->keys, x ? x->key : NULL, NULL),
                             .deadline_ms = s->config->limits.request_seconds * 1000,
                             .priority = x && x->key ? x->key->c.priority : 0};
     return WICK_OK;

@@ -43,10 +43,17 @@ void wick_metrics_status(unsigned route, unsigned status)
         atomic_fetch_add_explicit(&by_status[route][status / 100], 1, memory_order_relaxed);
 }
 
-/* A label value: backslash, quote and newline escaped. */
+enum { LABEL_BYTES = 128 };
+
+/* A label value: backslash, quote and newline escaped, other control characters left out, cut between characters where
+ * it is long. */
 static void label(wick_buf *b, const char *s)
 {
-    for (; *s; s++) {
+    const char *const end = s + strlen(s);
+    const char *stop = end - s > LABEL_BYTES ? s + LABEL_BYTES : end;
+    while (stop < end && stop > s && ((unsigned char)*stop & 0xC0) == 0x80) stop--;
+    for (; s < stop; s++) {
+        if (((unsigned char)*s < ' ' && *s != '\n') || *s == 0x7f) continue;
         if (*s == '\\' || *s == '"') wick_buf_putc(b, '\\');
         if (*s == '\n')
             wick_buf_puts(b, "\\n");

@@ -38,6 +38,7 @@ static json_t *text(const char *s)
 typedef struct json_list {
     json_t *list;
     bool failed;
+    bool secrets; /* paths too, and what exactly is wrong */
 } json_list;
 
 static void add(json_list *l, json_t *v)
@@ -48,7 +49,7 @@ static void add(json_list *l, json_t *v)
 static json_list new_list(void)
 {
     json_t *list = json_array();
-    return (json_list){list, list == NULL};
+    return (json_list){.list = list, .failed = list == NULL};
 }
 
 /* Takes what the list holds; NULL if anything is missing. */
@@ -105,7 +106,7 @@ static json_t *model_json(const wick_entry *e, bool is_default)
         o = with(o, json_pack("{s:o, s:I, s:I, s:o}", "device", text(wick_engine_device_label(g)), "max_model_len",
                               (json_int_t)wick_engine_ctx(g), "context", (json_int_t)wick_engine_ctx(g), "capabilities",
                               capabilities(g, e->chat)));
-    if (e->state == WICK_ENTRY_FAILED) o = with(o, json_pack("{s:o}", "error", text(e->error.message)));
+    if (e->state == WICK_ENTRY_FAILED) o = with(o, json_pack("{s:s}", "error", "it cannot be loaded"));
     return o;
 }
 
@@ -155,8 +156,11 @@ static json_t *engine_json(const wick_entry *e)
 
 static void add_admin_model(void *ctx, wick_entry *e, bool is_default)
 {
-    json_t *o = with(model_json(e, is_default), json_pack("{s:o, s:I, s:I}", "path", text(e->c.path), "users",
-                                                          (json_int_t)e->n_users, "bytes", (json_int_t)e->bytes));
+    json_t *o = with(model_json(e, is_default),
+                     json_pack("{s:I, s:I}", "users", (json_int_t)e->n_users, "bytes", (json_int_t)e->bytes));
+    if (((const json_list *)ctx)->secrets) o = with(o, json_pack("{s:o}", "path", text(e->c.path)));
+    if (((const json_list *)ctx)->secrets && e->state == WICK_ENTRY_FAILED)
+        o = with(o, json_pack("{s:o}", "error", text(e->error.message)));
     if (e->engine) o = with(o, engine_json(e));
     add(ctx, o);
 }
@@ -164,6 +168,7 @@ static void add_admin_model(void *ctx, wick_entry *e, bool is_default)
 bool wick_route_admin_models(wick_exchange *x)
 {
     json_list l = new_list();
+    l.secrets = true;
     wick_registry_each(&x->s->registry, add_admin_model, &l);
     wick_x_json(x, 200, json_pack("{s:s, s:o}", "object", "list", "data", finish_list(&l)));
     return true;
@@ -173,6 +178,7 @@ bool wick_route_status(wick_exchange *x)
 {
     wick_server *s = x->s;
     json_list l = new_list();
+    l.secrets = x->admin;
     wick_registry_each(&s->registry, add_admin_model, &l);
     wick_lock_take(&s->conns_lock);
     const uint32_t n_conns = s->n_conns;

@@ -53,7 +53,8 @@ typedef struct wick_params {
     uint32_t top_logprobs;
     bool seen_top_logprobs;
     bool echo, ignore_eos, show_special, no_cache;
-    uint64_t user; /* hash of user, safety_identifier, prompt_cache_key; 0: none */
+    uint8_t user[32]; /* SHA-256 of user, safety_identifier, prompt_cache_key, one after the other */
+    bool has_user;
     /* messages */
     const json_t *messages, *tools, *documents, *template_vars;
     const json_t *own_tools; /* of the server: true, false, a list of names, or NULL */

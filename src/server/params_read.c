@@ -1,10 +1,10 @@
 /* server/params_read.c - reading the parameters that are more than a number: each checks type, range and size. */
 #include <math.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/json.h"
-#include "base/map.h"
 #include "base/str.h"
 #include "chat/message.h"
 #include "server/params.h"
@@ -134,7 +134,13 @@ wick_status wick_read_stream_options(wick_param_reading *r, const wick_param *q,
 wick_status wick_read_user(wick_param_reading *r, const wick_param *q, const json_t *v)
 {
     if (!json_is_string(v)) return wick_param_expected(r, q->name, "a string", v);
-    r->p->user = wick_hash_bytes(json_string_value(v), json_string_length(v), r->p->user + 1) | 1;
+    /* Of several that are given, each counts: the digest goes on from the one before. */
+    struct sha256_ctx c;
+    sha256_init(&c);
+    sha256_update(&c, sizeof r->p->user, r->p->user);
+    sha256_update(&c, json_string_length(v), (const uint8_t *)json_string_value(v));
+    sha256_digest(&c, sizeof r->p->user, r->p->user);
+    r->p->has_user = true;
     return WICK_OK;
 }
 

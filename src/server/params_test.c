@@ -110,7 +110,7 @@ static void values_arrive(void **state)
     assert_int_equal(p.max_tokens, 9);
     assert_int_equal(p.sampling.n_bias, 2);
     assert_true(p.sampling.bias[0].id == 5 && p.sampling.bias[0].bias == -100);
-    assert_true(p.user != 0 && p.stream && p.include_usage && p.logprobs && p.top_logprobs == 4);
+    assert_true(p.has_user && p.stream && p.include_usage && p.logprobs && p.top_logprobs == 4);
     assert_true(p.add_generation_prompt);
     wick_params_release(&p);
     json_decref(body);
@@ -162,18 +162,19 @@ static void unknown_names_get_the_nearest(void **state)
 
 static void users_differ(void **state)
 {
-    uint64_t user[2];
+    uint8_t user[2][32];
     (void)state;
     for (int i = 0; i < 2; i++) {
         wick_params p;
         wick_err err = {0};
         json_t *body;
         assert_int_equal(parse(i ? "{\"user\": \"b\"}" : "{\"user\": \"a\"}", WICK_P_CHAT, &p, &body, &err), WICK_OK);
-        user[i] = p.user;
+        assert_true(p.has_user);
+        memcpy(user[i], p.user, sizeof user[i]);
         wick_params_release(&p);
         json_decref(body);
     }
-    assert_true(user[0] != user[1]);
+    assert_memory_not_equal(user[0], user[1], 32);
 }
 
 static void every_allocation_may_fail(void **state)

@@ -79,13 +79,14 @@ static wick_status not_found(wick_registry *g, const char *name, wick_err *err)
                      name ? name : "", n ? names : "none");
 }
 
-wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, wick_err *err)
+wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, bool added, wick_err *err)
 {
     wick_entry *e = wick_alloc_zero(1, sizeof *e);
     if (!e) return wick_err_oom(err, "a model's entry", sizeof *e, 0);
     wick_arena_init(&e->arena, 1024);
     e->metrics = wick_alloc_zero(1, sizeof *e->metrics);
     e->refs = 1;
+    e->added = added;
     e->created_unix_s = (int64_t)time(NULL);
     wick_status st = e->metrics ? copy_config(e, c, err) : wick_err_oom(err, "a model's entry", 0, 0);
     wick_lock_take(&g->lock);
@@ -142,6 +143,35 @@ static void remove_entry(wick_registry *g, wick_entry *e)
         g->n--;
         entry_unref(e);
         return;
+    }
+}
+
+/* Lock held. Another one is the default from now on. */
+static void leave_default(wick_registry *g, const wick_entry *e)
+{
+    if (g->def != e) return;
+    g->def = NULL;
+    for (uint32_t i = 0; i < g->n && !g->def; i++)
+        if (g->entry[i] != e && !g->entry[i]->gone) g->def = g->entry[i];
+}
+
+/* Lock held. Names that somebody tried to load and that cannot be: the oldest go beyond a few, all after a while. What
+ * a client can make up must not fill the lists and the metrics. */
+static void forget_failed(wick_registry *g)
+{
+    enum { KEPT = 16, KEPT_MS = 600 * 1000 };
+    for (;;) {
+        wick_entry *oldest = NULL;
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < g->n; i++) {
+            wick_entry *e = g->entry[i];
+            if (!e->added || e->state != WICK_ENTRY_FAILED || e->waiting) continue;
+            n++;
+            if (!oldest || e->t_loaded_ms < oldest->t_loaded_ms) oldest = e;
+        }
+        if (!oldest || (n <= KEPT && wick_time_ms() - oldest->t_loaded_ms < KEPT_MS)) return;
+        leave_default(g, oldest);
+        remove_entry(g, oldest);
     }
 }
 
@@ -255,6 +285,7 @@ static void *loader_main(void *ctx)
     wick_registry *g = ctx;
     wick_lock_take(&g->lock);
     while (!g->closing) {
+        forget_failed(g);
         wick_entry *e = next_task(g);
         if (!e)
             wick_cond_wait_ms(&g->wake, &g->lock, 1000);
@@ -301,10 +332,12 @@ wick_status wick_registry_take(wick_registry *g, const char *name, wick_job *job
     } else if (g->closing) {
         st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "the server is shutting down");
     } else if (failed) {
+        /* A name that the server knows, whose files are bad, is the server's fault. What is wrong with them (paths,
+         * parts of what they hold) is for /admin and the log. */
         st = e->error.kind;
-        if (err) *err = e->error;
-        /* A name that the server knows, whose files are bad, is the server's fault. */
-        if (st != WICK_E_OUT_OF_MEMORY && st != WICK_E_DEVICE_NOT_AVAILABLE && err) err->kind = st = WICK_E_INTERNAL;
+        if (st != WICK_E_OUT_OF_MEMORY && st != WICK_E_DEVICE_NOT_AVAILABLE) st = WICK_E_INTERNAL;
+        (void)wick_err_set(err, st, "model", "model \"%.100s\" cannot be loaded%s; the server's log says why", e->c.id,
+                           st == WICK_E_OUT_OF_MEMORY ? ": memory is short" : "");
     } else if (e->state == WICK_ENTRY_READY) {
         e->refs++;
         e->n_users++;
@@ -365,9 +398,7 @@ wick_status wick_registry_unload(wick_registry *g, const char *name, bool forget
         e->unload_asked = e->state == WICK_ENTRY_READY;
         if (forget) {
             e->gone = true;
-            if (g->def == e) g->def = NULL;
-            for (uint32_t i = 0; i < g->n && !g->def; i++)
-                if (!g->entry[i]->gone) g->def = g->entry[i];
+            leave_default(g, e);
             if (!e->unload_asked) remove_entry(g, e);
         }
         wick_cond_broadcast(&g->wake);
@@ -410,7 +441,7 @@ wick_status wick_registry_init(wick_registry *g, const wick_server_config *c, wi
     wick_cond_init(&g->wake);
     g->config = c;
     g->workers = w;
-    for (uint32_t i = 0; i < c->n_model; i++) WICK_TRY(wick_registry_add(g, &c->model[i], err));
+    for (uint32_t i = 0; i < c->n_model; i++) WICK_TRY(wick_registry_add(g, &c->model[i], false, err));
     for (uint32_t i = 0; i < g->n; i++)
         if (g->entry[i]->c.preload) g->entry[i]->state = WICK_ENTRY_LOADING;
     return wick_thread_start(&g->loader, "wick-loader", loader_main, g, err);

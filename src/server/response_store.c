@@ -271,3 +271,25 @@ wick_status wick_response_store_delete(wick_response_store *s, const char *owner
     wick_lock_drop(&s->lock);
     return st == WICK_OK && !any ? none(id, err) : st;
 }
+
+wick_status wick_response_store_drop(wick_response_store *s, const char *owner, wick_err *err)
+{
+    sqlite3_stmt *q = NULL;
+    wick_lock_take(&s->lock);
+    for (pending **p = &s->waiting; *p;) {
+        pending *one = *p;
+        if (strcmp(one->owner, owner) != 0) {
+            p = &one->next;
+            continue;
+        }
+        *p = one->next;
+        free_pending(one);
+    }
+    wick_status st = WICK_OK;
+    if (sqlite3_prepare_v2(s->db, "DELETE FROM responses WHERE owner = ?1", -1, &q, NULL) != SQLITE_OK ||
+        sqlite3_bind_text(q, 1, owner, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(q) != SQLITE_DONE)
+        st = failed(s, "deleting", err);
+    sqlite3_finalize(q);
+    wick_lock_drop(&s->lock);
+    return st;
+}

@@ -23,5 +23,7 @@ void wick_response_store_flush(wick_response_store *s);
  * of this id. */
 wick_status wick_response_store_get(wick_response_store *s, const char *owner, const char *id, json_t **input,
                                     json_t **response, wick_err *err) WICK_MUST_CHECK;
+/* All of an owner's are forgotten. */
+wick_status wick_response_store_drop(wick_response_store *s, const char *owner, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_response_store_delete(wick_response_store *s, const char *owner, const char *id,
                                        wick_err *err) WICK_MUST_CHECK;

@@ -133,6 +133,17 @@ static bool normalise(const char *path, char *out, size_t cap)
     return n > 0;
 }
 
+bool wick_route_is_own(const char *path)
+{
+    char whole[1024] = "/v1", *short_path = whole + 3, arg[1024];
+    if (!normalise(path, short_path, sizeof whole - 3)) return false;
+    for (unsigned i = 0; i < wick_n_routes; i++)
+        if (wick_routes[i].scope == ADMIN && (fits(wick_routes[i].path, short_path, arg, sizeof arg) ||
+                                              fits(wick_routes[i].path, whole, arg, sizeof arg)))
+            return true;
+    return false;
+}
+
 static unsigned method_bit(const char *method)
 {
     static const char *const names[] = {"GET", "POST", "DELETE"};

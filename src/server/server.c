@@ -20,6 +20,16 @@ static wick_status check_defaults(const wick_server_config *c, wick_err *err)
     return st;
 }
 
+/* Where there are no keys, whoever started the server administers it, and nobody else. Without a folder to leave the
+ * key in, nobody does. */
+static void make_local_key(wick_server *s)
+{
+    wick_err err = {0};
+    if (s->config->n_key > 0 || wick_keys_count(&s->keys) > 0 || !s->config->local_key_dir) return;
+    if (wick_keys_make_local(&s->keys, s->config->local_key_dir, s->port.number, &err) != WICK_OK)
+        wick_log(WICK_LOG_WARN, "wick admin has no key for this server: %s", err.message);
+}
+
 wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick_err *err)
 {
     WICK_TRY(wick_server_config_check(c, err));
@@ -35,6 +45,7 @@ wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick
     wick_lock_init(&s->watch_lock);
     wick_cond_init(&s->watch_wake);
     wick_lock_init(&s->running_lock);
+    wick_guard_init(&s->guard);
     wick_status st = wick_keys_init(&s->keys, c, err);
     if (st == WICK_OK)
         st = wick_response_store_open(&s->responses, c->response_store, c->limits.response_store_bytes, err);
@@ -49,6 +60,7 @@ wick_status wick_server_new(wick_server **out, const wick_server_config *c, wick
     if (st == WICK_OK) st = wick_thread_start(&s->watch, "wick-watch", wick_watch_main, s, err);
     if (st == WICK_OK) st = wick_server_mcp_start(s, err);
     if (st == WICK_OK) st = wick_http_start(s, err);
+    if (st == WICK_OK) make_local_key(s);
     if (st != WICK_OK) {
         wick_server_free(s);
         return st;
@@ -116,6 +128,7 @@ void wick_server_free(wick_server *s)
     wick_registry_release(&s->registry);
     wick_response_store_close(s->responses);
     wick_lock_release(&s->running_lock);
+    wick_guard_release(&s->guard);
     wick_keys_release(&s->keys);
     wick_cond_release(&s->watch_wake);
     wick_lock_release(&s->watch_lock);

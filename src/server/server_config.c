@@ -1,13 +1,12 @@
 /* server/server_config.c - see server_config.h. The YAML reader is in server_yaml.c. */
 #include "server/server_config.h"
 #include <string.h>
-#include <sys/stat.h>
 #include "base/file.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "server/server_int.h"
 
-enum { MIN_KEY = 8, MAX_KEY = 512, KEY_FILE_BYTES = 1 << 20 };
+enum { MIN_KEY = 16, MAX_KEY = 512, KEY_FILE_BYTES = 1 << 20 };
 
 void wick_server_limits_init(wick_server_limits *l)
 {
@@ -89,12 +88,10 @@ wick_status wick_server_config_add_key(wick_server_config *c, const char *name, 
 
 wick_status wick_server_config_key_file(wick_server_config *c, const char *path, unsigned scopes, wick_err *err)
 {
-    struct stat info;
     char *text, *save = NULL;
     unsigned n_line = 0;
     size_t n_text;
-    if (stat(path, &info) == 0 && info.st_mode & 077)
-        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, path, "%s: others may read it; run chmod 600 on it", path);
+    WICK_TRY(wick_file_check_private(path, err));
     WICK_TRY(wick_file_read(path, KEY_FILE_BYTES, &text, &n_text, err));
     wick_status st = WICK_OK;
     for (char *line = strtok_r(text, "\n", &save); line && st == WICK_OK; line = strtok_r(NULL, "\n", &save)) {
@@ -120,8 +117,14 @@ wick_status wick_server_config_check(const wick_server_config *c, wick_err *err)
             "--host %s: others could use this server without a key; set WICK_API_KEY or --api-key-file, or say "
             "--no-key-needed",
             c->host);
+    for (uint32_t i = 0; i < c->n_cors_origin && c->n_key == 0; i++)
+        if (strcmp(c->cors_origin[i], "*") == 0)
+            return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "cors-origin",
+                             "--cors-origin '*': every web page could use this server; name the origins, or set "
+                             "WICK_API_KEY or --api-key-file");
     if (!c->tls_cert != !c->tls_key)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "tls-cert", "TLS needs both --tls-cert and --tls-key");
+    if (c->tls_key) WICK_TRY(wick_file_check_private(c->tls_key, err));
     for (uint32_t i = 0; i < c->n_model; i++)
         for (uint32_t j = 0; j < i; j++)
             if (strcmp(c->model[i].id, c->model[j].id) == 0)

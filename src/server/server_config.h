@@ -53,7 +53,10 @@ typedef struct wick_server_config {
     uint32_t n_key;
     const char *key_store;      /* file that keeps the keys made over /admin/keys; NULL: they end with the process */
     const char *response_store; /* SQLite file of the Responses API; NULL: they end with the process */
-    const char **allow_host;    /* more names that the Host header may have */
+    const char *local_key_dir;  /* where a server without keys leaves its administrator's; NULL: nobody administers */
+    const char **model_dir;     /* besides the caches, where /admin/models/load may take models from */
+    uint32_t n_model_dir;
+    const char **allow_host; /* more names that the Host header may have */
     uint32_t n_allow_host;
     const char **cors_origin; /* origins of web pages that may call; "*": all */
     uint32_t n_cors_origin;
@@ -85,13 +88,14 @@ wick_status wick_server_config_parse(wick_server_config *c, const char *text, si
 /* Appends a model with the defaults; *out points to it (valid until the next). */
 wick_status wick_server_config_add_model(wick_server_config *c, const char *path, const char *id,
                                          wick_model_config **out, wick_err *err) WICK_MUST_CHECK;
-/* key: the secret. One of less than 8 characters is refused. */
+/* key: the secret. One of less than 16 characters is refused. */
 wick_status wick_server_config_add_key(wick_server_config *c, const char *name, const char *key, unsigned scopes,
                                        wick_key_config **out, wick_err *err) WICK_MUST_CHECK;
 /* A file with one key per line; "#" starts a comment; refused where others than the owner may read or write it. */
 wick_status wick_server_config_key_file(wick_server_config *c, const char *path, unsigned scopes,
                                         wick_err *err) WICK_MUST_CHECK;
-/* What only the whole shows: a listener beyond loopback needs a key; ids are unique; TLS has both files. */
+/* What only the whole shows: a listener beyond loopback needs a key, and so do pages of any origin; ids are unique; TLS
+ * has both files, and its key is private. */
 wick_status wick_server_config_check(const wick_server_config *c, wick_err *err) WICK_MUST_CHECK;
 /* true for 127.0.0.0/8, ::1 and localhost */
 bool wick_host_is_loopback(const char *host);

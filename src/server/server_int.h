@@ -51,8 +51,9 @@ void wick_workers_stop(wick_workers *w);              /* runs what was posted, t
 /* --- keys (keys.c) ------------------------------------------------------------------------------------------------ */
 typedef struct wick_key {
     wick_key_config c;
-    char *name; /* owned; c.name points to it */
-    uint64_t serial;
+    char *name;     /* owned; c.name points to it */
+    uint64_t owner; /* of what is kept for it (wick_domain); the same after a restart, and of this secret only */
+    char owner_text[17];
     double request_tokens, token_tokens; /* buckets */
     double t_request, t_token;           /* when they were last filled, ms */
     uint32_t n_running;
@@ -63,7 +64,9 @@ typedef struct wick_keys {
     wick_lock lock;
     wick_key **key;
     uint32_t n, cap;
-    uint64_t n_serial;
+    wick_key *local;      /* the administrator's of a server without keys; NULL: none. Not in the list */
+    char *local_path;     /* the file that holds it, owned */
+    uint8_t secret[32];   /* names of users are hashed with it where there is no key */
     wick_lock store_lock; /* of the file; taken before `lock` */
     const char *store;    /* NULL: none */
 } wick_keys;
@@ -75,7 +78,16 @@ void wick_key_digest(const char *key, size_t n, uint8_t digest[32]);
 wick_key *wick_keys_find(wick_keys *k, const char *secret, size_t n);
 void wick_key_unref(wick_keys *k, wick_key *key);
 wick_status wick_keys_add(wick_keys *k, const wick_key_config *c, wick_err *err) WICK_MUST_CHECK;
-bool wick_keys_remove(wick_keys *k, const char *name, uint64_t *serial);
+bool wick_keys_remove(wick_keys *k, const char *name, wick_key **removed); /* *removed: the caller unrefs it */
+/* Whose cached prompts a request with this key may see. key: NULL where the server has none; user: the digest of who it
+ * says it is for, or NULL. What a user of one key is called cannot be chosen so that it meets another's. */
+wick_domain wick_keys_domain(const wick_keys *k, const wick_key *key, const uint8_t user[32]);
+/* A key for whoever administers a server that has none: all scopes, in the file `<dir>/serve-<port>.key` of mode 0600
+ * until wick_keys_release. */
+wick_status wick_keys_make_local(wick_keys *k, const char *dir, uint16_t port, wick_err *err) WICK_MUST_CHECK;
+enum { WICK_SECRET_CHARS = 53 };
+/* A new secret, "wick-" and 48 hexadecimal digits. */
+wick_status wick_key_make_secret(char out[WICK_SECRET_CHARS + 1], wick_err *err) WICK_MUST_CHECK;
 bool wick_keys_set_limits(wick_keys *k, const char *name, const wick_key_config *limits);
 json_t *wick_keys_list(wick_keys *k); /* NULL: out of memory */
 /* key_store.c: adds the keys of the file (it may be absent) and keeps later ones there. */
@@ -88,6 +100,33 @@ json_t *wick_key_scopes_json(unsigned scopes);
 /* May this key start a request now? Otherwise false, and the seconds after which to try again. */
 bool wick_key_begin(wick_keys *k, wick_key *key, double now_ms, uint32_t *retry_after_s, const char **what);
 void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms);
+
+/* --- whoever guesses (guard.c) ------------------------------------------------------------------------------------ */
+enum { WICK_PEER_TEXT = 46 };
+typedef struct wick_peer {
+    uint8_t bytes[16]; /* an IPv6 address, or an IPv4 one as IPv6 maps it */
+} wick_peer;
+typedef struct wick_guesser {
+    wick_peer peer;
+    uint32_t n;            /* wrong keys */
+    double t_last, t_free; /* of the last one; when the last answer that is held goes out */
+} wick_guesser;
+typedef struct wick_guard {
+    wick_lock lock;
+    wick_guesser row[256];
+    double lines, t_lines; /* budget of warnings */
+    uint64_t n_unsaid;
+} wick_guard;
+struct sockaddr;
+void wick_guard_init(wick_guard *g);
+void wick_guard_release(wick_guard *g);
+wick_peer wick_peer_from(const struct sockaddr *a); /* NULL, and what is no address: 0.0.0.0 */
+const char *wick_peer_text(const wick_peer *p, char text[WICK_PEER_TEXT]);
+bool wick_peer_same(const wick_peer *a, const wick_peer *b);
+/* A wrong key came from there: when it may be answered; -1: not at all. */
+double wick_guard_wrong_key(wick_guard *g, const wick_peer *peer, double now_ms);
+/* A warning for the operator; what comes too often is counted only. */
+void wick_guard_say(wick_guard *g, double now_ms, const char *fmt, ...) WICK_PRINTF(3, 4);
 
 /* --- models (registry.c) ------------------------------------------------------------------------------------------ */
 typedef enum wick_entry_state {
@@ -106,6 +145,7 @@ struct wick_entry {
     uint32_t n_users; /* requests that use the engine */
     bool gone;        /* forgotten: not found any more, and out of the list once it is unloaded */
     bool unload_asked;
+    bool added;     /* by an administrator, while the server runs: forgotten after a while if it cannot be loaded */
     uint64_t bytes; /* estimate or measurement of what it holds */
     double t_used_ms, t_loaded_ms;
     int64_t created_unix_s;
@@ -133,7 +173,8 @@ void wick_registry_release(wick_registry *g); /* after the last request */
 wick_status wick_registry_take(wick_registry *g, const char *name, wick_job *job, wick_entry **out, bool *pending,
                                wick_err *err);
 void wick_registry_give(wick_registry *g, wick_entry *e);
-wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, wick_err *err) WICK_MUST_CHECK;
+/* added: it is not of the configuration */
+wick_status wick_registry_add(wick_registry *g, const wick_model_config *c, bool added, wick_err *err) WICK_MUST_CHECK;
 /* Starts loading; `job` is posted when it is done. */
 wick_status wick_registry_load(wick_registry *g, const char *name, wick_job *job, bool *pending,
                                wick_err *err) WICK_MUST_CHECK;
@@ -186,6 +227,8 @@ struct wick_exchange {
     char path_arg[512];
     wick_key *key;
     bool key_counted;
+    bool admin;      /* whoever asks may administer: sees paths and what exactly went wrong */
+    bool own_pages;  /* of this route: no page of another origin gets an answer that it can read */
     bool close;      /* the connection cannot be used after this answer */
     bool answer_now; /* the rest of the body is not read */
     bool bad_uri, http_1_0;
@@ -208,6 +251,7 @@ struct wick_exchange {
     const char *content_type;
     const char *allow; /* Allow header of a 405 */
     uint32_t retry_after_s;
+    double t_hold; /* the answer goes out then; 0: at once */
     wick_buf out;
     size_t out_pos;
     bool stream, stream_done;
@@ -247,6 +291,8 @@ struct wick_route {
 };
 extern const wick_route wick_routes[];
 extern const unsigned wick_n_routes;
+/* Is this the path of a route that pages of other origins may never read, by whatever method? */
+bool wick_route_is_own(const char *path);
 /* NULL: no such path (allow NULL) or not with this method (allow: the methods it has). */
 /* Whose errors a client expects that asked for this path, whether there is such a route or not. */
 const wick_dialect *wick_route_dialect(const char *path);
@@ -312,6 +358,7 @@ bool wick_gate_body(wick_exchange *x);
 struct wick_conn {
     wick_conn *next, *prev;
     int fd;
+    wick_peer peer;
     enum { WICK_CONN_HEADER, WICK_CONN_BODY, WICK_CONN_BUSY, WICK_CONN_IDLE } state;
     double t_state;
     wick_exchange *x;
@@ -334,6 +381,7 @@ struct wick_server {
     wick_workers workers;
     wick_registry registry;
     wick_keys keys;
+    wick_guard guard;
     atomic_bool draining, drain_asked, stopping;
     atomic_uint n_active;
     atomic_ullong buffered_bytes, n_requests;

@@ -482,7 +482,7 @@ static wick_status read_key(const place *p, const char *path, const json_t *v)
         WICK_TRY(wick_server_config_key_file(p->c, file, k.scopes, p->err));
         if (p->c->n_key != first + 1) return BAD(p, path, "%s: must hold one key", file);
     } else {
-        WICK_TRY(wick_server_config_add_key(p->c, k.name, "placeholder", k.scopes, NULL, p->err));
+        WICK_TRY(wick_server_config_add_key(p->c, k.name, "the-digest-follows", k.scopes, NULL, p->err));
         memcpy(p->c->key[first].digest, k.digest, sizeof k.digest);
     }
     memcpy(k.digest, p->c->key[first].digest, sizeof k.digest);
@@ -515,6 +515,7 @@ static wick_status read_server(const place *p, const json_t *v)
                                    {"tls_cert", F_STR, C(tls_cert), 0, 0, NULL, NULL},
                                    {"tls_key", F_STR, C(tls_key), 0, 0, NULL, NULL},
                                    {"key_store", F_STR, C(key_store), 0, 0, NULL, NULL},
+                                   {"model_dirs", F_LIST, C(model_dir), 0, 0, NULL, NULL},
                                    {"allow_hosts", F_LIST, C(allow_host), 0, 0, NULL, NULL},
                                    {"cors_origins", F_LIST, C(cors_origin), 0, 0, NULL, NULL},
                                    {"response_store", F_STR, C(response_store), 0, 0, NULL, NULL},

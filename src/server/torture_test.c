@@ -20,7 +20,7 @@
 #include "base/alloc.h"
 #include "server/server.h"
 
-#define KEY "torture-key-123"
+#define KEY "torture-key-12345"
 
 typedef struct one_kind {
     const char *name, *method, *path, *body;

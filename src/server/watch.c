@@ -43,6 +43,7 @@ static void look_at(wick_server *s, wick_conn *c, double now, bool *busy)
     if (left) x->gone = true;
     wick_lock_drop(&x->lock);
     if (left && running && x->source) x->source->cancel(x);
+    if (waits && x->t_hold > 0 && (left || now >= x->t_hold)) wick_x_wake(x);
     if ((left && running) || (waits && quiet)) {
         if (quiet && !left) x->source->comment(x);
         wick_x_wake(x);

@@ -120,7 +120,7 @@ static wick_status generate(tool_run *r, bool chat, wick_err *err)
     if (st == WICK_OK && chat && json_array_size(messages) == 0)
         st = WICK_FAIL(err, WICK_E_BAD_PARAMETER, "messages", "messages: give messages or a prompt");
     j.max_tokens = t.request.max_tokens;
-    t.request.user_key = r->use.user_key;
+    t.request.domain = r->use.domain;
     t.request.priority = r->use.priority;
     t.request.deadline_ms = r->use.deadline_ms;
     t.messages = messages;
@@ -165,7 +165,7 @@ static wick_status embed_one(tool_run *run, const char *text, json_t **out, wick
     wick_status st = v ? WICK_OK : wick_err_oom(err, "an embedding", width * sizeof *v, 0);
     wick_request_opts_init(&o);
     o.kind = WICK_REQ_EMBED;
-    o.user_key = run->use.user_key;
+    o.domain = run->use.domain;
     o.priority = run->use.priority;
     o.deadline_ms = run->use.deadline_ms;
     if (st == WICK_OK) st = wick_embed_encode(e, wick_str_of(text), &how, &item.ids, &item.n_ids, err);

@@ -12,7 +12,8 @@ typedef struct wick_model_use {
     wick_chat *chat;
     void *hold; /* the source's own */
     /* What the engine is told of the caller (engine/request.h). */
-    uint64_t user_key, deadline_ms;
+    wick_domain domain;
+    uint64_t deadline_ms;
     int32_t priority;
 } wick_model_use;
 

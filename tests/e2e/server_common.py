@@ -59,6 +59,7 @@ class Server:
             raise AssertionError("no start: " + self.line + self.process.stderr.read())
         self.url = next(w for w in self.line.split() if "://" in w)
         self.port = int(self.url.rsplit(":", 1)[1].split("/")[0])
+        self.state = Path(full.get("XDG_STATE_HOME") or Path(full["HOME"]) / ".local/state") / "wick"
 
     def stop(self, timeout=40):
         if self.process.poll() is None:
@@ -76,6 +77,12 @@ class Server:
     def __exit__(self, *exc):
         self.stop()
 
+    @property
+    def local_key(self):
+        """The key of whoever started it; None where the server has keys of its own."""
+        path = self.state / f"serve-{self.port}.key"
+        return path.read_text() if path.exists() else None
+
     def connect(self, timeout=20):
         s = socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -91,7 +98,7 @@ class Server:
             return read_answer(s)
 
     def request(self, method, path, body=None, headers=None, timeout=30):
-        """(status, headers, parsed body or text)"""
+        """(status, headers, parsed body or text). Administration is with the local key, unless `headers` say who asks (None: nobody)."""
         if body is not None and not isinstance(body, (bytes, str)):
             body = json.dumps(body)
         if isinstance(body, str):
@@ -99,6 +106,8 @@ class Server:
         h = {"Host": f"127.0.0.1:{self.port}", "Connection": "close"}
         if body is not None:
             h |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        if path.startswith("/admin") and "Authorization" not in (headers or {}) and (key := self.local_key):
+            h["Authorization"] = "Bearer " + key
         h |= headers or {}
         head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in h.items() if v is not None) + "\r\n"
         return parse_answer(self.raw(head.encode("latin-1") + (body or b""), timeout))

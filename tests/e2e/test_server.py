@@ -35,7 +35,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(models):
-    with Server(models[0] / "tiny") as s:
+    with Server(models[0] / "tiny", "--model-dir", models[0]) as s:
         yield s
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from server_common import WICK, Server, make_model, parse_answer, read_answer
+from server_common import WICK, Server, eventually, make_model, parse_answer, read_answer
 
 pytestmark = pytest.mark.skipif(not WICK, reason="WICK_BIN is not set")
 MESSAGES = [{"role": "user", "content": "hello"}]
@@ -20,7 +20,9 @@ def server(tmp_path_factory):
     make_model(folder)
     config = folder.parent / "server.yaml"
     config.write_text("limits:\n  header_seconds: 2\n  idle_seconds: 3\n  body_seconds: 4\n  body_bytes: 4194304\n")
-    with Server(folder, "--config", config, "--strict-model") as s:
+    (folder.parent / "loadable").mkdir()
+    with Server(folder, "--config", config, "--strict-model", "--model-dir", folder.parent / "loadable") as s:
+        s.loadable = folder.parent / "loadable"
         s.normal = s.chat()[2]["choices"][0]["message"]["content"]
         assert s.normal
         yield s
@@ -143,14 +145,30 @@ def test_unknown_model_is_404(server, path):
     assert server.post(path, {"model": "nope"})[0] == 404
 
 
-def test_load_of_bad_files(server, tmp_path):
-    (tmp_path / "cut.gguf").write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 100)
-    (tmp_path / "dir").mkdir()
-    (tmp_path / "dir" / "config.json").write_text("{")
-    for name in (tmp_path / "cut.gguf", tmp_path / "dir", tmp_path / "absent", "/dev/zero", "/etc/passwd"):
+def test_load_of_bad_files(server):
+    place = server.loadable
+    (place / "cut.gguf").write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 100)
+    (place / "dir").mkdir()
+    (place / "dir" / "config.json").write_text("{")
+    (place / "zero").symlink_to("/dev/zero")
+    for name, known in ((place / "cut.gguf", True), (place / "dir", True), (place / "absent", False), (place / "zero", False), ("/dev/zero", False), ("/etc/passwd", False)):
         status, _, body = server.post("/admin/models/load", {"model": str(name)})
         assert status in (400, 404, 500), body
-        assert server.post("/admin/models/unload", {"model": str(name), "forget": True})[0] == 200
+        assert server.post("/admin/models/unload", {"model": str(name), "forget": True})[0] == (200 if known else 404)
+
+
+def test_many_failed_loads_are_forgotten(server):
+    (server.loadable / "bad.gguf").write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 100)
+    for i in range(60):
+        name = f"bad-{i}-" + "\u00e9" * 90
+        status, _, body = server.post("/admin/models/load", {"model": name, "path": str(server.loadable / "bad.gguf")})
+        assert status in (400, 500), body
+    assert eventually(lambda: len(server.get("/admin/models")[2]["data"]) <= 17)
+    assert len(server.get("/metrics")[2]) < 200_000
+    assert server.post("/admin/models/load", {"model": name, "path": str(server.loadable / "bad.gguf")})[0] == 400  # the last ones are known
+    for m in server.get("/admin/models")[2]["data"]:
+        if m["id"].startswith("bad-"):
+            assert server.post("/admin/models/unload", {"model": m["id"], "forget": True})[0] == 200
 
 
 # --- HTTP itself

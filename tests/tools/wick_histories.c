@@ -84,7 +84,7 @@ static wick_status start(wick_engine *e, const history *h, const wick_sampling *
     o.max_tokens = n_gen;
     o.sampling = *s;
     o.ignore_eos = true;
-    o.user_key = h->user;
+    o.domain.owner = h->user;
     WICK_TRY(wick_request_new(r, e, &o, err));
     return wick_request_submit(*r, err);
 }

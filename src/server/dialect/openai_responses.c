@@ -20,7 +20,7 @@ enum { NOTHING_OPEN, REASONING, MESSAGE, CALL };
 
 const char *wick_responses_owner(const wick_exchange *x)
 {
-    return x->key ? x->key->name : "";
+    return x->key ? x->key->owner_text : "";
 }
 
 /* --- errors and framing ------------------------------------------------------------------------------------------- */
