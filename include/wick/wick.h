@@ -66,12 +66,20 @@ WICK_API wick_status wick_model_builder_set_precision(wick_model_builder *b, con
 /* Tokens that one request may hold, prompt and answer; 0 (default): the model's, at most 8192 and what memory
  * allows. */
 WICK_API wick_status wick_model_builder_set_context(wick_model_builder *b, uint32_t n_tokens);
-/* Requests that are computed together (default 16) and that may wait beside them (default 256); 0 keeps the default. */
+/* Requests that are computed together (default 128, if memory allows) and that may wait beside them (default 256); 0
+ * keeps the default. */
 WICK_API wick_status wick_model_builder_set_concurrency(wick_model_builder *b, uint32_t n_together, uint32_t n_waiting);
 /* Most memory in bytes for weights and context; 0 (default): what is free. */
 WICK_API wick_status wick_model_builder_set_memory_limit(wick_model_builder *b, uint64_t n_bytes);
 /* Whether finished requests are kept for those that begin with the same text (default true). */
 WICK_API wick_status wick_model_builder_set_prefix_cache(wick_model_builder *b, bool on);
+/* A folder where what was computed of conversations is kept on disk, so that the next process does not compute it
+ * again, and the most that it may hold, the least recently used goes first (0: no limit); NULL (default): nowhere. Its
+ * files are readable for this user only, and say what the conversations were about. */
+WICK_API wick_status wick_model_builder_set_kv_dir(wick_model_builder *b, const char *dir, uint64_t limit_bytes);
+/* Whether tokens that the text suggests are computed along with the next one where that is faster (default true).
+ * Answers are the same either way. */
+WICK_API wick_status wick_model_builder_set_drafts(wick_model_builder *b, bool on);
 /* A folder where weights packed for this processor are kept between runs; NULL (default): nowhere. */
 WICK_API wick_status wick_model_builder_set_cache_dir(wick_model_builder *b, const char *dir);
 /* A Jinja template, or the path of a file with one, instead of the model's own; NULL (default): the model's. */

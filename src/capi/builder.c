@@ -8,7 +8,7 @@
 #include "hub/discover.h"
 
 struct wick_model_builder {
-    char *path, *backend, *device, *cache_dir, *chat_template, *home, *mcp;
+    char *path, *backend, *device, *cache_dir, *kv_dir, *chat_template, *home, *mcp;
     wick_toolset *tools; /* NULL: none were added */
     wick_engine_opts opts;
     wick_log_callback log;
@@ -37,6 +37,7 @@ void wick_model_builder_free(wick_model_builder *b)
     wick_free(b->backend);
     wick_free(b->device);
     wick_free(b->cache_dir);
+    wick_free(b->kv_dir);
     wick_free(b->chat_template);
     wick_free(b->home);
     wick_free(b->mcp);
@@ -139,6 +140,18 @@ wick_status wick_model_builder_set_prefix_cache(wick_model_builder *b, bool on)
     return WICK_OK;
 }
 
+wick_status wick_model_builder_set_kv_dir(wick_model_builder *b, const char *dir, uint64_t limit_bytes)
+{
+    b->opts.kv_disk_bytes = limit_bytes;
+    return set_string(b, &b->kv_dir, dir);
+}
+
+wick_status wick_model_builder_set_drafts(wick_model_builder *b, bool on)
+{
+    b->opts.no_drafts = !on;
+    return WICK_OK;
+}
+
 wick_status wick_model_builder_set_cache_dir(wick_model_builder *b, const char *dir)
 {
     return set_string(b, &b->cache_dir, dir);
@@ -229,6 +242,7 @@ static wick_status open_path(wick_model_builder *b, wick_engine **engine, wick_e
     o.backend = b->backend ? b->backend : "auto";
     o.device.device = b->device ? b->device : "auto";
     o.device.cache_dir = b->cache_dir;
+    o.kv_dir = b->kv_dir;
     WICK_TRY(wick_resolve_model(&path, b->path, &where, err));
     wick_status st = wick_engine_open(engine, path, &o, err);
     wick_free(path);

@@ -209,6 +209,8 @@ static void test_builder(void **state)
     memset(precision, 'x', sizeof precision - 1);
     assert_int_equal(wick_model_builder_set_context(m, 100), WICK_OK);
     assert_int_equal(wick_model_builder_set_prefix_cache(m, false), WICK_OK);
+    assert_int_equal(wick_model_builder_set_kv_dir(m, NULL, 0), WICK_OK);
+    assert_int_equal(wick_model_builder_set_drafts(m, false), WICK_OK);
     assert_int_equal(wick_model_builder_build(m, &a, &err), WICK_OK);
     assert_int_equal(wick_model_builder_set_context(m, 0), WICK_OK);
     assert_int_equal(wick_model_builder_build(m, &b, &err), WICK_OK);

@@ -131,7 +131,7 @@ static wick_engine *new_engine(const wick_engine_opts *o)
     wick_engine *e = wick_alloc_zero(1, sizeof *e);
     if (!e) return NULL;
     e->opt = *o;
-    if (e->opt.max_seqs == 0) e->opt.max_seqs = 16;
+    if (e->opt.max_seqs == 0) e->opt.max_seqs = WICK_DEFAULT_SEQS;
     if (e->opt.max_queue == 0) e->opt.max_queue = 256;
     wick_lock_init(&e->breakers_lock);
     wick_lock_init(&e->shelf_lock);

@@ -11,6 +11,8 @@
 #include "model/pooler.h"
 #include "text/tokenizer.h"
 
+enum { WICK_DEFAULT_SEQS = 128 };
+
 typedef struct wick_engine wick_engine;
 typedef struct wick_request wick_request;
 
@@ -19,7 +21,7 @@ typedef struct wick_engine_opts {
     wick_backend_opts device; /* passed on */
     uint32_t n_ctx;           /* tokens a sequence may hold; 0: the model's, capped by memory */
     uint32_t prefill_chunk;   /* 0: what the backend does best with, 512 or more */
-    uint32_t max_seqs;        /* sequences that decode together; 0: 16 */
+    uint32_t max_seqs;        /* sequences that decode together, if memory allows; 0: WICK_DEFAULT_SEQS */
     uint32_t max_queue;       /* 0: 256 */
     uint64_t kv_limit_bytes;  /* 0: what memory allows */
     const char *kv_dir;       /* sequences are also kept in this folder (kv_store.h); NULL or "off": not on disk */

@@ -15,7 +15,7 @@
 
 void wick_engine_opts_init(wick_engine_opts *o)
 {
-    *o = (wick_engine_opts){.backend = "auto", .max_seqs = 16, .max_queue = 256, .prefix_cache = true};
+    *o = (wick_engine_opts){.backend = "auto", .max_seqs = WICK_DEFAULT_SEQS, .max_queue = 256, .prefix_cache = true};
     o->device.device = "auto";
     o->device.kv_dtype = WICK_DTYPE_F16;
 }

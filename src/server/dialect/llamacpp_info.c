@@ -23,7 +23,7 @@ static json_t *token_text(const wick_engine *e, int32_t id)
 
 static uint32_t n_slots(const wick_entry *m)
 {
-    return m->c.engine.max_seqs ? m->c.engine.max_seqs : 16;
+    return m->c.engine.max_seqs ? m->c.engine.max_seqs : WICK_DEFAULT_SEQS;
 }
 
 /* What the server was started with goes over what the model says. */
