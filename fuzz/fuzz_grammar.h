@@ -14,7 +14,7 @@ static int fuzz_grammar(wick_grammar_kind kind, const uint8_t *data, size_t n)
     const char *end = n ? memchr(s, 0, n) : NULL;
     size_t len = end ? (size_t)(end - s) : n, ok = 0;
     o.max_bytes = 32u << 20;
-    if (n > 1 << 16 || wick_grammar_new(&g, kind, n ? s : "", len, &o, NULL) != WICK_OK) return 0;
+    if (n > 1 << 16 || wick_grammar_compile(&g, kind, n ? s : "", len, &o, NULL) != WICK_OK) return 0;
     if (wick_gmatcher_new(&m, g, NULL, NULL) == WICK_OK && end) {
         wick_buf forced = WICK_BUF_INIT;
         wick_status st = WICK_OK;
@@ -28,6 +28,6 @@ static int fuzz_grammar(wick_grammar_kind kind, const uint8_t *data, size_t n)
         wick_buf_release(&forced);
     }
     wick_gmatcher_free(m);
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
     return 0;
 }

@@ -161,6 +161,17 @@ WICK_API wick_status wick_llm_tokenize(wick_llm *llm, const char *text, size_t n
 WICK_API wick_status wick_llm_detokenize(wick_llm *llm, const int32_t *ids, size_t n_ids, bool skip_special,
                                          char **text, size_t *n, wick_error *err);
 
+/* ---- forms that answers are held to ---- */
+
+typedef struct wick_grammar wick_grammar;
+/* kind: "json_schema", "json_object" (any object; text NULL), "regex", "gbnf", "lark", "choice" (a JSON array of
+ * strings). n SIZE_MAX: up to the NUL. The text is compiled here, once; one grammar serves any number of requests, on
+ * any threads, of any models. WICK_E_BAD_PARAMETER: wrong, or what cannot be enforced exactly, with its place;
+ * WICK_E_LIMIT: too large. */
+WICK_API wick_status wick_grammar_new(const char *kind, const char *text, size_t n, wick_grammar **out,
+                                      wick_error *err);
+WICK_API void wick_grammar_free(wick_grammar *g); /* not while a call is given it; NULL is fine */
+
 /* ---- generating ---- */
 
 typedef struct wick_token_bias {
@@ -222,6 +233,8 @@ typedef struct wick_generate_options {
      * tools_off they are the only ones. */
     const wick_own_tool *own_tools;
     size_t n_own_tools;
+    /* The form of the answer (added later); in a chat it begins after reasoning. Not together with tools. */
+    wick_grammar *grammar;
 } wick_generate_options;
 /* With `use_model_defaults`, a field that still has the library's default is taken to be unset and gets the model's
  * value. The bits say that it is meant: o.temperature = 0.8f; o.set |= WICK_SET_TEMPERATURE; */

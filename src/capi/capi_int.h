@@ -6,6 +6,7 @@
 #include "chat/chat.h"
 #include "chat/options.h"
 #include "chat/prompt.h"
+#include "engine/constrain.h"
 #include "toolbox/toolbox.h"
 #include "wick/wick.h"
 
@@ -27,10 +28,15 @@ wick_status wick_capi_options(const wick_llm *llm, const wick_generate_options *
 typedef struct wick_capi_reading {
     wick_answer *answer; /* free with wick_answer_free */
     bool show_special;   /* the engine must show control tokens: tags are some */
+    bool calls;          /* the answer may call tools */
+    const char *after;   /* the answer begins inside of reasoning, which ends with this; NULL: it does not */
 } wick_capi_reading;
 /* For the answer to prompt; tools may be NULL. */
 wick_status wick_capi_reading_new(const wick_llm *llm, const wick_chat_prompt *prompt, json_t *tools,
                                   wick_capi_reading *out, wick_err *err);
+/* The caller's grammar (NULL: none, and *out is NULL) for a request; free *out once the request is made. */
+wick_status wick_capi_hold(const wick_llm *llm, wick_grammar *g, const wick_capi_reading *how,
+                           wick_engine_grammar **out, wick_err *err);
 /* Reasoning and calls of a finished answer (NULL: none) into *out, which holds the rest already. */
 wick_status wick_capi_fill_answer(wick_result *out, const wick_answer *answer, wick_err *err);
 /* Runs a request of `ids`, streams and collects. how NULL: the text is taken as it comes. */

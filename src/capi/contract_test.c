@@ -533,6 +533,84 @@ static void test_info_of_older_programs(void **state)
     for (size_t k = offsetof(wick_llm_info, kv_bytes); k < sizeof u.room; k++) assert_int_equal(u.room[k], 0x5a);
 }
 
+static wick_grammar *grammar(const char *kind, const char *text)
+{
+    wick_grammar *g = NULL;
+    wick_error err = {0};
+    if (wick_grammar_new(kind, text, SIZE_MAX, &g, &err) != WICK_OK) fail_msg("%s", err.message);
+    return g;
+}
+
+/* One grammar for many requests, on several threads, of several models; each answer has its form, or was cut. */
+typedef struct form_job {
+    wick_llm *llm;
+    wick_grammar *g;
+    uint64_t seed;
+    bool ok;
+} form_job;
+
+static void *in_form(void *arg)
+{
+    form_job *j = arg;
+    j->ok = true;
+    for (int i = 0; i < 3; i++) {
+        wick_generate_options o = options(20);
+        wick_result r;
+        o.ignore_eos = false;
+        o.has_seed = true, o.seed = j->seed + (uint64_t)i;
+        o.temperature = 2;
+        o.grammar = j->g;
+        if (wick_llm_generate(j->llm, "Once upon", SIZE_MAX, &o, NULL, NULL, &r, NULL) != WICK_OK) {
+            j->ok = false;
+            return NULL;
+        }
+        size_t n = strspn(r.text, "0123456789");
+        j->ok = j->ok && n >= 2 && n <= 4 && n == r.n_text && r.reason == WICK_STOPPED_AT_END;
+        wick_result_release(&r);
+    }
+    return NULL;
+}
+
+static void test_grammars(void **state)
+{
+    (void)state;
+    wick_grammar *digits = grammar("regex", "[0-9]{2,4}"), *g;
+    wick_llm *other = open_dir();
+    form_job jobs[] = {{llm, digits, 1, false}, {llm, digits, 2, false}, {other, digits, 3, false}};
+    wick_thread threads[3];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(wick_thread_start(&threads[i], "form", in_form, &jobs[i], NULL), WICK_OK);
+    for (int i = 0; i < 3; i++) wick_thread_join(&threads[i]);
+    for (int i = 0; i < 3; i++) assert_true(jobs[i].ok);
+    wick_llm_close(other);
+    wick_grammar_free(digits);
+
+    static const struct {
+        const char *kind, *text, *want;
+    } forms[] = {{"choice", "[\"yes\"]", "yes"},
+                 {"gbnf", "root ::= \"a\" \"b\"", "ab"},
+                 {"lark", "start: \"x\" \"y\"", "xy"},
+                 {"json_schema", "{\"const\": true}", "true"}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        g = grammar(forms[i].kind, forms[i].text);
+        wick_generate_options o = options(20);
+        o.ignore_eos = false;
+        o.grammar = g;
+        wick_result r = generate(llm, &o);
+        assert_non_null(strstr(r.text, forms[i].want));
+        wick_result_release(&r);
+        wick_grammar_free(g);
+    }
+    wick_error err = {0};
+    assert_int_equal(wick_grammar_new("regex", "(a)\\1", SIZE_MAX, &g, &err), WICK_E_BAD_PARAMETER);
+    assert_null(g);
+    assert_int_equal(wick_grammar_new("calls", "{}", SIZE_MAX, &g, &err), WICK_E_BAD_PARAMETER);
+    assert_non_null(strstr(err.message, "json_schema"));
+    assert_int_equal(wick_grammar_new("regex", NULL, 0, &g, &err), WICK_E_BAD_PARAMETER);
+    wick_grammar_free(grammar("json_object", NULL));
+    wick_grammar_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +621,7 @@ int main(void)
         cmocka_unit_test(test_option_bounds),  cmocka_unit_test(test_embeddings),
         cmocka_unit_test(test_logits),         cmocka_unit_test(test_info_of_older_programs),
         cmocka_unit_test(test_mcp_server),     cmocka_unit_test(test_tools_of_one_request),
+        cmocka_unit_test(test_grammars),
     };
     return cmocka_run_group_tests(tests, make_model, drop_model);
 }

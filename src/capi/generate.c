@@ -155,6 +155,7 @@ wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const
     wick_request_opts o;
     wick_logit_bias *bias = NULL;
     wick_request *r = NULL;
+    wick_engine_grammar *form = NULL;
     wick_event last;
     stream s = {.fn = callback, .user = user, .answer = how ? how->answer : NULL};
     wick_status st = wick_capi_options(llm, options, &full, &o, &bias, err);
@@ -166,6 +167,8 @@ wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const
     o.prompt = ids;
     o.n_prompt = (uint32_t)n_ids;
     if (how && how->show_special) o.show_special = true;
+    WICK_TRY_GOTO(wick_capi_hold(llm, full.grammar, how, &form, err));
+    if (form) o.constraint = wick_engine_grammar_constraint(form);
     WICK_TRY_GOTO(start(llm, &o, &r, err));
     WICK_TRY_GOTO(drain(r, &s, NULL, &last, err));
     if (s.answer && s.stopped && wick_answer_how(s.answer) == WICK_END_NONE)
@@ -173,6 +176,7 @@ wick_status wick_capi_run(wick_llm *llm, const int32_t *ids, size_t n_ids, const
     if (out) st = fill_result(out, &s, &last, err);
 done:
     wick_request_free(r);
+    wick_engine_grammar_free(form);
     wick_free(bias);
     wick_buf_release(&s.text);
     wick_buf_release(&s.ids);

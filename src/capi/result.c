@@ -24,6 +24,8 @@ wick_status wick_capi_reading_new(const wick_llm *llm, const wick_chat_prompt *p
                                 .prefill = prompt->text.data + prompt->text.n - prompt->n_prefill,
                                 .n_prefill = prompt->n_prefill};
     out->show_special = wick_chat_format_needs_special(f, wick_engine_tokenizer(llm->engine), tools != NULL);
+    out->calls = tools != NULL;
+    out->after = prompt->in_reasoning && f->think ? wick_think_close(f->think) : NULL;
     return wick_answer_new(&out->answer, &o, err);
 }
 

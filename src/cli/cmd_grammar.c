@@ -126,7 +126,8 @@ static wick_status compile_line(const json_t *line, const wick_args *a, wick_gra
     }
     const char *text = dumped ? dumped : json_string_value(grammar);
     uint64_t from = wick_time_ns();
-    wick_status st = wick_grammar_new(g, kind, text, dumped ? strlen(dumped) : json_string_length(grammar), &o, err);
+    wick_status st =
+        wick_grammar_compile(g, kind, text, dumped ? strlen(dumped) : json_string_length(grammar), &o, err);
     *us = since_us(from);
     wick_free(dumped);
     return st;
@@ -153,7 +154,7 @@ static wick_status run_line(vocabulary *x, const wick_args *a, const char *text,
     if (g && *wick_grammar_warnings(g))
         json_object_set_new(o, "warnings", wick_json_text(wick_grammar_warnings(g), strlen(wick_grammar_warnings(g))));
     json_object_set_new(o, "tests", tests);
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
     json_decref(line);
     return wick_print_json(o, err);
 }
@@ -210,11 +211,11 @@ static wick_status open_one(const wick_args *a, wick_grammar **g, wick_err *err)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "--schema",
                          "nothing to check: give --schema FILE, --regex R, --gbnf FILE, --lark FILE or --batch FILE");
     if (!from[which].file)
-        return wick_grammar_new(g, from[which].kind, from[which].given, strlen(from[which].given), &o, err);
+        return wick_grammar_compile(g, from[which].kind, from[which].given, strlen(from[which].given), &o, err);
     char *text = NULL;
     size_t n = 0;
     WICK_TRY(wick_file_read(from[which].given, MAX_TEXT, &text, &n, err));
-    wick_status st = wick_grammar_new(g, from[which].kind, text, n, &o, err);
+    wick_status st = wick_grammar_compile(g, from[which].kind, text, n, &o, err);
     wick_free(text);
     return st;
 }
@@ -285,7 +286,7 @@ static wick_status run_grammar(const wick_args *a, wick_err *err)
     if (a->batch) return run_batch(a, err);
     WICK_TRY(open_one(a, &g, err));
     wick_status st = check_text(a, g, err);
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
     return st;
 }
 

@@ -8,10 +8,7 @@
 enum { SHELF = 16, MAX_AFTER = 64, MAX_WS = 64 /* a model at a loss would write white space for ever */ };
 
 typedef struct kept {
-    wick_grammar_kind kind;
-    char *text;
-    size_t n;
-    wick_grammar *g;
+    wick_grammar *g; /* NULL: nothing */
     uint64_t used;
 } kept;
 
@@ -33,10 +30,7 @@ struct wick_engine_grammar {
 void wick_grammar_shelf_free(struct wick_grammar_shelf *s)
 {
     if (!s) return;
-    for (int i = 0; i < SHELF; i++) {
-        wick_free(s->kept[i].text);
-        wick_grammar_free(s->kept[i].g);
-    }
+    for (int i = 0; i < SHELF; i++) wick_grammar_unref(s->kept[i].g);
     wick_gvocab_free(s->vocab);
     wick_free(s);
 }
@@ -55,7 +49,7 @@ static wick_grammar *find(struct wick_grammar_shelf *s, wick_grammar_kind kind, 
 {
     for (int i = 0; i < SHELF; i++) {
         kept *k = &s->kept[i];
-        if (!k->g || k->kind != kind || k->n != n || memcmp(k->text, text, n) != 0) continue;
+        if (!k->g || !wick_grammar_is(k->g, kind, text, n)) continue;
         if (wick_grammar_worn(k->g)) return NULL;
         k->used = ++s->clock;
         return wick_grammar_ref(k->g);
@@ -63,24 +57,24 @@ static wick_grammar *find(struct wick_grammar_shelf *s, wick_grammar_kind kind, 
     return NULL;
 }
 
-/* Puts g where the same text, nothing, or what was not used for longest is. Without memory it is not kept. */
-static void keep(struct wick_grammar_shelf *s, wick_grammar_kind kind, const char *text, size_t n, wick_grammar *g)
+/* Puts g where the same text, nothing, or what was not used for longest is. */
+static void keep(struct wick_grammar_shelf *s, wick_grammar *g)
 {
     kept *at = &s->kept[0];
+    const char *text;
+    size_t n;
+    const wick_grammar_kind kind = wick_grammar_source(g, &text, &n);
     for (int i = 0; i < SHELF; i++) {
         kept *k = &s->kept[i];
-        if (k->g && k->kind == kind && k->n == n && memcmp(k->text, text, n) == 0) {
+        if (k->g && wick_grammar_is(k->g, kind, text, n)) {
             at = k;
             break;
         }
         if (k->used < at->used) at = k;
     }
-    char *copy = wick_alloc(n + 1);
-    if (!copy) return;
-    if (n) memcpy(copy, text, n);
-    wick_free(at->text);
-    wick_grammar_free(at->g);
-    *at = (kept){kind, copy, n, wick_grammar_ref(g), ++s->clock};
+    wick_grammar_ref(g);
+    wick_grammar_unref(at->g);
+    *at = (kept){g, ++s->clock};
 }
 
 /* ---- one answer ---- */
@@ -226,8 +220,17 @@ static wick_status follower_new(const void *grammar, wick_matcher *out, wick_err
     return st;
 }
 
-wick_status wick_engine_grammar_new(wick_engine_grammar **out, wick_engine *e, wick_grammar_kind kind, const char *text,
-                                    size_t n, const char *after, wick_err *err)
+wick_grammar_options wick_engine_grammar_options(void)
+{
+    wick_grammar_options o = WICK_GRAMMAR_OPTIONS_INIT;
+    o.schema_order = true;
+    o.max_ws = MAX_WS;
+    return o;
+}
+
+/* made: the compiled grammar, or NULL. */
+static wick_status constrain(wick_engine_grammar **out, wick_engine *e, wick_grammar *made, wick_grammar_kind kind,
+                             const char *text, size_t n, const char *after, wick_err *err)
 {
     wick_engine_grammar *g = wick_alloc_zero(1, sizeof *g);
     if (!g) return wick_err_oom(err, "a constraint", 0, 0);
@@ -242,12 +245,13 @@ wick_status wick_engine_grammar_new(wick_engine_grammar **out, wick_engine *e, w
     }
     wick_lock_drop(&e->shelf_lock);
     if (st == WICK_OK && !g->g) { /* outside the lock: others need not wait for it */
-        wick_grammar_options o = WICK_GRAMMAR_OPTIONS_INIT;
-        o.schema_order = true;
-        o.max_ws = MAX_WS;
-        st = wick_grammar_new(&g->g, kind, text, n, &o, err);
+        const wick_grammar_options o = wick_engine_grammar_options();
+        if (made && !wick_grammar_worn(made))
+            g->g = wick_grammar_ref(made);
+        else
+            st = wick_grammar_compile(&g->g, kind, text, n, &o, err);
         wick_lock_take(&e->shelf_lock);
-        if (st == WICK_OK) keep(e->shelf, kind, text, n, g->g);
+        if (st == WICK_OK) keep(e->shelf, g->g);
         wick_lock_drop(&e->shelf_lock);
     }
     if (st != WICK_OK) {
@@ -259,10 +263,25 @@ wick_status wick_engine_grammar_new(wick_engine_grammar **out, wick_engine *e, w
     return WICK_OK;
 }
 
+wick_status wick_engine_grammar_new(wick_engine_grammar **out, wick_engine *e, wick_grammar_kind kind, const char *text,
+                                    size_t n, const char *after, wick_err *err)
+{
+    return constrain(out, e, NULL, kind, text, n, after, err);
+}
+
+wick_status wick_engine_grammar_share(wick_engine_grammar **out, wick_engine *e, wick_grammar *g, const char *after,
+                                      wick_err *err)
+{
+    const char *text;
+    size_t n;
+    const wick_grammar_kind kind = wick_grammar_source(g, &text, &n);
+    return constrain(out, e, g, kind, text, n, after, err);
+}
+
 void wick_engine_grammar_free(wick_engine_grammar *g)
 {
     if (!g) return;
-    wick_grammar_free(g->g);
+    wick_grammar_unref(g->g);
     wick_gvocab_free(g->v);
     wick_free(g);
 }

@@ -131,8 +131,8 @@ static wick_status compile(wick_grammar *g, const char *text, size_t n, wick_err
     return WICK_FAIL(err, WICK_E_INTERNAL, "grammar", "grammar: no such kind");
 }
 
-wick_status wick_grammar_new(wick_grammar **out, wick_grammar_kind kind, const char *text, size_t n,
-                             const wick_grammar_options *o, wick_err *err)
+wick_status wick_grammar_compile(wick_grammar **out, wick_grammar_kind kind, const char *text, size_t n,
+                                 const wick_grammar_options *o, wick_err *err)
 {
     static const wick_grammar_options defaults = WICK_GRAMMAR_OPTIONS_INIT;
     if (n > MAX_TEXT) return WICK_FAIL(err, WICK_E_LIMIT, names[kind], "%s: longer than 4 MiB", names[kind]);
@@ -143,18 +143,20 @@ wick_status wick_grammar_new(wick_grammar **out, wick_grammar_kind kind, const c
     g->o = o ? *o : defaults;
     if (!g->o.compile_ms) g->o.compile_ms = COMPILE_MS;
     if (!g->o.mask_ms) g->o.mask_ms = MASK_MS;
+    g->n_text = n;
     wick_lock_init(&g->lock);
     wick_buf_init(&g->warnings, 1 << 20);
     wick_re_limits limit = {.max_bytes = g->o.max_bytes,
                             .deadline_ns = wick_time_ns() + (uint64_t)g->o.compile_ms * 1000000u};
     wick_status st = wick_re_pool_init(&g->re, &limit, err);
+    if (st == WICK_OK && n && !(g->text = wick_strndup(text, n))) st = wick_err_oom(err, "the grammar", 0, 0);
     if (st == WICK_OK) st = compile(g, text, n, err);
     if (st == WICK_OK) g->cache = wick_alloc_zero(WICK_GCACHE_SLOTS, sizeof *g->cache);
     if (st == WICK_OK && !g->cache) st = wick_err_oom(err, "the grammar", 0, 0);
     if (st == WICK_OK)
         *out = g;
     else
-        wick_grammar_free(g);
+        wick_grammar_unref(g);
     return st;
 }
 
@@ -164,11 +166,12 @@ wick_grammar *wick_grammar_ref(wick_grammar *g)
     return g;
 }
 
-void wick_grammar_free(wick_grammar *g)
+void wick_grammar_unref(wick_grammar *g)
 {
     if (!g || __atomic_sub_fetch(&g->refs, 1, __ATOMIC_ACQ_REL) > 0) return;
     wick_g_forget(g);
     wick_free(g->cache);
+    wick_free(g->text);
     wick_gvocab_free(g->vocab);
     if (g->has_cfg) wick_cfg_release(&g->cfg);
     if (g->has_calls) wick_calls_release(&g->calls);
@@ -183,6 +186,18 @@ void wick_grammar_free(wick_grammar *g)
 const char *wick_grammar_warnings(const wick_grammar *g)
 {
     return g->warnings.data && g->warnings.n ? g->warnings.data : "";
+}
+
+bool wick_grammar_is(const wick_grammar *g, wick_grammar_kind kind, const char *text, size_t n)
+{
+    return g->kind == kind && g->n_text == n && (n == 0 || memcmp(g->text, text, n) == 0);
+}
+
+wick_grammar_kind wick_grammar_source(const wick_grammar *g, const char **text, size_t *n)
+{
+    *text = g->text ? g->text : "";
+    *n = g->n_text;
+    return g->kind;
 }
 
 bool wick_grammar_worn(wick_grammar *g)

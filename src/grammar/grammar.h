@@ -1,6 +1,6 @@
 /* grammar/grammar.h - constraints on generated text: compiled once, matched token by token.
  *
- *   wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, text, n, NULL, &err);
+ *   wick_grammar_compile(&g, WICK_GRAMMAR_JSON_SCHEMA, text, n, NULL, &err);
  *   wick_gvocab_new(&v, tokenizer, ends, n_ends, &err);
  *   wick_gmatcher_new(&m, g, v, &err);
  *   wick_gmatcher_mask(m, bits, &err);  wick_gmatcher_accept(m, token, &err);  ...
@@ -43,11 +43,14 @@ typedef struct wick_grammar_options {
 typedef struct wick_grammar wick_grammar;
 /* WICK_E_BAD_PARAMETER: wrong or not supported, with the place; WICK_E_LIMIT: too large, with the limit. o may be
  * NULL. */
-wick_status wick_grammar_new(wick_grammar **out, wick_grammar_kind kind, const char *text, size_t n,
-                             const wick_grammar_options *o, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_grammar_compile(wick_grammar **out, wick_grammar_kind kind, const char *text, size_t n,
+                                 const wick_grammar_options *o, wick_err *err) WICK_MUST_CHECK;
 wick_grammar *wick_grammar_ref(wick_grammar *g);
-void wick_grammar_free(wick_grammar *g);                  /* lets one reference go; NULL is fine */
+void wick_grammar_unref(wick_grammar *g);                 /* lets one reference go; NULL is fine */
 const char *wick_grammar_warnings(const wick_grammar *g); /* lines; "" where there are none */
+/* What it was compiled from; the text is valid as long as g. */
+wick_grammar_kind wick_grammar_source(const wick_grammar *g, const char **text, size_t *n);
+bool wick_grammar_is(const wick_grammar *g, wick_grammar_kind kind, const char *text, size_t n);
 /* More than half of its memory is used: a cache should compile the text again for the next request. */
 bool wick_grammar_worn(wick_grammar *g);
 

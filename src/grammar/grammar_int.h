@@ -29,6 +29,8 @@ struct wick_grammar {
     uint32_t refs;
     wick_grammar_kind kind;
     wick_grammar_options o;
+    char *text; /* that it was compiled from */
+    size_t n_text;
     wick_lock lock;
     wick_re_pool re;
     wick_f_pool f;

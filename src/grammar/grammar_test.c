@@ -18,12 +18,12 @@ static bool accepts(wick_grammar_kind kind, const char *grammar, const char *tex
     wick_gmatcher *m = NULL;
     wick_err err = {0};
     size_t n = 0;
-    if (wick_grammar_new(&g, kind, grammar, strlen(grammar), NULL, &err) != WICK_OK) fail_msg("%s", err.message);
+    if (wick_grammar_compile(&g, kind, grammar, strlen(grammar), NULL, &err) != WICK_OK) fail_msg("%s", err.message);
     assert_int_equal(wick_gmatcher_new(&m, g, NULL, &err), WICK_OK);
     assert_int_equal(wick_gmatcher_accept_bytes(m, text, strlen(text), &n, &err), WICK_OK);
     bool yes = n == strlen(text) && wick_gmatcher_may_end(m);
     wick_gmatcher_free(m);
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
     return yes;
 }
 
@@ -36,7 +36,7 @@ static void refused(wick_grammar_kind kind, const char *grammar, const char *par
 {
     wick_grammar *g = NULL;
     wick_err err = {0};
-    assert_int_not_equal(wick_grammar_new(&g, kind, grammar, strlen(grammar), NULL, &err), WICK_OK);
+    assert_int_not_equal(wick_grammar_compile(&g, kind, grammar, strlen(grammar), NULL, &err), WICK_OK);
     if (!strstr(err.message, part)) fail_msg("expected \"%s\" in \"%s\"", part, err.message);
 }
 
@@ -129,7 +129,7 @@ static void keys_come_in_any_order_and_once(void **state)
     wick_gmatcher *m = NULL;
     size_t n = 0;
     o.schema_order = true;
-    assert_int_equal(wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), &o, NULL), WICK_OK);
+    assert_int_equal(wick_grammar_compile(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), &o, NULL), WICK_OK);
     assert_int_equal(wick_gmatcher_new(&m, g, NULL, NULL), WICK_OK);
     assert_int_equal(wick_gmatcher_accept_bytes(m, "{\"b\":1,\"a\":2}", 13, &n, NULL), WICK_OK);
     assert_int_equal(n, 9); /* "a is still possible as the beginning of a new key, its end is not */
@@ -137,7 +137,7 @@ static void keys_come_in_any_order_and_once(void **state)
     assert_int_equal(wick_gmatcher_accept_bytes(m, "{\"a\":2,\"b\":1}", 13, &n, NULL), WICK_OK);
     assert_int_equal(n, 13);
     wick_gmatcher_free(m);
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
 }
 
 static void alternatives_are_followed_exactly(void **state)
@@ -217,13 +217,13 @@ static void memory_may_run_out(void **state)
         wick_gmatcher *m = NULL;
         size_t ok = 0;
         wick_alloc_fail_at(n, false);
-        wick_status st = wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, NULL);
+        wick_status st = wick_grammar_compile(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, NULL);
         if (st == WICK_OK) st = wick_gmatcher_new(&m, g, NULL, NULL);
         if (st == WICK_OK) st = wick_gmatcher_accept_bytes(m, text, strlen(text), &ok, NULL);
         wick_alloc_fail_at(0, false);
         if (st == WICK_OK) assert_int_equal(ok, strlen(text));
         wick_gmatcher_free(m);
-        wick_grammar_free(g);
+        wick_grammar_unref(g);
         if (st == WICK_OK && n > 400) break;
         assert_true(n < 5000);
     }
@@ -273,7 +273,7 @@ static void masks_say_what_bytes_say(void **state)
     wick_gmatcher *m = NULL;
     const int32_t end = 0;
     assert_int_equal(wick_gvocab_new(&v, t, &end, 1, NULL), WICK_OK);
-    assert_int_equal(wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, NULL), WICK_OK);
+    assert_int_equal(wick_grammar_compile(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, NULL), WICK_OK);
     static const char *const texts[] = {"",        "{",        "{\"",      "{\"a",        "{\"a\"",
                                         "{\"a\":", "{\"a\":1", "{\"a\":t", "{\"a\":true", "{\"a\":12}"};
     for (size_t k = 0; k < sizeof texts / sizeof *texts * 2; k++) { /* twice: made, then remembered */
@@ -308,7 +308,7 @@ static void masks_say_what_bytes_say(void **state)
     assert_false(ok);
     wick_buf_release(&forced);
     wick_gmatcher_free(m);
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
     wick_gvocab_free(v);
     wick_tokenizer_free(t);
 }

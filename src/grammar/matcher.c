@@ -55,7 +55,7 @@ wick_status wick_gmatcher_new(wick_gmatcher **out, wick_grammar *g, wick_gvocab 
 void wick_gmatcher_free(wick_gmatcher *m)
 {
     if (!m) return;
-    wick_grammar_free(m->g);
+    wick_grammar_unref(m->g);
     wick_gvocab_free(m->v);
     wick_free(m->past);
     wick_free(m->text);

@@ -176,7 +176,7 @@ static void test_grammar(void **state)
     wick_grammar *g = NULL;
     (void)state;
     const char *form = wick_sh_answer_grammar();
-    assert_int_equal(wick_grammar_new(&g, WICK_GRAMMAR_GBNF, form, strlen(form), NULL, NULL), WICK_OK);
+    assert_int_equal(wick_grammar_compile(&g, WICK_GRAMMAR_GBNF, form, strlen(form), NULL, NULL), WICK_OK);
     for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
         snprintf(text, sizeof text, "{\"cmd\": \"%s\"}", good[k]);
         if (!accepts(g, text)) fail_msg("refused: %s", text);
@@ -186,7 +186,7 @@ static void test_grammar(void **state)
         if (accepts(g, text)) fail_msg("accepted: %s", text);
     }
     assert_true(accepts(g, "{\"cmd\": \"\", \"refused\": \"it would destroy the disk\"}"));
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
 }
 
 static void test_shells(void **state)

@@ -104,12 +104,12 @@ static bool fulfils(const json_t *schema, const char *text, size_t n)
     wick_err err = {0};
     size_t k = 0;
     char *s = json_dumps(schema, 0);
-    assert_int_equal(wick_grammar_new(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, &err), WICK_OK);
+    assert_int_equal(wick_grammar_compile(&g, WICK_GRAMMAR_JSON_SCHEMA, s, strlen(s), NULL, &err), WICK_OK);
     assert_int_equal(wick_gmatcher_new(&m, g, NULL, &err), WICK_OK);
     assert_int_equal(wick_gmatcher_accept_bytes(m, text, n, &k, &err), WICK_OK);
     const bool yes = k == n && wick_gmatcher_may_end(m);
     wick_gmatcher_free(m);
-    wick_grammar_free(g);
+    wick_grammar_unref(g);
     free(s);
     return yes;
 }
@@ -159,7 +159,7 @@ static wick_grammar *compile(const wick_chat_format *f, const wick_call_rules *r
     o.max_ws = 2;
     o.schema_order = true;
     if (wick_call_constraint(f, r, &b, &err) != WICK_OK ||
-        wick_grammar_new(&g, WICK_GRAMMAR_CALLS, wick_buf_str(&b), b.n, &o, &err) != WICK_OK)
+        wick_grammar_compile(&g, WICK_GRAMMAR_CALLS, wick_buf_str(&b), b.n, &o, &err) != WICK_OK)
         fail_msg("%s: %s", wick_call_syntax_name(f->calls), err.message);
     wick_buf_release(&b);
     return g;
@@ -191,7 +191,7 @@ static void forced_calls_are_calls(void **state)
                 if (!parallel) assert_int_equal(n, 1);
             }
             if (!n_texts) fail_msg("%s: no text came to an end", wick_call_syntax_name(s));
-            wick_grammar_free(g);
+            wick_grammar_unref(g);
         }
     }
     wick_buf_release(&text);
@@ -226,7 +226,7 @@ static void free_text_is_free_until_a_call(void **state)
         char *first = strdup(wick_buf_str(&text));
         if (shape->trigger && write_text(g, first, &text)) assert_int_equal(check(&f, tools, &text, false, false), 1);
         free(first);
-        wick_grammar_free(g);
+        wick_grammar_unref(g);
     }
     wick_buf_release(&text);
     json_decref(tools);
@@ -256,7 +256,7 @@ static void reasoning_is_free(void **state)
         seed = i;
         if (write_text(g, cases[i].first, &text))
             assert_int_equal(check(&f, tools, &text, cases[i].inside, !cases[i].automatic), 1);
-        wick_grammar_free(g);
+        wick_grammar_unref(g);
     }
     wick_buf_release(&text);
     json_decref(tools);
@@ -285,7 +285,7 @@ static void what_cannot_be_kept_is_said(void **state)
         wick_grammar *g = NULL;
         wick_err err = {0};
         wick_status st = wick_call_constraint(&f, &r, &b, &err);
-        if (st == WICK_OK) st = wick_grammar_new(&g, WICK_GRAMMAR_CALLS, wick_buf_str(&b), b.n, NULL, &err);
+        if (st == WICK_OK) st = wick_grammar_compile(&g, WICK_GRAMMAR_CALLS, wick_buf_str(&b), b.n, NULL, &err);
         assert_int_equal(st, WICK_E_BAD_PARAMETER);
         if (!strstr(err.message, cases[i].part)) fail_msg("expected %s in: %s", cases[i].part, err.message);
         wick_buf_release(&b);
@@ -315,13 +315,13 @@ static void memory_may_run_out(void **state)
                   : "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"x\"}}\n</tool_call>";
             size_t ok = 0;
             wick_alloc_fail_at(n, false);
-            wick_status st = wick_grammar_new(&g, WICK_GRAMMAR_CALLS, wick_buf_str(&b), b.n, NULL, &err);
+            wick_status st = wick_grammar_compile(&g, WICK_GRAMMAR_CALLS, wick_buf_str(&b), b.n, NULL, &err);
             if (st == WICK_OK) st = wick_gmatcher_new(&m, g, NULL, &err);
             if (st == WICK_OK) st = wick_gmatcher_accept_bytes(m, text, strlen(text), &ok, &err);
             wick_alloc_fail_at(0, false);
             if (st == WICK_OK) assert_int_equal(ok, strlen(text));
             wick_gmatcher_free(m);
-            wick_grammar_free(g);
+            wick_grammar_unref(g);
             if (st == WICK_OK && n > 100) break;
             assert_true(n < 5000);
         }
