@@ -54,7 +54,7 @@ typedef struct wick_args {
     const char *quality_file;
     const char *schema, *regex, *gbnf, *lark, *text, *tokenizer,
         *choices; /* forms of an answer, and wick grammar; `batch` is above */
-    bool schema_order, lenient;
+    bool schema_order, lenient, cpu_time;
     /* vectors */
     const char *query, *prompt_name, *prompt_text, *pooling;
     uint32_t dimensions;

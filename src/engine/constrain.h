@@ -13,8 +13,8 @@
 typedef struct wick_engine_grammar wick_engine_grammar;
 
 /* after: the constraint begins behind the first place where the answer has this text (the end of reasoning), and until
- * then the answer is free and may not end; NULL: from its beginning. Errors as wick_grammar_compile; WICK_E_BAD_PARAMETER
- * where the model has no tokenizer. */
+ * then the answer is free and may not end; NULL: from its beginning. Errors as wick_grammar_compile;
+ * WICK_E_BAD_PARAMETER where the model has no tokenizer. */
 wick_status wick_engine_grammar_new(wick_engine_grammar **out, wick_engine *e, wick_grammar_kind kind, const char *text,
                                     size_t n, const char *after, wick_err *err) WICK_MUST_CHECK;
 /* The same for one that is compiled already, with the options below; g stays the caller's. */

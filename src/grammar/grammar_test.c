@@ -313,6 +313,58 @@ static void masks_say_what_bytes_say(void **state)
     wick_tokenizer_free(t);
 }
 
+/* Strings whose characters are only counted, or looked at: each mask against the bytes, after each beginning. */
+static void masks_of_counted_strings(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"</s>", "\"",  "a",     "ab",  "abc",     "a\"",   "ab\"", "abc\"",
+                                         "\",",  "\\",  "\\n",   "a\\", "ab\\n",   "\xc3",  "\xa9", "é",
+                                         "éa",   "é\"", "a\xc3", "1",   "a\",\"b", "\"]",   "[",    "]",
+                                         ",",    "\n",  " ",     "  ",  "aé\"",    "日本\""};
+    enum { N = sizeof tokens / sizeof *tokens };
+    static const char *const schemas[] = {
+        "{\"type\":\"string\",\"maxLength\":3}",
+        "{\"type\":\"string\",\"minLength\":2,\"maxLength\":2}",
+        "{\"type\":\"string\",\"minLength\":2}",
+        "{\"type\":\"string\",\"pattern\":\"^a*$\"}",
+        "{\"anyOf\":[{\"type\":\"string\",\"maxLength\":1},{\"type\":\"string\",\"minLength\":3}]}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":2},\"uniqueItems\":true}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":4},\"contains\":{\"maxLength\":1}}"};
+    static const char *const texts[] = {"",           "\"",          "\"a",          "\"ab",   "\"abc",   "\"é",
+                                        "\"\\",       "[\"",         "[\"a",         "[\"ab",  "[\"a\",", "[\"a\",\"",
+                                        "[\"a\",\"a", "[\"ab\",\"a", "[\"abc\",\"a", "\"\xc3", "[\"abcd", "[\"abc\"",
+                                        "\"ab\"",     "\"abcab",     "[\"é"};
+    wick_tokenizer *t = tokenizer_of(tokens, N);
+    wick_gvocab *v = NULL;
+    const int32_t end = 0;
+    assert_int_equal(wick_gvocab_new(&v, t, &end, 1, NULL), WICK_OK);
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        wick_grammar *g = NULL;
+        assert_int_equal(wick_grammar_compile(&g, WICK_GRAMMAR_JSON_SCHEMA, schemas[i], strlen(schemas[i]), NULL, NULL),
+                         WICK_OK);
+        for (size_t k = 0; k < sizeof texts / sizeof *texts * 2; k++) { /* twice: made, then remembered */
+            wick_gmatcher *m = NULL;
+            uint64_t bits[1];
+            size_t n;
+            assert_int_equal(wick_gmatcher_new(&m, g, v, NULL), WICK_OK);
+            assert_int_equal(wick_gmatcher_accept_bytes(m, texts[k / 2], strlen(texts[k / 2]), &n, NULL), WICK_OK);
+            assert_int_equal(wick_gmatcher_mask(m, bits, NULL), WICK_OK);
+            for (int32_t id = 1; id < N && n == strlen(texts[k / 2]); id++) {
+                size_t went;
+                assert_int_equal(wick_gmatcher_accept_bytes(m, tokens[id], strlen(tokens[id]), &went, NULL), WICK_OK);
+                wick_gmatcher_rollback(m, 1);
+                if ((bits[0] >> id & 1) != (went == strlen(tokens[id])))
+                    fail_msg("%s after %s: the mask says %d of %s", schemas[i], texts[k / 2], (int)(bits[0] >> id & 1),
+                             tokens[id]);
+            }
+            wick_gmatcher_free(m);
+        }
+        wick_grammar_unref(g);
+    }
+    wick_gvocab_free(v);
+    wick_tokenizer_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +377,7 @@ int main(void)
         cmocka_unit_test(rules_are_read),
         cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(masks_say_what_bytes_say),
+        cmocka_unit_test(masks_of_counted_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,24 @@ static void set_token(const int32_t *same, int32_t id, uint64_t *bits)
     for (; id >= 0; id = same[id]) bits[id / 64] |= (uint64_t)1 << (id % 64);
 }
 
+/* A trie that is walked: its chains of equal tokens, and the numbers of free characters before it that may be (by bit;
+ * head NULL: any). */
+typedef struct way {
+    const int32_t *same;
+    const uint8_t *head;
+    uint64_t heads;
+} way;
+
+static void set_way(const way *w, int32_t id, uint64_t *bits)
+{
+    if (!w->head) {
+        set_token(w->same, id, bits);
+        return;
+    }
+    for (; id >= 0; id = w->same[id])
+        if (w->heads >> w->head[id] & 1) bits[id / 64] |= (uint64_t)1 << (id % 64);
+}
+
 /* Whether the JSON automaton has the bytes as they come: all of JSON, arguments that are written as JSON. */
 static bool reads_json(const wick_grammar *g, const wick_gstate *s)
 {
@@ -57,8 +75,8 @@ static inline bool plain_string(const wick_js *s, uint8_t byte)
     return (s->mode == JS_STRING || s->mode == JS_KEY) && !s->esc && byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-static void walk(wick_grammar *g, const int32_t *same, const wick_gnode *node, uint32_t from, uint32_t end,
-                 uint32_t base_depth, const wick_gstate *s, char *text, uint32_t at, uint64_t *bits)
+static void walk_way(wick_grammar *g, const way *w, const wick_gnode *node, uint32_t from, uint32_t end,
+                     uint32_t base_depth, const wick_gstate *s, char *text, uint32_t at, uint64_t *bits)
 {
     wick_gstate stack[WICK_GVOCAB_MAX_TOKEN + 1];
     const bool calls = g->machine == MACHINE_CALLS;
@@ -88,9 +106,62 @@ static void walk(wick_grammar *g, const int32_t *same, const wick_gnode *node, u
             i = x->skip;
             continue;
         }
-        if (x->token >= 0) set_token(same, x->token, bits);
+        if (x->token >= 0) set_way(w, x->token, bits);
         i++;
     }
+}
+
+static void walk(wick_grammar *g, const int32_t *same, const wick_gnode *node, uint32_t from, uint32_t end,
+                 uint32_t base_depth, const wick_gstate *s, char *text, uint32_t at, uint64_t *bits)
+{
+    const way w = {.same = same};
+    walk_way(g, &w, node, from, end, base_depth, s, text, at, bits);
+}
+
+static bool same_js(const wick_js *a, const wick_js *b)
+{
+    return a->frame == b->frame && a->lex == b->lex && a->aux == b->aux && a->esc == b->esc && a->ws == b->ws &&
+           a->mode == b->mode;
+}
+
+/* Inside of a string value where free characters are only counted: which they are does not matter, so tokens go by how
+ * many they begin with. What follows the string is the same after each number that may be the last. False: they matter,
+ * and nothing was done. */
+static bool compute_counted(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at,
+                            uint64_t *bits)
+{
+    uint32_t lex[WICK_GVOCAB_HEAD + 1], n = 0;
+    uint64_t quoted = 0;
+    wick_js ended[WICK_GVOCAB_HEAD + 1];
+    for (uint32_t x = s->js.lex; x != WICK_DFA_DEAD && n <= WICK_GVOCAB_HEAD;) {
+        lex[n++] = x;
+        x = wick_dfa_next_char(&g->re, x);
+        if (x == WICK_DFA_SEVERAL) return false;
+    }
+    memcpy(bits, v->counted.bits + (size_t)(n - 1) * v->n_words, v->n_words * sizeof *bits);
+    for (uint32_t k = 0; k < n; k++) {
+        wick_gstate from = *s, to;
+        const wick_gtrie *t = &v->counted.tails[k];
+        from.js.lex = lex[k];
+        walk(g, v->counted.same, t->node, 0, t->n, 0, &from, text, at, bits);
+        text[at] = '"';
+        if (!wick_js_step(&g->js, &from.js, '"', text, at, &to.js)) continue;
+        ended[k] = to.js;
+        quoted |= (uint64_t)1 << k;
+    }
+    for (uint32_t k = 0; k < n; k++) { /* numbers after which the same follows are walked at once */
+        wick_gstate from = *s;
+        way w = {.same = v->counted.same, .head = v->counted.head};
+        if (!(quoted >> k & 1)) continue;
+        for (uint32_t i = k; i < n; i++)
+            if ((quoted >> i & 1) && same_js(&ended[i], &ended[k])) w.heads |= (uint64_t)1 << i;
+        quoted &= ~w.heads;
+        from.js.lex = lex[k];
+        walk_way(g, &w, v->counted.quotes.node, 0, v->counted.quotes.n, 0, &from, text, at, bits);
+    }
+    if (n > WICK_GVOCAB_HEAD)
+        walk(g, v->counted.same, v->counted.longer.node, 0, v->counted.longer.n, 0, s, text, at, bits);
+    return true;
 }
 
 static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s, char *text, uint32_t at,
@@ -111,6 +182,8 @@ static void compute(wick_grammar *g, const wick_gvocab *v, const wick_gstate *s,
             walk(g, v->loop.same, v->loop.tails.node, 0, v->loop.tails.n, 0, s, text, at, bits);
             return;
         }
+        const bool value = g->machine == MACHINE_JSON && s->js.mode == JS_STRING && wick_js_repeats(&g->js, &s->js);
+        if (value && compute_counted(g, v, s, text, at, bits)) return;
         uint32_t run = rules ? wick_cfg_free_run(&g->cfg, lex, most) : wick_dfa_free_run(&g->re, lex, most);
         for (int k = WICK_GVOCAB_SLICES - 1; k >= 0; k--) {
             if (run < v->slice[k].chars) continue;
@@ -162,8 +235,7 @@ _Static_assert(sizeof(wick_calls_at) == 24, "compared as bytes: without padding"
 static bool same_key(const wick_calls_state *x, const wick_calls_state *y)
 {
     const wick_js *a = &x->js, *b = &y->js;
-    return memcmp(&x->at, &y->at, sizeof x->at) == 0 && a->frame == b->frame && a->lex == b->lex && a->aux == b->aux &&
-           a->esc == b->esc && a->ws == b->ws && a->mode == b->mode;
+    return memcmp(&x->at, &y->at, sizeof x->at) == 0 && same_js(a, b);
 }
 
 static void let_go(wick_gcache_entry *e)

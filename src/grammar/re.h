@@ -51,11 +51,13 @@ typedef struct wick_dfa_state {
     uint32_t classes;        /* index of the byte classes, UINT32_MAX: the row is not made yet */
     uint32_t row;            /* in dfa_rows, by class */
     uint32_t n_free;         /* cache of wick_dfa_free_run + 1, 0: unknown */
-    uint32_t next_char;      /* the one state that every free character leads to; 0: unknown or several */
+    uint32_t next_char;      /* the one state that every free character leads to; 0: unknown; or WICK_DFA_ below */
     bool accept;             /* of the first part */
 } wick_dfa_state;
 
 enum { WICK_DFA_DEAD = 0 };
+#define WICK_DFA_SEVERAL UINT32_MAX
+#define WICK_DFA_NOWHERE (UINT32_MAX - 1)
 
 typedef struct wick_re_limits {
     uint32_t max_nodes;   /* expressions; 0: the default */
@@ -173,5 +175,7 @@ static inline wick_re wick_dfa_part(const wick_re_pool *p, uint32_t s, uint32_t 
 /* How many characters may follow whatever they are, as long as each is one that a JSON string holds unescaped: `most`
  * at most. */
 uint32_t wick_dfa_free_run(wick_re_pool *p, uint32_t s, uint32_t most);
+/* The state that every such character leads to, DEAD where none may come; UINT32_MAX: several. */
+uint32_t wick_dfa_next_char(wick_re_pool *p, uint32_t s);
 /* Every such character leads back to this state. */
 bool wick_dfa_loops(wick_re_pool *p, uint32_t s);

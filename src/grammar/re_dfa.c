@@ -188,7 +188,7 @@ static uint32_t free_run(wick_re_pool *p, uint32_t s, uint32_t most)
         for (; from < end; from++) {
             nexts x;
             if (p->state[seen[from]].n_free == most + 1) continue; /* known to be free */
-            if (p->state[seen[from]].next_char) {
+            if (p->state[seen[from]].next_char && p->state[seen[from]].next_char < WICK_DFA_NOWHERE) {
                 x.n = 1;
                 x.v[0] = p->state[seen[from]].next_char;
                 x.dead = x.many = false;
@@ -218,6 +218,23 @@ uint32_t wick_dfa_free_run(wick_re_pool *p, uint32_t s, uint32_t most)
         p->state[s].n_free = run + 1;
     }
     return p->state[s].n_free - 1;
+}
+
+uint32_t wick_dfa_next_char(wick_re_pool *p, uint32_t s)
+{
+    if (!p->state[s].next_char) {
+        nexts x;
+        after_char(p, s, &x);
+        uint32_t next = x.dead || x.many || x.n != 1 ? WICK_DFA_SEVERAL : x.v[0];
+        if (x.n == 1 && x.v[0] == WICK_DFA_DEAD) { /* of ASCII: no character of more bytes begins either */
+            next = WICK_DFA_NOWHERE;
+            for (unsigned b = 0x80; b < 0x100; b++)
+                if (wick_dfa_step(p, s, (uint8_t)b) != WICK_DFA_DEAD) next = WICK_DFA_SEVERAL;
+        }
+        if (p->why) return WICK_DFA_SEVERAL;
+        p->state[s].next_char = next;
+    }
+    return p->state[s].next_char == WICK_DFA_NOWHERE ? WICK_DFA_DEAD : p->state[s].next_char;
 }
 
 bool wick_dfa_loops(wick_re_pool *p, uint32_t s)

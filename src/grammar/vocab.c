@@ -89,12 +89,47 @@ static bool make_tails(wick_gvocab *v, sorter *list, uint32_t n)
     return make_trie(list, n, v->loop.bits, v->loop.same, &v->loop.tails);
 }
 
+/* list: whole tokens, sorted. part: room for as many. */
+static bool make_counted(wick_gvocab *v, const sorter *list, sorter *part, uint32_t n)
+{
+    enum { QUOTES = WICK_GVOCAB_HEAD + 1, LONGER, GROUPS };
+    v->counted.head = wick_alloc_zero(v->n + 1u, 1);
+    v->counted.same = wick_alloc_zero(v->n + 1u, sizeof *v->counted.same);
+    v->counted.bits = wick_alloc_zero((WICK_GVOCAB_HEAD + 1u) * v->n_words + 1u, sizeof *v->counted.bits);
+    if (!v->counted.head || !v->counted.same || !v->counted.bits) return false;
+    bool ok = true;
+    for (uint32_t group = 0; ok && group < GROUPS; group++) {
+        uint32_t m = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t chars, id = (uint32_t)list[i].id;
+            const size_t at = free_bytes(list[i].s, &chars);
+            const wick_str tail = {list[i].s.p + at, list[i].s.n - at};
+            const uint32_t mine = chars > WICK_GVOCAB_HEAD ? LONGER : tail.n && *tail.p == '"' ? QUOTES : chars;
+            if (mine != group) continue;
+            if (!tail.n && group < QUOTES) {
+                for (uint32_t k = chars; k <= WICK_GVOCAB_HEAD; k++)
+                    v->counted.bits[(size_t)k * v->n_words + id / 64] |= (uint64_t)1 << (id % 64);
+                continue;
+            }
+            const wick_str s = group == LONGER ? list[i].s : tail;
+            v->counted.head[id] = (uint8_t)(group == LONGER ? 0 : chars);
+            part[m++] = (sorter){head_of(s), (int32_t)id, s};
+        }
+        if (m) qsort(part, m, sizeof *part, by_bytes);
+        ok = make_trie(part, m, NULL, v->counted.same,
+                       group == LONGER   ? &v->counted.longer
+                       : group == QUOTES ? &v->counted.quotes
+                                         : &v->counted.tails[group]);
+    }
+    return ok;
+}
+
 static bool make_tries(wick_gvocab *v)
 {
     static const uint32_t chars[WICK_GVOCAB_SLICES] = {10, 32};
-    sorter *list = wick_alloc((v->n + 1u) * sizeof *list);
+    sorter *list = wick_alloc((v->n + 1u) * sizeof *list), *part = wick_alloc((v->n + 1u) * sizeof *part);
     uint32_t n = 0;
-    bool ok = list != NULL;
+    bool ok = list && part;
     for (uint32_t i = 0; ok && i < v->n; i++) {
         if (!v->usable[i]) continue;
         wick_str s = wick_gvocab_bytes(v, (int32_t)i);
@@ -114,8 +149,9 @@ static bool make_tries(wick_gvocab *v)
         }
         ok = ok && make_trie(list, n, v->slice[k].bits, v->same, &v->slice[k].rest);
     }
-    ok = ok && make_tails(v, list, n);
+    ok = ok && make_counted(v, list, part, n) && make_tails(v, list, n);
     wick_free(list);
+    wick_free(part);
     return ok;
 }
 
@@ -205,6 +241,12 @@ void wick_gvocab_free(wick_gvocab *v)
     wick_free(v->control);
     wick_free(v->ends);
     wick_free(v->all.node);
+    wick_free(v->counted.head);
+    wick_free(v->counted.bits);
+    wick_free(v->counted.same);
+    wick_free(v->counted.quotes.node);
+    wick_free(v->counted.longer.node);
+    for (int k = 0; k <= WICK_GVOCAB_HEAD; k++) wick_free(v->counted.tails[k].node);
     wick_free(v->loop.bits);
     wick_free(v->loop.same);
     wick_free(v->loop.tails.node);

@@ -19,6 +19,7 @@ typedef struct wick_gtrie {
     uint32_t n;
 } wick_gtrie;
 
+enum { WICK_GVOCAB_HEAD = 32 /* free characters at a token's beginning that are told apart */ };
 enum { WICK_GVOCAB_SLICES = 2, WICK_GVOCAB_MAX_TOKEN = 256 /* bytes; a longer token never matches */ };
 
 struct wick_gvocab {
@@ -43,6 +44,15 @@ struct wick_gvocab {
         wick_gtrie tails;
         int32_t *same;
     } loop;
+    /* Where characters are only counted: tokens by the number of free characters that they begin with. */
+    struct {
+        uint8_t *head;                          /* [n]; of tokens that are in a trie below */
+        uint64_t *bits;                         /* [HEAD + 1][n_words]: at most so many free characters, nothing else */
+        wick_gtrie tails[WICK_GVOCAB_HEAD + 1]; /* by head: what follows, if it is no quote */
+        wick_gtrie quotes;                      /* what follows, from a quote on, whatever the head */
+        wick_gtrie longer;                      /* whole tokens that begin with more */
+        int32_t *same;
+    } counted;
     int32_t *ends;
     size_t n_ends;
     bool first_space; /* the tokenizer puts a space in front of a text, which decoding takes away */
