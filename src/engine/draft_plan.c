@@ -3,7 +3,8 @@
  * A step that computes n positions takes C(n) milliseconds, which is measured for every step that only decodes; what
  * was not measured yet is drawn between what was. A row with k guesses is expected to give E(k) more tokens, from the
  * chances of draft.h. Guesses are taken along where tokens a millisecond rise by at least GAIN, and as many as make
- * them highest; so there are none where the text does not repeat, or where the step is full already.
+ * them highest (where a state cannot go back, a wrong guess costs another step); so there are none where the text does
+ * not repeat, or where the step is full already.
  */
 #include "engine/engine_int.h"
 
@@ -38,8 +39,42 @@ void wick_draft_measure(wick_engine *e, uint32_t n_rows, double ms)
 
 bool wick_engine_drafts(const wick_engine *e)
 {
-    const uint32_t need = WICK_CAP_SPECULATIVE | WICK_CAP_BATCH_INVARIANT;
-    return !e->opt.no_drafts && (e->caps & need) == need;
+    return e->drafts;
+}
+
+/* Wrong guesses are taken back by truncation, or, where a state cannot go back, by a fork from before them. */
+void wick_draft_open(wick_engine *e)
+{
+    e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv);
+    bool by_fork = (e->caps & WICK_CAP_KV_PREFIX_COPY) && e->loop.kv.forks_share;
+    e->drafts =
+        !e->opt.no_drafts && (e->caps & WICK_CAP_BATCH_INVARIANT) && ((e->caps & WICK_CAP_SPECULATIVE) || by_fork);
+}
+
+static bool set_aside(wick_engine *e, wick_request *r)
+{
+    const wick_backend *b = e->parts.backend;
+    if (e->caps & WICK_CAP_SPECULATIVE) return true;
+    if (r->run.spare) b->kv_free(e->loop.loaded, r->run.spare); /* of a step that failed */
+    r->run.spare = NULL;
+    return b->kv_fork(e->loop.loaded, r->run.kv, r->run.n_kv, &r->run.spare, NULL) == WICK_OK;
+}
+
+void wick_draft_take_back(wick_engine *e, wick_request *r)
+{
+    const wick_backend *b = e->parts.backend;
+    if (r->run.kv && b->kv_len(r->run.kv) != r->run.n_kv) {
+        if (r->run.spare) { /* what was right is computed again with the next row */
+            b->kv_free(e->loop.loaded, r->run.kv);
+            r->run.kv = r->run.spare;
+            r->run.spare = NULL;
+            r->run.n_kv = b->kv_len(r->run.kv);
+        } else if (b->kv_truncate(e->loop.loaded, r->run.kv, r->run.n_kv, NULL) != WICK_OK) {
+            wick_engine_kv_release(e, r);
+        }
+    }
+    if (r->run.spare) b->kv_free(e->loop.loaded, r->run.spare);
+    r->run.spare = NULL;
 }
 
 bool wick_draft_allowed(const wick_engine *e, const wick_request_opts *o)
@@ -81,13 +116,14 @@ void wick_draft_plan(wick_engine *e, uint32_t n_decoding)
         for (uint32_t k = 1; k <= room; k++) {
             survives *= (double)chance[k - 1];
             more += survives;
-            double its = (expected + more) / cost(e, n + k);
+            double again = e->caps & WICK_CAP_SPECULATIVE ? 0 : (1 - survives) * cost(e, n + 1 + (uint32_t)more);
+            double its = (expected + more) / (cost(e, n + k) + again);
             if (its <= speed) continue;
             speed = its;
             best = k;
             best_more = more;
         }
-        if (best == 0) continue;
+        if (best == 0 || !set_aside(e, r)) continue;
         for (uint32_t k = 0; k < best; k++) r->run.tokens[r->run.n_total + k] = guess[k];
         r->run.n_draft = best;
         r->run.row_tokens = 1 + best;

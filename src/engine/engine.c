@@ -94,6 +94,7 @@ static wick_status load(wick_engine *e, wick_err *err)
         b->kv_usage(e->loop.loaded, &e->loop.kv);
         WICK_TRY(wick_prefix_new(&e->loop.prefix, b, e->loop.loaded, e->parts.prefix_limit_bytes, &e->loop.kv, err));
     }
+    wick_draft_open(e);
     return wick_disk_open(e, err);
 }
 

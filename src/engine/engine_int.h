@@ -99,6 +99,7 @@ typedef struct wick_request_run {
     bool solo;                    /* a step with it failed: it runs alone, to show whose fault it was */
     uint32_t row_tokens, row_out; /* this step's row; 0: none */
     wick_draft *draft;            /* NULL: nothing is guessed */
+    wick_seq *spare;              /* kv as it was before its guesses, where it cannot take them back; or NULL */
     uint32_t n_draft;             /* of this step's row: guesses, in tokens[n_total..] */
     uint32_t n_flights;           /* steps under way that it has a row in */
     wick_sampler *sampler;
@@ -232,6 +233,7 @@ struct wick_engine {
     wick_tokenizer *tokenizer; /* owned, or NULL */
     wick_thread thread;
     uint32_t caps, n_vocab, step_tokens;
+    bool drafts; /* guesses are taken along */
     char device_label[160];
     wick_sample_scratch *scratch; /* its contents are the engine's thread's */
 
@@ -338,6 +340,9 @@ void wick_disk_forget(wick_engine *e, const uint64_t *owner); /* NULL: everybody
 /* draft_plan.c: how many guesses a step takes along */
 bool wick_draft_allowed(const wick_engine *e, const wick_request_opts *o);
 void wick_draft_measure(wick_engine *e, uint32_t n_rows, double ms); /* a step that only decoded took so long */
+void wick_draft_open(wick_engine *e);                                /* the model is loaded: can it? */
+/* r's guesses have been judged: its sequence is brought back to n_kv tokens, or to where it was before them. */
+void wick_draft_take_back(wick_engine *e, wick_request *r);
 /* Lengthens the rows of a step in which n_decoding requests decode and nobody prefills. */
 void wick_draft_plan(wick_engine *e, uint32_t n_decoding);
 

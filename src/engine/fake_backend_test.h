@@ -288,7 +288,8 @@ static void fake_kv_usage(const wick_backend_model *m, wick_kv_usage *out)
                            .capacity_bytes = fake_capacity,
                            .block_tokens = FAKE_BLOCK,
                            .bytes_per_token = FAKE_BYTES_PER_TOKEN,
-                           .checkpoint_tokens = fake_end_only};
+                           .checkpoint_tokens = fake_end_only,
+                           .forks_share = fake_end_only};
 }
 static void fake_stats(const wick_backend_model *m, wick_backend_stats *out)
 {

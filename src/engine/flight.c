@@ -222,7 +222,7 @@ static void give(wick_engine *e, const wick_flight_row *row, const float *data, 
     if (atomic_load(&r->cancel)) return; /* reaped before the next step */
     bool guessed = r->run.n_draft > 0;
     wick_output_row(e, r, data, pick, &r->run.verdict);
-    if (guessed) restore(e, r); /* takes back those that were wrong */
+    if (guessed) wick_draft_take_back(e, r);
     if (!r->run.kv) return;
     wick_mark_leave(e, r);
     wick_disk_save(e, r);

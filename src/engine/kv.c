@@ -47,7 +47,8 @@ void wick_engine_kv_release(wick_engine *e, wick_request *r)
         e->parts.backend->kv_usage(e->loop.loaded, &e->loop.kv);
         e->loop.kv_tight = false;
     }
-    r->run.kv = NULL;
+    if (r->run.spare) e->parts.backend->kv_free(e->loop.loaded, r->run.spare);
+    r->run.kv = r->run.spare = NULL;
     r->run.n_kv = 0;
     r->run.load_to = 0;
     r->run.row_tokens = r->run.n_draft = 0;
