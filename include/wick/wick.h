@@ -318,8 +318,8 @@ typedef struct wick_message {
     const char *content; /* NUL-terminated */
 } wick_message;
 
-/* The answer to a conversation, through the model's chat template (WICK_E_TEMPLATE if it raises,
- * WICK_E_UNSUPPORTED_FORMAT if the model has none). */
+/* The answer to a conversation, through the model's chat template. WICK_E_TEMPLATE: it is broken, or raised;
+ * WICK_E_UNSUPPORTED_FORMAT: the model has none; WICK_E_BAD_PARAMETER: the messages are no conversation. */
 WICK_API wick_status wick_llm_chat(wick_llm *llm, const wick_message *messages, size_t n_messages,
                                    const wick_generate_options *options, wick_token_callback callback, void *user,
                                    wick_result *out, wick_error *err);

@@ -35,6 +35,7 @@ typedef struct wick_device_info {
     bool unified_memory;
     bool has_use; /* the allocator counts what this process has of it now, had at most, and keeps for reuse */
     uint64_t active_bytes, peak_bytes, cache_bytes;
+    const char *advice; /* what to know before it is used, or NULL; static */
 } wick_device_info;
 
 typedef struct wick_backend_info {
@@ -181,7 +182,8 @@ extern const wick_backend *const wick_backends[];
 const wick_backend *wick_backend_find(const char *name);
 /* Is it the name of a backend that Wick has, though perhaps not in this build? */
 bool wick_backend_known(const char *name);
-extern const char *const wick_backend_names[]; /* of all that Wick has; NULL behind the last */
-extern const char wick_backend_choices[];      /* "auto|cpu|mlx" */
+extern const char *const wick_backend_names[];     /* of all that Wick has; NULL behind the last */
+const char *wick_backend_remedy(const char *name); /* what to do about a backend that this build lacks */
+extern const char wick_backend_choices[];          /* "auto|cpu|mlx" */
 /* Sets an option of one backend; the last value of a key counts. False: there are too many. */
 bool wick_backend_set(wick_backend_opts *o, const char *key, const char *value);

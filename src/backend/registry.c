@@ -13,13 +13,22 @@ const wick_backend *wick_backend_find(const char *name)
 }
 
 const char *const wick_backend_names[] = {
-#define WICK_BACKEND(name) #name,
+#define WICK_BACKEND(name, remedy) #name,
 #include "backend/backends.def"
 #undef WICK_BACKEND
     NULL};
 
+const char *wick_backend_remedy(const char *name)
+{
+#define WICK_BACKEND(known, remedy) \
+    if (strcmp(name, #known) == 0) return remedy;
+#include "backend/backends.def"
+#undef WICK_BACKEND
+    return "there is no such backend";
+}
+
 const char wick_backend_choices[] = "auto"
-#define WICK_BACKEND(name) "|" #name
+#define WICK_BACKEND(name, remedy) "|" #name
 #include "backend/backends.def"
 #undef WICK_BACKEND
     ;

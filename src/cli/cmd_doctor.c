@@ -86,7 +86,7 @@ static void look_at_backends(report *r)
         if (!b || !info.available) {
             snprintf(text, sizeof text, "%s is not available%s%s", known[i], b ? ": " : "",
                      b ? info.reason : ", it is not in this build");
-            add(r, i == 0 ? BAD : NOTE, "backend", text, b ? NULL : "make mlx builds it in (docs/MLX.md)");
+            add(r, i == 0 ? BAD : NOTE, "backend", text, b ? NULL : wick_backend_remedy(known[i]));
             continue;
         }
         for (uint32_t k = 0; k < info.n_devices; k++) {
@@ -94,8 +94,7 @@ static void look_at_backends(report *r)
             snprintf(text, sizeof text, "%s on %s: %s, %s%s", known[i], d->kind, d->name,
                      wick_format_bytes(size, sizeof size, d->memory_bytes),
                      d->unified_memory ? ", unified memory" : "");
-            const bool slow = strcmp(known[i], "mlx") == 0 && strcmp(d->kind, "cpu") == 0;
-            add(r, FINE, "backend", text, slow ? "MLX has no fast CPU kernels: use --backend cpu here" : NULL);
+            add(r, FINE, "backend", text, d->advice);
         }
     }
 }

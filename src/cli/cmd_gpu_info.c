@@ -6,9 +6,6 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 
-/* Backends that this program knows of; one that is not in the registry was left out of the build. */
-static const char *const known[] = {"cpu", "mlx"};
-
 static void probe(const char *name, wick_backend_info *info)
 {
     const wick_backend *b = wick_backend_find(name);
@@ -16,8 +13,7 @@ static void probe(const char *name, wick_backend_info *info)
     if (b)
         b->probe(info);
     else
-        snprintf(info->reason, sizeof info->reason,
-                 "not in this build: run `make mlx`, or configure with -DENABLE_MLX=ON (see docs/MLX.md)");
+        snprintf(info->reason, sizeof info->reason, "not in this build: %.200s", wick_backend_remedy(name));
 }
 
 static json_t *backend_json(const char *name, const wick_backend_info *info)
@@ -67,7 +63,8 @@ static void print_backend(const char *name, const wick_backend_info *info)
 static wick_status run_gpu_info(const wick_args *a, wick_err *err)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    const char *const *known = wick_backend_names;
+    for (size_t i = 0; known[i]; i++) {
         wick_backend_info info;
         probe(known[i], &info);
         if (a->json)

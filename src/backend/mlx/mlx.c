@@ -80,6 +80,7 @@ static void fill_device(bool gpu, wick_device_info *d)
         if (!d->memory_free_bytes) d->memory_free_bytes = d->memory_bytes;
     } else {
         snprintf(d->name, sizeof d->name, "%.90s", wick_cpu_name());
+        d->advice = "MLX has no fast CPU kernels: use --backend cpu here";
     }
 }
 
