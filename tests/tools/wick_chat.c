@@ -88,7 +88,7 @@ static json_t *syntaxes(void)
     for (size_t i = 0; wick_call_syntax_at(i); i++) {
         const wick_call_syntax *f = wick_call_syntax_at(i);
         json_array_append_new(list, json_pack("{s:s, s:b}", "name", wick_call_syntax_name(f), "parallel",
-                                              wick_call_syntax_shape(f)->parallel));
+                                              !wick_call_syntax_shape(f)->single));
     }
     return list;
 }

@@ -115,7 +115,7 @@ wick_status wick_call_constraint(const wick_chat_format *f, const wick_call_rule
     }
     bool ok = o && list && put_shape(o, f->calls) && put_think(o, f->think, r->inside_reasoning);
     ok = ok && json_object_set_new(o, "auto", json_boolean(r->automatic)) == 0 &&
-         json_object_set_new(o, "parallel", json_boolean(r->parallel && f->calls->shape.parallel)) == 0;
+         json_object_set_new(o, "parallel", json_boolean(r->parallel && !f->calls->shape.single)) == 0;
     ok = json_object_set_new(o, "tools", list) == 0 && ok;
     char *text = ok && st == WICK_OK ? json_dumps(o, JSON_COMPACT) : NULL;
     if (text) wick_buf_puts(out, text);

@@ -68,7 +68,7 @@ wick_status wick_call_describe(const wick_call_syntax *f, const json_t *tools, w
  * number of the call, from 0; %s an id of nine letters and digits; %k the parameter's name; %t the JSON type of its
  * value ("string", "number", "boolean", "null", "object", "array"). NULL is an empty string. */
 typedef enum wick_call_style {
-    WICK_STYLE_JSON, /* a JSON object */
+    WICK_STYLE_JSON, /* a JSON object; the default */
     /* For each member param_open KEY param_mid VALUE param_close. VALUE is a string as it stands, and JSON for other
      * types (after param_mid_json, where that is there). */
     WICK_STYLE_PARAMS,
@@ -77,14 +77,14 @@ typedef enum wick_call_style {
 } wick_call_style;
 
 typedef struct wick_call_shape {
-    const char *trigger; /* calls begin where this text appears; NULL: only as the first text of the answer */
-    bool trigger_kept;   /* the trigger is the beginning of `begin` (or of `before`), not something ahead of it */
+    const char *trigger; /* calls, that is `begin` and `before`, begin with this text, and wherever it appears; NULL:
+                          * they are the first text of the answer only */
     const char *begin, *before, *after, *close, *between, *end;
     bool quote_name;
     wick_call_style style;
     const char *param_open, *param_mid, *param_mid_json, *param_close; /* PARAMS */
     const char *quote;                                                 /* GEMMA */
-    bool parallel;                                                     /* more than one call may be written */
+    bool single;                                                       /* no more than one call may be written */
 } wick_call_shape;
 const wick_call_shape *wick_call_syntax_shape(const wick_call_syntax *f);
 /* Calls (OpenAI's tool_calls, arguments as objects) as a model of that syntax writes them. Appends. */

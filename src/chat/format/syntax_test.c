@@ -168,7 +168,7 @@ static void written(const wick_call_syntax *f, wick_buf *b, const json_t *calls)
 
 static bool parallel(const wick_call_syntax *f)
 {
-    return wick_call_syntax_shape(f)->parallel;
+    return !wick_call_syntax_shape(f)->single;
 }
 
 static void test_scenarios(void **state)
