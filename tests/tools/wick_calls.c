@@ -34,7 +34,7 @@ int main(int argc, char **argv)
         json_t *texts = json_array();
         for (int k = 1; k < argc; k++) json_array_append_new(texts, written(f, argv[k]));
         json_t *row = json_pack("{s:s, s:b, s:o}", "name", wick_call_syntax_name(f), "parallel",
-                                wick_call_syntax_shape(f)->parallel, "texts", texts);
+                                !wick_call_syntax_shape(f)->single, "texts", texts);
         char *line = json_dumps(row, JSON_COMPACT);
         puts(line ? line : "null");
         free(line);
