@@ -40,6 +40,14 @@ wick_status wick_convert_find_matrices(wick_convert_job *j, wick_err *err) WICK_
 /* Adds source tensor t, under the name `name`, in the form that the options ask for. */
 wick_status wick_convert_add(wick_convert_job *j, const wick_tensor *t, const char *name,
                              wick_err *err) WICK_MUST_CHECK;
+/* gguf_names.c: can models of this family get GGUF's names; all tensors under them. */
+bool wick_convert_has_gguf(const wick_config *c);
+wick_status wick_convert_to_gguf_names(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
+/* gguf_model.c, gguf_vocab_keys.c: the keys of a model that was no GGUF file. */
+wick_status wick_convert_model_keys(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
+wick_status wick_convert_vocab_keys(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
+/* gguf_check.c: the file in the staging folder is the same model. */
+wick_status wick_convert_check_gguf(const wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
 /* rows.c: writes all items, on several threads. */
 wick_status wick_convert_run(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
 /* folder.c: config.json for the output, and the files beside the weights. */

@@ -1,4 +1,4 @@
-/* convert/gguf_keys.c - the keys of a GGUF file that is made from another one. */
+/* convert/gguf_keys.c - the keys of a GGUF file: those of the one that it is made from, or a model's own. */
 #include "convert/convert_int.h"
 #include "format/gguf.h"
 
@@ -28,7 +28,11 @@ wick_status wick_convert_keys(wick_convert_job *j, wick_err *err)
     const wick_gguf *g = j->model.tensors.gguf;
     uint32_t type;
     bool have_type = file_type(j, &type);
-    for (uint64_t i = 0; i < wick_gguf_n(g); i++) {
+    if (!g) {
+        WICK_TRY(wick_convert_model_keys(j, err));
+        WICK_TRY(wick_convert_vocab_keys(j, err));
+    }
+    for (uint64_t i = 0; g && i < wick_gguf_n(g); i++) {
         wick_str key = wick_gguf_key(g, i);
         bool split = key.n > 6 && memcmp(key.p, "split.", 6) == 0;
         bool own = have_type && wick_str_eq(key, wick_str_of("general.file_type"));
@@ -36,7 +40,7 @@ wick_status wick_convert_keys(wick_convert_job *j, wick_err *err)
         (void)wick_gguf_put_value(&j->keys, key, wick_gguf_at(g, i));
     }
     if (have_type) wick_gguf_put_u32(&j->keys, "general.file_type", type);
-    if (!wick_gguf_get(g, "general.quantization_version"))
+    if (!g || !wick_gguf_get(g, "general.quantization_version"))
         wick_gguf_put_u32(&j->keys, "general.quantization_version", 2);
     return j->keys.buf.failed ? wick_err_oom(err, "the keys", 0, 0) : WICK_OK;
 }

@@ -175,6 +175,12 @@ static bool may_stay(const wick_convert_job *j, const wick_weight *w)
     return w->enc == WICK_ENC_PLAIN;
 }
 
+/* May the bytes be copied? Not between the two families of names, where rows move. */
+static void decide_raw(const wick_convert_job *j, wick_convert_item *it, bool same)
+{
+    it->raw = same && (j->opts->to != WICK_TO_GGUF || j->model.tensors.format == WICK_GGUF);
+}
+
 static void choose_form(wick_convert_job *j, const wick_tensor *t, const char *name, wick_convert_item *it)
 {
     const wick_convert_opts *o = j->opts;
@@ -184,16 +190,16 @@ static void choose_form(wick_convert_job *j, const wick_tensor *t, const char *n
     bool recoded = it->from.enc != WICK_ENC_PLAIN && may_stay(j, &it->from);
     it->to = (wick_quant){WICK_ENC_PLAIN, plain, 0, 0};
     if (!it->matrix || wick_recipe_is_router(name) || (mlx && !wick_ends_with(name, ".weight"))) {
-        it->raw = it->from.enc == WICK_ENC_PLAIN ? it->from.dtype == plain : recoded;
+        decide_raw(j, it, it->from.enc == WICK_ENC_PLAIN ? it->from.dtype == plain : recoded);
         return;
     }
     if (!o->recipe) {
-        it->raw = recoded || (it->from.enc == WICK_ENC_PLAIN && it->from.dtype == plain);
+        decide_raw(j, it, recoded || (it->from.enc == WICK_ENC_PLAIN && it->from.dtype == plain));
         return;
     }
     wick_quant want;
     if (!wick_recipe_pick(o->recipe, name, j->model.plan.n_layer, it->from.n_in, j->tied, &want)) {
-        it->raw = it->from.enc == WICK_ENC_PLAIN && it->from.dtype == plain;
+        decide_raw(j, it, it->from.enc == WICK_ENC_PLAIN && it->from.dtype == plain);
         remember(r->kept, sizeof r->kept, r->n_kept++, name);
         return;
     }
@@ -202,7 +208,7 @@ static void choose_form(wick_convert_job *j, const wick_tensor *t, const char *n
     if (want.enc == WICK_ENC_AFFINE) want.dtype = plain;
     it->to = want;
     it->encoded = want.enc != WICK_ENC_PLAIN;
-    it->raw = want.enc == WICK_ENC_PLAIN && it->from.enc == WICK_ENC_PLAIN && it->from.dtype == want.dtype;
+    decide_raw(j, it, want.enc == WICK_ENC_PLAIN && it->from.enc == WICK_ENC_PLAIN && it->from.dtype == want.dtype);
     r->n_quantized += it->encoded;
 }
 
