@@ -114,6 +114,8 @@ static const pair commands[] = {
     {"mlx_lm.chat", "run"},
     {"llama-quantize", "quantize"},
     {"mlx_lm.convert", "convert"},
+    {"llama-perplexity", "perplexity"},
+    {"mlx_lm.perplexity", "perplexity"},
     {"llama-bench", "bench"},
     {"mlx_lm.benchmark", "bench"},
     {"llama-tokenize", "tokenize"},
