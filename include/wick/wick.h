@@ -63,6 +63,10 @@ WICK_API wick_status wick_model_builder_set_device(wick_model_builder *b, const 
 WICK_API wick_status wick_model_builder_set_threads(wick_model_builder *b, uint32_t n);
 /* Of activations on the CPU: "fast" (default), "fine", "exact" (float32, the reference). */
 WICK_API wick_status wick_model_builder_set_precision(wick_model_builder *b, const char *name);
+/* Quantizes a float model while it is loaded: "Q4K", "Q8_0", "AFQ4", "MXFP4", "Q4_K_M", ... (docs/QUANTIZE.md); NULL
+ * (default): weights are used as the file has them. Progress comes by set_progress; with a cache folder the result is
+ * kept there. */
+WICK_API wick_status wick_model_builder_set_isq(wick_model_builder *b, const char *type);
 /* Tokens that one request may hold, prompt and answer; 0 (default): the model's, at most 8192 and what memory
  * allows. */
 WICK_API wick_status wick_model_builder_set_context(wick_model_builder *b, uint32_t n_tokens);
@@ -95,6 +99,9 @@ WICK_API wick_status wick_model_builder_set_log(wick_model_builder *b, wick_log_
 /* While build runs, from another thread: what is being done, how much of how much (total 0: unknown). */
 typedef void (*wick_progress_callback)(void *user, const char *what, uint64_t done, uint64_t total);
 WICK_API wick_status wick_model_builder_set_progress(wick_model_builder *b, wick_progress_callback fn, void *user);
+/* From any thread, also from the callback: a build that is loading weights ends with WICK_E_CANCELLED, as do later ones
+ * of this builder. */
+WICK_API void wick_model_builder_cancel(wick_model_builder *b);
 
 /* ---- tools that run ---- */
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "base/status.h"
+#include "base/thread.h"
 #include "model/plan.h"
 
 typedef struct wick_backend_ctx wick_backend_ctx;     /* a device */
@@ -82,7 +83,12 @@ typedef struct wick_backend_opts {
 typedef struct wick_progress {
     void (*fn)(void *ctx, const char *what, uint64_t done, uint64_t total); /* may be NULL */
     void *ctx;
+    const wick_cancel *cancel; /* true: stop loading, with WICK_E_CANCELLED; may be NULL */
 } wick_progress;
+static inline bool wick_progress_cancelled(const wick_progress *p)
+{
+    return p->cancel && atomic_load_explicit(p->cancel, memory_order_relaxed);
+}
 
 enum wick_row_output {
     WICK_OUT_NONE = 0,

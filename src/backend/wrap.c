@@ -18,7 +18,7 @@ static wick_status run_tapped(const wick_backend *b, const wick_backend_opts *op
     o.tap_ctx = tap_ctx;
     wick_status st = WICK_OK;
     WICK_TRY(b->open(&c, &o, err));
-    WICK_TRY_GOTO(b->load(c, plan, n, (wick_progress){NULL, NULL}, &m, err));
+    WICK_TRY_GOTO(b->load(c, plan, n, (wick_progress){0}, &m, err));
     WICK_TRY_GOTO(b->kv_new(m, n, &s, err));
     wick_row row = {s, tokens, n, plan->whole ? WICK_OUT_HIDDEN : WICK_OUT_ALL, 0};
     wick_batch batch = {&row, 1};

@@ -6,14 +6,16 @@
 #include "base/log.h"
 #include "capi/capi_int.h"
 #include "hub/discover.h"
+#include "model/recipe.h"
 
 struct wick_model_builder {
-    char *path, *backend, *device, *cache_dir, *kv_dir, *chat_template, *home, *mcp;
+    char *path, *backend, *device, *isq, *cache_dir, *kv_dir, *chat_template, *home, *mcp;
     wick_toolset *tools; /* NULL: none were added */
     wick_engine_opts opts;
     wick_log_callback log;
     void *log_user;
     int log_level;
+    wick_cancel cancel;
     wick_err failed; /* the first thing that a setter could not do */
 };
 
@@ -36,6 +38,7 @@ void wick_model_builder_free(wick_model_builder *b)
     wick_free(b->path);
     wick_free(b->backend);
     wick_free(b->device);
+    wick_free(b->isq);
     wick_free(b->cache_dir);
     wick_free(b->kv_dir);
     wick_free(b->chat_template);
@@ -113,6 +116,19 @@ wick_status wick_model_builder_set_precision(wick_model_builder *b, const char *
     b->opts.device.precision = value[i];
     b->opts.device.kv_dtype = value[i] == WICK_PRECISION_EXACT ? WICK_DTYPE_F32 : WICK_DTYPE_F16;
     return WICK_OK;
+}
+
+wick_status wick_model_builder_set_isq(wick_model_builder *b, const char *type)
+{
+    wick_recipe ignored;
+    wick_err err = {0};
+    if (type && wick_recipe_parse(&ignored, type, "isq", &err) != WICK_OK) return note(b, err.kind, &err);
+    return set_string(b, &b->isq, type);
+}
+
+void wick_model_builder_cancel(wick_model_builder *b)
+{
+    atomic_store(&b->cancel, true);
 }
 
 wick_status wick_model_builder_set_context(wick_model_builder *b, uint32_t n_tokens)
@@ -193,7 +209,7 @@ wick_status wick_model_builder_set_log(wick_model_builder *b, wick_log_callback 
 
 wick_status wick_model_builder_set_progress(wick_model_builder *b, wick_progress_callback fn, void *user)
 {
-    b->opts.progress = (wick_progress){fn, user};
+    b->opts.progress = (wick_progress){.fn = fn, .ctx = user};
     return WICK_OK;
 }
 
@@ -243,6 +259,8 @@ static wick_status open_path(wick_model_builder *b, wick_engine **engine, wick_e
     o.device.device = b->device ? b->device : "auto";
     o.device.cache_dir = b->cache_dir;
     o.kv_dir = b->kv_dir;
+    o.isq = b->isq;
+    o.progress.cancel = &b->cancel;
     WICK_TRY(wick_resolve_model(&path, b->path, &where, err));
     wick_status st = wick_engine_open(engine, path, &o, err);
     wick_free(path);

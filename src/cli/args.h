@@ -22,7 +22,7 @@ typedef struct wick_args {
     /* common */
     bool json, verbose, quiet, help, trace;
     /* model */
-    const char *backend, *device, *precision, *isa, *kv_type, *cache_dir, *chat_template, *pre;
+    const char *backend, *device, *precision, *isa, *kv_type, *cache_dir, *chat_template, *pre, *isq;
     uint32_t threads, n_ctx, prefill_chunk, max_seqs;
     uint64_t memory_limit;
     bool no_prefix_cache;

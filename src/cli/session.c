@@ -80,6 +80,7 @@ wick_status wick_engine_opts_from(wick_engine_opts *o, const wick_args *a, wick_
     o->kv_dir = a->kv_dir;
     o->kv_disk_bytes = a->kv_disk_bytes;
     o->pre = a->pre;
+    o->isq = a->isq;
     o->progress = wick_term_progress();
     (void)err;
     return WICK_OK;

@@ -158,7 +158,7 @@ void wick_term_bytes(const char *what, uint64_t done, uint64_t total, uint64_t h
 
 wick_progress wick_term_progress(void)
 {
-    wick_progress p = {term.err_tty && !term.quiet ? draw_bar : NULL, NULL};
+    wick_progress p = {.fn = term.err_tty && !term.quiet ? draw_bar : NULL};
     return p;
 }
 

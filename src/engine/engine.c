@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/sys.h"
 #include "engine/engine_int.h"
+#include "model/recipe.h"
 #include "model/vocab.h"
 
 #define NO_ROWS_WAIT_MS 2 /* everybody waits for somebody: look again soon instead of spinning */
@@ -196,6 +197,23 @@ static wick_status open_pooler(wick_engine *e, wick_err *err)
     return WICK_OK;
 }
 
+/* The matrices that the backend is to quantize while it loads. */
+static wick_status quantize_at_load(wick_engine *e, wick_err *err)
+{
+    wick_recipe recipe;
+    wick_recode_report r;
+    if (!e->opt.isq) return WICK_OK;
+    WICK_TRY(wick_recipe_parse(&recipe, e->opt.isq, "--isq", err));
+    WICK_TRY(wick_plan_recode(&e->model.plan, &recipe, &r, err));
+    if (r.n_quantized_before)
+        wick_log(WICK_LOG_WARN, "--isq %s: %u matrices are quantized already and stay as they are", e->opt.isq,
+                 r.n_quantized_before);
+    if (r.n_kept)
+        wick_log(WICK_LOG_WARN, "--isq %s: %u matrices stay floats, as their rows do not divide into groups: %s%s",
+                 e->opt.isq, r.n_kept, r.kept, r.n_kept > 1 ? ", ..." : "");
+    return WICK_OK;
+}
+
 static wick_status open_model(wick_engine *e, const char *path, wick_err *err)
 {
     uint64_t have_bytes = 0;
@@ -203,6 +221,7 @@ static wick_status open_model(wick_engine *e, const char *path, wick_err *err)
     e->has_model = true;
     e->model.plan.load_once = true; /* nobody else has it */
     e->parts.plan = &e->model.plan;
+    WICK_TRY(quantize_at_load(e, err));
     e->model.pre = e->opt.pre;
     WICK_TRY(wick_engine_choose_backend(&e->opt, e->parts.plan, &e->parts.backend, &have_bytes, err));
     WICK_TRY(wick_engine_plan_memory(&e->opt, e->parts.plan, have_bytes, &e->parts, err));
@@ -226,7 +245,7 @@ wick_status wick_engine_open(wick_engine **out, const char *path, const wick_eng
         wick_engine_close(e);
         return st;
     }
-    e->opt.pre = e->opt.backend = e->opt.kv_dir = NULL; /* the caller's; not needed any more */
+    e->opt.pre = e->opt.isq = e->opt.backend = e->opt.kv_dir = NULL; /* the caller's; not needed any more */
     *out = e;
     return WICK_OK;
 }

@@ -29,9 +29,11 @@ typedef struct wick_engine_opts {
     bool no_drafts;           /* no guesses of what follows (draft.h) */
     bool prefix_cache;        /* keep finished sequences for reuse, where the backend has kv_prefix_copy */
     const char *pre;          /* a GGUF pre-tokenizer's name in place of the file's; NULL: the file's */
-    const char *prefer;       /* a backend that "auto" tries first; NULL: none */
-    bool no_tokenizer;        /* do not even look for one (`wick logits`) */
-    wick_progress progress;   /* called from the engine's thread while wick_engine_open waits */
+    const char *isq;        /* a form or recipe of model/recipe.h for float matrices, which are quantized while they are
+                               * loaded; NULL: as the file has them */
+    const char *prefer;     /* a backend that "auto" tries first; NULL: none */
+    bool no_tokenizer;      /* do not even look for one (`wick logits`) */
+    wick_progress progress; /* called from the engine's thread while wick_engine_open waits */
 } wick_engine_opts;
 
 void wick_engine_opts_init(wick_engine_opts *o);

@@ -263,7 +263,7 @@ typedef struct wick_cache_spec {
 typedef struct wick_origin {
     const wick_file *file; /* all files of the tensors, mapped and open; borrowed */
     uint32_t n_files;      /* 0: unknown */
-    uint64_t settings;     /* hash of config.json, which says how the tensors are read */
+    uint64_t settings;     /* hash of config.json, which says how the tensors are read, and of forms to be stored */
 } wick_origin;
 
 struct wick_pooler;

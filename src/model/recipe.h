@@ -9,6 +9,7 @@
  *                                M v and down projections of those same layers in Q6_K
  */
 #pragma once
+#include "model/plan.h"
 #include "quant/forms.h"
 
 typedef struct wick_recipe {
@@ -25,5 +26,13 @@ wick_status wick_recipe_parse(wick_recipe *r, const char *name, const char *what
  * nearest one of 32. False: none fits, the matrix stays as it is. */
 bool wick_recipe_pick(const wick_recipe *r, const char *name, uint32_t n_layer, uint32_t n_in, bool tied,
                       wick_quant *out);
+typedef struct wick_recode_report {
+    uint32_t n_recoded, n_kept; /* kept: no form fits their rows */
+    uint32_t n_quantized_before;
+    char kept[128]; /* the first of them */
+} wick_recode_report;
+/* Marks every float matrix that the plan's ops multiply by with the form that a backend is to store it in. */
+wick_status wick_plan_recode(wick_plan *p, const wick_recipe *r, wick_recode_report *report,
+                             wick_err *err) WICK_MUST_CHECK;
 /* A matrix that chooses experts, whose errors are large and which is small: it stays as it is. */
 bool wick_recipe_is_router(const char *name);

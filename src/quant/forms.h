@@ -7,6 +7,8 @@
 #pragma once
 #include "quant/weight.h"
 
+#define WICK_QUANT_VERSION 1 /* goes up when an encoder gives other bytes: what was kept of the old ones is not used */
+
 /* A form in which a matrix can be stored. */
 typedef struct wick_quant {
     wick_encoding enc;

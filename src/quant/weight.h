@@ -26,6 +26,8 @@ typedef enum wick_encoding {
     WICK_ENC_MXFP8
 } wick_encoding;
 
+struct wick_quant;
+
 typedef struct wick_weight {
     const char *name; /* for messages; borrowed */
     wick_encoding enc;
@@ -38,7 +40,10 @@ typedef struct wick_weight {
     uint64_t row_bytes, scale_row_bytes;
     uint32_t row_step;  /* 1, or 2 where two matrices are interleaved by rows */
     float global_scale; /* NVFP4 with a global scale: w is multiplied by it; otherwise 1 */
-    bool mapped;        /* data lies in a read-only mapping of a file: its pages may be dropped after repacking */
+    /* The form in which a backend is to store it (quant/forms.h), which fits; NULL: its own. wick_weight_row and all
+     * else here speak of the file's form. */
+    const struct wick_quant *recode;
+    bool mapped; /* data lies in a read-only mapping of a file: its pages may be dropped after repacking */
 } wick_weight;
 
 /* Fills the strides (row_bytes, scale_row_bytes, row_step = 1, global_scale = 1) from enc, dtype, bits, group, n_in and

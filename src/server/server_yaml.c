@@ -337,7 +337,7 @@ static wick_status read_lazy_eval(const place *p, const char *path, const json_t
         {"kv_limit", F_BYTES, OPT(kv_limit_bytes), 0, 1e18, NULL, NULL},                                             \
         {"prefix_cache", F_BOOL, OPT(prefix_cache), 0, 0, NULL, NULL},                                               \
         {"no_drafts", F_BOOL, OPT(no_drafts), 0, 0, NULL, NULL}, {"kv_dir", F_STR, OPT(kv_dir), 0, 0, NULL, NULL},   \
-        {"kv_disk", F_BYTES, OPT(kv_disk_bytes), 0, 1e18, NULL, NULL},                                               \
+        {"kv_disk", F_BYTES, OPT(kv_disk_bytes), 0, 1e18, NULL, NULL}, {"isq", F_STR, OPT(isq), 0, 0, NULL, NULL},   \
     {                                                                                                                \
         "pre", F_STR, OPT(pre), 0, 0, NULL, NULL                                                                     \
     }

@@ -438,7 +438,7 @@ static inline wick_status rig_open(rig *r, const wick_plan *p, wick_precision pr
     wick_backend_opts o = {.n_threads = threads, .precision = prec, .kv_dtype = kv, .isa = isa};
     memset(r, 0, sizeof *r);
     WICK_TRY(wick_backend_cpu.open(&r->c, &o, err));
-    wick_status st = wick_backend_cpu.load(r->c, p, max_tokens, (wick_progress){NULL, NULL}, &r->m, err);
+    wick_status st = wick_backend_cpu.load(r->c, p, max_tokens, (wick_progress){0}, &r->m, err);
     if (st != WICK_OK) {
         wick_backend_cpu.close(r->c);
         memset(r, 0, sizeof *r);

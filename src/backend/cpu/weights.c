@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "backend/cpu/linear_impl.h"
+#include "backend/recode.h"
 #include "base/hash.h"
 #include "base/sys.h"
 
@@ -76,7 +77,41 @@ typedef struct pack_job {
     wick_pool *pool;
     wick_progress progress;
     atomic_uint done;
+    atomic_bool no_memory;
 } pack_job;
+
+/* What will be packed: the matrix itself, or the form that it is to get, which has no data until a chunk is made. */
+static wick_weight stored_form(const wick_weight *w)
+{
+    wick_weight to;
+    if (!w->recode || wick_quant_shape(w->recode, w->n_out, w->n_in, &to, NULL) != WICK_OK) return *w;
+    to.name = w->name;
+    return to;
+}
+
+/* Tiles [t0, t1) of a matrix in another form than the file's: its rows encoded, then packed as if a file had them. */
+static bool pack_recoded(const wick_mat *mat, uint32_t t0, uint32_t t1)
+{
+    wick_lin part = *mat->lin;
+    uint32_t r0 = t0 * WICK_LIN_TILE,
+             n = t1 * WICK_LIN_TILE < mat->w->n_out ? (t1 - t0) * WICK_LIN_TILE : mat->w->n_out - r0;
+    uint64_t data = n * part.w.row_bytes, side = n * part.w.scale_row_bytes;
+    uint8_t *buf = wick_alloc_aligned(64, data + 2 * side + 64);
+    float *row = wick_alloc((size_t)mat->w->n_in * sizeof *row);
+    bool ok = buf && row;
+    if (ok) {
+        wick_recode_rows(mat->w, mat->w->recode, r0, n, buf, buf + data, buf + data + side, row);
+        part.packed += (uint64_t)t0 * part.n_super * part.f.super_bytes;
+        part.w.n_out = n;
+        part.w.data = buf;
+        part.w.scales = buf + data;
+        part.w.biases = buf + data + side;
+        wick_lin_pack_tiles(&part, 0, t1 - t0);
+    }
+    wick_free(buf);
+    wick_free(row);
+    return ok;
+}
 
 static uint32_t mat_of_chunk(const wick_mats *m, uint32_t chunk)
 {
@@ -143,10 +178,14 @@ static void pack_chunks(void *ctx, uint32_t thread, uint32_t n_threads)
     uint32_t from, to;
     (void)n_threads;
     while (wick_pool_next(j->pool, thread, 0, j->m->n_chunks, 1, &from, &to)) {
+        if (wick_progress_cancelled(&j->progress)) continue;
         const wick_mat *mat = &j->m->mat[mat_of_chunk(j->m, from)];
         uint32_t t0 = (from - mat->first_chunk) * CHUNK_TILES, n = wick_lin_n_tiles(mat->lin);
         uint32_t t1 = t0 + CHUNK_TILES < n ? t0 + CHUNK_TILES : n;
-        wick_lin_pack_tiles(mat->lin, t0, t1);
+        if (!mat->w->recode)
+            wick_lin_pack_tiles(mat->lin, t0, t1);
+        else if (!pack_recoded(mat, t0, t1))
+            atomic_store(&j->no_memory, true);
         uint32_t r1 = t1 * WICK_LIN_TILE < mat->w->n_out ? t1 * WICK_LIN_TILE : mat->w->n_out;
         if (mat->w->row_step == 1) drop_rows(mat, t0 * WICK_LIN_TILE, r1);
         uint32_t done = atomic_fetch_add(&j->done, 1) + 1;
@@ -161,7 +200,8 @@ static wick_status place(wick_mats *m, const wick_lin_isa *isa, const wick_backe
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < m->n; i++) {
-        m->mat[i].bytes = wick_lin_packed_bytes(isa, m->mat[i].w, o->precision);
+        wick_weight form = stored_form(m->mat[i].w);
+        m->mat[i].bytes = wick_lin_packed_bytes(isa, &form, o->precision);
         m->mat[i].at = total;
         if (m->mat[i].bytes > UINT64_MAX / 2 - total - 64)
             return WICK_FAIL(err, WICK_E_BAD_PARAMETER, m->mat[i].w->name, "weights are too large");
@@ -224,12 +264,17 @@ static uint64_t where_in(const wick_origin *o, const uint8_t *p, uint64_t h)
 static uint64_t describe(const wick_origin *o, const wick_weight *w)
 {
     wick_lin_fmt f;
-    wick_lin_format(w, &f);
+    wick_weight form = stored_form(w);
+    wick_lin_format(&form, &f);
     uint64_t v[] = {
         WICK_LIN_LAYOUT, w->enc,        w->dtype,      w->bits, w->group,   w->n_out,     w->n_in,
         w->row_step,     f.code,        f.scale,       f.lut,   f.has_bias, f.group,      f.super,
         f.scale_bytes,   f.chunk_bytes, f.super_bytes, f.zero,  f.centre,   w->row_bytes, w->scale_row_bytes};
     uint64_t h = wick_hash_data(v, sizeof v, 0);
+    if (w->recode) { /* and how it was encoded, by the name of the encoders' version */
+        uint64_t q[] = {WICK_QUANT_VERSION, form.enc, form.dtype, form.bits, form.group};
+        h = wick_hash_data(q, sizeof q, h);
+    }
     h = wick_hash_data(w->name ? w->name : "", w->name ? strlen(w->name) : 0, h);
     return where_in(o, w->biases, where_in(o, w->scales, where_in(o, w->data, h)));
 }
@@ -252,12 +297,15 @@ static bool cache_spec(wick_mats *m, const wick_plan *plan, const wick_backend_o
     return wick_pack_spec_finish(s);
 }
 
-static void pack_all(wick_mats *m, wick_pool *pool, wick_progress progress)
+static wick_status pack_all(wick_mats *m, wick_pool *pool, wick_progress progress, wick_err *err)
 {
     pack_job job = {.m = m, .pool = pool, .progress = progress};
-    if (m->n_chunks == 0) return;
+    if (m->n_chunks == 0) return WICK_OK;
     wick_pool_run(pool, pack_chunks, &job);
+    if (wick_progress_cancelled(&progress)) return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "loading was cancelled");
+    if (atomic_load(&job.no_memory)) return wick_err_oom(err, "quantizing the weights", 0, 0);
     if (progress.fn) progress.fn(progress.ctx, "packing weights", m->packed_bytes, m->packed_bytes);
+    return WICK_OK;
 }
 
 static wick_status find_matrices(wick_mats *m, const wick_plan *plan, wick_err *err)
@@ -288,11 +336,12 @@ wick_status wick_mats_load(wick_mats *m, const wick_plan *plan, const wick_lin_i
     for (uint32_t i = 0; i < m->n; i++) {
         wick_mat *mat = &m->mat[i];
         void *packed = mat->bytes ? (void *)(uintptr_t)(m->packed + mat->at) : NULL; /* written by pack_all only */
-        WICK_TRY(wick_lin_new(&mat->lin, isa, mat->w, o->precision, packed, err));
+        wick_weight form = stored_form(mat->w);
+        WICK_TRY(wick_lin_new(&mat->lin, isa, &form, o->precision, packed, err));
         mat->first_chunk = m->n_chunks;
         m->n_chunks += n_chunks_of(mat);
     }
-    if (!m->pack.data) pack_all(m, pool, progress);
+    if (!m->pack.data) WICK_TRY(pack_all(m, pool, progress, err));
     drop_all(m);
     if (cached && !m->pack.data) m->writer = wick_pack_write(&spec, m->packed);
     return WICK_OK;

@@ -7,6 +7,7 @@
  *   block types               see gguf_affine.c; those without an exact form are expanded, and said so
  */
 #include "backend/mlx/load.h"
+#include "backend/recode.h"
 
 #include <string.h>
 
@@ -106,22 +107,63 @@ static bool packed_as_is(const wick_weight *w)
     return w->enc == WICK_ENC_MXFP4 || w->enc == WICK_ENC_NVFP4 || w->enc == WICK_ENC_MXFP8;
 }
 
-static bool load_packed(wick_mlx_lin *l, const wick_weight *w, mlx_dtype t)
+static void set_mode(wick_mlx_lin *l, const wick_weight *w)
 {
     static const char *const modes[] = {[WICK_ENC_AFFINE] = "affine",
                                         [WICK_ENC_MXFP4] = "mxfp4",
                                         [WICK_ENC_NVFP4] = "nvfp4",
                                         [WICK_ENC_MXFP8] = "mxfp8"};
-    bool affine = w->enc == WICK_ENC_AFFINE;
-    uint32_t n_groups = w->n_in / w->group;
     l->quantized = true;
     l->mode = modes[w->enc];
     l->group = (int)w->group;
     l->bits = (int)w->bits;
     l->global_scale = w->enc == WICK_ENC_NVFP4 ? w->global_scale : 1.0F;
+}
+
+static bool load_packed(wick_mlx_lin *l, const wick_weight *w, mlx_dtype t)
+{
+    bool affine = w->enc == WICK_ENC_AFFINE;
+    uint32_t n_groups = w->n_in / w->group;
+    set_mode(l, w);
     l->w = load_part(l, w, PART_DATA, (uint32_t)(w->row_bytes / 4), w->dtype, true, MLX_UINT32);
     l->scales = load_part(l, w, PART_SCALES, n_groups, w->dtype, !affine, affine ? t : MLX_UINT8);
     if (affine) l->biases = load_part(l, w, PART_BIASES, n_groups, w->dtype, false, t);
+    return l->w.ctx && l->scales.ctx && (!affine || l->biases.ctx);
+}
+
+/* The affine form with as many bits as a GGUF form, which MLX has no products for. */
+static wick_quant as_affine(const wick_quant *q, uint32_t n_in)
+{
+    uint32_t bits = wick_dtype_block_bytes(q->dtype) * 8 / wick_dtype_block_elems(q->dtype);
+    wick_quant a = {WICK_ENC_AFFINE, q->dtype, bits < 2 ? 2 : bits > 6 ? 8 : bits, 64};
+    if (!wick_quant_fits(&(wick_quant){WICK_ENC_AFFINE, WICK_DTYPE_F32, a.bits, 64}, n_in)) a.group = 32;
+    return a;
+}
+
+/* Matrices that are to be stored in another form than the file's. */
+static bool load_recoded(wick_loader *ld, wick_mlx_lin *l, const wick_weight *w)
+{
+    wick_weight to;
+    mlx_dtype t = ld->m->act;
+    wick_quant q = w->recode->enc == WICK_ENC_BLOCK ? as_affine(w->recode, w->n_in) : *w->recode;
+    bool affine = q.enc == WICK_ENC_AFFINE;
+    if (affine) q.dtype = t == MLX_FLOAT16 ? WICK_DTYPE_F16 : t == MLX_BFLOAT16 ? WICK_DTYPE_BF16 : WICK_DTYPE_F32;
+    if (wick_quant_shape(&q, w->n_out, w->n_in, &to, NULL) != WICK_OK) return false;
+    uint64_t rows = (uint64_t)l->n_mat * l->n_out;
+    uint8_t *codes = wick_alloc_aligned(64, rows * to.row_bytes),
+            *scales = wick_alloc_aligned(64, rows * to.scale_row_bytes);
+    uint8_t *biases = affine ? wick_alloc_aligned(64, rows * to.scale_row_bytes) : NULL;
+    bool ok = codes && scales && (biases || !affine);
+    if (!ok || wick_recode_all(w, l->n_mat, &q, 0, codes, scales, biases, NULL) != WICK_OK) {
+        wick_free(codes);
+        wick_free(scales);
+        wick_free(biases);
+        return false;
+    }
+    set_mode(l, &to);
+    l->w = wick_mlx_shaped(l, codes, codes, (uint32_t)(to.row_bytes / 4), MLX_UINT32);
+    l->scales = wick_mlx_shaped(l, scales, scales, to.n_in / to.group, affine ? t : MLX_UINT8);
+    if (affine) l->biases = wick_mlx_shaped(l, biases, biases, to.n_in / to.group, t);
     return l->w.ctx && l->scales.ctx && (!affine || l->biases.ctx);
 }
 
@@ -131,6 +173,7 @@ static bool load_encoded(wick_loader *ld, wick_mlx_lin *l, const wick_weight *w)
     int bits = w->enc == WICK_ENC_BLOCK ? wick_mlx_exact_bits(w->dtype, t) : 0;
     bool same_scale = true;
     for (uint32_t e = 1; e < l->n_mat; e++) same_scale &= w[e].global_scale == w->global_scale;
+    if (w->recode) return load_recoded(ld, l, w);
     if (packed_as_is(w) && same_scale) return load_packed(l, w, t);
     if (bits) return wick_mlx_repack(l, w, bits, t);
     if (w->enc == WICK_ENC_PLAIN) {
@@ -211,6 +254,7 @@ wick_status wick_mlx_load_matrix(wick_loader *ld, const wick_weight *w, uint32_t
 {
     *out = NULL;
     if (!w) return WICK_OK;
+    if (wick_progress_cancelled(&ld->progress)) return WICK_FAIL(err, WICK_E_CANCELLED, NULL, "loading was cancelled");
     wick_mlx_lin *l = find(ld->m, w, n_mat, w->n_out);
     *out = l;
     if (l) return WICK_OK;
@@ -227,10 +271,16 @@ wick_status wick_mlx_load_matrix(wick_loader *ld, const wick_weight *w, uint32_t
     return WICK_OK;
 }
 
+static bool same_recode(const wick_quant *a, const wick_quant *b)
+{
+    return a == b || (a && b && a->enc == b->enc && a->dtype == b->dtype && a->bits == b->bits && a->group == b->group);
+}
+
 static bool alike(const wick_weight *a, const wick_weight *b)
 {
     return b && a->enc == b->enc && a->dtype == b->dtype && a->bits == b->bits && a->group == b->group &&
-           a->n_in == b->n_in && a->global_scale == 1.0F && b->global_scale == 1.0F;
+           a->n_in == b->n_in && a->global_scale == 1.0F && b->global_scale == 1.0F &&
+           same_recode(a->recode, b->recode);
 }
 
 static void drop_arrays(wick_mlx_lin *l)
