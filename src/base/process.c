@@ -60,7 +60,7 @@ static void become(const char *file, const char *const *argv, const char *const 
     _Exit(127);
 }
 
-static void close_fd(int *fd)
+void wick_fd_close(int *fd)
 {
     if (*fd >= 0) close(*fd);
     *fd = -1;
@@ -87,15 +87,15 @@ wick_status wick_process_start(wick_process *p, const char *who, const char *con
 #ifdef SO_NOSIGPIPE
     if (in[0] >= 0) (void)setsockopt(in[0], SOL_SOCKET, SO_NOSIGPIPE, &(int){1}, sizeof(int));
 #endif
-    close_fd(&in[1]);
-    close_fd(&out[1]);
-    close_fd(&errors[1]);
+    wick_fd_close(&in[1]);
+    wick_fd_close(&out[1]);
+    wick_fd_close(&errors[1]);
     p->in = in[0];
     p->out = out[0];
     p->errors = errors[0];
     int *const mine[] = {&p->in, &p->out, &p->errors};
     for (size_t i = 0; i < 3; i++) {
-        if (st != WICK_OK) close_fd(mine[i]);
+        if (st != WICK_OK) wick_fd_close(mine[i]);
         if (*mine[i] < 0) continue;
         fcntl(*mine[i], F_SETFD, FD_CLOEXEC);
         fcntl(*mine[i], F_SETFL, fcntl(*mine[i], F_GETFL) | O_NONBLOCK);
@@ -114,7 +114,7 @@ ssize_t wick_process_write(wick_process *p, const void *data, size_t n)
 
 void wick_process_close_in(wick_process *p)
 {
-    close_fd(&p->in);
+    wick_fd_close(&p->in);
 }
 
 bool wick_process_wait(wick_process *p, unsigned ms)
@@ -132,14 +132,14 @@ bool wick_process_wait(wick_process *p, unsigned ms)
 void wick_process_end(wick_process *p, unsigned grace_ms)
 {
     if (p->pid <= 0) return;
-    close_fd(&p->in);
+    wick_fd_close(&p->in);
     if (!wick_process_wait(p, grace_ms)) {
         kill(-p->pid, SIGTERM);
         (void)wick_process_wait(p, grace_ms);
     }
     kill(-p->pid, SIGKILL); /* it, if it is still there, and what it left behind */
     (void)wick_process_wait(p, 2000);
-    close_fd(&p->out);
-    close_fd(&p->errors);
+    wick_fd_close(&p->out);
+    wick_fd_close(&p->errors);
     p->pid = 0;
 }

@@ -30,3 +30,6 @@ void wick_process_close_in(wick_process *p);
 bool wick_process_wait(wick_process *p, unsigned ms);
 /* Closes the input, waits, then ends the group, closes all. For one that was never started: nothing. */
 void wick_process_end(wick_process *p, unsigned grace_ms);
+
+/* Closes it, if it is open, and makes it -1. */
+void wick_fd_close(int *fd);

@@ -98,7 +98,9 @@ wick_status wick_tool_loop_round(wick_tool_loop *l, const json_t *calls, json_t 
 /* Are the rounds over? Sets `limited` if they are. */
 bool wick_tool_loop_over(wick_tool_loop *l);
 
-/* Does the value fit the schema? Checked are type, required, properties, additionalProperties: false, items, enum,
- * const, minimum, maximum, lengths and counts, anyOf, oneOf, allOf and $ref inside the schema; other keywords are not
- * looked at. The message names the place: "/city: must be a string, not a number". */
+/* Does a pattern of JSON Schema (it need not fit the whole text) fit? A pattern that is none fits all; one that takes
+ * too long fits nothing. */
+bool wick_tool_pattern_fits(const char *pattern, const char *text, size_t n);
+/* Does the value fit the schema? tools_check.c says which keywords are looked at. The message names the place:
+ * "/city: must be a string, not a number". */
 wick_status wick_tool_check(const json_t *schema, const json_t *value, wick_err *err) WICK_MUST_CHECK;

@@ -1,8 +1,8 @@
 /* chat/tools_check.c - do a call's arguments fit the schema of its tool?
  *
- * This is a gate before a function runs, not a validator: it checks the keywords that descriptions of tools use and
- * passes what it does not know. Constraints while the answer is generated come from grammar/; this is for what was not
- * constrained. */
+ * This is a gate before a function runs. It checks every keyword of JSON Schema 2020-12 that descriptions of tools use;
+ * formats, $dynamicRef, unevaluated* and references out of the schema are not looked at. Constraints while the answer
+ * is generated come from grammar/; this is for what was not constrained. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +70,9 @@ static wick_status check_values(checker *c, const json_t *schema, const json_t *
         if (i == json_array_size(list)) return WRONG("is none of the values that the tool takes", NULL, NULL);
     }
     if (!json_is_number(v)) return WICK_OK;
-    const double x = json_number_value(v);
+    const double x = json_number_value(v), step = json_number_value(json_object_get(schema, "multipleOf"));
+    if (step > 0 && fabs(x / step - round(x / step)) > 1e-9)
+        return WRONG("is no multiple of what the tool takes", NULL, NULL);
     const json_t *lo = json_object_get(schema, "minimum"), *hi = json_object_get(schema, "maximum");
     const json_t *above = json_object_get(schema, "exclusiveMinimum"),
                  *below = json_object_get(schema, "exclusiveMaximum");
@@ -107,11 +109,50 @@ static wick_status check_member(checker *c, const char *name, const json_t *sche
     return st;
 }
 
+/* A key as a value of its own. */
+static wick_status check_name(checker *c, const json_t *schema, const char *key, int depth)
+{
+    json_t *name = json_string(key);
+    const wick_status st = name ? check_member(c, key, schema, name, depth) : wick_err_oom(c->err, "arguments", 0, 0);
+    json_decref(name);
+    return st;
+}
+
+/* The schemas of patternProperties whose pattern fits the key. */
+static wick_status check_by_pattern(checker *c, const json_t *patterns, const char *key, const json_t *v, int depth,
+                                    bool *known)
+{
+    const char *pattern;
+    json_t *schema;
+    json_object_foreach((json_t *)(uintptr_t)patterns, pattern, schema)
+    {
+        if (!wick_tool_pattern_fits(pattern, key, strlen(key))) continue;
+        *known = true;
+        WICK_TRY(check_member(c, key, schema, v, depth));
+    }
+    return WICK_OK;
+}
+
+static wick_status check_dependents(checker *c, const json_t *dependents, const json_t *v)
+{
+    const char *key;
+    json_t *list;
+    json_object_foreach((json_t *)(uintptr_t)dependents, key, list)
+    {
+        for (size_t i = 0; json_object_get(v, key) && i < json_array_size(list); i++) {
+            const char *name = json_string_value(json_array_get(list, i));
+            if (name && !json_object_get(v, name)) return WRONG("\"%.80s\" needs \"%.80s\" too", key, name);
+        }
+    }
+    return WICK_OK;
+}
+
 static wick_status check_object(checker *c, const json_t *schema, const json_t *v, int depth)
 {
     const json_t *properties = json_object_get(schema, "properties"), *required = json_object_get(schema, "required");
     const json_t *more = json_object_get(schema, "additionalProperties");
-    const bool patterns = json_object_get(schema, "patternProperties") != NULL;
+    const json_t *patterns = json_object_get(schema, "patternProperties"),
+                 *names = json_object_get(schema, "propertyNames");
     const char *key;
     json_t *member;
     for (size_t i = 0; i < json_array_size(required); i++) {
@@ -122,20 +163,37 @@ static wick_status check_object(checker *c, const json_t *schema, const json_t *
     json_object_foreach((json_t *)(uintptr_t)v, key, member)
     {
         const json_t *s = json_object_get(properties, key);
-        if (s)
-            WICK_TRY(check_member(c, key, s, member, depth));
-        else if (json_is_false(more) && !patterns)
-            return WRONG("\"%.100s\" is no parameter of this tool", key, NULL);
-        else if (json_is_object(more) && !patterns)
-            WICK_TRY(check_member(c, key, more, member, depth));
+        bool known = s != NULL;
+        if (names) WICK_TRY(check_name(c, names, key, depth));
+        if (s) WICK_TRY(check_member(c, key, s, member, depth));
+        WICK_TRY(check_by_pattern(c, patterns, key, member, depth, &known));
+        if (!known && json_is_false(more)) return WRONG("\"%.100s\" is no parameter of this tool", key, NULL);
+        if (!known && json_is_object(more)) WICK_TRY(check_member(c, key, more, member, depth));
     }
-    return WICK_OK;
+    return check_dependents(c, json_object_get(schema, "dependentRequired"), v);
+}
+
+/* Does it fit, whatever the message would be? */
+static bool fits(checker *c, const json_t *schema, const json_t *v, int depth)
+{
+    wick_err *err = c->err;
+    c->err = NULL;
+    const bool ok = check(c, schema, v, depth + 1) == WICK_OK;
+    c->err = err;
+    return ok;
 }
 
 static wick_status check_array(checker *c, const json_t *schema, const json_t *v, int depth)
 {
     const json_t *items = json_object_get(schema, "items"), *prefix = json_object_get(schema, "prefixItems");
     WICK_TRY(check_count(c, schema, json_array_size(v), "minItems", "maxItems"));
+    for (size_t i = 0; json_is_true(json_object_get(schema, "uniqueItems")) && i < json_array_size(v); i++)
+        for (size_t k = 0; k < i; k++)
+            if (same(json_array_get(v, i), json_array_get(v, k))) return WRONG("holds a value twice", NULL, NULL);
+    const json_t *contains = json_object_get(schema, "contains");
+    size_t found = 0;
+    for (size_t i = 0; contains && i < json_array_size(v); i++) found += fits(c, contains, json_array_get(v, i), depth);
+    if (contains && found == 0) return WRONG("lacks a value that the tool asks for", NULL, NULL);
     for (size_t i = 0; i < json_array_size(v); i++) {
         const json_t *s = i < json_array_size(prefix) ? json_array_get(prefix, i) : items;
         char name[24];
@@ -168,14 +226,22 @@ static wick_status check_choices(checker *c, const json_t *schema, const json_t 
     for (size_t k = 0; k < 2; k++) {
         const json_t *list = json_object_get(schema, kinds[k]);
         size_t fit = 0;
-        wick_err *err = c->err;
-        c->err = NULL;
-        for (size_t i = 0; i < json_array_size(list); i++)
-            fit += check(c, json_array_get(list, i), v, depth + 1) == WICK_OK;
-        c->err = err;
+        for (size_t i = 0; i < json_array_size(list); i++) fit += fits(c, json_array_get(list, i), v, depth);
         if (json_array_size(list) > 0 && (fit == 0 || (k == 1 && fit > 1)))
             return WRONG("fits %s of the forms that the tool takes", fit ? "more than one" : "none", NULL);
     }
+    const json_t *no = json_object_get(schema, "not"), *when = json_object_get(schema, "if");
+    if (no && fits(c, no, v, depth)) return WRONG("has a form that the tool does not take", NULL, NULL);
+    const json_t *then = when ? json_object_get(schema, fits(c, when, v, depth) ? "then" : "else") : NULL;
+    return then ? check(c, then, v, depth + 1) : WICK_OK;
+}
+
+static wick_status check_text(checker *c, const json_t *schema, const json_t *v)
+{
+    const char *pattern = json_string_value(json_object_get(schema, "pattern"));
+    WICK_TRY(check_count(c, schema, characters(v), "minLength", "maxLength"));
+    if (pattern && !wick_tool_pattern_fits(pattern, json_string_value(v), json_string_length(v)))
+        return WRONG("does not match %.120s", pattern, NULL);
     return WICK_OK;
 }
 
@@ -189,7 +255,7 @@ static wick_status check(checker *c, const json_t *schema, const json_t *v, int 
     if (target) WICK_TRY(check(c, target, v, depth + 1));
     WICK_TRY(check_type(c, json_object_get(schema, "type"), v));
     WICK_TRY(check_values(c, schema, v));
-    if (json_is_string(v)) WICK_TRY(check_count(c, schema, characters(v), "minLength", "maxLength"));
+    if (json_is_string(v)) WICK_TRY(check_text(c, schema, v));
     if (json_is_object(v)) WICK_TRY(check_object(c, schema, v, depth));
     if (json_is_array(v)) WICK_TRY(check_array(c, schema, v, depth));
     return check_choices(c, schema, v, depth);

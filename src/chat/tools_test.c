@@ -379,6 +379,28 @@ static void test_check(void **state)
         {"{\"oneOf\":[{\"type\":\"integer\"},{\"minimum\":0}]}", "1", false},
         {"{\"$defs\":{\"x\":{\"type\":\"string\"}},\"properties\":{\"a\":{\"$ref\":\"#/$defs/x\"}}}", "{\"a\":1}",
          false},
+        {"{\"pattern\":\"^a+$\"}", "\"aaa\"", true},
+        {"{\"pattern\":\"^a+$\"}", "\"ab\"", false},
+        {"{\"pattern\":\"^a+$\"}", "\"a\\n\"", false},
+        {"{\"pattern\":\"b\"}", "\"abc\"", true},
+        {"{\"pattern\":\"(\"}", "\"x\"", true}, /* no pattern */
+        {"{\"pattern\":\"^(a+)+$\"}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"", false},
+        {"{\"multipleOf\":0.1}", "0.3", true},
+        {"{\"multipleOf\":5}", "12", false},
+        {"{\"uniqueItems\":true}", "[1,2,1.0]", false},
+        {"{\"contains\":{\"const\":3}}", "[1,2]", false},
+        {"{\"contains\":{\"const\":3}}", "[1,3]", true},
+        {"{\"not\":{\"type\":\"string\"}}", "\"x\"", false},
+        {"{\"if\":{\"minimum\":10},\"then\":{\"multipleOf\":10},\"else\":{\"maximum\":5}}", "20", true},
+        {"{\"if\":{\"minimum\":10},\"then\":{\"multipleOf\":10},\"else\":{\"maximum\":5}}", "15", false},
+        {"{\"if\":{\"minimum\":10},\"then\":{\"multipleOf\":10},\"else\":{\"maximum\":5}}", "7", false},
+        {"{\"dependentRequired\":{\"a\":[\"b\"]}}", "{\"a\":1}", false},
+        {"{\"dependentRequired\":{\"a\":[\"b\"]}}", "{\"c\":1}", true},
+        {"{\"propertyNames\":{\"pattern\":\"^[a-z]+$\"}}", "{\"A\":1}", false},
+        {"{\"patternProperties\":{\"^n_\":{\"type\":\"number\"}},\"additionalProperties\":false}", "{\"n_a\":1}", true},
+        {"{\"patternProperties\":{\"^n_\":{\"type\":\"number\"}},\"additionalProperties\":false}", "{\"n_a\":\"1\"}",
+         false},
+        {"{\"patternProperties\":{\"^n_\":{\"type\":\"number\"}},\"additionalProperties\":false}", "{\"m\":1}", false},
         {"{\"$ref\":\"#\"}", "1", false},                   /* a circle: too deep */
         {"{\"$ref\":\"http://example.org/x\"}", "1", true}, /* nothing is fetched */
     };

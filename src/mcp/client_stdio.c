@@ -36,12 +36,6 @@ typedef struct stdio_link {
     unsigned n_rubbish;
 } stdio_link;
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) close(*fd);
-    *fd = -1;
-}
-
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 static void end_connection(stdio_link *l, const char *why)
 {
@@ -215,8 +209,8 @@ static void close_link(wick_mcp_client *c)
     wick_lock_drop(&l->write_lock);
     wick_thread_join(&l->reader);
     wick_process_end(&l->program, GRACE_MS);
-    close_fd(&l->wake[0]);
-    close_fd(&l->wake[1]);
+    wick_fd_close(&l->wake[0]);
+    wick_fd_close(&l->wake[1]);
     wick_cond_release(&l->cond);
     wick_lock_release(&l->lock);
     wick_lock_release(&l->write_lock);

@@ -33,7 +33,7 @@ typedef struct job {
     json_t *request;
     wick_thread thread;
     bool listens;
-    atomic_bool done;
+    atomic_bool done, cancelled;
 } job;
 
 static bool write_line(stdio_server *io, const json_t *message)
@@ -64,7 +64,7 @@ static bool job_send(void *ctx, const json_t *message)
 static bool job_gone(void *ctx)
 {
     const job *j = ctx;
-    return atomic_load(&j->io->broken) || (j->listens && atomic_load(&j->io->eof));
+    return atomic_load(&j->io->broken) || atomic_load(&j->cancelled) || (j->listens && atomic_load(&j->io->eof));
 }
 
 static json_t *unsupported(const json_t *request, const json_t *version)
@@ -89,7 +89,7 @@ static void *run_job(void *arg)
             response = unsupported(j->request, version);
         if (!response) response = wick_mcp_dispatch(j->io->s, NULL, j->request, &out, NULL);
     }
-    if (response) (void)write_line(j->io, response);
+    if (response && !atomic_load(&j->cancelled)) (void)write_line(j->io, response); /* cancelled: nobody waits for it */
     json_decref(response);
     atomic_store(&j->done, true);
     return NULL;
@@ -134,6 +134,15 @@ static void start_job(stdio_server *io, const json_t *request)
     json_t *e = wick_rpc_error(json_object_get(request, "id"), WICK_RPC_INTERNAL, "too many requests at once", NULL);
     (void)write_line(io, e);
     json_decref(e);
+}
+
+/* notifications/cancelled of a revision without sessions: the request of that id, if it runs. */
+static void cancel_job(stdio_server *io, const json_t *message)
+{
+    const json_t *id = json_object_get(json_object_get(message, "params"), "requestId");
+    if (strcmp(json_string_value(json_object_get(message, "method")), "notifications/cancelled") != 0) return;
+    for (job *j = io->jobs; j; j = j->next)
+        if (json_equal(json_object_get(j->request, "id"), id)) atomic_store(&j->cancelled, true);
 }
 
 static bool stream_send(void *ctx, const json_t *message)
@@ -187,6 +196,7 @@ static void handle(stdio_server *io, const json_t *m)
         if (io->session) wick_mcp_session_response(io->session, m);
     } else if (kind == WICK_RPC_NOTIFICATION) {
         wick_mcp_notice(io->s, io->session, m);
+        cancel_job(io, m);
     } else if (strcmp(method, "initialize") == 0) {
         initialize(io, m);
     } else {

@@ -184,6 +184,8 @@ static char *call(const char *config, const char *tool, const char *arguments, w
     return out;
 }
 
+static unsigned n_refused; /* hostile cases that were tried */
+
 static void test_files(void **state)
 {
     static const char config[] =
@@ -225,6 +227,26 @@ static void test_files(void **state)
         {"/dev/stdin", NULL},
         {"/proc/self/root/etc/passwd", NULL},
         {"/proc/self/cwd", NULL},
+        {"..", NULL},
+        {"../..", NULL},
+        {"/", NULL},
+        {"//etc/passwd", NULL},
+        {"./../out/secret", NULL},
+        {"sub/./.././../out/secret", NULL},
+        {"in/../../../etc/passwd", NULL},
+        {"bad-dir/../secret", NULL},
+        {"bad-dir/../../etc/passwd", NULL},
+        {"loop2", NULL},
+        {"good-link/x", NULL},
+        {"sub/b.txt/../../out/secret", NULL},
+        {"../in/../out/secret", NULL},
+        {"../in-not/../out/secret", NULL},
+        {"/proc/self/fd/0", NULL},
+        {"/proc/1/environ", NULL},
+        {"/sys/kernel/notes", NULL},
+        {"a.txt ", NULL},
+        {"A.TXT", NULL},
+        {"\xe2\x80\xa4\xe2\x80\xa4/out/secret", NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -235,6 +257,7 @@ static void test_files(void **state)
         if (rows[i].want ? strcmp(got, rows[i].want) != 0
                          : st == WICK_OK || strstr(got, "secret\n") || strstr(got, "root:"))
             fail_msg("%s: %s", rows[i].path, got);
+        n_refused += !rows[i].want;
         wick_free(got);
     }
     wick_status st;
@@ -276,6 +299,22 @@ static void test_fetch_refuses(void **state)
                                        "javascript:alert(1)",
                                        "data:text/plain,x",
                                        "dict://example.org/",
+                                       "http://localhost/",
+                                       "http://LOCALHOST:80/",
+                                       "http://localhost./",
+                                       "https://localhost/",
+                                       "http://[::ffff:127.0.0.1]/",
+                                       "http://169.254.169.254/latest/meta-data/",
+                                       "http://0/",
+                                       "http://0177.0.0.1/",
+                                       "http://example.org:80@127.0.0.1/",
+                                       "http://example.org%2f@evil.com/",
+                                       "http://example.org%00.evil.com/",
+                                       "http://example.org.:99999/",
+                                       "http:///etc/passwd",
+                                       "HTTP://user@example.org",
+                                       "ldap://example.org/",
+                                       "smb://example.org/share",
                                        ""};
     (void)state;
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
@@ -284,8 +323,10 @@ static void test_fetch_refuses(void **state)
         snprintf(arguments, sizeof arguments, "{\"url\":\"%s\"}", urls[i]);
         char *got = call(config, "http_get", arguments, &st);
         if (st == WICK_OK) fail_msg("%s: %s", urls[i], got);
+        n_refused++;
         wick_free(got);
     }
+    assert_true(n_refused >= 60); /* files and addresses together */
 }
 
 static void test_commands(void **state)

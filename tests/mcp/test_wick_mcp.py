@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -102,3 +103,53 @@ def test_it_uses_itself(tmp_path):
     r = wick("mcp", "call", config, "chat", '{"prompt": "list all files", "temperature": 0}')
     assert "ls" in r.stdout
     assert pathlib.Path(MODEL).exists()
+
+
+def test_cancelling_without_a_session(tmp_path):
+    """Over standard input a request of the stateless revision ends with notifications/cancelled, and is not answered."""
+    sys.path.insert(0, str(ROOT / "tests/e2e"))
+    from server_common import make_model
+    make_model(tmp_path / "tiny")
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    p = subprocess.Popen([WICK, "mcp", "serve", str(tmp_path / "tiny")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def send(i, method, **params):
+        message = {"jsonrpc": "2.0", "method": method, "params": params}
+        p.stdin.write(json.dumps(message | ({"id": i, "params": {**params, "_meta": meta}} if i else {})) + "\n")
+        p.stdin.flush()
+
+    meta["progressToken"] = "p"
+    send(1, "tools/call", name="complete", arguments={"prompt": "quick", "max_tokens": 1900, "seed": 1})
+    assert json.loads(p.stdout.readline())["method"] == "notifications/progress"  # it runs
+    send(None, "notifications/cancelled", requestId=1)
+    send(2, "tools/call", name="tokenize", arguments={"text": "a"})
+    p.stdin.close()  # what runs would be finished first
+    lines = [json.loads(line) for line in p.stdout]
+    assert p.wait(20) == 0 and [m["id"] for m in lines if "id" in m] == [2], lines
+
+
+def test_http_get_follows_nothing():
+    """A host that is allowed cannot lead to one that is not."""
+    import http.server
+    import threading
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302 if self.path != "/ok" else 200)
+            self.send_header("Location", {"/a": "http://127.0.0.2:1/", "/b": "file:///etc/passwd", "/c": "/ok"}.get(self.path, "/"))
+            self.end_headers()
+            self.wfile.write(b"fine")
+
+        def log_message(self, *args):
+            pass
+
+    s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=s.serve_forever, daemon=True).start()
+    config = json.dumps({"builtin": {"http_get": {"hosts": ["127.0.0.1"]}}})
+    base = f"http://127.0.0.1:{s.server_port}"
+    assert wick("mcp", "call", config, "http_get", json.dumps({"url": base + "/ok"})).stdout == "fine\n"
+    for path in ("/a", "/b", "/c"):
+        assert "redirect" in wick("mcp", "call", config, "http_get", json.dumps({"url": base + path}), ok=False).stderr
+    named = json.dumps({"builtin": {"http_get": {"hosts": ["localhost"]}}})  # a name that leads inside
+    assert "private address" in wick("mcp", "call", named, "http_get", json.dumps({"url": f"http://localhost:{s.server_port}/ok"}), ok=False).stderr
+    s.shutdown()
