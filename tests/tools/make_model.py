@@ -5,9 +5,11 @@ As a program: make_model.py CASE OUT [--quant 4:64] [--layout mlx|hf|npz|gguf] [
 
 Weights are drawn so that logits are spread (standard deviation about 1 to 3) and no layer drowns the others."""
 import argparse
+import importlib
 import json
 import os
 import sys
+import types
 from pathlib import Path
 
 import mlx.core as mx
@@ -21,6 +23,7 @@ from hf_layout import to_hf
 from model_cases import CASES
 
 mx.set_default_device(mx.cpu)
+sys.modules.setdefault("hf_olmo", types.ModuleType("hf_olmo"))  # mlx-lm's olmo looks whether it is there, and uses nothing of it
 QUANTS = {"f32": None, "4bit": (4, 64, "affine"), "8bit": (8, 64, "affine")}
 
 
@@ -86,7 +89,15 @@ def draw(path, shape, rng, config):
     return n(1.2 / shape[-1] ** 0.5)
 
 
+def added_mask(h, cache):
+    """What mlx-lm's olmo adds to its scores; the word that create_attention_mask gives by now cannot be added."""
+    n, at = h.shape[1], cache.offset if cache else 0
+    return None if n == 1 else mx.where(mx.arange(at, at + n)[:, None] >= mx.arange(at + n)[None], 0.0, -1e30)
+
+
 def build(config, seed=0):
+    if config.get("model_type") == "olmo":
+        importlib.import_module("mlx_lm.models.olmo").create_attention_mask = added_mask
     model_class, args_class = mlx_utils._get_classes(config)
     model = model_class(args_class.from_dict(json.loads(json.dumps(config))))
     if "lm_head" in model and config.get("model_type") == "gemma3_text":

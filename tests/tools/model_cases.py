@@ -204,13 +204,30 @@ CASES = {
                      c("qwen3_vl_moe_text", head_dim=64, **MOE, decoder_sparse_step=1, mlp_only_layers=[], norm_topk_prob=True)},
     "kimi_k25": {"model_type": "kimi_k25", "vocab_size": 517, "text_config":
                  c("kimi_k2", **{**MLA, "q_lora_rank": 64, "topk_method": "noaux_tc", "scoring_func": "sigmoid", "n_group": 1, "topk_group": 1})},
+    "telechat3": c("telechat3", head_dim=48),
+    "qwen": {"model_type": "qwen", "hidden_size": 128, "num_attention_heads": 4, "num_hidden_layers": 2, "kv_channels": 32, "max_position_embeddings": 512,
+             "layer_norm_epsilon": 1e-6, "intermediate_size": 512, "no_bias": True, "vocab_size": 517},
+    "olmo": {"model_type": "olmo", "d_model": 128, "n_layers": 2, "n_heads": 4, "mlp_hidden_size": 384, "vocab_size": 517, "embedding_size": 520,
+             "rope_theta": 10000.0, "weight_tying": False, "max_sequence_length": 512},
+    "lille-130m": {"model_type": "lille-130m", "block_size": 512, "layer_norm_eps": 1e-5, "n_embd": 128, "n_head": 4, "n_kv_heads": 2, "n_layer": 2,
+                   "rope_theta": 10000.0, "vocab_size": 517},
+    "mellum": c("mellum", drop=("rope_theta",), head_dim=48, num_hidden_layers=3, num_experts=8, num_experts_per_tok=3, moe_intermediate_size=64,
+                norm_topk_prob=True, sliding_window=16, layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+                rope_parameters={"full_attention": {"rope_theta": 1e6, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64,
+                                                    "beta_fast": 32, "beta_slow": 1},
+                                 "sliding_attention": {"rope_theta": 1e4, "rope_type": "default"}}),
+    "exaone_moe": c("exaone_moe", head_dim=48, num_hidden_layers=4, moe_intermediate_size=64, num_experts=8, num_experts_per_tok=3, num_shared_experts=2,
+                    sliding_window=16, layer_types=["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"],
+                    is_moe_layer=[False, True, True, True], n_group=2, topk_group=1, rope_theta=1e6),
+    "exaone_moe-global": c("exaone_moe", head_dim=48, moe_intermediate_size=64, num_experts=8, num_experts_per_tok=2, num_shared_experts=1,
+                           sliding_window=16, layer_types=["full_attention"] * 2, is_moe_layer=[False, True]),
     "qwen3_5": c("qwen3_5", drop=("rope_theta",), **QWEN3_5),
     "qwen3_5_moe": {"model_type": "qwen3_5_moe", "tie_word_embeddings": False, "text_config":
                     c("qwen3_5_moe_text", drop=("rope_theta",), **{**QWEN3_5, "linear_num_value_heads": 6}, **MOE, shared_expert_intermediate_size=64)},
 }
 
 # Families under another name: their names and layouts are tested, their arithmetic is that of the others.
-SAME = {"qwen3_vl", "qwen2_5_vl", "qwen3_vl_moe", "kimi_k25"}
+SAME = {"telechat3", "qwen3_vl", "qwen2_5_vl", "qwen3_vl_moe", "kimi_k25"}
 # GGUF architecture names where llama.cpp has the family, for whole models written with the gguf package.
 GGUF_ARCH = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma",
              "gemma2": "gemma2", "gemma3_text": "gemma3", "phi3": "phi3", "phi": "phi2", "gpt2": "gpt2",

@@ -198,3 +198,34 @@ const wick_arch wick_arch_minicpm = {
     .gguf_permuted = true,
     .configure = configure_minicpm,
 };
+
+/* The width of the MLP follows from that of the rows: two thirds of four times it, in steps of 256. */
+static wick_status configure_lille(wick_config *c, wick_err *err)
+{
+    WICK_TRY(wick_config_u32(c, "block_size", NULL, 1, 1 << 30, &c->n_ctx, err));
+    if (c->n_embd <= WICK_MAX_DIM / 8) c->n_ff = (8 * c->n_embd / 3 + 128) / 256 * 256;
+    return WICK_OK;
+}
+
+static const wick_role_name lille_names[] = {{WICK_ROLE_EMBED, "@tok_embeddings", NULL},
+                                             {WICK_ROLE_ATTN_NORM, "@layers.%.attention.norm", NULL},
+                                             {WICK_ROLE_QKV, "@layers.%.attention.qkv_proj", NULL},
+                                             {WICK_ROLE_O, "@layers.%.attention.out_proj", NULL},
+                                             {WICK_ROLE_MLP_NORM, "@layers.%.feed_forward.norm", NULL},
+                                             {WICK_ROLE_GATE, "@layers.%.feed_forward.gate_proj", NULL},
+                                             {WICK_ROLE_UP, "@layers.%.feed_forward.up_proj", NULL},
+                                             {WICK_ROLE_DOWN, "@layers.%.feed_forward.down_proj", NULL},
+                                             {0}};
+
+const wick_arch wick_arch_lille = {
+    .name = "lille",
+    .hf = {"lille-130m"},
+    .block = wick_block_prenorm,
+    .norm = WICK_NORM_RMS,
+    .act = WICK_ACT_SILU,
+    .rope_interleaved = true,
+    .head = WICK_HEAD_TIED,
+    .roots = "transformer.|model.|",
+    .names = lille_names,
+    .configure = configure_lille,
+};

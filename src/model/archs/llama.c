@@ -29,7 +29,7 @@ static wick_status configure(wick_config *c, wick_err *err)
 
 const wick_arch wick_arch_llama = {
     .name = "llama",
-    .hf = {"llama", "mistral", "mistral3", "iquestcoder", "xverse"},
+    .hf = {"llama", "mistral", "mistral3", "iquestcoder", "xverse", "telechat3"},
     .gguf = {"llama"},
     .block = wick_block_prenorm,
     .norm = WICK_NORM_RMS,
