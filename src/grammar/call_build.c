@@ -3,6 +3,7 @@
 #include "grammar/calls.h"
 #include <stdio.h>
 #include "base/json.h"
+#include "grammar/endless.h"
 #include "grammar/schema.h"
 
 enum { MAX_TOOLS = 1024, LEAD_WS = 8 };
@@ -246,7 +247,10 @@ static wick_status compile_tool(builder *b, const json_t *t, wick_calls_tool *ou
     f = wick_f_and2(js->f, f, wick_f_type(js->f, WICK_T_OBJECT));
     out->name = name;
     out->types = json_object_get(t, "types");
-    if (wick_js_start(js, f, &out->start)) return WICK_OK;
+    if (wick_js_start(js, f, &out->start)) {
+        if (!wick_f_endless(js->f, f)) return WICK_OK;
+        return WICK_FAIL(b->err, WICK_E_BAD_PARAMETER, "tools", "tools: %s: its arguments would have no end", name);
+    }
     if (!wick_re_ok(b->p)) return wick_re_failed(b->p, b->err);
     return WICK_FAIL(b->err, WICK_E_BAD_PARAMETER, "tools", "tools: %s: no arguments fulfil its schema", name);
 }

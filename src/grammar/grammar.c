@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/sys.h"
+#include "grammar/endless.h"
 #include "grammar/pattern.h"
 #include "grammar/schema.h"
 
@@ -29,7 +30,11 @@ bool wick_grammar_kind_of(const char *name, wick_grammar_kind *out)
 static wick_status json_machine(wick_grammar *g, wick_f f, wick_err *err)
 {
     g->machine = MACHINE_JSON;
-    if (wick_js_start(&g->js, f, &g->start.js)) return WICK_OK;
+    if (wick_js_start(&g->js, f, &g->start.js)) {
+        if (!wick_f_endless(&g->f, f)) return wick_re_ok(&g->re) ? WICK_OK : wick_re_failed(&g->re, err);
+        return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "json_schema",
+                         "json_schema: what fulfils it would have to hold itself, without end");
+    }
     if (!wick_re_ok(&g->re)) return wick_re_failed(&g->re, err);
     return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "json_schema", "json_schema: no value fulfils it");
 }

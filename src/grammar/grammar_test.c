@@ -204,6 +204,26 @@ static void limits_hold(void **state)
     refused(WICK_GRAMMAR_REGEX, deep, "nested too deeply");
 }
 
+static void values_without_end_are_refused(void **state)
+{
+    (void)state;
+    static const char *const endless[] = {
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}",
+        "{\"type\":\"array\",\"items\":{\"$ref\":\"#\"},\"minItems\":1}",
+        "{\"$defs\":{\"x\":{\"type\":\"object\",\"properties\":{\"y\":{\"$ref\":\"#/$defs/y\"}},\"required\":[\"y\"]},"
+        "\"y\":{\"type\":\"array\",\"prefixItems\":[{\"$ref\":\"#/$defs/x\"}],\"minItems\":1}},\"$ref\":\"#/$defs/x\"}",
+        "{\"anyOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]},"
+        "{\"type\":\"array\",\"items\":{\"$ref\":\"#\"},\"minItems\":2}]}"};
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++)
+        refused(WICK_GRAMMAR_JSON_SCHEMA, endless[i], "without end");
+    assert_true(schema("{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}}}", "{\"a\":{}}"));
+    assert_true(schema("{\"type\":\"array\",\"items\":{\"$ref\":\"#\"}}", "[[],[]]"));
+    assert_true(schema("{\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}", "{\"a\":1}"));
+    assert_true(schema("{\"type\":\"object\",\"properties\":{\"a\":{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"null\"}]}},"
+                       "\"required\":[\"a\"]}",
+                       "{\"a\":{\"a\":null}}"));
+}
+
 /* Every allocation failing in turn: an error or the whole result, and nothing leaked (under the sanitizers). */
 static void memory_may_run_out(void **state)
 {
@@ -374,6 +394,7 @@ int main(void)
         cmocka_unit_test(keys_come_in_any_order_and_once),
         cmocka_unit_test(alternatives_are_followed_exactly),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(values_without_end_are_refused),
         cmocka_unit_test(rules_are_read),
         cmocka_unit_test(memory_may_run_out),
         cmocka_unit_test(masks_say_what_bytes_say),
