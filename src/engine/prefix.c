@@ -105,7 +105,7 @@ static node *find_child(const node *v, int32_t token)
 static node **link_to(wick_prefix *p, node *v)
 {
     node **at = v->parent ? &v->parent->child : &p->roots;
-    while (*at != v) at = &(*at)->sibling;
+    while (*at && *at != v) at = &(*at)->sibling;
     return at;
 }
 
