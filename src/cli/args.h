@@ -69,7 +69,7 @@ typedef struct wick_args {
     wick_str_list allow_host, cors_origin, model_dir;
     /* wick sh */
     const char *check, *batch, *policy, *shell, *checks;
-    bool from_stdin, explain, execute, dry_run, interactive, daemon, no_look, free_form, no_history;
+    bool from_stdin, explain, execute, dry_run, interactive, daemon, no_look, free_form, no_history, no_table;
     uint32_t candidates, alternatives, idle;
     /* chats */
     bool resume, plain;

@@ -137,6 +137,7 @@ static const wick_opt opts[] = {
      "what candidates are judged by, each with those before it: none, parse, programs, options, all (the default)",
      offsetof(wick_args, checks), 0, 0, "none|parse|programs|options|all", NULL, 0},
     {"no-look", 0, WICK_OPT_FLAG, NULL, "do not look which of the names exist in this folder", FIELD(no_look)},
+    {"no-table", 0, WICK_OPT_FLAG, NULL, "do not use the table of common requests beside the model", FIELD(no_table)},
     {"free-form", 0, WICK_OPT_FLAG, NULL, "do not hold the model's answer to the form of a command", FIELD(free_form)},
     {"interactive", 'i', WICK_OPT_FLAG, NULL, "several turns: later ones may change the last command",
      FIELD(interactive)},

@@ -14,7 +14,10 @@
 #include "cli/sh.h"
 #include "cli/term.h"
 #include "shell/explain.h"
+#include "shell/intents.h"
 
+#define ROW_FITS (-0.15F) /* of a row of the table that explains every word of the request; all but one */
+#define ROW_NEARLY_FITS (-1.5F)
 #define SURE (-0.05F) /* log probability above which 98 % of the first guesses were right on taught intents */
 
 struct wick_sh_asker {
@@ -206,38 +209,47 @@ static bool ask_helper(wick_sh_asker *k, wick_arena *arena, const wick_sh_questi
     return false;
 }
 
-/* One question for each of p[0..n) that is `wanted`, all at once; then each is ranked. */
+/* One question for each of p[0..n) that is `wanted`, all at once; then each is ranked. More samples are a help, no
+ * need: where they fail (a grammar whose time is up on a busy machine), what is there already has to do. */
 static wick_status ask_all(wick_sh_asker *k, wick_arena *arena, wick_sh_question q, wick_sh_proposal *p, size_t n,
                            const bool *wanted, wick_err *err)
 {
     wick_sh_asked *asked[WICK_SH_MAX_TOGETHER] = {0};
     wick_status st = WICK_OK;
-    for (size_t i = 0; i < n; i++) {
-        if (!wanted[i]) continue;
+    wick_err e = {0};
+    for (size_t i = 0; st == WICK_OK && i < n; i++) {
         const uint32_t room = (uint32_t)(WICK_SH_MAX_CANDIDATES - p[i].n);
         wick_sh_question mine = q;
         mine.request = p[i].request;
         if (mine.n > room) mine.n = room;
-        if (ask_helper(k, arena, &mine, p + i)) continue;
-        if (wick_interrupted()) {
-            st = WICK_FAIL(err, WICK_E_CANCELLED, NULL, "interrupted");
-            goto done;
-        }
-        WICK_TRY_GOTO(wick_sh_model_ask(&k->model, &mine, asked + i, err));
+        if (!wanted[i] || mine.n == 0 || ask_helper(k, arena, &mine, p + i)) continue;
+        st = wick_interrupted() ? WICK_FAIL(&e, WICK_E_CANCELLED, NULL, "interrupted")
+                                : wick_sh_model_ask(&k->model, &mine, asked + i, &e);
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
+        if (asked[i] && st == WICK_OK) st = wick_sh_asked_end(asked[i], arena, p[i].candidate, &p[i].n, &e);
+    if (st != WICK_OK && st != WICK_E_CANCELLED && q.sampled) {
+        wick_verbose("no more candidates: %s", e.message);
+        st = WICK_OK;
+    }
+    for (size_t i = 0; st == WICK_OK && i < n; i++) {
         if (!wanted[i]) continue;
-        if (asked[i]) WICK_TRY_GOTO(wick_sh_asked_end(asked[i], arena, p[i].candidate, &p[i].n, err));
         p[i].n = wick_sh_rank(arena, p[i].request, p[i].candidate, p[i].n, WICK_SH_MAX_CANDIDATES, &k->world,
                               checks_of(&k->a));
-        if (p[i].n == 0) {
-            st = wick_err_oom(err, "candidates", 0, 0);
-            goto done;
-        }
+        if (p[i].n == 0) st = wick_err_oom(&e, "candidates", 0, 0);
     }
-done:
     for (size_t i = 0; i < n; i++) wick_sh_asked_free(asked[i]);
+    if (st != WICK_OK && err) *err = e;
     return st;
+}
+
+/* What the table of requests says, as a candidate. */
+static void add_intent(wick_sh_asker *k, wick_arena *arena, wick_sh_proposal *p)
+{
+    wick_sh_intent i;
+    if (k->a.no_table || p->n == WICK_SH_MAX_CANDIDATES || !wick_sh_intent_find(arena, p->request, &i)) return;
+    const float logprob = i.left == 0 ? ROW_FITS : ROW_NEARLY_FITS;
+    p->candidate[p->n++] = (wick_sh_candidate){.answer = {.cmd = i.cmd}, .logprob = logprob, .votes = 1};
 }
 
 /* Is the first guess in doubt, so that more are worth their time? */
@@ -262,7 +274,9 @@ wick_status wick_sh_propose(wick_sh_asker *k, wick_arena *arena, const json_t *e
         wanted[i] = true;
     }
     WICK_TRY_GOTO(ask_all(k, arena, q, p, n, wanted, err));
-    for (size_t i = 0; i < n; i++) wanted[i] = k->a.candidates > 1 && (k->a.alternatives > 0 || in_doubt(p + i));
+    for (size_t i = 0; i < n; i++) wanted[i] = k->a.alternatives > 0 || in_doubt(p + i);
+    for (size_t i = 0; i < n; i++)
+        if (wanted[i]) add_intent(k, arena, p + i);
     q.n = k->a.candidates - 1;
     q.sampled = true;
     WICK_TRY_GOTO(ask_all(k, arena, q, p, n, wanted, err));

@@ -16,8 +16,8 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/e2e"))
-from conftest import clean_env, find_wick  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
+from e2e.conftest import clean_env, find_wick  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not (ROOT / "models/wick-shell/model.safetensors").exists(), reason="models/wick-shell is not built")
 

