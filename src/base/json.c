@@ -3,6 +3,9 @@
  * jansson limits nesting at 2048 by itself; 256 is checked on the text before parsing, so that no later recursion over
  * the value (dump, delete) goes deeper either. */
 #include "base/json.h"
+#if defined(__linux__)
+#include <malloc.h>
+#endif
 #include <math.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -278,4 +281,34 @@ json_t *wick_json_text(const char *p, size_t n)
     v = b.failed ? NULL : json_stringn(b.data ? b.data : "", b.n);
     wick_buf_release(&b);
     return v ? v : json_string("");
+}
+
+/* As jansson has them: an object with its first table of buckets, an array with its first room, a member, a value. */
+enum { OBJECT_BYTES = 288, ARRAY_BYTES = 128, MEMBER_BYTES = 96, VALUE_BYTES = 48 };
+
+uint64_t wick_json_cost(const char *text, size_t n)
+{
+    uint64_t cost = VALUE_BYTES;
+    for (size_t i = 0; i < n; i++) {
+        switch (text[i]) {
+        case '{': cost += OBJECT_BYTES; break;
+        case '[': cost += ARRAY_BYTES; break;
+        case ':': cost += MEMBER_BYTES; break;
+        case ',': cost += VALUE_BYTES; break;
+        case '"':
+            for (i++; i < n && text[i] != '"'; i++, cost++)
+                if (text[i] == '\\') i++;
+            cost += VALUE_BYTES;
+            break;
+        default: break;
+        }
+    }
+    return cost;
+}
+
+void wick_json_trim(void)
+{
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
 }

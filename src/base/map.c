@@ -1,6 +1,7 @@
 /* base/map.c - open addressing with linear probing, at most 3/4 full. */
 #include "base/map.h"
 #include "base/alloc.h"
+#include "base/seed.h"
 #include "base/sys.h"
 #include <stdatomic.h>
 
@@ -52,7 +53,7 @@ static uint32_t load_u32(const char *p)
     return v;
 }
 
-static uint64_t process_seed(void)
+uint64_t wick_hash_seed(void)
 {
     static atomic_uint_fast64_t seed;
     uint64_t s = atomic_load_explicit(&seed, memory_order_relaxed);
@@ -135,7 +136,7 @@ bool wick_map_reserve(wick_map *m, uint32_t n)
 
 uint32_t wick_map_hash(wick_str key)
 {
-    return (uint32_t)wick_hash_bytes(key.p, key.n, process_seed());
+    return (uint32_t)wick_hash_bytes(key.p, key.n, wick_hash_seed());
 }
 
 void wick_map_will_need(const wick_map *m, uint32_t hash)

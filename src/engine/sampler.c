@@ -228,6 +228,15 @@ static wick_status find_max(const float *l, uint32_t n, uint32_t *best, wick_err
     return WICK_OK;
 }
 
+/* Is anything left that the biases do not ban? */
+static wick_status check_left(const wick_sampler *s, const float *l, uint32_t n, wick_err *err)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (l[i] != -INFINITY) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "logit_bias", "logit_bias: its %u entries ban every token",
+                     s->opt.n_bias);
+}
+
 static void fill_top(wick_cand_set *set, const float *l, uint32_t n, double log_norm, wick_logprob *top, uint32_t n_top)
 {
     wick_cands_fill_top(set, l, n, n_top);
@@ -300,6 +309,7 @@ wick_status wick_sampler_pick(wick_sampler *s, const float *logits, const uint32
     }
     wick_penalties_apply(s, l);
     if (s->opt.dry_multiplier > 0) wick_dry_apply(s, l);
+    if (s->opt.n_bias > 0) WICK_TRY(check_left(s, l, n, err));
     WICK_TRY(find_max(l, n, &best, err));
     float max = l[best];
     double log_norm = (double)max + log(wick_sample_mass(l, n, max));

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <zlib.h>
 #include "base/json.h"
+#include "base/json_memory.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "server/dialect/dialect.h"
@@ -341,7 +342,8 @@ static bool unpack(wick_exchange *x)
     wick_buf_release(&x->body);
     x->body = out;
     x->body_charged += out.n;
-    const bool crowded = atomic_fetch_add(&x->s->buffered_bytes, out.n) + out.n > x->s->config->limits.buffered_bytes;
+    const bool crowded =
+        atomic_fetch_add(&x->s->buffered_bytes, out.n) + out.n > wick_server_buffer_limit(x->s->config);
     if (out.n > limit)
         wick_problem(x, 413, NULL, "body_too_large", "the unpacked body is longer than %llu bytes",
                      (unsigned long long)limit);
@@ -356,10 +358,29 @@ static bool unpack(wick_exchange *x)
     return false;
 }
 
+/* What the parsed body will take is known before it is parsed, and charged like the body itself. */
+static bool charge_parsed(wick_exchange *x)
+{
+    const wick_server_limits *l = &x->s->config->limits;
+    const uint64_t cost = wick_json_cost(x->body.data, x->body.n);
+    if (cost > l->parsed_bytes) {
+        wick_problem(x, 413, NULL, "body_too_large",
+                     "the body has too many values: parsed it would take %llu bytes, at most %llu",
+                     (unsigned long long)cost, (unsigned long long)l->parsed_bytes);
+        return false;
+    }
+    x->body_charged += cost;
+    if (atomic_fetch_add(&x->s->buffered_bytes, cost) + cost <= wick_server_buffer_limit(x->s->config)) return true;
+    x->retry_after_s = 1;
+    wick_problem(x, 503, NULL, "overloaded", "the server holds too many request bodies; try again");
+    return false;
+}
+
 bool wick_gate_body(wick_exchange *x)
 {
     wick_err err = {0};
     if (x->gzip && x->body.n > 0 && !unpack(x)) return false;
+    if (x->body.n > 0 && !charge_parsed(x)) return false;
     if (x->route->flags & WICK_ROUTE_RAW) return true;
     if (x->body.n == 0) {
         x->json = json_object();

@@ -99,6 +99,26 @@ static wick_status submit_next(wick_gen *g, wick_err *err)
     return WICK_OK;
 }
 
+/* Takes from the key's budget what the choices may need. */
+static wick_status reserve(wick_gen *g, wick_err *err)
+{
+    wick_exchange *x = g->x;
+    uint64_t n = 0;
+    if (!x->key || !x->key_counted) return WICK_OK;
+    for (uint32_t i = 0; i < g->n; i++) {
+        const uint64_t prompt = g->prompt[g->choice[i].prompt].n, ctx = wick_engine_ctx(g->model->engine);
+        const uint64_t rest = prompt < ctx ? ctx - prompt : 0;
+        n += prompt;
+        if (!g->base.prompt_only && g->base.kind == WICK_REQ_GENERATE)
+            n += g->base.max_tokens && g->base.max_tokens < rest ? g->base.max_tokens : rest;
+    }
+    if (!wick_key_reserve(&x->s->keys, x->key, n, wick_time_ms(), &x->retry_after_s))
+        return WICK_FAIL(err, WICK_E_LIMIT, "rate",
+                         "this key's limit of tokens per minute is reached; try again in %u s", x->retry_after_s);
+    x->n_reserved = n;
+    return WICK_OK;
+}
+
 /* Makes the choices and submits what fits. */
 static wick_status start(wick_gen *g, wick_err *err)
 {
@@ -115,6 +135,7 @@ static wick_status start(wick_gen *g, wick_err *err)
     }
     g->base.domain = wick_keys_domain(&x->s->keys, x->key, g->p.has_user ? g->p.user : NULL);
     g->base.priority = x->key ? x->key->c.priority : 0;
+    WICK_TRY(reserve(g, err));
     g->base.deadline_ms = x->s->config->limits.request_seconds * 1000;
     wick_status st;
     do {

@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/file.h"
@@ -25,6 +26,7 @@
 #define POOL_MORE (16 * 1024)        /* of a connection, besides its header: the parsed form, one block of an answer */
 #define DISCARD_BYTES (160ull << 20) /* read and thrown away after an error at most */
 #define STREAM_BLOCK 8192
+#define LARGE_BODY (16ull << 20)
 
 static void set_state(wick_conn *c, int state)
 {
@@ -45,15 +47,17 @@ static void reap(void *ctx)
     wick_exchange *x = ctx;
     wick_server *s = x->s;
     if (x->source) x->source->free(x);
-    if (x->key && x->key_counted) wick_key_end(&s->keys, x->key, x->n_tokens, wick_time_ms());
+    if (x->key && x->key_counted) wick_key_end(&s->keys, x->key, x->n_reserved, x->n_tokens, wick_time_ms());
     wick_key_unref(&s->keys, x->key);
     json_decref(x->json);
-    atomic_fetch_sub(&s->buffered_bytes, x->body_charged);
+    const uint64_t left = atomic_fetch_sub(&s->buffered_bytes, x->body_charged) - x->body_charged;
+    const bool large = x->body_charged >= LARGE_BODY || left >= LARGE_BODY;
     if (x->counted) atomic_fetch_sub(&s->n_active, 1);
     wick_buf_release(&x->body);
     wick_buf_release(&x->out);
     wick_lock_release(&x->lock);
     wick_free(x);
+    if (large) wick_json_trim(); /* many small pieces: the allocator would keep them all */
 }
 
 static wick_exchange *new_exchange(const wick_port *port, struct MHD_Connection *mhd, const char *uri)
@@ -259,7 +263,10 @@ static void work(void *ctx)
 {
     wick_exchange *x = ctx;
     const unsigned before = wick_json_n_failed();
-    if ((x->json || wick_gate_body(x)) && !x->route->run(x)) return;
+    if (x->gone) /* nobody waits for it any more */
+        wick_problem(x, 499, NULL, "cancelled", "the client has left");
+    else if ((x->json || wick_gate_body(x)) && !x->route->run(x))
+        return;
     if (!x->source && x->status < 400 && wick_json_n_failed() != before)
         wick_problem(x, 503, NULL, "out_of_memory", "out of memory");
     x_state(x, x->source && !x->stream ? WICK_X_RUN : WICK_X_READY);
@@ -286,6 +293,7 @@ static enum MHD_Result dispatch(wick_exchange *x)
     x->counted = true;
     conn_state(x, WICK_CONN_BUSY);
     x->job.fn = work;
+    x->job.owner = wick_keys_domain(&s->keys, x->key, NULL).owner;
     wick_lock_take(&x->lock);
     x->state = WICK_X_WORK;
     x->suspended = true;
@@ -312,7 +320,7 @@ static void take_body(wick_exchange *x, const char *data, size_t n)
         return;
     }
     x->body_charged += n;
-    if (atomic_fetch_add(&s->buffered_bytes, n) + n > l->buffered_bytes) {
+    if (atomic_fetch_add(&s->buffered_bytes, n) + n > wick_server_buffer_limit(s->config)) {
         x->retry_after_s = 1;
         wick_problem(x, 503, NULL, "overloaded", "the server holds too many request bodies; try again");
         x->state = WICK_X_DISCARD;
@@ -490,6 +498,20 @@ static wick_status open_socket(const char *host, uint16_t wanted, int *fd, uint1
     return WICK_OK;
 }
 
+/* Connections that the process has descriptors for, some of which are for files, models and whoever administers. */
+static unsigned connection_limit(const wick_server_config *c)
+{
+    enum { RESERVE = 96, LEAST = 8 };
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0) return (unsigned)c->limits.connections;
+    if (r.rlim_cur < r.rlim_max && r.rlim_cur < c->limits.connections + RESERVE) {
+        r.rlim_cur = r.rlim_max < c->limits.connections + RESERVE ? r.rlim_max : c->limits.connections + RESERVE;
+        if (setrlimit(RLIMIT_NOFILE, &r) != 0 && getrlimit(RLIMIT_NOFILE, &r) != 0) r.rlim_cur = RESERVE;
+    }
+    const uint64_t room = r.rlim_cur > RESERVE + LEAST ? r.rlim_cur - RESERVE : LEAST;
+    return (unsigned)(c->limits.connections < room ? c->limits.connections : room);
+}
+
 static wick_status open_port(wick_port *port, uint16_t wanted, wick_err *err)
 {
     const wick_server *s = port->s;
@@ -508,11 +530,12 @@ static wick_status open_port(wick_port *port, uint16_t wanted, wick_err *err)
         tls[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     }
     WICK_TRY(open_socket(c->host, wanted, &fd, &port->number, err));
+    port->max_conns = connection_limit(c);
     port->mhd = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, port, MHD_OPTION_EXTERNAL_LOGGER, on_log, port, MHD_OPTION_ARRAY, tls,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)(c->limits.header_bytes + c->limits.uri_bytes + POOL_MORE), MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)c->limits.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->limits.idle_seconds,
+        (unsigned)port->max_conns, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->limits.idle_seconds,
         MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_URI_LOG_CALLBACK, on_uri, port, MHD_OPTION_NOTIFY_COMPLETED,
         on_completed, port, MHD_OPTION_NOTIFY_CONNECTION, on_connection, port, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
         MHD_OPTION_END);

@@ -282,11 +282,27 @@ bool wick_key_begin(wick_keys *k, wick_key *key, double now_ms, uint32_t *retry_
     return ok;
 }
 
-void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms)
+bool wick_key_reserve(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms, uint32_t *retry_after_s)
+{
+    bool ok = true;
+    wick_lock_take(&k->lock);
+    const uint32_t per_minute = key->c.tokens_per_minute;
+    refill(&key->token_tokens, &key->t_token, per_minute, now_ms);
+    if (per_minute && key->token_tokens <= 0) {
+        *retry_after_s = seconds_until(1, key->token_tokens, per_minute);
+        ok = false;
+    } else if (per_minute) {
+        key->token_tokens -= (double)n_tokens; /* may go below 0: the debt is waited for */
+    }
+    wick_lock_drop(&k->lock);
+    return ok;
+}
+
+void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_reserved, uint64_t n_tokens, double now_ms)
 {
     wick_lock_take(&k->lock);
+    if (key->c.tokens_per_minute) key->token_tokens += (double)n_reserved - (double)n_tokens;
     refill(&key->token_tokens, &key->t_token, key->c.tokens_per_minute, now_ms);
-    if (key->c.tokens_per_minute) key->token_tokens -= (double)n_tokens; /* may go below 0: the debt is waited for */
     key->n_tokens += n_tokens;
     key->n_running--;
     wick_lock_drop(&k->lock);

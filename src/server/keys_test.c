@@ -69,14 +69,14 @@ static void buckets_empty_and_fill(void **state)
     double now = a->t_request;
     for (int i = 0; i < 60; i++) {
         assert_true(wick_key_begin(&k.keys, a, now, &after, &what));
-        wick_key_end(&k.keys, a, 0, now);
+        wick_key_end(&k.keys, a, 0, 0, now);
     }
     assert_false(wick_key_begin(&k.keys, a, now, &after, &what));
     assert_int_equal(after, 1);
     assert_string_equal(what, "requests per minute");
     now += 1001;
     assert_true(wick_key_begin(&k.keys, a, now, &after, &what));
-    wick_key_end(&k.keys, a, 1200, now); /* twice the budget: the debt is waited for */
+    wick_key_end(&k.keys, a, 0, 1200, now); /* twice the budget: the debt is waited for */
     now += 30000;
     assert_false(wick_key_begin(&k.keys, a, now, &after, &what));
     assert_string_equal(what, "tokens per minute");
@@ -129,6 +129,29 @@ static void no_entropy_no_key(void **state)
     drop(&k);
 }
 
+/* What a request may take is taken when it begins, so that many at once do not pass the budget together. */
+static void tokens_are_reserved(void **state)
+{
+    keyring k;
+    const char *what = "";
+    uint32_t after = 0;
+    (void)state;
+    make(&k);
+    wick_key *a = wick_keys_find(&k.keys, "secret-a-sixteen", 16);
+    const double now = a->t_request;
+    assert_true(wick_key_begin(&k.keys, a, now, &after, &what));
+    assert_true(wick_key_begin(&k.keys, a, now, &after, &what));
+    assert_true(wick_key_reserve(&k.keys, a, 500, now, &after));
+    assert_true(wick_key_reserve(&k.keys, a, 500, now, &after));
+    assert_false(wick_key_reserve(&k.keys, a, 500, now, &after));
+    assert_true(after >= 40 && after <= 41); /* 401 tokens at 10 a second */
+    wick_key_end(&k.keys, a, 500, 10, now);  /* what it did not take comes back */
+    assert_true(wick_key_reserve(&k.keys, a, 1, now, &after));
+    assert_true(a->token_tokens > 88 && a->token_tokens < 90);
+    wick_key_unref(&k.keys, a);
+    drop(&k);
+}
+
 static void domains(void **state)
 {
     keyring k;
@@ -173,6 +196,7 @@ int main(void)
                                        cmocka_unit_test(buckets_empty_and_fill),
                                        cmocka_unit_test(no_entropy_no_key),
                                        cmocka_unit_test(domains),
+                                       cmocka_unit_test(tokens_are_reserved),
                                        cmocka_unit_test(guesses_are_counted_by_address),
                                        cmocka_unit_test(looking_up_takes_the_same_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,10 @@ unsigned wick_problem_status(const wick_err *err, const char **code)
             *code = "queue_full";
             return 429;
         }
+        if (strcmp(err->subject, "rate") == 0) {
+            *code = "rate_limit_exceeded";
+            return 429;
+        }
         if (strcmp(err->subject, "prompt") == 0) {
             *code = "context_length_exceeded";
             return 400;
@@ -60,5 +64,5 @@ void wick_problem_err(wick_exchange *x, const wick_err *err)
     const bool named = status == 400 && err->subject[0];
     wick_problem(x, status, named ? err->subject : NULL, code, "%s",
                  err->message[0] ? err->message : wick_status_name(err->kind));
-    if (status == 429) x->retry_after_s = 1;
+    if (status == 429 && !x->retry_after_s) x->retry_after_s = 1;
 }

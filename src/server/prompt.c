@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
+enum { SHRINKS = 4 /* how much shorter a normalizer makes a text at most, but for runs of blanks */ };
+
 #define BAD(name, ...) WICK_FAIL(err, WICK_E_BAD_PARAMETER, name, __VA_ARGS__)
 
 /* llama-server gives templates today's date, in the two forms that they ask for. NULL: out of memory. */
@@ -52,6 +54,30 @@ wick_status wick_prompt_build(const wick_chat *c, const wick_params *p, bool no_
     const wick_status st = wick_chat_prompt_build(c, &in, out, err);
     json_decref(vars);
     return st;
+}
+
+wick_status wick_prompt_may_fit(const wick_engine *e, size_t n, const char *name, wick_err *err)
+{
+    const wick_tokenizer *t = wick_engine_tokenizer(e);
+    const uint32_t ctx = wick_engine_ctx(e);
+    size_t longest = 1;
+    if (!t || n <= ctx) return WICK_OK;
+    for (uint32_t id = 0; id < wick_tokenizer_size(t); id++) {
+        const size_t k = wick_tokenizer_piece(t, (int32_t)id).n;
+        if (k > longest) longest = k;
+    }
+    if (n / longest / SHRINKS <= ctx) return WICK_OK;
+    return WICK_FAIL(err, WICK_E_LIMIT, "prompt", "%s: %zu bytes cannot fit the context of %u tokens", name, n, ctx);
+}
+
+size_t wick_prompt_bytes(const json_t *v)
+{
+    size_t n = json_string_length(v), i;
+    const char *key;
+    json_t *x;
+    json_array_foreach((json_t *)(uintptr_t)v, i, x) n += wick_prompt_bytes(x);
+    json_object_foreach((json_t *)(uintptr_t)v, key, x) n += wick_prompt_bytes(x);
+    return n;
 }
 
 wick_status wick_prompt_encode(const wick_engine *e, const char *text, size_t n, unsigned flags, const char *name,
@@ -107,6 +133,7 @@ wick_status wick_prompt_item(const wick_engine *e, const json_t *v, uint32_t i, 
     if (json_is_string(one)) {
         *text = json_string_value(one);
         *n_text = json_string_length(one);
+        WICK_TRY(wick_prompt_may_fit(e, *n_text, name, err));
         WICK_TRY(wick_prompt_encode(e, *text, *n_text, 0, name, ids, n_ids, err));
     } else if (json_is_array(one)) {
         WICK_TRY(wick_prompt_ids(e, one, name, ids, n_ids, err));

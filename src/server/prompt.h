@@ -18,3 +18,7 @@ wick_status wick_prompt_count(const json_t *v, const char *name, uint64_t limit,
 /* The i-th of them. *text is set where it is a string. */
 wick_status wick_prompt_item(const wick_engine *e, const json_t *v, uint32_t i, const char *name, int32_t **ids,
                              size_t *n_ids, const char **text, size_t *n_text, wick_err *err) WICK_MUST_CHECK;
+/* WICK_E_LIMIT with subject "prompt" for a text of n bytes that cannot fit the context, whatever it says: it need not
+ * be encoded to be refused. */
+wick_status wick_prompt_may_fit(const wick_engine *e, size_t n, const char *name, wick_err *err) WICK_MUST_CHECK;
+size_t wick_prompt_bytes(const json_t *v); /* of all strings in it */

@@ -15,6 +15,12 @@ void wick_server_limits_init(wick_server_limits *l)
 #undef LIMIT
 }
 
+uint64_t wick_server_buffer_limit(const wick_server_config *c)
+{
+    const uint64_t share = c->memory_limit_bytes / 4;
+    return share && share < c->limits.buffered_bytes ? share : c->limits.buffered_bytes;
+}
+
 void wick_server_config_init(wick_server_config *c)
 {
     memset(c, 0, sizeof *c);

@@ -79,6 +79,9 @@ typedef struct wick_server_config {
     wick_discover_opts discover;      /* borrowed */
 } wick_server_config;
 
+/* Bytes that bodies and their parsed forms may take together: limits.buffered_bytes, or a quarter of the memory limit
+ * where that is less. */
+uint64_t wick_server_buffer_limit(const wick_server_config *c);
 void wick_server_config_init(wick_server_config *c);
 void wick_server_config_release(wick_server_config *c);
 /* Reads server.yaml over what is there. Every problem names its place: "server.yaml: models[1].backend: ...". */

@@ -35,12 +35,14 @@ typedef struct wick_job {
     struct wick_job *next;
     void (*fn)(void *ctx);
     void *ctx;
+    uint64_t owner; /* whose work it is; 0: nobody's in particular */
 } wick_job;
-enum { WICK_WORKERS = 6 };
+enum { WICK_WORKERS = 6, WICK_WORKERS_EACH = 3 /* that one owner may have at once, while others wait or not */ };
 typedef struct wick_workers {
     wick_lock lock;
     wick_cond wake;
     wick_job *head, *tail;
+    uint64_t busy[WICK_WORKERS]; /* owners of the jobs that run; 0: none, or nobody's */
     bool closed;
     wick_thread thread[WICK_WORKERS];
 } wick_workers;
@@ -99,7 +101,10 @@ wick_status wick_key_scopes_parse(const json_t *list, unsigned *scopes, wick_err
 json_t *wick_key_scopes_json(unsigned scopes);
 /* May this key start a request now? Otherwise false, and the seconds after which to try again. */
 bool wick_key_begin(wick_keys *k, wick_key *key, double now_ms, uint32_t *retry_after_s, const char **what);
-void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms);
+/* Tokens that the request may take are taken at once, and what it does not use is given back by wick_key_end. false:
+ * others have them; seconds as above. */
+bool wick_key_reserve(wick_keys *k, wick_key *key, uint64_t n_tokens, double now_ms, uint32_t *retry_after_s);
+void wick_key_end(wick_keys *k, wick_key *key, uint64_t n_reserved, uint64_t n_tokens, double now_ms);
 
 /* --- whoever guesses (guard.c) ------------------------------------------------------------------------------------ */
 enum { WICK_PEER_TEXT = 46 };
@@ -260,6 +265,7 @@ struct wick_exchange {
     wick_gen *gen;             /* of a source: what it works on */
     struct wick_mcp_run *mcp;
     const char *mcp_session;         /* header Mcp-Session-Id of the answer, or NULL */
+    uint64_t n_reserved;             /* of the key's budget, given back at the end */
     uint64_t n_tokens;               /* prompt and answer, for the key's budget */
     uint32_t n_prompt_tokens, n_ctx; /* of a prompt that was too long: dialects may say so; else 0 */
 };
@@ -359,6 +365,7 @@ struct wick_conn {
     wick_conn *next, *prev;
     int fd;
     wick_peer peer;
+    bool closing; /* the watch has shut it down */
     enum { WICK_CONN_HEADER, WICK_CONN_BODY, WICK_CONN_BUSY, WICK_CONN_IDLE } state;
     double t_state;
     wick_exchange *x;
@@ -370,6 +377,7 @@ typedef struct wick_port {
     struct MHD_Daemon *mhd; /* NULL: not open */
     uint16_t number;
     bool only_mcp;
+    uint32_t max_conns; /* that the process has descriptors for */
 } wick_port;
 
 struct wick_server {

@@ -10,6 +10,7 @@ wick_status wick_turn_prepare(wick_gen *g, wick_err *err)
     wick_params *p = &g->p;
     wick_chat_prompt prompt;
     WICK_TRY(wick_rounds_prepare(g, err));
+    WICK_TRY(wick_prompt_may_fit(g->model->engine, wick_prompt_bytes(p->messages), "messages", err));
     WICK_TRY(wick_prompt_build(chat, p, false, &prompt, err));
     const wick_chat_format f = *wick_chat_get_format(chat);
     const bool calls = p->tools && !p->tool_choice_none;

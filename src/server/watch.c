@@ -50,6 +50,26 @@ static void look_at(wick_server *s, wick_conn *c, double now, bool *busy)
     }
 }
 
+/* Lock held. Where connections become few, the one that has waited for longest with nothing to do is closed, so that
+ * somebody always finds room: whoever asks for health, and whoever administers. */
+static void make_room(wick_server *s)
+{
+    const uint32_t most = s->port.max_conns, keep = most > 64 ? 32 : most / 4;
+    wick_conn *oldest = NULL;
+    uint32_t n_open = 0;
+    for (wick_conn *c = s->conns; c; c = c->next) n_open += !c->closing;
+    for (; n_open + keep > most; n_open--) {
+        oldest = NULL;
+        for (wick_conn *c = s->conns; c; c = c->next)
+            if (!c->closing && (c->state == WICK_CONN_IDLE || c->state == WICK_CONN_HEADER) &&
+                (!oldest || c->t_state < oldest->t_state))
+                oldest = c;
+        if (!oldest) return;
+        oldest->closing = true;
+        shutdown(oldest->fd, SHUT_RDWR);
+    }
+}
+
 void *wick_watch_main(void *ctx)
 {
     wick_server *s = ctx;
@@ -58,6 +78,8 @@ void *wick_watch_main(void *ctx)
         double now = wick_time_ms();
         wick_lock_take(&s->conns_lock);
         for (wick_conn *c = s->conns; c; c = c->next) look_at(s, c, now, &busy);
+        make_room(s);
+        busy |= s->n_conns > s->port.max_conns / 2;
         wick_lock_drop(&s->conns_lock);
         busy |= atomic_load(&s->n_active) > 0;
         wick_lock_take(&s->watch_lock);

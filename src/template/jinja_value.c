@@ -1,5 +1,6 @@
 /* template/jinja_value.c - making and comparing values; memory, fuel and errors of a render. */
 #include "template/jinja_impl.h"
+#include "base/seed.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -204,10 +205,10 @@ jv wick_jv_dict(jrt *rt, size_t cap)
     return r;
 }
 
+/* Seeded, so that whoever sends the keys cannot make them meet. */
 static uint64_t mix(uint64_t x)
 {
-    x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
-    return x ^ (x >> 29);
+    return wick_hash_bytes(&x, sizeof x, wick_hash_seed());
 }
 
 static bool hashable(jv v, unsigned depth)
@@ -229,7 +230,7 @@ bool wick_jv_hashable(jv v)
 uint64_t wick_jv_hash(jv v)
 {
     switch (v.t) {
-    case JV_STR: return wick_hash_bytes(v.u.s->p, v.u.s->n, 0);
+    case JV_STR: return wick_hash_bytes(v.u.s->p, v.u.s->n, wick_hash_seed());
     case JV_BOOL: return mix(v.u.b);
     case JV_INT: return mix((uint64_t)v.u.i);
     case JV_FLOAT:
@@ -253,8 +254,10 @@ static bool same_key(jrt *rt, jv a, jv b)
     return wick_jv_equal(rt, a, b);
 }
 
+/* Places that are looked at in vain are paid for (rt may be NULL: short keys of our own). */
 static uint32_t find_entry(jrt *rt, const jv_dict *d, jv k)
 {
+    uint32_t n_tried = 0, found = UINT32_MAX;
     if (!d->index) {
         for (uint32_t i = 0; i < d->n; i++)
             if (same_key(rt, d->e[i].k, k)) return i;
@@ -263,9 +266,14 @@ static uint32_t find_entry(jrt *rt, const jv_dict *d, jv k)
     uint64_t h = wick_jv_hash(k);
     for (uint32_t slot = (uint32_t)h & (d->index_cap - 1); d->index[slot]; slot = (slot + 1) & (d->index_cap - 1)) {
         const jv_entry *e = &d->e[d->index[slot] - 1];
-        if (e->hash == h && same_key(rt, e->k, k)) return d->index[slot] - 1;
+        if (e->hash == h && same_key(rt, e->k, k)) {
+            found = d->index[slot] - 1;
+            break;
+        }
+        n_tried++;
+        if (rt && n_tried % 16 == 0 && !wick_jv_step(rt, 4)) break;
     }
-    return UINT32_MAX;
+    return found;
 }
 
 static void index_entry(jv_dict *d, uint32_t i)
