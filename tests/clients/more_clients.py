@@ -48,7 +48,7 @@ async def run_agent(model):
 
 
 def instructor(url):
-    """instructor: objects by a schema and by reading JSON from the text; the second turn is its repair of an answer that its own
+    """instructor: objects by a schema, by reading JSON from the text, and as a call that it demands; the second turn is its repair of an answer that its own
     check refuses."""
     import instructor as lib
     from openai import OpenAI
@@ -69,7 +69,7 @@ def instructor(url):
 
     ask = lambda text: [{"role": "user", "content": text}]
     out = {}
-    for mode in ("JSON_SCHEMA", "JSON", "MD_JSON"):
+    for mode in ("JSON_SCHEMA", "JSON", "MD_JSON", "TOOLS"):
         c = lib.from_openai(plain, mode=lib.Mode[mode])
         out[mode] = c.chat.completions.create(model="any", response_model=Person, messages=ask("json"), max_retries=0).model_dump()
         parts = [p.model_dump() for p in c.chat.completions.create_partial(model="any", response_model=Person, messages=ask("json"))]

@@ -238,9 +238,8 @@ def test_openai_agents(server, other_python):
 
 def test_instructor(server, other_python):
     out = other_client(other_python, "instructor", server)
-    ada = {"name": "Ada", "age": 36}
-    for mode in ("JSON_SCHEMA", "JSON", "MD_JSON"):
-        assert out[mode] == out[mode + " stream"] == ada, mode
+    for mode in ("JSON_SCHEMA", "JSON", "MD_JSON", "TOOLS"):
+        assert out[mode] == out[mode + " stream"] == ({"name": "Ida", "age": 41} if mode == "TOOLS" else {"name": "Ada", "age": 36}), mode
     assert out["second turn"] == {"name": "Alma", "age": 90} and out["cancelled"] == 4
 
 

@@ -135,6 +135,7 @@ CLIENTS = [
     {"when": f"'story' in {LAST}", "say": "Once upon a time a small fox ran over the hills, ", "endless": True},
     {"when": f"'think' in {LAST}", "say": "<think>\nTwo and two are four.\n</think>\n\nThe answer is 4."},
     {"when": f"'at least ninety' in {LAST}", "say": '{"name": "Alma", "age": 90}'},
+    {"when": f"tools and 'json' in {LAST}", "say": '<tool_call>\n{"name": "Person", "arguments": {"name": "Ida", "age": 41}}\n</tool_call>'},
     {"when": f"'json' in {LAST}", "say": '{"name": "Ada", "age": 36}'},
     {"when": None, "say": "Hello! How can I help you today? 日本語 too."},
 ]
