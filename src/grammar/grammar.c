@@ -2,7 +2,6 @@
 #include "grammar/grammar_int.h"
 #include "base/alloc.h"
 #include "base/json.h"
-#include "base/sys.h"
 #include "grammar/endless.h"
 #include "grammar/pattern.h"
 #include "grammar/schema.h"
@@ -151,9 +150,9 @@ wick_status wick_grammar_compile(wick_grammar **out, wick_grammar_kind kind, con
     g->n_text = n;
     wick_lock_init(&g->lock);
     wick_buf_init(&g->warnings, 1 << 20);
-    wick_re_limits limit = {.max_bytes = g->o.max_bytes,
-                            .deadline_ns = wick_time_ns() + (uint64_t)g->o.compile_ms * 1000000u};
+    wick_re_limits limit = {.max_bytes = g->o.max_bytes};
     wick_status st = wick_re_pool_init(&g->re, &limit, err);
+    wick_re_allow(&g->re, g->o.compile_ms);
     if (st == WICK_OK && n && !(g->text = wick_strndup(text, n))) st = wick_err_oom(err, "the grammar", 0, 0);
     if (st == WICK_OK) st = compile(g, text, n, err);
     if (st == WICK_OK) g->cache = wick_alloc_zero(WICK_GCACHE_SLOTS, sizeof *g->cache);

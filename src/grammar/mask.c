@@ -1,7 +1,6 @@
 /* grammar/mask.c - which tokens may come: the vocabulary walked from a state, slices taken whole, masks remembered by
  * state. */
 #include "grammar/grammar_int.h"
-#include "base/sys.h"
 
 enum { MAX_LIST = 768 }; /* a mask with fewer tokens is kept as a list */
 
@@ -286,6 +285,7 @@ wick_status wick_g_mask(wick_grammar *g, wick_gvocab *v, const wick_gstate *s, c
     wick_calls_state key;
     memset(&key, 0, sizeof key);
     bool repeats = true;
+    wick_re_allow(&g->re, g->o.mask_ms);
     if (g->vocab != v) {
         wick_g_forget(g);
         wick_gvocab_free(g->vocab);
@@ -306,7 +306,6 @@ wick_status wick_g_mask(wick_grammar *g, wick_gvocab *v, const wick_gstate *s, c
     bool known = e && recall(e, &key, v->n_words, bits);
     if (!known) {
         g->misses++;
-        g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
         compute(g, v, s, text, at, bits);
         if (g->machine == MACHINE_CALLS) add_control(g, v, s, text, bits);
         if (first && v->first_space) compute_first(g, v, s, text, at, bits);

@@ -2,7 +2,6 @@
  * taken back. */
 #include "grammar/grammar_int.h"
 #include "base/alloc.h"
-#include "base/sys.h"
 
 typedef struct mark {
     wick_gstate state;
@@ -85,7 +84,7 @@ static wick_status advance(wick_gmatcher *m, const char *s, size_t n, bool part,
     wick_lock_take(&g->lock);
     wick_gstate a = m->now.state, b;
     size_t i = 0;
-    g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
+    wick_re_allow(&g->re, g->o.mask_ms);
     for (; i < n; i++) {
         if (g->machine != MACHINE_CALLS) m->text[m->now.n_text + i] = s[i];
         if (!wick_g_step(g, &a, (uint8_t)s[i], m->text, m->now.n_text + (uint32_t)i, &b)) break;
@@ -120,7 +119,7 @@ static wick_status accept_control(wick_gmatcher *m, wick_str token, bool *ok, wi
     wick_gstate next;
     WICK_TRY(room(m, token.n, err));
     wick_lock_take(&g->lock);
-    g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
+    wick_re_allow(&g->re, g->o.mask_ms);
     *ok = token.n && wick_g_step_control(g, &m->now.state, token, m->text, &next);
     wick_status st = wick_re_ok(&g->re) ? WICK_OK : wick_re_failed(&g->re, err);
     wick_lock_drop(&g->lock);
@@ -181,6 +180,7 @@ bool wick_gmatcher_may_end(wick_gmatcher *m)
 {
     if (m->now.ended) return true;
     wick_lock_take(&m->g->lock);
+    wick_re_allow(&m->g->re, m->g->o.mask_ms);
     bool yes = wick_re_ok(&m->g->re) &&
                (wick_g_may_end(m->g, &m->now.state) || (m->v && wick_g_end_closes(m->g, m->v, &m->now.state, m->text)));
     wick_lock_drop(&m->g->lock);
@@ -200,7 +200,7 @@ wick_status wick_gmatcher_forced(wick_gmatcher *m, wick_buf *out, wick_err *err)
     WICK_TRY(room(m, MOST, err));
     wick_lock_take(&g->lock);
     wick_gstate s = m->now.state, next, only;
-    g->re.limit.deadline_ns = wick_time_ns() + (uint64_t)g->o.mask_ms * 1000000u;
+    wick_re_allow(&g->re, g->o.mask_ms);
     for (uint32_t i = 0; i < MOST && !wick_g_may_end(g, &s); i++) {
         int found = 0;
         char byte = 0;

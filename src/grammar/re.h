@@ -64,7 +64,7 @@ typedef struct wick_re_limits {
     uint32_t max_states;  /* automaton states; 0: the default */
     uint32_t max_search;  /* states looked at to learn whether one expression is empty; 0: the default */
     uint64_t max_bytes;   /* memory of the pool; 0: the default */
-    uint64_t deadline_ns; /* by wick_time_ns; 0: none */
+    uint64_t deadline_ns; /* of the thread's computing time, see wick_re_allow; 0: none */
 } wick_re_limits;
 
 typedef struct wick_re_hash { /* open addressing over ids + 1 */
@@ -116,6 +116,9 @@ wick_status wick_re_failed(const wick_re_pool *p, wick_err *err);
 void wick_re_fail(wick_re_pool *p, const char *why);
 /* *v has room for `want` items of `size` bytes afterwards; counts into the pool's memory. False: failed. */
 bool wick_re_room(wick_re_pool *p, void **v, uint32_t *cap, uint64_t want, size_t size);
+/* What this thread does from now on may take so long: time that it computes, so that a busy machine fails nothing.
+ * Whoever takes the pool's lock says it anew, since the clock is the thread's own. */
+void wick_re_allow(wick_re_pool *p, uint32_t ms);
 bool wick_re_late(wick_re_pool *p); /* past the deadline: fails the pool; cheap enough for inner loops */
 
 /* ---- constructors ---- */
