@@ -22,7 +22,7 @@ function(wick_layer_target layer out)
 endfunction()
 
 # Layers that are never where the time goes are built for size: a release program stays under 5 MB.
-set(WICK_COLD_LAYERS template model hub mcp toolbox convert shell server cli)
+set(WICK_COLD_LAYERS format template capi model hub mcp toolbox convert shell server cli)
 
 macro(wick_add_layers)
   foreach(layer IN LISTS WICK_LAYERS)

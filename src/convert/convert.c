@@ -14,13 +14,10 @@ static wick_status check(const wick_convert_job *j, wick_err *err)
     const wick_convert_opts *o = j->opts;
     bool from_gguf = j->model.tensors.format == WICK_GGUF, to_gguf = o->to == WICK_TO_GGUF;
     char name[32];
-    if (from_gguf && !to_gguf)
+    if (wick_convert_renames(j) && !wick_convert_can_rename(&j->model.config))
         return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, j->model.path,
-                         "%s: a GGUF file keeps to GGUF's names so far: convert it to gguf", j->model.path);
-    if (!from_gguf && to_gguf && !wick_convert_has_gguf(&j->model.config))
-        return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, j->model.path,
-                         "%s: %s models are not converted to GGUF so far: convert it to mlx, hf or npz", j->model.path,
-                         j->model.config.model_type);
+                         "%s: %s models are not converted %s GGUF so far: convert it to %s", j->model.path,
+                         j->model.config.model_type, from_gguf ? "from" : "to", from_gguf ? "gguf" : "mlx, hf or npz");
     if (!from_gguf && !j->model.config.json)
         return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, j->model.path, "%s: it has no config.json", j->model.path);
     if (!o->recipe) return WICK_OK;
@@ -56,7 +53,7 @@ static wick_status plan_items(wick_convert_job *j, wick_err *err)
     j->item = wick_arena_array(&j->arena, j->cap, sizeof *j->item);
     j->tensor = wick_arena_array(&j->arena, j->cap, sizeof *j->tensor);
     if (!j->item || !j->tensor) return wick_err_oom(err, "the list of tensors", 0, 0);
-    if (j->opts->to == WICK_TO_GGUF && d->format != WICK_GGUF) return wick_convert_to_gguf_names(j, err);
+    if (wick_convert_renames(j)) return wick_convert_rename(j, err);
     for (uint32_t i = 0; i < d->n_tensors; i++)
         if (!j->used[i]) WICK_TRY(wick_convert_add(j, &d->tensor[i], d->tensor[i].name, err));
     return WICK_OK;
@@ -114,7 +111,7 @@ wick_status wick_convert(const char *in, const char *out, const wick_convert_opt
     WICK_TRY_GOTO(wick_convert_run(&j, err));
     WICK_TRY_GOTO(wick_tensor_writer_finish(j.writer, err));
     if (o->to != WICK_TO_GGUF) WICK_TRY_GOTO(wick_convert_folder(&j, err));
-    if (o->to == WICK_TO_GGUF && j.model.tensors.format != WICK_GGUF) WICK_TRY_GOTO(wick_convert_check_gguf(&j, err));
+    if (wick_convert_renames(&j)) WICK_TRY_GOTO(wick_convert_check(&j, err));
     WICK_TRY_GOTO(wick_staging_commit(&j.staging, o->to == WICK_TO_GGUF ? "model.gguf" : NULL, err));
     count(&j);
     if (report) *report = j.report;

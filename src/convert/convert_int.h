@@ -16,6 +16,7 @@ typedef struct wick_convert_item {
     uint64_t n_raw;       /* bytes of a raw item */
     uint64_t n_values;    /* of a matrix, at its first item */
     uint32_t head_rows;   /* rows of a head whose two halves are to be interleaved; 0: none */
+    bool back;            /* ... to be put one behind the other again */
     float add;            /* to every value (norms that the source stores less one) */
 } wick_convert_item;
 
@@ -40,14 +41,21 @@ wick_status wick_convert_find_matrices(wick_convert_job *j, wick_err *err) WICK_
 /* Adds source tensor t, under the name `name`, in the form that the options ask for. */
 wick_status wick_convert_add(wick_convert_job *j, const wick_tensor *t, const char *name,
                              wick_err *err) WICK_MUST_CHECK;
-/* gguf_names.c: can models of this family get GGUF's names; all tensors under them. */
-bool wick_convert_has_gguf(const wick_config *c);
-wick_status wick_convert_to_gguf_names(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
+/* renames.c: does this conversion go between the two families of names; can it for such models; all tensors,
+ * renamed. */
+bool wick_convert_renames(const wick_convert_job *j);
+bool wick_convert_can_rename(const wick_config *c);
+wick_status wick_convert_rename(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
+/* hf_config.c, hf_tokenizer.c: config.json and the tokenizer's files of a model that was a GGUF file. */
+json_t *wick_convert_hf_config(const wick_convert_job *j);
+wick_status wick_convert_hf_tokenizer(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
 /* gguf_model.c, gguf_vocab_keys.c: the keys of a model that was no GGUF file. */
 wick_status wick_convert_model_keys(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
 wick_status wick_convert_vocab_keys(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
-/* gguf_check.c: the file in the staging folder is the same model. */
-wick_status wick_convert_check_gguf(const wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
+/* vocab_probe.c: both give the same ids for all that is tried. */
+bool wick_convert_same_text(const wick_tokenizer *own, const wick_tokenizer *other);
+/* same_model.c: what is in the staging folder is the same model. */
+wick_status wick_convert_check(const wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
 /* rows.c: writes all items, on several threads. */
 wick_status wick_convert_run(wick_convert_job *j, wick_err *err) WICK_MUST_CHECK;
 /* folder.c: config.json for the output, and the files beside the weights. */

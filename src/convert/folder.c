@@ -56,7 +56,8 @@ static const char *torch_name(wick_dtype t)
 static wick_status write_config(wick_convert_job *j, wick_err *err)
 {
     static const char *const keys[] = {"quantization", "quantization_config"};
-    json_t *config = json_deep_copy(j->model.config.json), *q = quantization(j);
+    json_t *config = j->model.config.from_gguf ? wick_convert_hf_config(j) : json_deep_copy(j->model.config.json),
+           *q = quantization(j);
     bool kept = !j->opts->recipe && (j->opts->to == WICK_TO_MLX || j->opts->to == WICK_TO_NPZ);
     for (int k = 0; k < 2; k++) {
         if (q)
@@ -109,6 +110,10 @@ wick_status wick_convert_folder(wick_convert_job *j, wick_err *err)
     char *folder = wick_model_folder(j->model.path);
     if (!folder) return wick_err_oom(err, "a path", 0, 0);
     WICK_TRY_GOTO(write_config(j, err));
+    if (j->model.config.from_gguf) { /* the folder of a GGUF file may hold anything */
+        st = wick_convert_hf_tokenizer(j, err);
+        goto done;
+    }
     WICK_TRY_GOTO(wick_dir_list_read(&l, folder, err));
     for (size_t i = 0; st == WICK_OK && i < l.n; i++) {
         char *from = wick_path_join(folder, l.name[i]), *to = wick_path_join(j->staging.folder, l.name[i]);

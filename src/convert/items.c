@@ -160,6 +160,7 @@ static wick_dtype float_type(const wick_convert_job *j, const wick_tensor *t, bo
     const wick_convert_opts *o = j->opts;
     if (o->to == WICK_TO_GGUF && !matrix) return WICK_DTYPE_F32; /* what every reader of GGUF expects of vectors */
     if (o->has_dtype) return o->dtype;
+    if (j->model.config.from_gguf && o->to != WICK_TO_GGUF) return j->model.plan.act_dtype; /* one type for all */
     return wick_dtype_is_float(t->dtype) ? t->dtype : j->model.plan.act_dtype;
 }
 
@@ -178,7 +179,7 @@ static bool may_stay(const wick_convert_job *j, const wick_weight *w)
 /* May the bytes be copied? Not between the two families of names, where rows move. */
 static void decide_raw(const wick_convert_job *j, wick_convert_item *it, bool same)
 {
-    it->raw = same && (j->opts->to != WICK_TO_GGUF || j->model.tensors.format == WICK_GGUF);
+    it->raw = same && !wick_convert_renames(j);
 }
 
 static void choose_form(wick_convert_job *j, const wick_tensor *t, const char *name, wick_convert_item *it)

@@ -69,8 +69,8 @@ static wick_status write_raw(work *w, const wick_convert_item *it, uint64_t run,
 static uint32_t source_row(const wick_convert_item *it, uint32_t r)
 {
     if (!it->head_rows) return r;
-    uint32_t head = r / it->head_rows, i = r % it->head_rows;
-    return head * it->head_rows + i % 2 * (it->head_rows / 2) + i / 2;
+    uint32_t head = r / it->head_rows, i = r % it->head_rows, half = it->head_rows / 2;
+    return head * it->head_rows + (it->back ? i % half * 2 + i / half : i % 2 * half + i / 2);
 }
 
 static void read_row(const wick_convert_job *j, const wick_convert_item *it, uint32_t r, float *x)

@@ -123,3 +123,40 @@ def test_quantized_from_bf16(wick, tmp_path):
         if t.name == "blk.0.ffn_up.weight":
             want = np.array(source["model.layers.0.mlp.up_proj.weight"].astype(mx.float32))
             assert np.sqrt(((dequantize(t.data, t.tensor_type) - want) ** 2).mean() / (want ** 2).mean()) < 0.08
+
+
+@pytest.mark.parametrize("case", ["llama-tied", "llama-bias-linear", "mistral", "qwen2", "qwen3", "gemma"])
+def test_and_back(wick, tmp_path, case):
+    """A GGUF file of the gguf package as a folder for mlx-lm: the same logits in both programs."""
+    from mlx_lm import utils as mlx_utils
+    import mlx.core as mx
+    make(case, tmp_path / "in", layout="gguf")
+    wick.ok("convert", tmp_path / "in/model.gguf", tmp_path / "out", "--to", "mlx", "--dtype", "f32")
+    tokens = prompt(20, CASES[case]["vocab_size"])
+    a, b = logits(wick, tmp_path / "in/model.gguf", tokens), logits(wick, tmp_path / "out", tokens)
+    assert np.abs(a - b).max() < 2e-3 * a.std()
+    model, _ = mlx_utils.load_model(tmp_path / "out")
+    theirs = np.array(model(mx.array([tokens]))[0].astype(mx.float32))
+    assert np.abs(theirs[-len(a):] - a).max() < 0.01 * a.std()
+
+
+@pytest.mark.parametrize("pre", ["llama-bpe", "qwen2", "smollm", "default"])
+def test_tokenizers_and_back(wick, tmp_path, pre):
+    """tokenizer.json -> GGUF -> tokenizer.json: the `tokenizers` package reads the last as the first."""
+    t, source = KINDS[pre](), tmp_path / "in"
+    make("llama-tied", source, config=dict(CASES["llama-tied"], vocab_size=t.get_vocab_size()))
+    t.save(str(source / "tokenizer.json"))
+    if pre == "default":
+        spec = json.loads((source / "tokenizer.json").read_text())
+        spec["added_tokens"] = [a for a in spec["added_tokens"] if not a["content"].startswith("<0x")]
+        (source / "tokenizer.json").write_text(json.dumps(spec))
+    (source / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    wick.ok("convert", source, tmp_path / "out.gguf")
+    wick.ok("convert", tmp_path / "out.gguf", tmp_path / "again", "--to", "hf")
+    first, last = Tokenizer.from_file(str(source / "tokenizer.json")), Tokenizer.from_file(str(tmp_path / "again/tokenizer.json"))
+    assert json.loads((tmp_path / "again/tokenizer_config.json").read_text())["chat_template"] == "{{ messages[0].content }}"
+    rng = random.Random(5)
+    alphabet = "abcXYZ 0123456789  \n\t.,;:'\"!?()[]{}-_+=*/\\éñü你好мир😀"
+    for text in ["".join(rng.choice(alphabet) for _ in range(80)) for _ in range(100)]:
+        assert first.encode(text).ids == last.encode(text).ids, text
+        assert first.decode(first.encode(text).ids).lstrip(" ") == last.decode(last.encode(text).ids).lstrip(" ")

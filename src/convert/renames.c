@@ -1,6 +1,6 @@
-/* convert/gguf_names.c - the tensors of a model under Hugging Face's names, under GGUF's: by role, as model/names.c has
- * both patterns. Rows and values are brought to what GGUF's readers expect: q and k of some families interleaved within
- * each head, norms of others with the 1 that the source leaves out. */
+/* convert/renames.c - the tensors of a model under the names of the other family, Hugging Face's or GGUF's: by role,
+ * as model/names.c has both patterns. Rows and values change too: GGUF has q and k of some families interleaved within
+ * each head, and the norms of others with the 1 that Hugging Face's files leave out. */
 #include <math.h>
 #include <string.h>
 
@@ -12,39 +12,55 @@
 /* Families whose conversion is tested against the source's logits (tests/e2e/test_convert_gguf.py). */
 static const char *const families[] = {"llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", NULL};
 
-bool wick_convert_has_gguf(const wick_config *c)
+bool wick_convert_renames(const wick_convert_job *j)
+{
+    return (j->model.tensors.format == WICK_GGUF) != (j->opts->to == WICK_TO_GGUF);
+}
+
+bool wick_convert_can_rename(const wick_config *c)
 {
     bool known = false;
     for (int i = 0; families[i] && c->arch; i++) known |= strcmp(families[i], c->arch->name) == 0;
     return known && c->arch->gguf[0] && !c->n_expert && c->rope.kind != WICK_ROPE_LONGROPE;
 }
 
-/* "a.b.weight" -> role and layer, and GGUF's name for it; NULL: none has it. */
-static const char *gguf_name(wick_convert_job *j, const char *root, const char *name, wick_role *role, wick_err *err)
+/* A name under both families: patterns, what stands for the root in them, layers that they run through. */
+typedef struct renaming {
+    const char *from, *from_root, *to, *to_root;
+    uint32_t n_layers;
+} renaming;
+
+static bool patterns_of(const wick_convert_job *j, wick_role r, const char *root, renaming *out)
 {
-    static const char *const suffixes[] = {".weight", ".bias", ""};
     const wick_config *c = &j->model.config;
     /* families with one norm between attention and MLP have it in the role of the latter */
     const char *mlp_norm = wick_role_pattern(c->arch, WICK_ROLE_MLP_NORM, false);
-    bool one_norm_for_both = mlp_norm && strstr(mlp_norm, "post_attention_layernorm");
-    char path[WICK_PATH_MAX], full[WICK_PATH_MAX + 16];
+    if (r == WICK_ROLE_ATTN_POST_NORM && mlp_norm && strstr(mlp_norm, "post_attention_layernorm")) return false;
+    const char *hf = wick_role_pattern(c->arch, r, false), *gguf = wick_role_pattern(c->arch, r, true);
+    if (!hf || !gguf || strchr(hf, '#')) return false;
+    *out = (renaming){
+        .from = hf, .from_root = root, .to = gguf, .to_root = "", .n_layers = strchr(hf, '%') ? c->n_layer : 1};
+    if (c->from_gguf) *out = (renaming){gguf, "", hf, root, out->n_layers};
+    return true;
+}
+
+/* The other family's name of a tensor, and its role; NULL: it has none. */
+static const char *other_name(wick_convert_job *j, const char *root, const char *name, wick_role *role)
+{
+    static const char *const suffixes[] = {".weight", ".bias", ""};
+    char path[WICK_PATH_MAX];
+    renaming n;
     for (int r = 0; r < WICK_N_ROLES; r++) {
-        const char *hf = wick_role_pattern(c->arch, (wick_role)r, false),
-                   *gguf = wick_role_pattern(c->arch, (wick_role)r, true);
-        uint32_t n = hf && strchr(hf, '%') ? c->n_layer : 1;
-        if (!hf || !gguf || strchr(hf, '#')) continue;
-        if (r == WICK_ROLE_ATTN_POST_NORM && one_norm_for_both) continue;
-        for (uint32_t layer = 0; layer < n; layer++)
-            for (uint32_t alt = 0; wick_role_path(hf, alt, root, layer, 0, path, sizeof path); alt++) {
+        if (!patterns_of(j, (wick_role)r, root, &n)) continue;
+        for (uint32_t layer = 0; layer < n.n_layers; layer++)
+            for (uint32_t alt = 0; wick_role_path(n.from, alt, n.from_root, layer, 0, path, sizeof path); alt++) {
                 size_t len = strlen(path);
                 if (strncmp(name, path, len) != 0) continue;
                 for (int s = 0; s < 3; s++) {
                     if (strcmp(name + len, suffixes[s]) != 0) continue;
-                    if (!wick_role_path(gguf, 0, "", layer, 0, full, WICK_PATH_MAX)) return NULL;
                     *role = (wick_role)r;
-                    const char *own = wick_arena_printf(&j->arena, "%s%s", full, suffixes[s]);
-                    if (!own) (void)wick_err_oom(err, "a name", 0, 0);
-                    return own;
+                    if (!wick_role_path(n.to, 0, n.to_root, layer, 0, path, sizeof path)) return NULL;
+                    return wick_arena_printf(&j->arena, "%s%s", path, suffixes[s]);
                 }
             }
     }
@@ -62,8 +78,10 @@ static void adapt(wick_convert_job *j, wick_role role, uint32_t first)
     const wick_config *c = &j->model.config;
     for (uint32_t i = first; i < j->n_items; i++) {
         wick_convert_item *it = &j->item[i];
-        bool turned = c->arch->gguf_permuted && !c->rope_interleaved && (role == WICK_ROLE_Q || role == WICK_ROLE_K);
-        if (is_norm(role) && c->arch->norm_plus_one) it->add = 1;
+        bool turned = c->arch->gguf_permuted && (c->from_gguf || !c->rope_interleaved) &&
+                      (role == WICK_ROLE_Q || role == WICK_ROLE_K);
+        if (is_norm(role) && c->arch->norm_plus_one) it->add = c->from_gguf ? -1 : 1;
+        it->back = c->from_gguf;
         if (!turned) continue;
         it->head_rows = c->head_dim ? c->head_dim : c->n_embd / c->n_head;
         if (it->matrix) continue;
@@ -94,23 +112,25 @@ static wick_status add_rope_factors(wick_convert_job *j, wick_err *err)
     return WICK_OK;
 }
 
-wick_status wick_convert_to_gguf_names(wick_convert_job *j, wick_err *err)
+wick_status wick_convert_rename(wick_convert_job *j, wick_err *err)
 {
     const wick_tensor_dir *d = &j->model.tensors;
-    wick_checkpoint k;
-    WICK_TRY(wick_checkpoint_init(&k, d, &j->model.config, &j->arena, j->model.path, err));
+    const wick_config *c = &j->model.config;
+    wick_checkpoint k = {.root = "model."};
+    if (!c->from_gguf) WICK_TRY(wick_checkpoint_init(&k, d, c, &j->arena, j->model.path, err));
     for (uint32_t i = 0; i < d->n_tensors; i++) {
         const wick_tensor *t = &d->tensor[i];
         wick_role role = WICK_N_ROLES;
-        if (j->used[i] || wick_ends_with(t->name, "rotary_emb.inv_freq")) continue;
-        const char *name = gguf_name(j, k.root, t->name, &role, err);
+        bool angles = wick_ends_with(t->name, "rotary_emb.inv_freq") || strcmp(t->name, "rope_freqs.weight") == 0;
+        if (j->used[i] || angles) continue; /* angles: config.json or keys say them */
+        const char *name = other_name(j, k.root, t->name, &role);
         if (role == WICK_ROLE_HEAD && j->tied) continue;
         if (!name)
-            return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, t->name, "%s: tensor %s: GGUF has no name for it",
-                             j->model.path, t->name);
+            return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, t->name, "%s: tensor %s: %s has no name for it",
+                             j->model.path, t->name, c->from_gguf ? "Hugging Face's family" : "GGUF");
         uint32_t first = j->n_items;
         WICK_TRY(wick_convert_add(j, t, name, err));
         adapt(j, role, first);
     }
-    return add_rope_factors(j, err);
+    return c->from_gguf ? WICK_OK : add_rope_factors(j, err);
 }

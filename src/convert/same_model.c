@@ -1,6 +1,6 @@
-/* convert/gguf_check.c - is the GGUF file that was written the same model? It is opened, and its plan compared with
- * the source's: the ops, their numbers and their vectors. What GGUF's keys cannot say of a model shows here, before
- * the file gets its name. */
+/* convert/same_model.c - between the two families of names: is what was written the same model? It is opened, and its
+ * plan compared with the source's: the ops, their numbers and their vectors. What the other family's keys cannot say
+ * of a model shows here, before the output gets its name. */
 #include <math.h>
 #include <string.h>
 
@@ -11,11 +11,19 @@ static bool near(double a, double b)
     return fabs(a - b) <= 1e-4 * (fabs(a) > fabs(b) ? fabs(a) : fabs(b)) + 1e-12;
 }
 
+/* Vectors of the weights may have been rounded to half precision. */
 static bool same_vector(const float *a, const float *b, uint64_t n)
 {
     if (!a || !b) return a == b;
     for (uint64_t i = 0; i < n; i++)
-        if (!near((double)a[i], (double)b[i])) return false;
+        if (!(fabsf(a[i] - b[i]) <= 0.005f * (1 + fabsf(a[i])))) return false;
+    return true;
+}
+
+static bool same_angles(const wick_rope *a, const wick_rope *b)
+{
+    for (uint32_t i = 0; i < a->n_dims / 2; i++)
+        if (!near((double)a->inv_freq[i], (double)b->inv_freq[i])) return false;
     return true;
 }
 
@@ -23,7 +31,7 @@ static bool same_rope(const wick_rope *a, const wick_rope *b)
 {
     if (!a || !b) return a == b;
     return a->n_dims == b->n_dims && a->first_dim == b->first_dim && near((double)a->mscale, (double)b->mscale) &&
-           same_vector(a->inv_freq, b->inv_freq, a->n_dims / 2);
+           same_angles(a, b);
 }
 
 static const char *attn_differs(const wick_op_attn *a, const wick_op_attn *b)
@@ -72,16 +80,17 @@ static const char *op_differs(const wick_plan *p, const wick_op *a, const wick_o
     }
 }
 
-wick_status wick_convert_check_gguf(const wick_convert_job *j, wick_err *err)
+wick_status wick_convert_check(const wick_convert_job *j, wick_err *err)
 {
     wick_model made;
     const wick_plan *p = &j->model.plan;
-    char *path = wick_path_join(j->staging.folder, "model.gguf");
+    bool gguf = j->opts->to == WICK_TO_GGUF;
+    char *path = gguf ? wick_path_join(j->staging.folder, "model.gguf") : wick_strdup(j->staging.folder);
     if (!path) return wick_err_oom(err, "a path", 0, 0);
     wick_status st = wick_model_open(&made, path, err);
     wick_free(path);
     if (st != WICK_OK) {
-        wick_err_prefix(err, "the GGUF file that was written");
+        wick_err_prefix(err, "what was written");
         return st;
     }
     const char *what = made.plan.n_ops == p->n_ops && made.plan.n_vocab == p->n_vocab ? NULL : "its layers";
@@ -89,5 +98,6 @@ wick_status wick_convert_check_gguf(const wick_convert_job *j, wick_err *err)
     wick_model_close(&made);
     if (!what) return WICK_OK;
     return WICK_FAIL(err, WICK_E_UNSUPPORTED_FORMAT, j->model.path,
-                     "%s: GGUF cannot say %s as this model has it: convert it to mlx, hf or npz", j->model.path, what);
+                     "%s: %s cannot say %s as this model has it: keep it under its own names", j->model.path,
+                     gguf ? "GGUF" : "config.json", what);
 }
