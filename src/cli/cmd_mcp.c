@@ -10,6 +10,7 @@
 #include "chat/chat.h"
 #include "cli/commands.h"
 #include "cli/session.h"
+#include "cli/sh.h"
 #include "cli/term.h"
 #include "cli/toolfile.h"
 #include "toolbox/model_server.h"
@@ -136,7 +137,13 @@ static wick_status call(const wick_args *a, wick_err *err)
 typedef struct model {
     wick_engine *e;
     wick_chat *chat;
+    wick_sh_tool shell;
 } model;
+
+static wick_status ask_shell(void *ctx, const char *request, wick_buf *out, wick_err *err)
+{
+    return wick_sh_tool_ask(&((model *)ctx)->shell, request, out, err);
+}
 
 static wick_status take(void *ctx, void *peer, const char *id, wick_model_use *out, wick_err *err)
 {
@@ -170,13 +177,15 @@ static wick_status serve(const wick_args *given, wick_err *err)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "mcp", "wick mcp serve MODEL: the model is missing");
     a.operand[0] = a.operand[1];
     a.n_operands = 1;
-    const wick_model_source source = {.ctx = &m, .take = take, .give = give, .models = models};
+    wick_model_source source = {.ctx = &m, .take = take, .give = give, .models = models};
     signal(SIGPIPE, SIG_IGN);
     WICK_TRY(wick_session_open(&m.e, &a, false, err));
+    if (wick_sh_tool_open(&m.shell, &a)) source.shell = ask_shell;
     wick_status st = wick_chat_open(&m.chat, m.e, a.chat_template, err);
     if (st == WICK_OK) st = wick_model_server_new(&s, &source, err);
     if (st == WICK_OK) st = wick_mcp_server_serve_stdio(s, STDIN_FILENO, STDOUT_FILENO, err);
     wick_mcp_server_free(s);
+    wick_sh_tool_close(&m.shell);
     wick_chat_close(m.chat);
     wick_engine_close(m.e);
     return st;

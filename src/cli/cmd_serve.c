@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/hubs.h"
 #include "cli/session.h"
+#include "cli/sh.h"
 #include "cli/term.h"
 #include "cli/toolfile.h"
 #include "server/server.h"
@@ -230,6 +231,8 @@ static wick_status run_serve(const wick_args *a, wick_err *err)
     wick_server_config c;
     wick_server *s = NULL;
     wick_toolfiles tools = {0};
+    wick_sh_tool shell = {0};
+    bool has_shell = false;
     struct sigaction act = {.sa_handler = on_signal};
     const double t0 = wick_time_ms();
     wick_server_config_init(&c);
@@ -240,6 +243,11 @@ static wick_status run_serve(const wick_args *a, wick_err *err)
     for (uint32_t i = 0; i < c.n_model; i++) c.model[i].engine.progress.fn = NULL;
     signal(SIGPIPE, SIG_IGN); /* of programs that are tools */
     WICK_TRY_GOTO(open_tools(&tools, &c, a, err));
+    has_shell = c.mcp || c.mcp_own_port;
+    if (has_shell && wick_sh_tool_open(&shell, a)) {
+        c.shell = wick_sh_tool_ask;
+        c.shell_ctx = &shell;
+    }
     n_signals = 0;
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
@@ -256,6 +264,7 @@ static wick_status run_serve(const wick_args *a, wick_err *err)
     run_until_signal(s, &c);
 done:
     wick_server_free(s);
+    if (has_shell) wick_sh_tool_close(&shell);
     wick_toolfiles_close(&tools);
     wick_log_set(NULL, NULL, WICK_LOG_WARN);
     wick_server_config_release(&c);

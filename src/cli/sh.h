@@ -4,6 +4,7 @@
 #pragma once
 #include <jansson.h>
 #include <stdio.h>
+#include "base/thread.h"
 #include "cli/args.h"
 #include "shell/candidates.h"
 #include "shell/safety.h"
@@ -76,6 +77,21 @@ bool wick_sh_asker_taught(const wick_sh_asker *k); /* is it the model that comes
 
 /* Turns until the end of input; errors of a turn are shown, and it goes on. */
 wick_status wick_sh_talk(const wick_args *a, wick_sh_asker *k, bool taught, wick_err *err) WICK_MUST_CHECK;
+
+/* ---- as a tool of MCP (sh_tool.c) -------------------------------------------------------------------------------- */
+
+typedef struct wick_sh_tool {
+    wick_lock lock; /* one request at a time */
+    wick_args a;
+    wick_sh_asker *asker;
+} wick_sh_tool;
+/* False: the model that comes with Wick is not there, and so there is no tool. Loads it with the first request. */
+bool wick_sh_tool_open(wick_sh_tool *t, const wick_args *a);
+void wick_sh_tool_close(wick_sh_tool *t); /* also where open said no */
+/* Appends {"command", "risk", "reasons", "explanation", ...} for a request; ctx: a wick_sh_tool. Any thread. */
+wick_status wick_sh_tool_ask(void *ctx, const char *request, wick_buf *out, wick_err *err);
+/* The first candidate and what is to be said of it: what `wick sh --json` prints. */
+json_t *wick_sh_proposal_json(wick_arena *arena, const wick_args *a, const wick_sh_proposal *p);
 
 /* ---- running (sh_run.c) ------------------------------------------------------------------------------------------ */
 

@@ -36,7 +36,7 @@ static json_t *alternatives(wick_arena *arena, const wick_sh_proposal *p, uint32
     return list;
 }
 
-static json_t *proposal_json(wick_arena *arena, const wick_args *a, const wick_sh_proposal *p)
+json_t *wick_sh_proposal_json(wick_arena *arena, const wick_args *a, const wick_sh_proposal *p)
 {
     const wick_sh_candidate *best = p->candidate;
     const char *cmd = best->answer.cmd;
@@ -54,7 +54,7 @@ static json_t *proposal_json(wick_arena *arena, const wick_args *a, const wick_s
 /* With --json nothing is asked: with --dry-run the command is tried, else nothing runs. */
 static wick_status print_proposal(const wick_args *a, wick_arena *arena, const wick_sh_proposal *p, wick_err *err)
 {
-    json_t *o = proposal_json(arena, a, p);
+    json_t *o = wick_sh_proposal_json(arena, a, p);
     const wick_sh_answer *answer = &p->candidate[0].answer;
     if (a->dry_run && !answer->refused && wick_sh_disguised(answer->cmd, strlen(answer->cmd)) != WICK_SH_HIDDEN) {
         wick_sh_dry d;
@@ -96,7 +96,7 @@ static wick_status ask_round(wick_sh_asker *k, const wick_args *a, char *const *
     wick_arena_init(&arena, 0);
     for (size_t i = 0; i < n; i++) p[i].request = request[i];
     wick_status st = wick_sh_propose(k, &arena, NULL, p, n, err);
-    for (size_t i = 0; st == WICK_OK && i < n; i++) st = wick_print_json(proposal_json(&arena, a, p + i), err);
+    for (size_t i = 0; st == WICK_OK && i < n; i++) st = wick_print_json(wick_sh_proposal_json(&arena, a, p + i), err);
     fflush(stdout);
     wick_arena_release(&arena);
     wick_free(p);

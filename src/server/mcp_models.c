@@ -91,7 +91,18 @@ static json_t *models(void *ctx)
     return list;
 }
 
+static wick_status ask_shell(void *ctx, const char *request, wick_buf *out, wick_err *err)
+{
+    const wick_server_config *c = ((wick_server *)ctx)->config;
+    return c->shell(c->shell_ctx, request, out, err);
+}
+
 wick_model_source wick_server_mcp_source(wick_server *s)
 {
-    return (wick_model_source){.ctx = s, .take = take, .give = give, .count = count, .models = models};
+    return (wick_model_source){.shell = s->config->shell ? ask_shell : NULL,
+                               .ctx = s,
+                               .take = take,
+                               .give = give,
+                               .count = count,
+                               .models = models};
 }

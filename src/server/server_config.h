@@ -66,7 +66,10 @@ typedef struct wick_server_config {
     uint16_t mcp_port;
     json_t *tool_file;                /* server.yaml's `tools` as toolbox/toolbox.h reads it: owned, or NULL */
     const struct wick_toolset *tools; /* that the server runs: borrowed, or NULL */
-    bool tools_by_default;            /* for requests that say nothing of them */
+    /* MCP's tool shell_command: appends a command for a request in words to out. Any thread. NULL: there is none. */
+    wick_status (*shell)(void *ctx, const char *request, wick_buf *out, wick_err *err);
+    void *shell_ctx;
+    bool tools_by_default; /* for requests that say nothing of them */
     bool tools_side_by_side;
     uint32_t tool_rounds, tool_seconds; /* 0: those of chat/tools.h */
     bool no_key_needed;                 /* listen beyond loopback without a key */

@@ -89,6 +89,8 @@ def test_a_model_as_server(mode):
                 assert (await c.call_tool("chat", bad)).is_error, bad
             many = await asyncio.gather(*(c.call_tool("chat", {"prompt": "list all files", "temperature": 0}) for _ in range(8)))
             assert {m.content[0].text for m in many} == {r.content[0].text}
+            sh = await c.call_tool("shell_command", {"request": "list all files"})
+            assert json.loads(sh.content[0].text)["command"].startswith("ls") and (await c.call_tool("shell_command", {"request": ""})).is_error
             models = json.loads((await c.read_resource("wick://models")).contents[0].text)
             assert models[0]["id"] == "wick-shell"
             assert "in a few sentences" in (await c.get_prompt("summarize", {"text": "x"})).messages[0].content.text
