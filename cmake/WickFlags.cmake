@@ -25,6 +25,17 @@ target_compile_options(wick_flags INTERFACE
 if(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
   target_compile_options(wick_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
+# What nobody calls is left out, and so are the tables for exceptions that unwind through C: there are none (a callback
+# must not throw). Together they are a tenth of the program.
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT WICK_SANITIZE AND NOT WICK_FUZZ AND NOT WICK_COVERAGE)
+  target_compile_options(wick_flags INTERFACE -ffunction-sections -fdata-sections
+    $<$<COMPILE_LANGUAGE:C>:-fno-asynchronous-unwind-tables> $<$<COMPILE_LANGUAGE:C>:-fno-unwind-tables>)
+  if(APPLE)
+    target_link_options(wick_flags INTERFACE LINKER:-dead_strip)
+  else()
+    target_link_options(wick_flags INTERFACE LINKER:--gc-sections)
+  endif()
+endif()
 if(WICK_SANITIZE)
   target_compile_options(wick_flags INTERFACE -fsanitize=${WICK_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
   target_link_options(wick_flags INTERFACE -fsanitize=${WICK_SANITIZE})
