@@ -6,7 +6,9 @@
 #include "base/status.h"
 
 uint64_t wick_time_ns(void); /* monotonic */
-double wick_time_ms(void);   /* the same, in milliseconds */
+/* Processor time of the calling thread: limits on work count it, so that a busy machine does not reach them. */
+uint64_t wick_time_thread_ns(void);
+double wick_time_ms(void); /* the same, in milliseconds */
 /* From the system's entropy; where it gives none, from the clock: for seeds and names, not for secrets. */
 uint64_t wick_random_seed(void);
 void wick_random_bytes(void *p, size_t n);

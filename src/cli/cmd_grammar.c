@@ -3,7 +3,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -49,9 +48,7 @@ static wick_status vocabulary_open(vocabulary *x, const wick_args *a, wick_err *
 /* The wall's, or what this thread computed, which a busy machine does not change. */
 static uint64_t now_ns(const wick_args *a)
 {
-    struct timespec t;
-    if (!a->cpu_time || clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) != 0) return wick_time_ns();
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    return a->cpu_time ? wick_time_thread_ns() : wick_time_ns();
 }
 
 static double since_us(const wick_args *a, uint64_t from)

@@ -74,7 +74,7 @@ static wick_status one_turn(talk *t, const char *text, wick_err *err)
     if (st == WICK_OK) st = wick_sh_show_and_run(t->a, &arena, p, &ran, &code, err);
     if (st == WICK_OK) {
         if (ran && code != 0) wick_notice("exit code %d", code);
-        remember(t, p, request);
+        remember(t, p, p->request);
         wick_sh_history_add(t->a, p, ran, code);
     }
     wick_arena_release(&arena);

@@ -224,7 +224,6 @@ wick_status wick_embed_batch(wick_engine *e, const wick_request_opts *o, const w
             if (st != WICK_E_LIMIT || sent == taken) continue;
             wick_request_free(open[sent % WINDOW]); /* others fill the queue: after one of these has ended */
             open[sent % WINDOW] = NULL;
-            st = WICK_OK;
         }
         st = collect(open[taken % WINDOW], out + taken * width, width, err);
         wick_request_free(open[taken % WINDOW]);

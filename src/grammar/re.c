@@ -1,6 +1,5 @@
 /* grammar/re.c - the pool of expressions: interning, and the constructors that keep them in one normal form. */
 #include "grammar/re.h"
-#include <time.h>
 #include <stdlib.h>
 #include "base/map.h"
 #include "base/sys.h"
@@ -26,22 +25,16 @@ wick_status wick_re_failed(const wick_re_pool *p, wick_err *err)
                      p->why ? p->why : "states");
 }
 
-static uint64_t thread_ns(void)
-{
-    struct timespec t;
-    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) != 0) return wick_time_ns();
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void wick_re_allow(wick_re_pool *p, uint32_t ms)
 {
-    p->limit.deadline_ns = thread_ns() + (uint64_t)ms * 1000000u;
+    p->limit.deadline_ns = wick_time_thread_ns() + (uint64_t)ms * 1000000u;
 }
 
 bool wick_re_late(wick_re_pool *p)
 {
     if (p->why) return true;
-    if (p->limit.deadline_ns && (++p->ticks & 63) == 0 && thread_ns() > p->limit.deadline_ns) wick_re_fail(p, "time");
+    if (p->limit.deadline_ns && (++p->ticks & 63) == 0 && wick_time_thread_ns() > p->limit.deadline_ns)
+        wick_re_fail(p, "time");
     return p->why != NULL;
 }
 

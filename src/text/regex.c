@@ -19,9 +19,9 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/regex.h"
 #include <pcre2.h>
-#include <time.h>
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/sys.h"
 
 enum { MAX_PATTERN = 1 << 16, MAX_GROUPS = 100, MAX_SETS = 8, WINDOW = 256 };
 static const uint64_t max_run_ns = 10u * 1000 * 1000 * 1000; /* all matching of one encode call */
@@ -509,13 +509,6 @@ void wick_regex_run_release(wick_regex_run *run)
     memset(run, 0, sizeof *run);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static bool run_init(wick_regex_run *run)
 {
     if (run->match_data && run->context) return true;
@@ -527,7 +520,7 @@ static bool run_init(wick_regex_run *run)
     if (!run->match_data || !run->context) return false;
     pcre2_set_heap_limit(run->context, 256 * 1024); /* KiB */
     pcre2_set_depth_limit(run->context, 1000000);
-    run->start_ns = now_ns();
+    run->start_ns = wick_time_thread_ns();
     return true;
 }
 
@@ -562,9 +555,9 @@ wick_status wick_regex_next(const wick_regex *r, wick_regex_run *run, const char
         }
         from = last + 1;
         while (from < n && ((unsigned char)text[from] & 0xC0) == 0x80) from++;
-        if (now_ns() - run->start_ns > max_run_ns)
+        if (wick_time_thread_ns() - run->start_ns > max_run_ns)
             return WICK_FAIL(err, WICK_E_LIMIT, "pattern",
-                             "a tokenizer's pattern takes too long on this text: over 10 s");
+                             "a tokenizer's pattern takes too long on this text: over 10 s of processor time");
     }
     return WICK_OK;
 }

@@ -444,7 +444,7 @@ def test_load_and_unload_under_load(server, models):
 
 # --- overload, drain, signals
 def test_full_queue_is_429(models):
-    with Server(models[0] / "tiny", "--max-queue", 4) as s:
+    with Server(models[0] / "tiny", "--max-queue", 4, "--max-seqs", 4) as s:
         statuses, headers = [], []
 
         def ask():

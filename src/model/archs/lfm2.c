@@ -5,6 +5,7 @@
 #include "model/arch.h"
 
 static const wick_role_name names[] = {
+    {WICK_ROLE_EMBED_NORM, "", ""}, /* the last norm has this name in GGUF */
     {WICK_ROLE_OUT_NORM, "@embedding_norm", "token_embd_norm|output_norm"},
     {WICK_ROLE_ATTN_NORM, "@layers.%.operator_norm", NULL},
     {WICK_ROLE_MLP_NORM, "@layers.%.ffn_norm", NULL},
