@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/str.h"
@@ -59,7 +58,7 @@ static void compare(wick_arena *arena, wick_sh_dry *d, const char *up, const cha
     struct stat u, l;
     if (lstat(up, &u) != 0) return;
     bool was = lstat(low, &l) == 0;
-    if (S_ISCHR(u.st_mode) && u.st_rdev == makedev(0, 0))
+    if (S_ISCHR(u.st_mode) && u.st_rdev == 0)
         add(arena, d, "deletes", sub);
     else if (!was)
         add(arena, d, "creates", sub);
