@@ -24,7 +24,7 @@ def nasty(tmp_path, mode, calls=None, timeout_ms=1500, check=True):
 
 @pytest.mark.parametrize("mode", ["rubbish", "burst", "twice", "asks", "alive", "stderr", "stays", "grandchild"])
 def test_is_lived_with(tmp_path, mode):
-    lines, _ = nasty(tmp_path, mode)
+    lines, _ = nasty(tmp_path, mode, timeout_ms=1500 if mode in ("alive", "stays") else 15000)
     got = outcome(lines, "call", "t")["result"]["content"][0]["text"]
     assert got == ("first" if mode == "twice" else "done")
     assert [t["name"] for t in outcome(lines, "list", "tools")["result"]] == ["t"]  # what is no tool is left out
