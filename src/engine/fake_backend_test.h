@@ -57,9 +57,9 @@ static atomic_long fake_n_tokens, fake_n_forks, fake_live_seqs;
 static uint32_t fake_caps =
     WICK_CAP_KV_PREFIX_COPY | WICK_CAP_EMBEDDINGS | WICK_CAP_BATCH_INVARIANT | WICK_CAP_STRUCTURED_OUTPUT;
 #define FAKE_AHEAD ((uint32_t)(WICK_CAP_DEVICE_SAMPLING | WICK_CAP_SPECULATIVE)) /* the engine keeps a step ahead */
-static uint32_t fake_order;      /* logits follow from the last so many tokens only, so texts repeat; 0: from all */
-static bool fake_end_only;       /* as with recurrent states: a sequence can be cut at its end only */
-static atomic_int fake_eos_bias; /* added to the logit of token 2 */
+static uint32_t fake_order;       /* logits follow from the last so many tokens only, so texts repeat; 0: from all */
+static atomic_bool fake_end_only; /* as with recurrent states: a sequence can be cut at its end only */
+static atomic_int fake_eos_bias;  /* added to the logit of token 2 */
 
 static uint64_t fake_hash(const int32_t *t, uint32_t n)
 {
