@@ -530,7 +530,9 @@ static wick_status open_port(wick_port *port, uint16_t wanted, wick_err *err)
         tls[3] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     }
     WICK_TRY(open_socket(c->host, wanted, &fd, &port->number, err));
+    wick_lock_take(&port->s->conns_lock); /* the watching thread runs already */
     port->max_conns = connection_limit(c);
+    wick_lock_drop(&port->s->conns_lock);
     port->mhd = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, port, MHD_OPTION_EXTERNAL_LOGGER, on_log, port, MHD_OPTION_ARRAY, tls,
         MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
