@@ -6,29 +6,6 @@
 
 enum { POLL_US = 200 * 1000 };
 
-static wick_status take(void *ctx, void *peer, const char *id, wick_model_use *out, wick_err *err)
-{
-    const wick_llm *llm = ctx;
-    (void)err;
-    (void)peer;
-    (void)id; /* there is one model, and it answers to every name */
-    *out = (wick_model_use){.engine = llm->engine, .chat = llm->chat};
-    return WICK_OK;
-}
-
-static void give(void *ctx, const wick_model_use *use)
-{
-    (void)ctx;
-    (void)use;
-}
-
-static json_t *models(void *ctx)
-{
-    const wick_llm *llm = ctx;
-    return json_pack("[{s:s, s:s, s:I}]", "id", wick_engine_model(llm->engine)->name, "backend",
-                     wick_engine_backend_name(llm->engine), "context", (json_int_t)wick_engine_ctx(llm->engine));
-}
-
 void wick_mcp_serve_options_init_sized(wick_mcp_serve_options *o, size_t size)
 {
     const wick_mcp_serve_options all = {.size = size, .fd_in = -1, .fd_out = -1};
@@ -54,8 +31,10 @@ wick_status wick_mcp_serve(wick_llm *llm, const wick_mcp_serve_options *options,
     wick_mcp_server *s = NULL;
     wick_mcp_serve_options_init(&o);
     if (options) memcpy(&o, options, options->size < sizeof o ? options->size : sizeof o);
-    const wick_model_source source = {.ctx = llm, .take = take, .give = give, .models = models};
+    wick_model_use one = {0};
+    const wick_model_source source = wick_model_source_of(&one);
     wick_status st = llm ? WICK_OK : WICK_FAIL(&err, WICK_E_BAD_PARAMETER, "llm", "llm: NULL");
+    if (st == WICK_OK) one = (wick_model_use){.engine = llm->engine, .chat = llm->chat};
     if (st == WICK_OK) st = wick_model_server_new(&s, &source, &err);
     if (st == WICK_OK && o.http)
         st = serve_http(s, &o, &err);

@@ -135,37 +135,13 @@ static wick_status call(const wick_args *a, wick_err *err)
 
 /* --- serve -------------------------------------------------------------------------------------------------------- */
 typedef struct model {
-    wick_engine *e;
-    wick_chat *chat;
+    wick_model_use use; /* first: the source's ctx */
     wick_sh_tool shell;
 } model;
 
 static wick_status ask_shell(void *ctx, const char *request, wick_buf *out, wick_err *err)
 {
     return wick_sh_tool_ask(&((model *)ctx)->shell, request, out, err);
-}
-
-static wick_status take(void *ctx, void *peer, const char *id, wick_model_use *out, wick_err *err)
-{
-    const model *m = ctx;
-    (void)err;
-    (void)peer;
-    (void)id; /* there is one model, and it answers to every name */
-    *out = (wick_model_use){.engine = m->e, .chat = m->chat};
-    return WICK_OK;
-}
-
-static void give(void *ctx, const wick_model_use *use)
-{
-    (void)ctx;
-    (void)use;
-}
-
-static json_t *models(void *ctx)
-{
-    const model *m = ctx;
-    return json_pack("[{s:s, s:s, s:I}]", "id", wick_engine_model(m->e)->name, "backend",
-                     wick_engine_backend_name(m->e), "context", (json_int_t)wick_engine_ctx(m->e));
 }
 
 static wick_status serve(const wick_args *given, wick_err *err)
@@ -177,17 +153,17 @@ static wick_status serve(const wick_args *given, wick_err *err)
         return WICK_FAIL(err, WICK_E_BAD_PARAMETER, "mcp", "wick mcp serve MODEL: the model is missing");
     a.operand[0] = a.operand[1];
     a.n_operands = 1;
-    wick_model_source source = {.ctx = &m, .take = take, .give = give, .models = models};
+    wick_model_source source = wick_model_source_of(&m.use);
     signal(SIGPIPE, SIG_IGN);
-    WICK_TRY(wick_session_open(&m.e, &a, false, err));
+    WICK_TRY(wick_session_open(&m.use.engine, &a, false, err));
     if (wick_sh_tool_open(&m.shell, &a)) source.shell = ask_shell;
-    wick_status st = wick_chat_open(&m.chat, m.e, a.chat_template, err);
+    wick_status st = wick_chat_open(&m.use.chat, m.use.engine, a.chat_template, err);
     if (st == WICK_OK) st = wick_model_server_new(&s, &source, err);
     if (st == WICK_OK) st = wick_mcp_server_serve_stdio(s, STDIN_FILENO, STDOUT_FILENO, err);
     wick_mcp_server_free(s);
     wick_sh_tool_close(&m.shell);
-    wick_chat_close(m.chat);
-    wick_engine_close(m.e);
+    wick_chat_close(m.use.chat);
+    wick_engine_close(m.use.engine);
     return st;
 }
 

@@ -387,3 +387,32 @@ wick_status wick_model_server_new(wick_mcp_server **out, const wick_model_source
     *out = m;
     return WICK_OK;
 }
+
+/* --- a source of one model ---------------------------------------------------------------------------------------- */
+static wick_status take_one(void *ctx, void *peer, const char *id, wick_model_use *out, wick_err *err)
+{
+    const wick_model_use *one = ctx;
+    (void)err;
+    (void)peer;
+    (void)id; /* it answers to every name */
+    *out = *one;
+    return WICK_OK;
+}
+
+static void give_one(void *ctx, const wick_model_use *use)
+{
+    (void)ctx;
+    (void)use;
+}
+
+static json_t *list_one(void *ctx)
+{
+    const wick_engine *e = ((const wick_model_use *)ctx)->engine;
+    return json_pack("[{s:s, s:s, s:I}]", "id", wick_engine_model(e)->name, "backend", wick_engine_backend_name(e),
+                     "context", (json_int_t)wick_engine_ctx(e));
+}
+
+wick_model_source wick_model_source_of(wick_model_use *one)
+{
+    return (wick_model_source){.ctx = one, .take = take_one, .give = give_one, .models = list_one};
+}

@@ -31,6 +31,10 @@ typedef struct wick_model_source {
     wick_status (*shell)(void *ctx, const char *request, wick_buf *out, wick_err *err);
 } wick_model_source;
 
+/* The source that always gives `one`, whatever id is asked for. `one` is borrowed and becomes ctx: who sets `shell` and
+ * needs more there puts it first in a struct of its own. */
+wick_model_source wick_model_source_of(wick_model_use *one);
+
 /* Makes the server. The source is borrowed and must outlive it. */
 wick_status wick_model_server_new(wick_mcp_server **out, const wick_model_source *source,
                                   wick_err *err) WICK_MUST_CHECK;
