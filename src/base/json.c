@@ -167,6 +167,15 @@ wick_status wick_json_load(const char *path, size_t max_bytes, json_t **out, wic
     return st;
 }
 
+wick_status wick_json_save(const json_t *v, size_t flags, const char *folder, const char *name, wick_err *err)
+{
+    char *text = v ? json_dumps(v, flags) : NULL, *path = wick_path_join(folder, name);
+    wick_status st = text && path ? wick_file_write(path, text, strlen(text), err) : wick_err_oom(err, name, 0, 0);
+    wick_free(text);
+    wick_free(path);
+    return st;
+}
+
 const char *wick_json_type_name(const json_t *v)
 {
     if (!v) return "nothing";

@@ -16,6 +16,10 @@ wick_status wick_json_parse(const char *text, size_t n, const char *where, json_
 wick_status wick_json_parse_strict(const char *text, size_t n, const char *where, json_t **out,
                                    wick_err *err) WICK_MUST_CHECK;
 wick_status wick_json_load(const char *path, size_t max_bytes, json_t **out, wick_err *err) WICK_MUST_CHECK;
+/* Writes v to the file `name` of a folder as wick_file_write does, with jansson's flags. NULL for v, as it is where
+ * making it failed, is WICK_E_OUT_OF_MEMORY. */
+wick_status wick_json_save(const json_t *v, size_t flags, const char *folder, const char *name,
+                           wick_err *err) WICK_MUST_CHECK;
 
 wick_status wick_json_i64(const json_t *o, const char *key, int64_t lo, int64_t hi, int64_t def, int64_t *out,
                           const char *where, wick_err *err) WICK_MUST_CHECK;

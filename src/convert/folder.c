@@ -70,13 +70,9 @@ static wick_status write_config(wick_convert_job *j, wick_err *err)
     for (int k = 0; k < 2 && j->opts->has_dtype; k++)
         if (json_is_string(json_object_get(config, types[k])))
             json_object_set_new(config, types[k], json_string(torch_name(j->opts->dtype)));
-    char *text = config ? json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
-    char *path = wick_path_join(j->staging.folder, "config.json");
     wick_status st =
-        text && path ? wick_file_write(path, text, strlen(text), err) : wick_err_oom(err, "config.json", 0, 0);
+        wick_json_save(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17), j->staging.folder, "config.json", err);
     json_decref(config);
-    wick_free(text);
-    wick_free(path);
     return st;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "convert/convert_int.h"
 #include "model/vocab.h"
 #include "text/patterns.h"
@@ -183,15 +184,6 @@ static json_t *post_json(const source *s)
     return o;
 }
 
-static wick_status write_json(wick_convert_job *j, const char *name, const json_t *o, wick_err *err)
-{
-    char *text = json_dumps(o, JSON_INDENT(1)), *path = wick_path_join(j->staging.folder, name);
-    wick_status st = text && path ? wick_file_write(path, text, strlen(text), err) : wick_err_oom(err, name, 0, 0);
-    wick_free(text);
-    wick_free(path);
-    return st;
-}
-
 static void put_token(const source *s, json_t *o, const char *key, int32_t id)
 {
     if (id >= 0 && (uint64_t)id < s->tokens->n) json_object_set_new(o, key, text_of(s->tokens->strings[id]));
@@ -207,7 +199,7 @@ static wick_status write_settings(wick_convert_job *j, const source *s, wick_err
     json_object_set_new(o, "clean_up_tokenization_spaces", json_false());
     wick_status st = wick_gguf_str(s->g, "tokenizer.chat_template", &t, err);
     if (st == WICK_OK && t.n) json_object_set_new(o, "chat_template", text_of(t));
-    if (st == WICK_OK) st = write_json(j, "tokenizer_config.json", o, err);
+    if (st == WICK_OK) st = wick_json_save(o, JSON_INDENT(1), j->staging.folder, "tokenizer_config.json", err);
     json_decref(o);
     return st;
 }
@@ -244,7 +236,7 @@ static wick_status write_all(wick_convert_job *j, source *s, wick_err *err)
     if (st == WICK_OK && s->spm) spm_steps(s, o);
     if (st == WICK_OK && !s->spm) byte_level_steps(*name ? name : NULL, o);
     json_object_set_new(o, "post_processor", post_json(s));
-    if (st == WICK_OK) st = write_json(j, "tokenizer.json", o, err);
+    if (st == WICK_OK) st = wick_json_save(o, JSON_INDENT(1), j->staging.folder, "tokenizer.json", err);
     json_decref(o);
     if (st == WICK_OK) st = write_settings(j, s, err);
     return st == WICK_OK ? check(j, s, err) : st;

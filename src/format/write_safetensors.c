@@ -1,7 +1,7 @@
 /* format/write_safetensors.c - safetensors written: one file, or shards with their index. */
-#include <jansson.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "format/writer_int.h"
 
 #define ALIGN 8u /* of the data; the header is filled up with spaces */
@@ -69,12 +69,8 @@ wick_status wick_safetensors_end(wick_tensor_writer *w, wick_err *err)
     json_object_set_new(meta, "total_size", json_integer((json_int_t)total));
     json_object_set_new(index, "metadata", meta);
     json_object_set_new(index, "weight_map", map);
-    char *text = json_dumps(index, JSON_INDENT(4) | JSON_SORT_KEYS);
-    char *path = wick_path_join(w->opts.folder, "model.safetensors.index.json");
     wick_status st =
-        text && path ? wick_file_write(path, text, strlen(text), err) : wick_err_oom(err, "the index", 0, 0);
+        wick_json_save(index, JSON_INDENT(4) | JSON_SORT_KEYS, w->opts.folder, "model.safetensors.index.json", err);
     json_decref(index);
-    wick_free(text);
-    wick_free(path);
     return st;
 }
