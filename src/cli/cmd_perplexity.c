@@ -96,7 +96,6 @@ static wick_status print_comparison(const wick_args *a, const wick_engine *first
                                     wick_score *t, wick_err *err)
 {
     double n = t->n, pa = exp(t->nll_a / n), pb = exp(t->nll_b / n);
-    double median = wick_score_kl_at(t, 0.5), p99 = wick_score_kl_at(t, 0.99);
     if (a->json) {
         json_t *o = json_object();
         json_object_set_new(o, "a", name_json(first));
@@ -104,19 +103,11 @@ static wick_status print_comparison(const wick_args *a, const wick_engine *first
         json_object_set_new(o, "tokens", json_integer(t->n));
         json_object_set_new(o, "perplexity_a", json_real(pa));
         json_object_set_new(o, "perplexity_b", json_real(pb));
-        json_object_set_new(o, "kl_mean", json_real(t->kl / n));
-        json_object_set_new(o, "kl_median", json_real(median));
-        json_object_set_new(o, "kl_p99", json_real(p99));
-        json_object_set_new(o, "kl_max", json_real(t->kl_max));
-        json_object_set_new(o, "logprob_rms", json_real(sqrt(t->squares / n)));
-        json_object_set_new(o, "same_top", json_real(t->n_same / n));
+        wick_score_distance_json(t, o);
         return wick_print_json(o, err);
     }
     printf("%-24s %u\n%-24s %.4f and %.4f, %+.3f %%\n", "tokens", t->n, "perplexity", pa, pb, (pb / pa - 1) * 100);
-    printf("%-24s mean %.3g, median %.3g, 99 %% %.3g, max %.3g\n", "KL(A || B), nats", t->kl / n, median, p99,
-           t->kl_max);
-    printf("%-24s %.3g\n%-24s %.2f %%\n", "log probability, rms", sqrt(t->squares / n), "same best token",
-           t->n_same * 100 / n);
+    wick_score_distance_print(t, "KL(A || B), nats");
     return WICK_OK;
 }
 

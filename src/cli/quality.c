@@ -60,7 +60,6 @@ static wick_status report(const wick_args *a, const wick_engine *e, wick_score *
     const char *name = wick_engine_model(e)->name, *precision = a->precision ? a->precision : "fast";
     const char *kv = a->kv_type ? a->kv_type : strcmp(precision, "exact") == 0 ? "f32" : "f16";
     double n = t->n, ppl_exact = exp(t->nll_a / n), ppl = exp(t->nll_b / n);
-    double median = wick_score_kl_at(t, 0.5), p99 = wick_score_kl_at(t, 0.99);
     if (a->json) {
         json_t *q = json_object(), *o = json_object();
         json_object_set_new(q, "model", wick_json_text(name, strlen(name)));
@@ -74,12 +73,7 @@ static wick_status report(const wick_args *a, const wick_engine *e, wick_score *
         json_object_set_new(q, "n_tokens", json_integer(t->n));
         json_object_set_new(q, "perplexity_exact", json_real(ppl_exact));
         json_object_set_new(q, "perplexity", json_real(ppl));
-        json_object_set_new(q, "kl_mean", json_real(t->kl / n));
-        json_object_set_new(q, "kl_median", json_real(median));
-        json_object_set_new(q, "kl_p99", json_real(p99));
-        json_object_set_new(q, "kl_max", json_real(t->kl_max));
-        json_object_set_new(q, "logprob_rms", json_real(sqrt(t->squares / n)));
-        json_object_set_new(q, "same_top", json_real(t->n_same / n));
+        wick_score_distance_json(t, q);
         json_object_set_new(o, "quality", q);
         return wick_print_json(o, err);
     }
@@ -89,10 +83,7 @@ static wick_status report(const wick_args *a, const wick_engine *e, wick_score *
            a->quality_file ? "the file" : "its own text");
     printf("%-24s %s\n%-24s %.4f (exact %.4f, %+.3f %%)\n", "on", wick_engine_device_label(e), "perplexity", ppl,
            ppl_exact, (ppl / ppl_exact - 1) * 100);
-    printf("%-24s mean %.3g, median %.3g, 99 %% %.3g, max %.3g\n", "KL divergence, nats", t->kl / n, median, p99,
-           t->kl_max);
-    printf("%-24s %.3g\n%-24s %.2f %%\n", "log probability, rms", sqrt(t->squares / n), "same best token",
-           t->n_same * 100 / n);
+    wick_score_distance_print(t, "KL divergence, nats");
     return WICK_OK;
 }
 

@@ -1,6 +1,7 @@
 /* cli/scoring.c - see scoring.h. */
 #include "cli/scoring.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -162,11 +163,32 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double wick_score_kl_at(wick_score *t, double share)
+/* The KL that this share of positions (0 to 1) does not exceed. */
+static double kl_at(wick_score *t, double share)
 {
     if (!t->each || !t->n) return 0;
     qsort(t->each, t->n, sizeof *t->each, by_size);
     return t->each[(uint32_t)((t->n - 1) * share + 0.5)];
+}
+
+void wick_score_distance_json(wick_score *t, json_t *o)
+{
+    const double n = t->n;
+    json_object_set_new(o, "kl_mean", json_real(t->kl / n));
+    json_object_set_new(o, "kl_median", json_real(kl_at(t, 0.5)));
+    json_object_set_new(o, "kl_p99", json_real(kl_at(t, 0.99)));
+    json_object_set_new(o, "kl_max", json_real(t->kl_max));
+    json_object_set_new(o, "logprob_rms", json_real(sqrt(t->squares / n)));
+    json_object_set_new(o, "same_top", json_real(t->n_same / n));
+}
+
+void wick_score_distance_print(wick_score *t, const char *kl_name)
+{
+    const double n = t->n;
+    printf("%-24s mean %.3g, median %.3g, 99 %% %.3g, max %.3g\n", kl_name, t->kl / n, kl_at(t, 0.5), kl_at(t, 0.99),
+           t->kl_max);
+    printf("%-24s %.3g\n%-24s %.2f %%\n", "log probability, rms", sqrt(t->squares / n), "same best token",
+           t->n_same * 100 / n);
 }
 
 void wick_score_release(wick_score *t)

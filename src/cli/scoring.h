@@ -2,6 +2,7 @@
  * `wick bench --quality`, `wick perplexity` and `wick compare`. Each window of the text starts an empty context, and
  * every token but its first is told from those before it. */
 #pragma once
+#include <jansson.h>
 #include "engine/engine.h"
 
 enum { WICK_SCORE_WINDOW = 512 };
@@ -21,6 +22,7 @@ wick_status wick_score_file(wick_engine *e, const char *path, uint32_t most, uin
 /* b NULL: only nll_a and n are filled. `t` starts zeroed. */
 wick_status wick_score_run(wick_score *t, wick_engine *a, wick_engine *b, const int32_t *ids, uint32_t n,
                            uint32_t n_window, wick_err *err) WICK_MUST_CHECK;
-/* The KL that this share of positions (0 to 1) does not exceed. */
-double wick_score_kl_at(wick_score *t, double share);
+/* Of two models: how far the second is from the first, as members of `o` and as lines. kl_name: what it is called. */
+void wick_score_distance_json(wick_score *t, json_t *o);
+void wick_score_distance_print(wick_score *t, const char *kl_name);
 void wick_score_release(wick_score *t);
