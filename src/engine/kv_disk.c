@@ -78,6 +78,12 @@ static bool next_part(const wick_engine *e, const wick_request *r, const wick_di
     return true;
 }
 
+static void step_over(wick_disk_chain *c, const wick_kv_part *p)
+{
+    c->name = p->name;
+    c->to = p->to;
+}
+
 static wick_disk_chain chain_start(const wick_engine *e, const wick_request *r)
 {
     return (wick_disk_chain){.name = wick_kv_store_root(e->loop.store, r->opt.domain)};
@@ -108,8 +114,7 @@ void wick_disk_save(wick_engine *e, wick_request *r)
             c->broken = wick_mark_needed(e); /* its state will not be at this position again */
             return;
         }
-        c->name = p.name;
-        c->to = p.to;
+        step_over(c, &p);
     }
 }
 
@@ -118,10 +123,7 @@ uint32_t wick_disk_find(wick_engine *e, const wick_request *r)
     wick_kv_part p;
     if (!shares(e, r)) return 0;
     wick_disk_chain c = chain_start(e, r);
-    while (next_part(e, r, &c, r->run.n_total - 1, &p) && wick_kv_store_has(e->loop.store, &p.name)) {
-        c.name = p.name;
-        c.to = p.to;
-    }
+    while (next_part(e, r, &c, r->run.n_total - 1, &p) && wick_kv_store_has(e->loop.store, &p.name)) step_over(&c, &p);
     return c.to;
 }
 
@@ -131,10 +133,7 @@ wick_status wick_disk_begin(wick_engine *e, wick_request *r, uint32_t to, wick_e
     wick_kv_part p;
     wick_disk_chain c = chain_start(e, r);
     uint32_t have = r->run.n_kv;
-    while (next_part(e, r, &c, have, &p)) { /* the last border that is not behind what it has */
-        c.name = p.name;
-        c.to = p.to;
-    }
+    while (next_part(e, r, &c, have, &p)) step_over(&c, &p); /* to the last border that is not behind what it has */
     if (c.to != have && b->kv_truncate(e->loop.loaded, r->run.kv, c.to, NULL) != WICK_OK) {
         b->kv_free(e->loop.loaded, r->run.kv); /* a state that cannot go back: all of it from disk */
         r->run.kv = NULL;
@@ -148,15 +147,15 @@ wick_status wick_disk_begin(wick_engine *e, wick_request *r, uint32_t to, wick_e
     return WICK_OK;
 }
 
-typedef struct import {
+typedef struct import_args {
     wick_engine *e;
     wick_request *r;
     const wick_kv_part *part;
-} import;
+} import_args;
 
 static wick_status import_part(void *ctx, const void *data, uint64_t n, wick_err *err)
 {
-    import *i = ctx;
+    const import_args *i = ctx;
     return i->e->parts.backend->kv_import(i->e->loop.loaded, i->r->run.kv, i->part->from, i->part->to, data, n, err);
 }
 
@@ -165,15 +164,14 @@ static bool load_part(wick_engine *e, wick_request *r)
 {
     wick_kv_part p;
     wick_err err = {0};
-import i = {e, r, & p };
+    import_args i = {e, r, &p};
     if (!next_part(e, r, &r->run.saved, r->run.load_to, &p)) return false;
     if (wick_kv_store_read(e->loop.store, &p, import_part, &i, &err) != WICK_OK) {
         wick_log(WICK_LOG_INFO, "KV from disk: %s", err.message);
         return false;
     }
     e->loop.stats.n_disk_tokens += p.to - p.from;
-    r->run.saved.name = p.name;
-    r->run.saved.to = p.to;
+    step_over(&r->run.saved, &p);
     r->run.n_kv = p.to;
     if (r->run.n_gen == 0) r->run.n_cached = p.to;
     return true;
