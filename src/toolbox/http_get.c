@@ -6,7 +6,6 @@
  * configuration itself names, digits and all, is meant. Redirects are not followed; the model may ask for the place
  * that they name. */
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "toolbox/toolbox_int.h"
+#include "toolbox/transfer.h"
 
 enum { BODY_MAX_BYTES = 1 << 20 };
 
@@ -106,15 +106,6 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     return 0;
 }
 
-static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    (void)a;
-    (void)b;
-    (void)c;
-    (void)d;
-    return atomic_load(((transfer *)ctx)->call->cancel);
-}
-
 /* The host of an http(s) address without user, with no port but the usual ones unless it is a literal; the caller's. */
 static wick_status host_of(const char *url, char **out, wick_err *err)
 {
@@ -144,20 +135,13 @@ static wick_status host_of(const char *url, char **out, wick_err *err)
 
 static wick_status perform(transfer *t, const char *url, long *status, wick_err *err)
 {
-    CURL *c = curl_easy_init();
+    CURL *c = wick_tool_curl(t->call, url);
     if (!c) return wick_err_oom(err, "url", 0, 0);
-    curl_easy_setopt(c, CURLOPT_URL, url);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_NOPROXY, "*"); /* a proxy would make the connection, and look at no address */
-    curl_easy_setopt(c, CURLOPT_USERAGENT, "wick/" WICK_VERSION);
-    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)t->call->timeout_ms);
     curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     const CURLcode code = curl_easy_perform(c);
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, status);
     curl_easy_cleanup(c);

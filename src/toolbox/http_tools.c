@@ -3,13 +3,13 @@
  * Each call is a POST of {"id", "name", "arguments"} as JSON; the body of the answer is the result, whatever it holds,
  * and a status other than 2xx is an error with the beginning of the body. The address comes from the configuration, so
  * it may be one of this machine; redirects are not followed. */
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "toolbox/toolbox_int.h"
+#include "toolbox/transfer.h"
 
 enum { RESULT_MAX_BYTES = 8 << 20, SHOWN_BYTES = 200 };
 
@@ -41,15 +41,6 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     return t->body.failed ? 0 : size * n;
 }
 
-static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    (void)a;
-    (void)b;
-    (void)c;
-    (void)d;
-    return atomic_load(((transfer *)ctx)->call->cancel);
-}
-
 /* The body of the POST; the caller's, to be freed with free(). */
 static char *request_text(const wick_tool_job *call)
 {
@@ -63,20 +54,13 @@ static char *request_text(const wick_tool_job *call)
 
 static wick_status post(const dispatch *d, transfer *t, const char *text, long *status, wick_err *err)
 {
-    CURL *c = curl_easy_init();
+    CURL *c = wick_tool_curl(t->call, d->url);
     if (!c) return wick_err_oom(err, t->call->name, 0, 0);
-    curl_easy_setopt(c, CURLOPT_URL, d->url);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, d->headers);
     curl_easy_setopt(c, CURLOPT_POSTFIELDS, text);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_USERAGENT, "wick/" WICK_VERSION);
-    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)t->call->timeout_ms);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     const CURLcode code = curl_easy_perform(c);
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, status);
     curl_easy_cleanup(c);
